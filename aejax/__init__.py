@@ -1,0 +1,3 @@
+"""aejax: autoencoders on images, trained as populations."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,208 @@
+"""From flags to a study. Scripts are thin: they name their function here."""
+
+import dataclasses
+import difflib
+import importlib.util
+import inspect
+import os
+import pathlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from absl import flags
+
+from aejax import sweep as sweeps
+from aejax.cache import cache_directory
+from aejax.config import load, override, parse_assignment, parse_value, to_tree
+from aejax.errors import ConfigError, UserError
+from aejax.experiment import Config, check
+
+
+def main(command: Callable[[Sequence[str]], None]) -> None:
+    """Runs a command with the process's arguments, as a script does, and exits with its status.
+
+    A `UserError`, and what the operating system refuses (a full disk, a missing permission), is one line on stderr.
+    """
+    try:
+        command(sys.argv[1:])
+    except UserError as error:
+        _exit(f"error: {error}", error.exit_status)
+    except OSError as error:
+        _exit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
+    except KeyboardInterrupt:
+        _exit("interrupted; run the same command again: finished populations are kept", 130)
+
+
+def _exit(message: str, status: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def set_up_jax() -> None:
+    """Configures JAX for a whole process, before its first use: host devices and the compilation cache."""
+    import jax
+
+    # Members run one at a time on each host device, so every core wants one.
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def train(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
+    """Trains the study that the flags describe; `scripts/train.py` documents them.
+
+    Raises:
+      ConfigError: if a flag or config is wrong; nothing has been read or written.
+      UserError: if the data or the work directory do not allow it.
+    """
+    request = parse(arguments, _script_help())
+    if request is None:
+        return
+    from aejax.report.figures import write_figure
+    from aejax.study import dry_run, run
+    from aejax.study.directory import StudyDirectory
+    from aejax.study.metrics import require_tensorboard
+    from aejax.study.results import to_markdown
+
+    if request.dry_run:
+        say(dry_run.describe(request.configs))
+        return
+    if request.tensorboard:
+        require_tensorboard()
+    directory = StudyDirectory(request.workdir)
+    rows = run.run(request.configs, directory, tensorboard=request.tensorboard, say=say)
+    write_figure(directory.path, rows)
+    say("\n" + to_markdown(rows))
+    say(f"{directory.path}: results.csv (every member), results.md (this table), results.png (picture)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the flags ask for."""
+
+    configs: list[Config]
+    workdir: str
+    dry_run: bool
+    tensorboard: bool
+
+
+def parse(arguments: Sequence[str], help_text: str) -> Request | None:
+    """Returns what the flags ask for, or None after printing the help.
+
+    Raises:
+      ConfigError: naming the flag or field that is wrong, in one line.
+    """
+    values = _define_flags()
+    try:
+        leftover = values(["train.py", *arguments])[1:]
+    except flags.Error as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+    if values.help:
+        print(help_text + "\n" + values.get_help())
+        return None
+    if leftover:
+        raise ConfigError(f"leftover argument '{leftover[0]}'; every option is a flag, see --help")
+
+    name, config, experiment_sweep = load_experiment(values.config) if values.config else ("default", Config(), [{}])
+    assignments = [parse_assignment(text, "--set") for text in values.set]
+    config = override(config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
+
+    sweep = sweeps.product(experiment_sweep, *(sweeps.parse_sweep(text) for text in values.sweep))
+    both = sorted(sweeps.swept_fields(sweep) & {path for path, _ in assignments})
+    if both:
+        raise ConfigError(f"field '{both[0]}' is both set and swept")
+    seed_is_chosen = "seed" in sweeps.swept_fields(sweep) or any(path == "seed" for path, _ in assignments)
+    if values["seeds"].present and seed_is_chosen:
+        raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
+    if not seed_is_chosen:
+        sweep = sweeps.product(sweep, sweeps.grid("seed", range(values.seeds)))
+    configs = sweeps.expand(config, sweep)
+    for member in configs:
+        check(member)
+    return Request(configs, values.workdir or os.path.join("runs", name), values.dry_run, values.tensorboard)
+
+
+def _last_of_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the pairs as a mapping in the order of last mention, so that a kind set again resets what refined it."""
+    changes: dict[str, Any] = {}
+    for path, value in pairs:
+        changes.pop(path, None)
+        changes[path] = value
+    return changes
+
+
+def _define_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "config", None, "Experiment file, with a variant if it has any: experiments/article.py:fashion.", flag_values=values
+    )
+    flags.DEFINE_multi_string("set", [], "Sets one field: --set optimizer.learning_rate=3e-4. Repeatable.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "sweep", [], "Sweeps one field: --sweep optimizer.learning_rate=1e-4,1e-3. Repeatable (all combinations).", flag_values=values
+    )
+    flags.DEFINE_integer("seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=values)
+    flags.DEFINE_string("workdir", None, "Where the study lies; default: runs/<experiment>.", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values)
+    flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    return values
+
+
+def _script_help() -> str:
+    return inspect.getdoc(sys.modules["__main__"]) or ""
+
+
+def load_experiment(reference: str) -> tuple[str, Config, sweeps.Sweep]:
+    """Returns (name, config, sweep) of an experiment file, `path.py` or `path.py:variant`.
+
+    The file defines `get_config()` and perhaps `sweep()`. If it defines `VARIANTS`, a tuple of names of which the first
+    is the default, both take the variant's name.
+
+    Raises:
+      ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
+    """
+    text, _, variant = reference.partition(":")
+    path = pathlib.Path(text)
+    if not path.is_file():
+        others = sorted(str(other) for other in path.parent.glob("*.py"))
+        near = difflib.get_close_matches(str(path), others, n=1)
+        raise ConfigError(f"--config={text}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
+    module = _import(path)
+    variants = getattr(module, "VARIANTS", ())
+    if variant and variant not in variants:
+        known = f"variants: {', '.join(variants)}" if variants else "it has none"
+        raise ConfigError(f"--config={reference}: unknown variant '{variant}'; {known}")
+    arguments = (variant or variants[0],) if variants else ()
+    config = _call(path, module.get_config, arguments)
+    # Configs built in Python pass the same gate as flags and files.
+    config = load(Config, to_tree(config))
+    points = _call(path, module.sweep, arguments) if hasattr(module, "sweep") else [{}]
+    if not points:
+        raise ConfigError(f"{path}: its sweep is empty")
+    return path.stem + (f"-{variant}" if variant else ""), config, points
+
+
+def _import(path: pathlib.Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--config={path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    _call(path, spec.loader.exec_module, (module,))
+    if not hasattr(module, "get_config"):
+        raise ConfigError(f"--config={path}: it defines no get_config()")
+    return module
+
+
+def _call(path: pathlib.Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f", line {lines[-1]}" if lines else ""
+        raise ConfigError(f"--config={path}{where}: {type(error).__name__}: {error}") from error

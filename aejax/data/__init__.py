@@ -1,0 +1,1 @@
+"""Images: loading and splitting them, preprocessing, batches."""

@@ -1,0 +1,208 @@
+"""Loading: from a name or a path to the splits of a data set, as arrays in host memory."""
+
+import dataclasses
+import hashlib
+import pathlib
+import tempfile
+
+import numpy as np
+
+from aejax.cache import cache_directory, cached_arrays, read_arrays
+from aejax.config import NonNegativeInt, PositiveInt
+from aejax.data import digits, prepared
+from aejax.data.preprocessing import Kind
+from aejax.errors import DataError
+
+SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which images, and how they are split."""
+
+    # "digits", a data set that TFDS has prepared (mnist, name/config, name:1.0.0), or a path ending in .npz.
+    name: str = "digits"
+    # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. The digits are in the cache.
+    directory: str | None = None
+    # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
+    train_size: PositiveInt | None = None
+    # How many images are cut from the training split to select on. None: a tenth.
+    validation_size: NonNegativeInt | None = None
+    # How many are cut from data without a test split, before the validation images. None: a sixth.
+    test_size: PositiveInt | None = None
+    # What images go through before a model sees them; see `aejax.data.preprocessing`.
+    preprocessing: Kind = "none"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None."""
+
+    image: np.ndarray
+    label: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """The splits of a data set. The fingerprint is 16 hexadecimal digits that name exactly these arrays."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    num_classes: int | None
+    fingerprint: str
+
+
+def load(config: DataConfig) -> Dataset:
+    """Returns the data set that the config names, split as it says.
+
+    Raises:
+      DataError: if the data are missing, unreadable, no images of one size, or too few.
+    """
+    arrays = _read(config)
+    train, validation, test = _cut(config, arrays)
+    return Dataset(
+        name=config.name,
+        train=train,
+        validation=validation,
+        test=test,
+        num_classes=int(arrays["num_classes"]) if "label" in arrays else None,
+        fingerprint=_fingerprint(train, validation, test),
+    )
+
+
+def _read(config: DataConfig) -> dict[str, np.ndarray]:
+    if config.name.endswith(".npz"):
+        return _read_file(config.name)
+    if config.name != "digits":
+        return _read_prepared(prepared.find(config.name, config.directory))
+    try:
+        return _read_prepared(digits.prepare(cache_directory() / "tensorflow_datasets"))
+    except OSError:  # A cache that cannot be written.
+        with tempfile.TemporaryDirectory() as temporary:
+            return _read_prepared(digits.prepare(pathlib.Path(temporary)))
+
+
+def _read_file(name: str) -> dict[str, np.ndarray]:
+    try:
+        arrays = read_arrays(pathlib.Path(name).expanduser())
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
+    except ValueError as error:
+        raise DataError(f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)") from None
+    known = ["image", "label", "test_image", "test_label"]
+    unknown = [array for array in arrays if array not in known]
+    if unknown or "image" not in arrays:
+        raise DataError(
+            f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold 'label', "
+            "'test_image' and 'test_label', and nothing else"
+        )
+    return _check(name, arrays)
+
+
+def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the checked arrays of the data set prepared at `path`, decoded once for as long as its files do not change."""
+    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
+    key = hashlib.sha256(repr((str(path.resolve()), files)).encode()).hexdigest()[:16]
+    return cached_arrays(f"{path.parent.name}-{key}", lambda: _check(str(path), prepared.decode(path)))
+
+
+def _check(source: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays in the types and shapes of a `Split`, or raises if one is not what it should be."""
+    checked = dict(arrays)
+    for prefix in ("", "test_"):
+        image, label = f"{prefix}image", f"{prefix}label"
+        if image in arrays:
+            checked[image] = _check_image(f"{source}: '{image}'", arrays[image])
+        if label in arrays:
+            if image not in arrays:
+                raise DataError(f"{source}: there is '{label}' but no '{image}'; add it or leave both out")
+            checked[label] = _check_label(f"{source}: '{label}'", arrays[label], len(arrays[image]))
+    if "test_image" in arrays:
+        if ("label" in arrays) != ("test_label" in arrays):
+            raise DataError(f"{source}: only one of 'label' and 'test_label' is there; add the other or leave both out")
+        train, test = checked["image"], checked["test_image"]
+        if (train.shape[1:], train.dtype) != (test.shape[1:], test.dtype):
+            raise DataError(
+                f"{source}: training images are {train.dtype} {train.shape[1:]} and test images {test.dtype} "
+                f"{test.shape[1:]}; make them alike"
+            )
+    if "label" in arrays and "num_classes" not in arrays:
+        checked["num_classes"] = 1 + np.concatenate([checked[name] for name in checked if name.endswith("label")]).max()
+    return checked
+
+
+def _check_image(what: str, image: np.ndarray) -> np.ndarray:
+    if image.ndim == 3:
+        image = image[..., None]
+    if image.ndim != 4 or 0 in image.shape:
+        raise DataError(f"{what} has shape {image.shape}; it should be [N, H, W] or [N, H, W, C], and not empty")
+    if image.dtype == np.uint8:
+        return image
+    if not np.issubdtype(image.dtype, np.floating):
+        raise DataError(f"{what} is {image.dtype}; it should be uint8, or floats in [0, 1]")
+    low, high = image.min(), image.max()  # Both NaN if any pixel is.
+    if np.isnan(low):
+        raise DataError(f"{what} has pixels that are NaN; remove or replace them")
+    if low < 0 or high > 1:
+        raise DataError(f"{what} ranges from {low:g} to {high:g}; floats should be in [0, 1], or save 0 to 255 as uint8")
+    return image.astype(np.float32)
+
+
+def _check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
+    if label.shape != (count,):
+        raise DataError(f"{what} has shape {label.shape}; it should be ({count},), one for each image")
+    if not np.issubdtype(label.dtype, np.integer):
+        raise DataError(f"{what} is {label.dtype}; it should hold integers, classes counted from 0")
+    if label.min() < 0 or label.max() > np.iinfo(np.int32).max:
+        raise DataError(f"{what} ranges from {label.min()} to {label.max()}; it should hold classes counted from 0")
+    return label.astype(np.int32)
+
+
+def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:
+    """Returns (train, validation, test).
+
+    One permutation serves all cuts, test images first and training images last. So neither train_size nor
+    validation_size moves an image into or out of the test images, and train_size leaves the validation images alone.
+    """
+    image, label = arrays["image"], arrays.get("label")
+    has_test = "test_image" in arrays
+    if has_test and config.test_size is not None:
+        raise DataError(f"data.test_size={config.test_size}: {config.name} has a test split of its own; leave it out")
+    num_test = 0 if has_test else config.test_size or max(1, len(image) // 6)
+    num_validation = config.validation_size
+    if num_validation is None:
+        num_validation = max(1, (len(image) - num_test) // 10)
+    num_train = len(image) - num_test - num_validation
+    if num_train < 1:
+        raise DataError(
+            f"{config.name} has {len(image)} images to split, and {num_validation} for validation"
+            + (" " if has_test else f" with {num_test} for the test ")
+            + "leave none to train on; make data.validation_size"
+            + (" smaller" if has_test else " or data.test_size smaller")
+        )
+    if config.train_size is not None and config.train_size > num_train:
+        raise DataError(
+            f"data.train_size={config.train_size} is more than the {num_train} images of {config.name} that are left to "
+            "train on; make it or data.validation_size smaller"
+        )
+
+    def take(indices: np.ndarray) -> Split:
+        return Split(image[indices], None if label is None else label[indices])
+
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(image))
+    test, validation, train = np.split(order, [num_test, num_test + num_validation])
+    own_test = Split(arrays["test_image"], arrays.get("test_label")) if has_test else take(test)
+    return take(train[: config.train_size]), take(validation), own_test
+
+
+def _fingerprint(*splits: Split) -> str:
+    digest = hashlib.sha256()
+    for array in (array for split in splits for array in (split.image, split.label)):
+        if array is None:
+            digest.update(b"none")
+        else:
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""Data sets that TFDS has prepared: finding them on disk and decoding them, without TensorFlow and without a network."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shlex
+from collections.abc import Iterator
+
+import numpy as np
+
+from aejax.errors import DataError
+
+_NAME = re.compile(r"(?P<base>\w+(/[\w.+-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def find(name: str, directory: str | None) -> pathlib.Path:
+    """Returns where the data set `name`, `name/config` or either with `:1.0.0` is prepared; the newest version if several.
+
+    TFDS itself would try the network for minutes before it said that a data set is not there.
+
+    Args:
+      name: as TFDS writes it.
+      directory: where prepared data sets lie; None: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`, as TFDS has it.
+
+    Raises:
+      DataError: if it is not there, naming what is and the command that prepares it.
+    """
+    wanted = _NAME.fullmatch(name)
+    if not wanted:
+        raise DataError(
+            f"data.name={name}: should be 'digits', the name of a TFDS data set (mnist, name/config, name:1.0.0) or a "
+            "path ending in .npz"
+        )
+    root = pathlib.Path(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
+    there = [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
+    versions = [
+        path
+        for path in there
+        if path.parent.as_posix() == wanted["base"] and wanted["version"] in (None, path.name)
+    ]
+    if versions:
+        return root / max(versions, key=lambda path: [int(number) for number in path.name.split(".")])
+    others = ", ".join(f"{path.parent.as_posix()}:{path.name}" for path in there) or "nothing"
+    raise DataError(
+        f"{name} is not prepared in {root} (prepared there: {others}); set data.directory or TFDS_DATA_DIR to where it is, "
+        f"or prepare it: {_command(name, root)}"
+    )
+
+
+def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the decoded splits of the data set prepared at `path`.
+
+    Returns:
+      `image` [N, ...], where the data set has them `label` [N], `test_image` and `test_label`, and `num_classes` [].
+      All other splits and features are left alone.
+
+    Raises:
+      DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
+    """
+    with quiet():
+        import tensorflow_datasets as tfds
+
+        try:
+            builder = tfds.builder_from_directory(path)
+        except Exception as error:
+            raise _damaged(path, error) from error
+        info, features = builder.info, builder.info.features
+        formats = {file_format.value for file_format in info.available_file_formats()}
+        if "array_record" not in formats:
+            name, root = "/".join(info.full_name.split("/")[:-1]), path.parents[info.full_name.count("/")]
+            # It has to go first: TFDS refuses to prepare in one format what is there in another.
+            raise DataError(
+                f"{path} is prepared as {', '.join(sorted(formats))}, not as array_record; delete it and prepare it again: "
+                f"{_command(name, root)}"
+            )
+        if "image" not in features:
+            raise DataError(f"{path} has no feature 'image' (it has: {', '.join(features)}); choose a set of images")
+        if "train" not in info.splits:
+            raise DataError(f"{path} has no split 'train' (it has: {', '.join(info.splits)}); choose a set that has one")
+        arrays = {}
+        for split, prefix in {"train": "", "test": "test_"}.items():
+            if split not in info.splits:
+                continue
+            try:
+                source = builder.as_data_source(split, file_format="array_record")
+                records = source.__getitems__(range(len(source)))
+            except Exception as error:
+                raise _damaged(path, error) from error
+            sizes = sorted({np.shape(record["image"]) for record in records})
+            if len(sizes) > 1:
+                raise DataError(
+                    f"{path} has images of different sizes ({sizes[0]}, {sizes[-1]}); resize them to one and save them as .npz"
+                )
+            arrays[f"{prefix}image"] = np.stack([record["image"] for record in records])
+            if "label" in features:
+                arrays[f"{prefix}label"] = np.stack([record["label"] for record in records])
+        if "label" in features and isinstance(features["label"], tfds.features.ClassLabel):
+            arrays["num_classes"] = np.array(features["label"].num_classes)
+    return arrays
+
+
+def _command(name: str, root: pathlib.Path) -> str:
+    """Returns the command that prepares a data set. The program `tfds build` would need apache_beam on top."""
+    arguments = f'"{name}", data_dir={json.dumps(str(root))}, file_format="array_record"'
+    code = f"import tensorflow_datasets as tfds; tfds.builder({arguments}).download_and_prepare()"
+    return f"pip install 'aejax[tf]' && {shlex.join(['python', '-c', code])}"
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> DataError:
+    """Returns the error for whatever TFDS, and the readers it rests on, make of missing or damaged files."""
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return DataError(
+        f"{path} cannot be read ({type(error).__name__}: {reason}); if it is damaged, delete it and prepare it again"
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS from writing its banners, progress bars and log lines to the screen."""
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)

@@ -1,0 +1,123 @@
+"""Preprocessing of images, fitted to the training split, and its inverse.
+
+Errors are reported in pixel space whatever a model was trained on, so every kind can be undone.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+Kind = Literal["none", "standardize", "per_image", "pca", "zca"]
+
+# No direction is divided by less than the square root of this share of the mean variance. A pixel that is constant in
+# training, or a direction that is all but absent, would otherwise blow up the slightest deviation in a test image (and
+# could not be inverted in float32). Directions with less variance than that come out with a variance below 1.
+VARIANCE_FLOOR = 1e-3
+
+# An image with less contrast than one gray level is taken to be flat: `per_image` never divides by less.
+CONTRAST_FLOOR = 1 / 255
+
+IMAGES_AT_ONCE = 4096  # In statistics: a whole split in float64 may not fit into memory.
+
+
+@flax.struct.dataclass
+class Preprocessing:
+    """A fitted preprocessing. Images are flattened: `num_pixels` is height * width * channels."""
+
+    kind: Kind = flax.struct.field(pytree_node=False)
+    mean: Array | None = None  # [1, num_pixels], of the training images in [0, 1]; None for "none" and "per_image".
+    forward: Array | None = None  # "standardize": factors [1, num_pixels]. "pca", "zca": [num_pixels, num_pixels].
+    inverse: Array | None = None  # Of `forward`, in the same shape.
+
+
+def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
+    """Returns the preprocessing with statistics of the training images [N, H, W, C], computed on the host in float64.
+
+    standardize: each pixel and channel gets mean 0 and variance 1 over the images. pca: rotated to the principal axes
+    and whitened, all components kept, largest first. zca: whitened and rotated back, so that the result still looks
+    like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`.
+    """
+    if kind in ("none", "per_image"):
+        return Preprocessing(kind=kind)
+    count, num_pixels = len(train_image), int(np.prod(train_image.shape[1:]))
+    mean = sum((block.sum(0) for block in _blocks(train_image)), np.zeros(num_pixels)) / count
+    if kind == "standardize":
+        squares = (np.square(block - mean).sum(0) for block in _blocks(train_image))
+        deviation = _deviation(sum(squares, np.zeros(num_pixels)) / count)[None]
+        forward, inverse = 1 / deviation, deviation
+    else:
+        products = ((block - mean).T @ (block - mean) for block in _blocks(train_image))
+        variance, axes = np.linalg.eigh(sum(products, np.zeros((num_pixels, num_pixels))) / count)
+        variance, axes = variance[::-1], axes[:, ::-1]
+        deviation = _deviation(variance)
+        forward, inverse = axes / deviation, (axes * deviation).T
+        if kind == "zca":
+            forward, inverse = forward @ axes.T, axes @ inverse
+    mean, forward, inverse = (array.astype(np.float32) for array in (mean[None], forward, inverse))
+    return Preprocessing(kind=kind, mean=mean, forward=forward, inverse=inverse)
+
+
+def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
+    """Returns images [..., H, W, C] as a model sees them, float32 of the same shape. Pure, with any leading dimensions."""
+    image = to_unit(image)
+    if preprocessing.kind == "none":
+        return image
+    if preprocessing.kind == "per_image":
+        mean, deviation = _per_image(image)
+        return (image - mean) / deviation
+    return _linear(preprocessing, _flatten(image) - preprocessing.mean, preprocessing.forward).reshape(image.shape)
+
+
+def invert(preprocessing: Preprocessing, x: jax.Array, image: Array) -> jax.Array:
+    """Returns what a model gave, [..., H, W, C], in pixel space: the scale of [0, 1], not clipped to it.
+
+    Args:
+      preprocessing: what `apply` was given.
+      x: reconstructions of preprocessed images.
+      image: the original images of the same batch. "per_image" takes their means and deviations; others ignore them.
+    """
+    if preprocessing.kind == "none":
+        return x
+    if preprocessing.kind == "per_image":
+        mean, deviation = _per_image(to_unit(image))
+        return x * deviation + mean
+    return (_linear(preprocessing, _flatten(x), preprocessing.inverse) + preprocessing.mean).reshape(x.shape)
+
+
+def to_unit(image: Array) -> jax.Array:
+    """Returns stored images as float32 in [0, 1]: uint8 is divided by 255, floats pass as they are."""
+    return jnp.asarray(image, jnp.float32) / (255 if image.dtype == jnp.uint8 else 1)
+
+
+def _linear(preprocessing: Preprocessing, x: jax.Array, factor: Array) -> jax.Array:
+    if preprocessing.kind == "standardize":
+        return x * factor
+    return jnp.matmul(x, factor, precision="highest")  # The default on GPU and TPU is too coarse to be inverted.
+
+
+def _flatten(x: jax.Array) -> jax.Array:
+    return x.reshape(-1, np.prod(x.shape[-3:]))
+
+
+def _per_image(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    axes = (-3, -2, -1)
+    variance = jnp.maximum(image.var(axes, keepdims=True), CONTRAST_FLOOR**2)  # The gradient of sqrt(0) is infinite.
+    return image.mean(axes, keepdims=True), jnp.sqrt(variance)
+
+
+def _blocks(image: np.ndarray) -> Iterator[np.ndarray]:
+    scale = 255 if image.dtype == np.uint8 else 1
+    for start in range(0, len(image), IMAGES_AT_ONCE):
+        block = image[start : start + IMAGES_AT_ONCE]
+        yield block.reshape(len(block), -1).astype(np.float64) / scale
+
+
+def _deviation(variance: np.ndarray) -> np.ndarray:
+    floor = VARIANCE_FLOOR * variance.mean() or 1.0  # 1 where every training image is the same.
+    return np.sqrt(np.maximum(variance, floor))

@@ -1,0 +1,63 @@
+"""A data set on the device: images stay as they are stored (mostly uint8) and become floats one batch at a time."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from aejax.data import preprocessing
+from aejax.data.load import Dataset
+
+EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training.
+
+
+class Batch(NamedTuple):
+    """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None."""
+
+    image: jax.Array
+    label: jax.Array | None
+
+
+@flax.struct.dataclass
+class ResidentData:
+    """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty."""
+
+    image: dict[str, jax.Array]
+    label: dict[str, jax.Array]
+    preprocessing: preprocessing.Preprocessing
+
+    def batch(self, split: str, indices: jax.Array) -> Batch:
+        """Returns the preprocessed examples at `indices` of a split."""
+        label = self.label[split][indices] if self.label else None
+        return Batch(preprocessing.apply(self.preprocessing, self.image[split][indices]), label)
+
+    def size(self, split: str) -> int:
+        """Returns the number of examples in a split."""
+        return self.image[split].shape[0]
+
+
+def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
+    """Returns the data set, still in host memory, with its preprocessing fitted to the training split."""
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    labelled = dataset.train.label is not None
+    return ResidentData(
+        image={name: split.image for name, split in splits.items()},
+        label={name: split.label for name, split in splits.items()} if labelled else {},
+        preprocessing=preprocessing.fit(kind, dataset.train.image),
+    )
+
+
+def map_examples(function: Callable[[jax.Array], Any], num_examples: int) -> Any:
+    """Returns what `function(indices)` gives per example, for all examples, computed a block at a time.
+
+    Args:
+      function: takes int32 [block] indices and returns arrays [block, ...].
+      num_examples: how many there are. The last block repeats the last example; what it gave twice is dropped.
+    """
+    block = min(EXAMPLES_AT_ONCE, num_examples)
+    num_blocks = -(-num_examples // block)
+    indices = jnp.minimum(jnp.arange(num_blocks * block), num_examples - 1).reshape(num_blocks, block)
+    results = jax.lax.map(function, indices)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:num_examples], results)

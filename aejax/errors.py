@@ -1,0 +1,21 @@
+"""Errors whose message is meant for the person at the keyboard.
+
+Command-line programs print the message as one line and exit with `exit_status`. Everything else is a bug and keeps its
+traceback.
+"""
+
+
+class UserError(Exception):
+    """Something that its reader can put right; the message names what is wrong and what to do."""
+
+    exit_status = 1
+
+
+class ConfigError(UserError):
+    """A flag or a config is wrong. Raised before any data is read or anything is written."""
+
+    exit_status = 2
+
+
+class DataError(UserError):
+    """A data set is missing, unreadable or unfit for what was asked."""

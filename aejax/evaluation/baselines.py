@@ -1,0 +1,73 @@
+"""What an autoencoder's features are compared with: the same evaluation of pixels, PCA and a supervised network."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import optax
+
+from aejax.data import preprocessing
+from aejax.data.resident import Batch, ResidentData
+from aejax.evaluation import pca
+from aejax.evaluation.suite import Representation
+
+
+class Classifier(nn.Module):
+    """The supervised baseline: an autoencoder's encoder up to its latent, and a linear layer to the classes."""
+
+    autoencoder: nn.Module
+    num_classes: int
+
+    def setup(self) -> None:
+        self.head = nn.Dense(self.num_classes)
+
+    def encode(self, image: jax.Array) -> jax.Array:
+        """Returns the encoder's latent, [batch, latent_size]."""
+        return self.autoencoder.encode(image)
+
+    def classify(self, image: jax.Array) -> jax.Array:
+        """Returns the logits of the classes, [batch, num_classes]."""
+        return self.head(self.encode(image))
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the cross-entropy of the label, [batch], in nats."""
+        del train  # Nothing here is random.
+        logits = self.classify(batch.image)
+        return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
+
+
+def represent_model(apply: Callable[[jax.Array, str], jax.Array], data: ResidentData, *, decoder: bool) -> Representation:
+    """Returns what a trained model offers.
+
+    Args:
+      apply: applies the model's method of a name to preprocessed images.
+      data: whose preprocessing stands between stored images and the model.
+      decoder: whether the model reconstructs (an autoencoder) or classifies (a `Classifier`).
+    """
+
+    def call(method: str) -> Callable[[jax.Array], jax.Array]:
+        return lambda stored: apply(preprocessing.apply(data.preprocessing, stored), method)
+
+    def reconstruct(stored: jax.Array) -> jax.Array:
+        return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
+
+    if decoder:
+        return Representation(call("encode"), reconstruct=reconstruct)
+    return Representation(call("encode"), classify=call("classify"))
+
+
+def represent_pixels(data: ResidentData) -> Representation:
+    """Returns the images themselves, flattened, in [0, 1] and without preprocessing."""
+    del data
+    return Representation(lambda stored: preprocessing.to_unit(stored).reshape(stored.shape[0], -1))
+
+
+def represent_pca(data: ResidentData, size: int) -> Representation:
+    """Returns the projections on the leading principal axes of the training images: `size` of them, or all there are."""
+    images = data.image["train"]
+    axes = pca.fit_pca(images, min(size, images[0].size))
+
+    def encode(stored: jax.Array) -> jax.Array:
+        return pca.project(axes, stored)
+
+    return Representation(encode, lambda stored: pca.reconstruct(axes, encode(stored), stored.shape[1:]))

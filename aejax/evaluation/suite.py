@@ -1,0 +1,93 @@
+"""What is measured of one member: reconstruction on every split, and what its features are worth to a classifier."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax.config import PositiveFloat, PositiveInt
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData, map_examples
+from aejax.evaluation import image_metrics
+from aejax.evaluation.neighbors import neighbors_accuracy
+from aejax.evaluation.probe import STRENGTHS, linear_probe
+
+Measure = Literal["reconstruction", "probe", "neighbors"]
+Baseline = Literal["pixels", "pca", "untrained", "supervised"]
+NEED_LABELS = ("probe", "neighbors", "supervised")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What to measure, and beside which baselines."""
+
+    measures: tuple[Measure, ...] | None = None  # null: all that the data allow; a name that they do not is an error.
+    baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
+    probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
+    num_neighbors: PositiveInt = 5
+
+
+class Representation(NamedTuple):
+    """What a method offers for evaluation: functions of stored images, [block, height, width, channels]."""
+
+    encode: Callable[[jax.Array], jax.Array]  # -> features, [block, size]
+    reconstruct: Callable[[jax.Array], jax.Array] | None = None  # -> pixels in [0, 1], of the images' shape
+    classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
+
+
+def evaluate(
+    representation: Representation, data: ResidentData, config: EvaluationConfig, num_classes: int | None
+) -> dict[str, jax.Array]:
+    """Returns the metrics of one member as scalars, named with the split first (`test_mse`, `test_probe_accuracy`).
+
+    The test split enters only here, after everything was chosen on the validation split.
+    """
+    measures = available_measures(config, labelled=num_classes is not None)
+    metrics: dict[str, jax.Array] = {}
+    features: dict[str, jax.Array] = {}
+    for split in data.image:
+        if not data.size(split):
+            continue
+        values = map_examples(
+            lambda indices, split=split: _per_example(representation, data, measures, split, indices), data.size(split)
+        )
+        features[split] = values.pop("features", None)
+        metrics |= {f"{split}_{name}": jnp.mean(value) for name, value in values.items()}
+    if "probe" in measures:
+        metrics |= linear_probe(features, data.label, num_classes=num_classes, strengths=config.probe_strengths)
+    if "neighbors" in measures:
+        metrics |= neighbors_accuracy(
+            features, data.label, num_classes=num_classes, num_neighbors=config.num_neighbors
+        )
+    return metrics
+
+
+def available_measures(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
+    """Returns what will be measured of data with or without labels."""
+    wanted = config.measures if config.measures is not None else ("reconstruction", "probe", "neighbors")
+    return tuple(name for name in wanted if labelled or name not in NEED_LABELS)
+
+
+def available_baselines(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
+    """Returns the baselines of data with or without labels."""
+    wanted = config.baselines if config.baselines is not None else ("pixels", "pca", "untrained", "supervised")
+    return tuple(name for name in wanted if labelled or name not in NEED_LABELS)
+
+
+def _per_example(
+    representation: Representation, data: ResidentData, measures: tuple[str, ...], split: str, indices: jax.Array
+) -> dict[str, Any]:
+    stored = data.image[split][indices]
+    values: dict[str, Any] = {}
+    if "reconstruction" in measures and representation.reconstruct is not None:
+        reconstruction, image = representation.reconstruct(stored), preprocessing.to_unit(stored)
+        values["mse"] = image_metrics.mean_squared_error(image, reconstruction)
+        values["psnr"] = image_metrics.peak_signal_to_noise_ratio(image, reconstruction)
+        values["ssim"] = image_metrics.structural_similarity(image, reconstruction)
+    if {"probe", "neighbors"} & set(measures):
+        values["features"] = representation.encode(stored)
+    if representation.classify is not None:
+        values["accuracy"] = jnp.argmax(representation.classify(stored), axis=-1) == data.label[split][indices]
+    return values

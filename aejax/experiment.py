@@ -1,0 +1,73 @@
+"""The root config, composed of the config that each package keeps beside its own code, and what must hold across it."""
+
+import dataclasses
+
+from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.zoo import Autoencoder
+from aejax.config import Seed, traced
+from aejax.data.load import DataConfig, Dataset
+from aejax.errors import ConfigError, DataError
+from aejax.evaluation.suite import NEED_LABELS, EvaluationConfig
+from aejax.training.optimizers import Adam, Optimizer
+from aejax.training.step import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """One member of a study: a run of one seed. The seed decides initialisation, batches and noise, never the splits."""
+
+    seed: Seed = traced(0)
+    data: DataConfig = DataConfig()
+    autoencoder: Autoencoder = Plain()
+    optimizer: Optimizer = Adam()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def check(config: Config) -> None:
+    """Checks what a single field cannot know, before any data are read.
+
+    Raises:
+      ConfigError: naming the fields that do not go together.
+    """
+    likelihood, family = config.autoencoder.likelihood, config.autoencoder
+    if likelihood.kind == "mean_squared_error" and len(family.TERMS) > 1:
+        raise ConfigError(
+            f"autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
+            f"terms of '{family.kind}' ({', '.join(family.TERMS[1:])}); use half_squared_error"
+        )
+    if config.data.preprocessing != "none" and getattr(likelihood, "output", "sigmoid") == "sigmoid":
+        raise ConfigError(
+            f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood cannot "
+            "reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
+        )
+    if config.data.validation_size == 0:
+        if config.training.patience is not None:
+            raise ConfigError("training.patience needs validation images, and data.validation_size is 0")
+        measures = config.evaluation.measures
+        if len(config.evaluation.probe_strengths) > 1 and (measures is None or "probe" in measures):
+            raise ConfigError(
+                "data.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
+                "give a single one in evaluation.probe_strengths, or leave 'probe' out of evaluation.measures"
+            )
+    if not config.evaluation.probe_strengths:
+        raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
+
+
+def check_data(config: Config, dataset: Dataset) -> None:
+    """Checks that the data allow what the config asks for, before anything is written.
+
+    Raises:
+      DataError: naming what does not fit.
+    """
+    num_train = len(dataset.train.image)
+    size = config.training.batch_size
+    if size != "all" and size > num_train:
+        raise DataError(
+            f"training.batch_size={size} is larger than the {num_train} training images of {dataset.name}; "
+            "make it smaller, or 'all'"
+        )
+    asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
+    named = [name for name in asked if name in NEED_LABELS]
+    if named and dataset.num_classes is None:
+        raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")

@@ -1,0 +1,61 @@
+"""What a study would train and cost, without training anything."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from aejax.data.resident import ResidentData, make_resident
+from aejax.experiment import Config
+from aejax.study.methods import make_task
+from aejax.study.run import Job, load_data, plan
+from aejax.training.optimizers import make_optimizer
+from aejax.training.step import Task, batch_size, init_state, steps_per_epoch, train_step
+
+
+def describe(configs: Sequence[Config]) -> str:
+    """Returns the members, populations, compilations, parameters, FLOPs and memory of a study, as text."""
+    datasets = load_data(configs)
+    jobs = plan(configs, datasets)
+    lines, programs = [], 0
+    for job in jobs:
+        first = job.population.members[0]
+        dataset = datasets[first.data]
+        data = make_resident(dataset, first.data.preprocessing)
+        count = len(job.population.members)
+        # A trained method compiles its initialisation, its training and its evaluation; an untrained network two of them.
+        programs += 3 if job.method.trains else 2 if job.method.has_parameters else 1
+        line = f"{job.method.name:12} {count:5} member{'s' if count > 1 else ' '} on {dataset.name}"
+        if job.method.has_parameters:
+            task = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)(first)
+            line += _costs(job, task, data)
+        lines.append(line)
+    members = sum(len(job.population.members) for job in jobs if job.method.name == "autoencoder")
+    data_bytes = {name: _num_bytes(make_resident(dataset, name.preprocessing)) for name, dataset in datasets.items()}
+    lines.append(
+        f"{len(configs)} configs: {members} autoencoders, {len(jobs)} populations, {programs} compilations; "
+        f"data {sum(data_bytes.values()) / 1e6:.1f} MB on each of {jax.device_count()} devices"
+    )
+    return "\n".join(lines)
+
+
+def _costs(job: Job, task: Task, data: ResidentData) -> str:
+    # Traced fields have their numbers here: shapes and FLOPs do not depend on them.
+    state = jax.eval_shape(lambda: init_state(task, data))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params))
+    count = len(job.population.members)
+    text = f", {parameters:,} parameters, {_num_bytes(state) * count / 1e6:.1f} MB of state"
+    if not job.method.trains:
+        return text
+    training = task.training
+    optimizer = make_optimizer(task.optimizer, training.epochs, steps_per_epoch(training, data))
+    indices = jnp.zeros(batch_size(training, data), jnp.int32)
+    step = jax.jit(lambda state: train_step(task, optimizer, state, data.batch("train", indices)))
+    flops = step.lower(state).cost_analysis()["flops"]
+    num_steps = training.epochs * steps_per_epoch(training, data)
+    return text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
+
+
+def _num_bytes(tree: object) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,82 @@
+"""What a study compares: the autoencoder and its baselines, each trained, represented and evaluated the same way."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.config import load, to_tree
+from aejax.data.resident import ResidentData
+from aejax.evaluation.baselines import Classifier, represent_model, represent_pca, represent_pixels
+from aejax.evaluation.suite import Representation
+from aejax.experiment import Config
+from aejax.training.step import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to turn images into features.
+
+    `reads` names the parts of the config that the method depends on: members that differ elsewhere only are the same
+    to it, and it runs once for all of them. `trains` is whether it is trained, and has parameters at all.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    has_parameters: bool = True
+    trains: bool = True
+
+    def depends_on(self, path: str) -> bool:
+        """Returns whether the field at a dotted path makes a difference to this method."""
+        return any(path == part or path.startswith(part + ".") for part in self.reads)
+
+    def reduce(self, config: Config) -> Config:
+        """Returns the config with everything that the method does not read at its default."""
+        source, tree = to_tree(config), to_tree(Config())
+        for path in self.reads:
+            *parents, name = path.split(".")
+            source_part, part = source, tree
+            for parent in parents:
+                source_part, part = source_part[parent], part[parent]
+            part[name] = source_part[name]
+        return load(Config, tree)
+
+
+EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
+METHODS = {
+    method.name: method
+    for method in (
+        Method("autoencoder", EVERYTHING),
+        Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False),
+        Method("supervised", EVERYTHING),
+        Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
+        Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
+    )
+}
+
+
+def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None) -> Callable[[Config], Task]:
+    """Returns the function that says what a member of a method trains."""
+
+    def task(config: Config) -> Task:
+        model = make_autoencoder(config.autoencoder, image_shape)
+        if method == "supervised":
+            model = Classifier(model, num_classes)
+        return Task(model, config.optimizer, config.training, config.seed)
+
+    return task
+
+
+def represent(method: str, task: Task, variables: Any, config: Config, data: ResidentData) -> Representation:
+    """Returns what a method offers for evaluation; `variables` are the Flax variables of methods that have any."""
+    if method == "pixels":
+        return represent_pixels(data)
+    if method == "pca":
+        return represent_pca(data, config.autoencoder.latent_size)
+
+    def apply(image: jax.Array, name: str) -> jax.Array:
+        return task.model.apply(variables, image, method=name)
+
+    return represent_model(apply, data, decoder=method != "supervised")

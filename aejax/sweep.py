@@ -1,0 +1,119 @@
+"""Sweeps: lists of overrides, what they expand to, and how the configs group into populations.
+
+An override is a mapping from dotted paths to values; a sweep is a list of them, one for each point. The combinators
+below take and return such lists, so they compose:
+
+    product(grid("optimizer.learning_rate", [1e-4, 1e-3]), grid("seed", range(5)))
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aejax.config import config_id, override, parse_assignment, parse_value, partition
+from aejax.errors import ConfigError
+
+Override = Mapping[str, Any]
+Sweep = list[Override]
+
+
+def grid(path: str, values: Iterable[Any]) -> Sweep:
+    """Returns one point for each value of one field."""
+    return [{path: value} for value in values]
+
+
+def product(*sweeps: Sweep) -> Sweep:
+    """Returns every combination of the points, the last sweep varying fastest.
+
+    Raises:
+      ConfigError: if two sweeps set the same field.
+    """
+    points: Sweep = [{}]
+    for sweep in sweeps:
+        points = [_merge(left, right) for left in points for right in sweep]
+    return points
+
+
+def zip_together(*sweeps: Sweep) -> Sweep:
+    """Returns the first points merged, then the second, and so on.
+
+    Raises:
+      ConfigError: if the sweeps differ in length or two set the same field.
+    """
+    if len({len(sweep) for sweep in sweeps}) > 1:
+        raise ConfigError(f"zip_together: sweeps of different lengths, {[len(sweep) for sweep in sweeps]}")
+    points: Sweep = []
+    for row in zip(*sweeps, strict=True):
+        points += product(*([point] for point in row))
+    return points
+
+
+def chain(*sweeps: Sweep) -> Sweep:
+    """Returns the points of the first sweep, then those of the second, and so on."""
+    return [point for sweep in sweeps for point in sweep]
+
+
+def random_draws(num: int, draws: Mapping[str, Callable[[np.random.Generator], Any]], seed: int = 0) -> Sweep:
+    """Returns `num` points; each field is drawn by its function of a numpy generator, the same for the same seed."""
+    generator = np.random.default_rng(seed)
+    return [{path: draw(generator) for path, draw in draws.items()} for _ in range(num)]
+
+
+def log_uniform(low: float, high: float) -> Callable[[np.random.Generator], float]:
+    """Returns a draw for `random_draws` whose logarithm is uniform between those of `low` and `high`."""
+    return lambda generator: float(np.exp(generator.uniform(np.log(low), np.log(high))))
+
+
+def parse_sweep(text: str) -> Sweep:
+    """Returns the sweep that a flag `--sweep path=value,value,...` stands for; commas inside brackets do not separate.
+
+    Raises:
+      ConfigError: if there is no path, no value, or an empty one.
+    """
+    path, values = parse_assignment(text, "--sweep")
+    items, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += character
+    if not all(item.strip() for item in items):
+        raise ConfigError(f"--sweep={text}: an empty value; expected path=value,value,...")
+    return grid(path, [parse_value(item.strip()) for item in items])
+
+
+def swept_fields(sweep: Sweep) -> set[str]:
+    """Returns the paths that a sweep sets."""
+    return {path for point in sweep for path in point}
+
+
+def expand(config: Any, sweep: Sweep) -> list[Any]:
+    """Returns the config of every point, each checked by the gate; points that give the same config are one member."""
+    configs = {config_id(member): member for member in (override(config, point) for point in sweep)}
+    return list(configs.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """Configs that differ in traced fields only: one compiled program trains them together."""
+
+    static: Any
+    members: tuple[Any, ...]
+
+
+def group(configs: Sequence[Any]) -> list[Population]:
+    """Returns the populations that the configs fall into, in order of first appearance."""
+    members: dict[Any, list[Any]] = {}
+    for config in configs:
+        members.setdefault(partition(config)[0], []).append(config)
+    return [Population(static, tuple(configs)) for static, configs in members.items()]
+
+
+def _merge(left: Override, right: Override) -> Override:
+    twice = sorted(set(left) & set(right))
+    if twice:
+        raise ConfigError(f"field '{twice[0]}' is swept twice")
+    return {**left, **right}

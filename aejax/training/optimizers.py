@@ -1,0 +1,130 @@
+"""Optimizers and learning-rate schedules: the config of each, and the optax chain built from it.
+
+The chain is built inside the compiled function, so that every number in it may be a tracer.
+"""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from pydantic import Field
+
+from aejax.config import NonNegativeFloat, PositiveFloat, Rate, traced
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The learning rate itself, after a linear warm-up."""
+
+    kind: Literal["constant"] = "constant"
+    warmup_epochs: NonNegativeFloat = traced(0.0)
+
+    def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
+        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        del num_epochs
+        return _warmup(epoch, self.warmup_epochs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cosine:
+    """Half a cosine from the learning rate down to a fraction of it, after a linear warm-up (Loshchilov and Hutter, 2017)."""
+
+    kind: Literal["cosine"] = "cosine"
+    warmup_epochs: NonNegativeFloat = traced(0.0)
+    final_fraction: Rate = traced(0.0)
+
+    def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
+        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        decay_epochs = jnp.maximum(num_epochs - self.warmup_epochs, 1e-6)
+        progress = jnp.clip((epoch - self.warmup_epochs) / decay_epochs, 0.0, 1.0)
+        cosine = 0.5 * (1 + jnp.cos(jnp.pi * progress))
+        return _warmup(epoch, self.warmup_epochs) * (self.final_fraction + (1 - self.final_fraction) * cosine)
+
+
+def _warmup(epoch: jax.Array, warmup_epochs: jax.typing.ArrayLike) -> jax.Array:
+    return jnp.minimum(epoch / jnp.maximum(warmup_epochs, 1e-6), 1.0)  # Without a warm-up 1, for epoch > 0.
+
+
+Schedule = Annotated[Constant | Cosine, Field(discriminator="kind")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Optimizer:
+    learning_rate: PositiveFloat = traced(1e-3)
+    schedule: Schedule = Constant()
+    clip_norm: PositiveFloat | None = traced(None)  # Largest global norm of a gradient; null: no clipping.
+    averaging: Rate | None = traced(None)  # Decay of the parameters' moving average, which is then evaluated; null: none.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sgd(_Optimizer):
+    """Plain gradient descent: W ← W − α dLoss/dW."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: PositiveFloat = traced(0.1)
+
+    def direction(self) -> optax.GradientTransformation:
+        """Returns the update before it is scaled by the learning rate."""
+        return optax.identity()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Momentum(_Optimizer):
+    """Gradient descent with (Nesterov) momentum."""
+
+    kind: Literal["momentum"] = "momentum"
+    learning_rate: PositiveFloat = traced(0.1)
+    momentum: Rate = traced(0.9)
+    nesterov: bool = False
+
+    def direction(self) -> optax.GradientTransformation:
+        """Returns the update before it is scaled by the learning rate."""
+        return optax.trace(decay=self.momentum, nesterov=self.nesterov)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adam(_Optimizer):
+    """Adam (Kingma and Ba, 2015)."""
+
+    kind: Literal["adam"] = "adam"
+    beta1: Rate = traced(0.9)
+    beta2: Rate = traced(0.999)
+    epsilon: PositiveFloat = traced(1e-8)
+
+    def direction(self) -> optax.GradientTransformation:
+        """Returns the update before it is scaled by the learning rate."""
+        return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamW(_Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), of kernels only: biases have nothing to decay."""
+
+    kind: Literal["adamw"] = "adamw"
+    beta1: Rate = traced(0.9)
+    beta2: Rate = traced(0.999)
+    epsilon: PositiveFloat = traced(1e-8)
+    weight_decay: NonNegativeFloat = traced(1e-4)
+
+    def direction(self) -> optax.GradientTransformation:
+        """Returns the update before it is scaled by the learning rate."""
+        kernels = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)  # noqa: E731
+        return optax.chain(
+            optax.scale_by_adam(self.beta1, self.beta2, self.epsilon),
+            optax.add_decayed_weights(self.weight_decay, mask=kernels),
+        )
+
+
+Optimizer = Annotated[Sgd | Momentum | Adam | AdamW, Field(discriminator="kind")]
+
+
+def make_optimizer(config: Optimizer, num_epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
+    """Returns clipping, the optimizer's direction, and the scheduled learning rate, as one optax transformation."""
+
+    def step_size(step: jax.Array) -> jax.Array:
+        return -config.learning_rate * config.schedule.factor((step + 1) / steps_per_epoch, num_epochs)
+
+    clip = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
+    return optax.chain(*clip, config.direction(), optax.scale_by_schedule(step_size))

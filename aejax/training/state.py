@@ -1,0 +1,39 @@
+"""What training carries from step to step: data only."""
+
+import enum
+from typing import Any
+
+import flax.struct
+import jax
+
+
+class Status(enum.IntEnum):
+    """Where a member stands. All but RUNNING are final."""
+
+    RUNNING = 0
+    FINISHED = 1  # It trained for its number of epochs.
+    REACHED_TARGET = 2  # The training error fell to the threshold.
+    OUT_OF_PATIENCE = 3  # The validation error stopped improving.
+    DIVERGED = 4  # The loss or the parameters became non-finite; the state is the last finite one.
+
+
+@flax.struct.dataclass
+class TrainState:
+    """One member. Keys are not part of it: they follow from seed, epoch and step."""
+
+    params: Any
+    opt_state: Any
+    collections: Any  # Flax variables that are not parameters, such as running statistics.
+    average: Any  # Moving average of the parameters, or None.
+    best: Any  # The parameters with the lowest validation error so far, or None without patience.
+    step: jax.Array  # int32: updates so far.
+    epoch: jax.Array  # int32: epochs so far.
+    status: jax.Array  # int32: a `Status`.
+    best_error: jax.Array  # float32: the lowest validation error so far.
+    stale_epochs: jax.Array  # int32: epochs since then.
+
+    def evaluated_params(self) -> Any:
+        """Returns the parameters that count: the best on validation if kept, else the average if kept, else the last."""
+        if self.best is not None:
+            return self.best
+        return self.params if self.average is None else self.average

@@ -1,0 +1,168 @@
+"""Training ONE member: initialisation, a step, an epoch. Pure functions, neither jitted nor aware of other members."""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from aejax import rng
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
+from aejax.data.batches import epoch_indices, num_batches
+from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.training.optimizers import Optimizer, make_optimizer
+from aejax.training.state import Status, TrainState
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long to train, on how many images at once, and when to stop early."""
+
+    epochs: NonNegativeInt = 20
+    batch_size: PositiveInt | Literal["all"] = 64
+    target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
+    patience: PositiveInt | None = traced(None)  # Stop after this many epochs without a lower validation loss; keep the best.
+    members_at_once: PositiveInt | None = None  # Per device; null: 1 on CPU, as many as there are on GPU and TPU.
+
+
+class Task(NamedTuple):
+    """What one member trains: a model with `terms(batch, train=...)`, how, and from which seed."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    training: TrainingConfig
+    seed: jax.typing.ArrayLike
+
+
+def batch_size(training: TrainingConfig, data: ResidentData) -> int:
+    """Returns the number of examples in a batch."""
+    return data.size("train") if training.batch_size == "all" else training.batch_size
+
+
+def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
+    """Returns the number of steps in an epoch; examples that do not fill a last batch wait for another epoch."""
+    return num_batches(data.size("train"), batch_size(training, data))
+
+
+def _optimizer(task: Task, data: ResidentData) -> optax.GradientTransformation:
+    return make_optimizer(task.optimizer, task.training.epochs, steps_per_epoch(task.training, data))
+
+
+def init_state(task: Task, data: ResidentData) -> TrainState:
+    """Returns the state before the first step."""
+    example = data.batch("train", jnp.zeros(1, jnp.int32))
+    key = rng.stream(rng.root(task.seed), "init")
+    variables = dict(task.model.init({"params": key}, example, train=False, method="terms"))
+    params = variables.pop("params")
+    copy = lambda wanted: None if wanted is None else jax.tree.map(jnp.copy, params)  # noqa: E731
+    return TrainState(
+        params=params,
+        opt_state=_optimizer(task, data).init(params),
+        collections=variables,
+        average=copy(task.optimizer.averaging),
+        best=copy(task.training.patience),
+        step=jnp.zeros((), jnp.int32),
+        epoch=jnp.zeros((), jnp.int32),
+        status=jnp.asarray(Status.RUNNING if task.training.epochs else Status.FINISHED, jnp.int32),
+        best_error=jnp.full((), jnp.inf, jnp.float32),
+        stale_epochs=jnp.zeros((), jnp.int32),
+    )
+
+
+def train_step(
+    task: Task, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after one update, and the means over the batch of every term of the loss.
+
+    The loss is the sum of the model's terms, averaged over the batch.
+    """
+    key = rng.at(rng.stream(rng.root(task.seed), "noise"), state.step)
+
+    def loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
+        variables = {"params": params, **state.collections}
+        terms, collections = task.model.apply(
+            variables, batch, train=True, method="terms", rngs={"noise": key}, mutable=list(state.collections)
+        )
+        means = {name: jnp.mean(term) for name, term in terms.items()}
+        return sum(means.values()), (means, collections)
+
+    (total, (terms, collections)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if average is not None:
+        # Early on the average would mostly be the initial parameters: let it forget them faster.
+        decay = jnp.minimum(task.optimizer.averaging, (1.0 + state.step) / (10.0 + state.step))
+        average = optax.incremental_update(params, average, 1 - decay)
+    state = state.replace(
+        params=params, opt_state=opt_state, collections=collections, average=average, step=state.step + 1
+    )
+    return state, {"loss": total, **terms, "gradient_norm": optax.global_norm(gradient)}
+
+
+def evaluate_terms(task: Task, params: Any, collections: Any, data: ResidentData, split: str) -> dict[str, jax.Array]:
+    """Returns the mean over a split of the loss and of each of its terms, as scalars."""
+
+    def block(indices: jax.Array) -> dict[str, jax.Array]:
+        batch = data.batch(split, indices)
+        return task.model.apply({"params": params, **collections}, batch, train=False, method="terms")
+
+    terms = {name: jnp.mean(term) for name, term in map_examples(block, data.size(split)).items()}
+    return {"loss": sum(terms.values()), **terms}
+
+
+def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after one epoch and that epoch's metrics; a member that has stopped stays as it is.
+
+    Metrics are means over the epoch's steps (`train_loss`, ...), over the validation split (`validation_loss`, ...), and
+    the norms of the gradient (mean) and of the parameters (at the end). `epoch` counts from 1 on; for a member that has
+    stopped it is 0, and so are all others.
+    """
+    _, shapes = jax.eval_shape(lambda: _run_epoch(task, state, data))
+
+    def frozen() -> tuple[TrainState, dict[str, jax.Array]]:
+        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+
+    return jax.lax.cond(state.status == Status.RUNNING, lambda: _run_epoch(task, state, data), frozen)
+
+
+def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
+    key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
+    indices = epoch_indices(key, data.size("train"), batch_size(task.training, data))
+    optimizer = _optimizer(task, data)
+    after, terms = jax.lax.scan(
+        lambda carry, index: train_step(task, optimizer, carry, data.batch("train", index)), state, indices
+    )
+    metrics = {"epoch": state.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
+    metrics["gradient_norm"] = metrics.pop("train_gradient_norm")
+    metrics["parameter_norm"] = optax.global_norm(after.params)
+    if data.size("validation"):
+        params = after.params if after.average is None else after.average
+        terms = evaluate_terms(task, params, after.collections, data, "validation")
+        metrics |= {f"validation_{name}": term for name, term in terms.items()}
+
+    # The parameters' norm is asked too: the last step's loss may be finite and its update not.
+    finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
+    after = _decide(task.training, after.replace(epoch=after.epoch + 1), metrics)
+    diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
+    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
+
+
+def _decide(training: TrainingConfig, state: TrainState, metrics: dict[str, jax.Array]) -> TrainState:
+    """Returns the state with its status after an epoch: the reasons to stop, the weightiest last."""
+    status = jnp.where(state.epoch >= training.epochs, Status.FINISHED, Status.RUNNING)
+    if training.patience is not None:
+        error = metrics["validation_loss"]
+        better = error < state.best_error
+        params = state.params if state.average is None else state.average
+        state = state.replace(
+            best=jax.tree.map(lambda new, old: jnp.where(better, new, old), params, state.best),
+            best_error=jnp.where(better, error, state.best_error),
+            stale_epochs=jnp.where(better, 0, state.stale_epochs + 1),
+        )
+        status = jnp.where(state.stale_epochs >= training.patience, Status.OUT_OF_PATIENCE, status)
+    if training.target_error is not None:
+        status = jnp.where(metrics["train_loss"] <= training.target_error, Status.REACHED_TARGET, status)
+    return state.replace(status=status.astype(jnp.int32))

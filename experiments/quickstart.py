@@ -1,0 +1,21 @@
+"""Do a dense autoencoder's features classify digits better than pixels do, and how sure are we?
+
+    python scripts/train.py --config=experiments/quickstart.py
+
+Data: scikit-learn's 1,797 digits of 8x8 pixels, embedded. Five seeds.
+"""
+
+from aejax.autoencoders.plain import Plain
+from aejax.experiment import Config
+from aejax.networks import encoders
+from aejax.training.optimizers import Adam
+from aejax.training.step import TrainingConfig
+
+
+def get_config() -> Config:
+    """Returns the config of one seed."""
+    return Config(
+        autoencoder=Plain(encoder=encoders.Dense(widths=(256,)), latent_size=32),
+        optimizer=Adam(learning_rate=1e-3),
+        training=TrainingConfig(epochs=100, batch_size=64),
+    )

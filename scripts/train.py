@@ -1,0 +1,28 @@
+"""Trains a study: every member of a sweep and its baselines, into a table with intervals.
+
+Examples:
+
+  The five-seed quickstart on the embedded digits:
+    python scripts/train.py --config=experiments/quickstart.py
+
+  A variant of an experiment, with another learning rate:
+    python scripts/train.py --config=experiments/article.py:fashion --set optimizer.learning_rate=3e-4
+
+  Four learning rates times ten seeds, trained as one population; first what it would take:
+    python scripts/train.py --config=experiments/quickstart.py --sweep optimizer.learning_rate=1e-4,3e-4,1e-3,3e-3 \
+        --seeds=10 --dry_run
+
+  Another optimizer, chosen by name and then refined:
+    python scripts/train.py --config=experiments/quickstart.py --set optimizer=momentum --set optimizer.learning_rate=0.05
+
+  Your own images, an .npz with arrays `image` and `label`:
+    python scripts/train.py --set data.name=images.npz --workdir=runs/mine
+
+The same command again trains only what is missing, so more seeds can be added later.
+"""
+
+from aejax import cli
+
+if __name__ == "__main__":
+    cli.set_up_jax()
+    cli.main(cli.train)

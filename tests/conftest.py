@@ -1,0 +1,88 @@
+"""Test-wide settings: several host devices, strict JAX, and no test that silently does not run."""
+
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.data.load import Dataset, Split
+from aejax.data.resident import make_resident
+from aejax.training.population import share
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+_skipped = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.stash[_skipped] = []
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("-m")
+    keep, drop = [], []
+    for item in items:
+        slow = item.get_closest_marker("slow") and "slow" not in wanted
+        no_data = item.get_closest_marker("data") and "TFDS_DATA_DIR" not in os.environ
+        (drop if slow or no_data else keep).append(item)
+    items[:] = keep
+    config.hook.pytest_deselected(items=drop)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if outcome.get_result().skipped:
+        item.config.stash[_skipped].append(item.nodeid)
+
+
+def pytest_sessionfinish(session):
+    """Fails a run in which a test was skipped: what cannot run here should be deselected for a stated reason."""
+    skipped = session.config.stash[_skipped]
+    if skipped:
+        print(f"\nunexpected skips: {', '.join(skipped)}")
+        session.exitstatus = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Gives the whole run a cache directory of its own, so that tests neither read nor fill the user's."""
+    directory = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    """A small data set of blurred random images, with labels that an image's brightest quadrant decides."""
+    generator = np.random.default_rng(0)
+    coarse = generator.uniform(0, 1, (400, 2, 2, 1))
+    image = np.kron(coarse, np.ones((1, 4, 4, 1))) * generator.uniform(0.8, 1.0, (400, 8, 8, 1))
+    image, label = (image * 255).astype(np.uint8), coarse.reshape(400, 4).argmax(axis=1).astype(np.int32)
+    cut = lambda start, end: Split(image=image[start:end], label=label[start:end])  # noqa: E731
+    return Dataset(
+        name="quadrants", train=cut(0, 240), validation=cut(240, 300), test=cut(300, 400), num_classes=4, fingerprint="f"
+    )
+
+
+@pytest.fixture(scope="session")
+def data(dataset):
+    """The same on the devices."""
+    return share(make_resident(dataset, "none"))
+
+
+@pytest.fixture
+def compile_events():
+    """Collects the seconds of every compilation by XLA while the test runs; cached ones count too."""
+    events = []
+
+    def listen(name, seconds, **_):
+        if name == "/jax/core/compile/backend_compile_duration":
+            events.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield events
+    jax.monitoring.unregister_event_duration_listener(listen)

@@ -1,0 +1,162 @@
+"""The whole system on small data: what a study leaves behind, and what a second run adds to it."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.plain import Plain
+from aejax.data.load import DataConfig
+from aejax.errors import DataError, UserError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks import encoders
+from aejax.study.directory import StudyDirectory
+from aejax.study.dry_run import describe
+from aejax.study.methods import METHODS
+from aejax.study.run import run
+from aejax.training.optimizers import Adam
+from aejax.training.step import TrainingConfig
+
+CONFIG = Config(
+    data=DataConfig(validation_size=100),
+    autoencoder=Plain(encoder=encoders.Dense(widths=(16,)), latent_size=8),
+    training=TrainingConfig(epochs=3, batch_size=32),
+    evaluation=EvaluationConfig(probe_strengths=(1e-3, 1e-1)),
+)
+
+
+def seeds(numbers, config=CONFIG):
+    return [dataclasses.replace(config, seed=seed) for seed in numbers]
+
+
+def read_csv(path):
+    return list(csv.DictReader((path / "results.csv").open()))
+
+
+def without_cost(row):
+    return {name: value for name, value in row.items() if "seconds" not in name and name not in ("per_second", "memory_mb")}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished study of two seeds."""
+    path = tmp_path_factory.mktemp("study")
+    rows = run(seeds([0, 1]), StudyDirectory(path), say=lambda _: None)
+    return path, rows
+
+
+def test_every_method_has_its_rows_and_metrics(study):
+    path, rows = study
+    assert {row["method"] for row in rows} == set(METHODS)
+    table = read_csv(path)
+    assert [(row["method"], row["seed"]) for row in table] == [
+        *(("autoencoder", str(seed)) for seed in (0, 1)),
+        *(("untrained", str(seed)) for seed in (0, 1)),
+        *(("supervised", str(seed)) for seed in (0, 1)),
+        ("pixels", ""),
+        ("pca", ""),
+    ]
+    for row in table:
+        assert 0.1 < float(row["test_probe_accuracy"]) <= 1
+        assert 0.1 < float(row["test_knn_accuracy"]) <= 1
+    for split in ("train", "validation", "test"):
+        trained, untrained = float(table[0][f"{split}_mse"]), float(table[2][f"{split}_mse"])
+        assert 0 < trained < untrained
+    assert float(table[4]["test_accuracy"]) > 0.3
+    assert table[0]["status"] == "finished"
+    assert float(table[0]["train_seconds"]) > 0
+    # 64-16-8-16-64, weights and biases.
+    assert int(table[0]["parameters"]) == (64 + 1) * 16 + (16 + 1) * 8 + (8 + 1) * 16 + (16 + 1) * 64
+
+
+def test_metrics_are_a_line_for_each_member_and_epoch(study):
+    path, _ = study
+    (file,) = path.glob("populations/autoencoder-*/metrics.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert sorted((line["seed"], line["epoch"]) for line in lines) == [(s, e) for s in (0, 1) for e in (1, 2, 3)]
+    names = {"train_loss", "train_reconstruction", "validation_reconstruction", "gradient_norm", "parameter_norm"}
+    assert names <= set(lines[0])
+
+
+def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
+    path, before = study
+    stamps = {file: file.stat().st_mtime_ns for file in path.glob("populations/*/results.json")}
+    assert run(seeds([0, 1]), StudyDirectory(path), say=lambda _: None) == before
+    rows = run(seeds([0, 1, 2]), StudyDirectory(path), say=lambda _: None)
+    assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+    assert sorted((row["method"], row["config"].get("seed")) for row in rows if row not in before) == [
+        ("autoencoder", 2),
+        ("supervised", 2),
+        ("untrained", 2),
+    ]
+
+
+def test_a_member_evaluated_in_a_population_is_bitwise_what_it_is_alone(study, tmp_path):
+    _, population = study
+    alone = run(seeds([1]), StudyDirectory(tmp_path), say=lambda _: None)
+    for row in alone:
+        twin = next(other for other in population if (other["method"], other["id"]) == (row["method"], row["id"]))
+        assert row["metrics"] == twin["metrics"]
+
+
+def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_path):
+    rates = [
+        dataclasses.replace(config, optimizer=Adam(learning_rate=rate)) for rate in (1e-3, 3e-3) for config in seeds([0])
+    ]
+    text = describe(rates)
+    counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()[:-1]}
+    assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "pixels": 1, "pca": 1}
+
+
+def test_a_dry_run_counts_parameters_and_flops():
+    text = describe(seeds(range(5)))
+    line = next(line for line in text.splitlines() if line.startswith("autoencoder"))
+    assert "5 members" in line
+    assert "2,408 parameters" in line
+    assert "FLOP" in line
+    assert "5 configs: 5 autoencoders, 5 populations" in text
+
+
+def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (120, 6, 5, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", image=image)
+    data = DataConfig(name=str(tmp_path / "images.npz"))
+    said = []
+    config = dataclasses.replace(CONFIG, data=data)
+    rows = run([config], StudyDirectory(tmp_path / "study"), say=said.append)
+    assert {row["method"] for row in rows} == {"autoencoder", "untrained", "pca", "pixels"}
+    assert any("has no labels" in line for line in said)
+    assert not any("probe" in name for row in rows for name in row["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": EvaluationConfig(measures=("probe",))}, "has no labels, and evaluation asks for 'probe'"),
+        ({"evaluation": EvaluationConfig(baselines=("supervised",))}, "asks for 'supervised'"),
+        ({"training": TrainingConfig(batch_size=5000)}, "batch_size=5000 is larger than the"),
+    ],
+)
+def test_what_the_data_do_not_allow_is_one_line_and_nothing_is_written(tmp_path, changes, message):
+    np.savez(tmp_path / "images.npz", image=np.zeros((120, 6, 5), np.uint8))
+    config = dataclasses.replace(CONFIG, data=DataConfig(name=str(tmp_path / "images.npz")), **changes)
+    with pytest.raises(DataError, match=message):
+        run([config], StudyDirectory(tmp_path / "study"), say=lambda _: None)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_results_file_of_something_else_is_one_line(study, tmp_path):
+    bad = tmp_path / "populations" / "autoencoder-0" / "results.json"
+    bad.parent.mkdir(parents=True)
+    bad.write_text("{half")
+    with pytest.raises(UserError, match="cannot be read"):
+        run(seeds([0]), StudyDirectory(tmp_path), say=lambda _: None)
+
+
+def test_a_file_in_the_place_of_the_directory_is_one_line(tmp_path):
+    (tmp_path / "study").write_text("")
+    with pytest.raises(UserError, match="not a directory"):
+        run(seeds([0]), StudyDirectory(tmp_path / "study"), say=lambda _: None)

@@ -1,0 +1,162 @@
+"""The house rules that no type checker knows: imports go one way, every field is read, every experiment works."""
+
+import ast
+import dataclasses
+import json
+import pathlib
+import typing
+
+import pytest
+
+from aejax import cli, config, sweep
+from aejax.experiment import Config, check
+
+ROOT = pathlib.Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
+
+# From the ground up: a file may import from its own layer and from those above it in this list.
+LAYERS = (
+    ("errors", "cache"),
+    ("config",),
+    ("sweep",),
+    ("rng",),
+    ("data",),
+    ("objectives",),
+    ("networks",),
+    ("autoencoders",),
+    ("training",),
+    ("evaluation",),
+    ("experiment",),
+    ("study",),
+    ("report",),
+    ("cli",),
+)
+
+
+def layer(module):
+    name = module.split(".")[1]
+    return next(index for index, names in enumerate(LAYERS) if name in names)
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_go_down_only(path):
+    module = module_name(path)
+    if module == "aejax":
+        return
+    for name in imports(path):
+        if name.startswith("aejax."):
+            assert layer(name) <= layer(module), f"{module} imports {name}, which lies above it"
+
+
+def test_no_cycles_between_modules():
+    modules = {module_name(path): path for path in SOURCES}
+    edges = {name: {other for other in imports(path) if other in modules} for name, path in modules.items()}
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, f"import cycle: {' -> '.join([*open_, name])}"
+        if name not in done:
+            open_.append(name)
+            for other in sorted(edges[name]):
+                visit(other)
+            open_.pop()
+            done.add(name)
+
+    for name in modules:
+        visit(name)
+
+
+def test_only_the_population_knows_about_devices():
+    for path in SOURCES:
+        if module_name(path) not in ("aejax.training.population",):
+            text = path.read_text()
+            assert "shard_map" not in text, path
+            assert "vmap(" not in text, path
+
+
+def config_classes():
+    seen, waiting = [], [Config]
+    while waiting:
+        cls = waiting.pop()
+        if cls in seen:
+            continue
+        seen.append(cls)
+        for hint in typing.get_type_hints(cls).values():
+            options = typing.get_args(hint) or (hint,)
+            waiting += [option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)]
+    return seen
+
+
+def test_every_field_of_every_config_is_read_somewhere():
+    nodes = [node for path in [*SOURCES] for node in ast.walk(ast.parse(path.read_text()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    classes = config_classes()
+    assert len(classes) > 10
+    for cls in classes:
+        for field in dataclasses.fields(cls):
+            assert field.name in read, f"{cls.__name__}.{field.name} is read by no code"
+
+
+@pytest.mark.parametrize("cls", config_classes(), ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
+def test_defaults_have_the_types_of_their_fields(cls):
+    """An int as the default of a float field would pass, and change the id of every run that sets it."""
+    default = config.to_tree(cls())
+    assert json.dumps(config.to_tree(config.load(cls, default))) == json.dumps(default)
+
+
+def experiments():
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        names = {}
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and node.targets[0].id == "VARIANTS":
+                names = ast.literal_eval(node.value)
+        yield from (f"{path}:{variant}" for variant in names) if names else (str(path),)
+
+
+@pytest.mark.parametrize("reference", experiments(), ids=lambda reference: pathlib.Path(reference).name)
+def test_every_experiment_builds_round_trips_expands_and_trains(reference, dataset):
+    _, base, points = cli.load_experiment(reference)
+    members = sweep.expand(base, points)
+    assert members
+    for member in members:
+        check(member)
+        tree = json.loads(json.dumps(config.to_tree(member)))
+        assert config.load(Config, tree) == member
+    train_two_steps(members[0], dataset)
+
+
+def train_two_steps(member, dataset):
+    import jax
+    import numpy as np
+
+    from aejax.data.resident import make_resident
+    from aejax.study.methods import make_task
+    from aejax.training.loop import train_chunk
+    from aejax.training.step import init_state
+
+    training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
+    task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(training=training)
+    data = make_resident(dataset, member.data.preprocessing)
+    state, metrics = jax.jit(lambda: train_chunk(task, init_state(task, data), data, 1))()
+    assert state.step == 2
+    assert np.isfinite(metrics["train_loss"]).all()
+
+
+def test_every_experiment_says_question_command_cost_and_result():
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        for part in ("?", "python scripts/train.py", "Cost:", "Expected:"):
+            assert part in text, f"{path.name}: its docstring lacks {part!r}"

@@ -1,0 +1,143 @@
+"""Flags in, a study or one clear line out."""
+
+import subprocess
+import sys
+
+import pytest
+
+from aejax import cli
+from aejax.errors import ConfigError, UserError
+
+QUICKSTART = "--config=experiments/quickstart.py"
+TINY = [
+    QUICKSTART,
+    "--set=training.epochs=2",
+    "--set=evaluation.probe_strengths=[1e-3,1e-2]",
+    "--set=autoencoder.latent_size=4",
+    "--set=autoencoder.encoder.widths=[8]",
+]
+
+
+@pytest.fixture(autouse=True)
+def at_the_top(monkeypatch, pytestconfig):
+    monkeypatch.chdir(pytestconfig.rootpath)
+
+
+def script(*arguments, **kwargs):
+    return subprocess.run([sys.executable, "scripts/train.py", *arguments], capture_output=True, text=True, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set=optimizer.learning_rat=1"], "unknown field 'optimizer.learning_rat'; did you mean 'optimizer.learning_rate'"),
+        (["--set=optimizer.learning_rate=fast"], "optimizer.learning_rate: should be a valid number"),
+        (["--set=autoencoder.latent_activation=rellu"], "did you mean 'relu'"),
+        (["--set=optimizer=adamm"], "did you mean 'adam'"),
+        (["--set=optimizer"], "expected path=value"),
+        (["--config=experiments/quickstrat.py"], "did you mean experiments/quickstart.py"),
+        (["--config=experiments/article.py:cifar"], "unknown variant 'cifar'; variants: mnist, fashion"),
+        (["--config=experiments/quickstart.py:big"], "unknown variant 'big'; it has none"),
+        (["--sweep=optimizer.learning_rate="], "expected path=value"),
+        (["--sweep=optimizer.learning_rate=1e-3,"], "an empty value"),
+        (["--sweep=seed=1,2", "--sweep=seed=3"], "'seed' is swept twice"),
+        (["--config=experiments/article.py:sweep", "--sweep=optimizer.learning_rate=1"], "is swept twice"),
+        (["--sweep=training.epochs=1,2", "--set=training.epochs=3"], "both set and swept"),
+        (["--seeds=3", "--sweep=seed=1,2"], "--seeds goes with neither"),
+        (["train"], "leftover argument 'train'"),
+        (["--seeds=0"], "seeds"),
+        (["--seed=3"], "Unknown command line flag 'seed'"),
+        (["--set=training.epochs=-1"], "training.epochs: should be greater than or equal to 0"),
+        (["--set=data.preprocessing=zca"], "targets outside [0, 1]"),
+        (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
+        (["--set=data.validation_size=0"], "nothing can choose the probe's strength"),
+        (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_before_anything_is_read_or_written(tmp_path, arguments, message):
+    # A data set that does not exist: reading data first would say so instead.
+    workdir = tmp_path / "study"
+    name = [] if any("article" in argument for argument in arguments) else ["--set=data.name=nowhere"]
+    with pytest.raises(ConfigError) as error:
+        cli.train([f"--workdir={workdir}", *name, *arguments])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_status == 2
+    assert not workdir.exists()
+
+
+def test_an_experiment_file_that_fails_is_one_line_with_its_place(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("def get_config():\n    return undefined\n")
+    with pytest.raises(ConfigError, match="line 2: NameError: name 'undefined'"):
+        cli.train([f"--config={broken}"])
+    broken.write_text("x = 1\n")
+    with pytest.raises(ConfigError, match="defines no get_config"):
+        cli.train([f"--config={broken}"])
+    broken.write_text("from aejax.experiment import Config\nget_config = Config\nsweep = list\n")
+    with pytest.raises(ConfigError, match="its sweep is empty"):
+        cli.train([f"--config={broken}"])
+
+
+def test_configs_built_in_python_pass_the_gate(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from aejax.experiment import Config\ndef get_config():\n    return Config(seed='one')\n")
+    with pytest.raises(ConfigError, match="seed: should be a valid integer"):
+        cli.train([f"--config={wrong}"])
+
+
+def test_missing_data_are_one_line_and_nothing_is_written(tmp_path):
+    with pytest.raises(UserError) as error:
+        cli.train([f"--workdir={tmp_path / 'study'}", "--set=data.name=nowhere", f"--set=data.directory={tmp_path}"])
+    assert error.value.exit_status == 1
+    assert not (tmp_path / "study").exists()
+
+
+def test_the_quickstart_at_its_smallest(tmp_path, capsys):
+    said = []
+    arguments = [*TINY, "--seeds=2", f"--workdir={tmp_path}", "--sweep=optimizer.learning_rate=1e-3,1e-2", "--tensorboard"]
+    cli.train(arguments, say=said.append)
+    table = "\n".join(said)
+    for method in ("autoencoder", "untrained", "supervised", "pixels", "pca"):
+        assert f"| {method}" in table
+    assert (tmp_path / "results.md").read_text().strip() in table
+    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 4 + 2 + 4 + 1 + 1
+    assert len(list(tmp_path.glob("populations/autoencoder-*/tensorboard/*/events*"))) == 4
+
+
+def test_choosing_one_seed_runs_that_seed():
+    assert [config.seed for config in cli.parse(["--set=seed=7"], "").configs] == [7]
+    assert [config.seed for config in cli.parse([], "").configs] == [0, 1, 2, 3, 4]
+    assert [config.seed for config in cli.parse(["--sweep=seed=3,1"], "").configs] == [3, 1]
+
+
+def test_the_script_exits_with_status_two_and_one_line():
+    result = script("--set=optimizer=adamm")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: optimizer: unknown choice 'adamm'")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_help_shows_examples_and_flags():
+    result = script("--help")
+    assert result.returncode == 0
+    assert "python scripts/train.py --config=experiments/quickstart.py" in result.stdout
+    assert "--sweep" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_dry_run_of_the_script_trains_nothing(tmp_path):
+    result = script(QUICKSTART, "--dry_run", f"--workdir={tmp_path / 'study'}")
+    assert result.returncode == 0, result.stderr
+    assert "5 configs: 5 autoencoders" in result.stdout
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_work_directory_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = script(*TINY, f"--workdir={tmp_path / 'file' / 'study'}")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.stderr

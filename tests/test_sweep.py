@@ -1,0 +1,60 @@
+import math
+
+import pytest
+
+from aejax import sweep
+from aejax.errors import ConfigError
+from aejax.experiment import Config
+
+
+def test_product_varies_the_last_sweep_fastest():
+    points = sweep.product(sweep.grid("a", [1, 2]), sweep.grid("b", [3, 4]))
+    assert points == [{"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+
+
+def test_zip_and_chain():
+    left, right = sweep.grid("a", [1, 2]), sweep.grid("b", [3, 4])
+    assert sweep.zip_together(left, right) == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
+    assert sweep.chain(left, right) == [{"a": 1}, {"a": 2}, {"b": 3}, {"b": 4}]
+    with pytest.raises(ConfigError, match="different lengths"):
+        sweep.zip_together(left, sweep.grid("b", [3]))
+
+
+def test_a_field_swept_twice_is_refused():
+    with pytest.raises(ConfigError, match="'a' is swept twice"):
+        sweep.product(sweep.grid("a", [1]), sweep.grid("a", [2]))
+
+
+def test_random_draws_are_a_function_of_the_seed():
+    draws = {"a": sweep.log_uniform(1e-4, 1e-2)}
+    points = sweep.random_draws(50, draws, seed=1)
+    assert points == sweep.random_draws(50, draws, seed=1) != sweep.random_draws(50, draws, seed=2)
+    assert all(1e-4 <= point["a"] <= 1e-2 for point in points)
+    below = sum(math.log10(point["a"]) < -3 for point in points)
+    assert 10 < below < 40  # Uniform in the logarithm: about half.
+
+
+def test_parse_sweep_splits_outside_brackets_only():
+    assert sweep.parse_sweep("a=1,2e-3,relu") == [{"a": 1}, {"a": 2e-3}, {"a": "relu"}]
+    assert sweep.parse_sweep("w=[1,2],[3]") == [{"w": [1, 2]}, {"w": [3]}]
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "=1", "a=1,,2", "a=1,"])
+def test_an_empty_sweep_is_refused(text):
+    with pytest.raises(ConfigError, match="--sweep"):
+        sweep.parse_sweep(text)
+
+
+def test_expand_drops_configs_that_are_the_same():
+    points = sweep.product(sweep.grid("optimizer.learning_rate", [1e-3, 0.001]), sweep.grid("seed", range(2)))
+    assert [config.seed for config in sweep.expand(Config(), points)] == [0, 1]
+
+
+def test_group_splits_by_static_part_only():
+    rates = sweep.grid("optimizer.learning_rate", [1e-3, 1e-2])
+    points = sweep.product(sweep.grid("optimizer", ["adam", "sgd"]), rates, sweep.grid("seed", range(3)))
+    populations = sweep.group(sweep.expand(Config(), points))
+    assert [len(population.members) for population in populations] == [6, 6]
+    assert {population.members[0].optimizer.kind for population in populations} == {"adam", "sgd"}
+    widths = sweep.grid("autoencoder.latent_size", [8, 16])
+    assert len(sweep.group(sweep.expand(Config(), widths))) == 2
