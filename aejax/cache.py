@@ -12,14 +12,14 @@ import numpy as np
 
 
 def cache_directory() -> pathlib.Path:
-    """Returns the user's cache directory for aejax: `$XDG_CACHE_HOME/aejax`, else `~/.cache/aejax`. It may not exist."""
+    """Returns the user's cache directory for aejax: `$XDG_CACHE_HOME/aejax` or `~/.cache/aejax`. It may not exist."""
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aejax"
 
 
 def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Returns the arrays that `make` gives, from the cache where they are in it under this name.
 
-    A damaged file is made again, and a cache that cannot be written is done without. Safe for several processes at once.
+    A damaged file is made again; a cache that cannot be written is done without. Safe for several processes at once.
     """
     path = cache_directory() / "arrays" / f"{name}.npz"
     with contextlib.suppress(OSError, ValueError):
@@ -48,6 +48,8 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
             with np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
                 for array in archive.files:
                     arrays[array] = archive[array]
+                    if not isinstance(arrays[array], np.ndarray):
+                        raise EOFError  # What is no array comes as bytes.
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ValueError("it is damaged or no .npz file") from error
         except ValueError as error:

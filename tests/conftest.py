@@ -52,6 +52,10 @@ def cache(tmp_path_factory):
     """Gives the whole run a cache directory of its own, so that tests neither read nor fill the user's."""
     directory = tmp_path_factory.mktemp("cache")
     os.environ["XDG_CACHE_HOME"] = str(directory)
+    # Programs that several tests compile alike are compiled once.
+    jax.config.update("jax_compilation_cache_dir", str(directory / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return directory
 
 

@@ -126,7 +126,7 @@ def experiments():
         yield from (f"{path}:{variant}" for variant in names) if names else (str(path),)
 
 
-@pytest.mark.parametrize("reference", experiments(), ids=lambda reference: pathlib.Path(reference).name)
+@pytest.mark.parametrize("reference", list(experiments()), ids=lambda reference: pathlib.Path(reference).name)
 def test_every_experiment_builds_round_trips_expands_and_trains(reference, dataset):
     _, base, points = cli.load_experiment(reference)
     members = sweep.expand(base, points)
@@ -149,7 +149,7 @@ def train_two_steps(member, dataset):
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
     task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(training=training)
-    data = make_resident(dataset, member.data.preprocessing)
+    data = jax.device_put(make_resident(dataset, member.data.preprocessing))
     state, metrics = jax.jit(lambda: train_chunk(task, init_state(task, data), data, 1))()
     assert state.step == 2
     assert np.isfinite(metrics["train_loss"]).all()

@@ -9,10 +9,14 @@ import numpy as np
 
 from aejax.cache import cache_directory, cached_arrays, read_arrays
 from aejax.config import NonNegativeInt, PositiveInt
-from aejax.data import digits, prepared
+from aejax.data import prepared
+from aejax.data.digits.prepare import prepare as prepare_digits
 from aejax.data.preprocessing import Kind
 from aejax.errors import DataError
 
+DECODING = (
+    1  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
+)
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
 
 
@@ -78,10 +82,10 @@ def _read(config: DataConfig) -> dict[str, np.ndarray]:
     if config.name != "digits":
         return _read_prepared(prepared.find(config.name, config.directory))
     try:
-        return _read_prepared(digits.prepare(cache_directory() / "tensorflow_datasets"))
+        return _read_prepared(prepare_digits(cache_directory() / "tensorflow_datasets"))
     except OSError:  # A cache that cannot be written.
         with tempfile.TemporaryDirectory() as temporary:
-            return _read_prepared(digits.prepare(pathlib.Path(temporary)))
+            return _read_prepared(prepare_digits(pathlib.Path(temporary)))
 
 
 def _read_file(name: str) -> dict[str, np.ndarray]:
@@ -90,7 +94,9 @@ def _read_file(name: str) -> dict[str, np.ndarray]:
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
     except ValueError as error:
-        raise DataError(f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)") from None
+        raise DataError(
+            f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)"
+        ) from None
     known = ["image", "label", "test_image", "test_label"]
     unknown = [array for array in arrays if array not in known]
     if unknown or "image" not in arrays:
@@ -102,9 +108,9 @@ def _read_file(name: str) -> dict[str, np.ndarray]:
 
 
 def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the checked arrays of the data set prepared at `path`, decoded once for as long as its files do not change."""
+    """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
-    key = hashlib.sha256(repr((str(path.resolve()), files)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
     return cached_arrays(f"{path.parent.name}-{key}", lambda: _check(str(path), prepared.decode(path)))
 
 
@@ -146,7 +152,9 @@ def _check_image(what: str, image: np.ndarray) -> np.ndarray:
     if np.isnan(low):
         raise DataError(f"{what} has pixels that are NaN; remove or replace them")
     if low < 0 or high > 1:
-        raise DataError(f"{what} ranges from {low:g} to {high:g}; floats should be in [0, 1], or save 0 to 255 as uint8")
+        raise DataError(
+            f"{what} ranges from {low:g} to {high:g}; floats should be in [0, 1], or save 0 to 255 as uint8"
+        )
     return image.astype(np.float32)
 
 
@@ -184,7 +192,7 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
         )
     if config.train_size is not None and config.train_size > num_train:
         raise DataError(
-            f"data.train_size={config.train_size} is more than the {num_train} images of {config.name} that are left to "
+            f"data.train_size={config.train_size} is more than the {num_train} images of {config.name} left to "
             "train on; make it or data.validation_size smaller"
         )
 

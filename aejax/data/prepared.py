@@ -1,4 +1,4 @@
-"""Data sets that TFDS has prepared: finding them on disk and decoding them, without TensorFlow and without a network."""
+"""Data sets that TFDS has prepared: finding them on disk and decoding them, with neither TensorFlow nor a network."""
 
 import contextlib
 import json
@@ -7,6 +7,7 @@ import pathlib
 import re
 import shlex
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def find(name: str, directory: str | None) -> pathlib.Path:
-    """Returns where the data set `name`, `name/config` or either with `:1.0.0` is prepared; the newest version if several.
+    """Returns where the data set `name`, `name/config` or either with `:1.0.0` is prepared; else the newest version.
 
     TFDS itself would try the network for minutes before it said that a data set is not there.
 
@@ -38,16 +39,14 @@ def find(name: str, directory: str | None) -> pathlib.Path:
     infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
     there = [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
     versions = [
-        path
-        for path in there
-        if path.parent.as_posix() == wanted["base"] and wanted["version"] in (None, path.name)
+        path for path in there if path.parent.as_posix() == wanted["base"] and wanted["version"] in (None, path.name)
     ]
     if versions:
         return root / max(versions, key=lambda path: [int(number) for number in path.name.split(".")])
     others = ", ".join(f"{path.parent.as_posix()}:{path.name}" for path in there) or "nothing"
     raise DataError(
-        f"{name} is not prepared in {root} (prepared there: {others}); set data.directory or TFDS_DATA_DIR to where it is, "
-        f"or prepare it: {_command(name, root)}"
+        f"{name} is not prepared in {root} (prepared there: {others}); set data.directory or TFDS_DATA_DIR to where "
+        f"it is, or prepare it: {_command(name, root)}"
     )
 
 
@@ -61,9 +60,7 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
     Raises:
       DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
     """
-    with quiet():
-        import tensorflow_datasets as tfds
-
+    with quiet() as tfds:
         try:
             builder = tfds.builder_from_directory(path)
         except Exception as error:
@@ -74,30 +71,32 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
             name, root = "/".join(info.full_name.split("/")[:-1]), path.parents[info.full_name.count("/")]
             # It has to go first: TFDS refuses to prepare in one format what is there in another.
             raise DataError(
-                f"{path} is prepared as {', '.join(sorted(formats))}, not as array_record; delete it and prepare it again: "
-                f"{_command(name, root)}"
+                f"{path} is prepared as {', '.join(sorted(formats))}, not as array_record; delete it and prepare it "
+                f"again: {_command(name, root)}"
             )
         if "image" not in features:
             raise DataError(f"{path} has no feature 'image' (it has: {', '.join(features)}); choose a set of images")
-        if "train" not in info.splits:
-            raise DataError(f"{path} has no split 'train' (it has: {', '.join(info.splits)}); choose a set that has one")
+        splits = [name for name, split in info.splits.items() if split.num_examples]
+        if "train" not in splits:
+            raise DataError(f"{path} has no split 'train' (it has: {', '.join(splits)}); choose a set that has one")
         arrays = {}
         for split, prefix in {"train": "", "test": "test_"}.items():
-            if split not in info.splits:
+            if split not in splits:
                 continue
             try:
                 source = builder.as_data_source(split, file_format="array_record")
                 records = source.__getitems__(range(len(source)))
             except Exception as error:
                 raise _damaged(path, error) from error
-            sizes = sorted({np.shape(record["image"]) for record in records})
-            if len(sizes) > 1:
-                raise DataError(
-                    f"{path} has images of different sizes ({sizes[0]}, {sizes[-1]}); resize them to one and save them as .npz"
-                )
-            arrays[f"{prefix}image"] = np.stack([record["image"] for record in records])
-            if "label" in features:
-                arrays[f"{prefix}label"] = np.stack([record["label"] for record in records])
+            for feature in [name for name in ("image", "label") if name in features]:
+                values = [record[feature] for record in records]
+                shapes = sorted(set(map(np.shape, values)))
+                if len(shapes) > 1:
+                    raise DataError(
+                        f"{path}: '{feature}' comes in different shapes ({shapes[0]}, {shapes[-1]}); make them alike "
+                        "and save them as .npz"
+                    )
+                arrays[prefix + feature] = np.stack(values)
         if "label" in features and isinstance(features["label"], tfds.features.ClassLabel):
             arrays["num_classes"] = np.array(features["label"].num_classes)
     return arrays
@@ -119,14 +118,18 @@ def _damaged(path: pathlib.Path, error: Exception) -> DataError:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps TFDS from writing its banners, progress bars and log lines to the screen."""
+def quiet() -> Iterator[ModuleType]:
+    """Gives tensorflow_datasets, kept from writing its banners, progress bars and log lines to the screen."""
     from absl import logging
 
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
+    import tensorflow_datasets as tfds  # Only now: importing it can write log lines.
+
+    tfds.disable_progress_bar()  # In a notebook it would not be text that can be redirected.
     try:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            yield
+            yield tfds
     finally:
+        tfds.enable_progress_bar()
         logging.set_verbosity(verbosity)

@@ -4,7 +4,7 @@ Errors are reported in pixel space whatever a model was trained on, so every kin
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import flax.struct
 import jax
@@ -31,9 +31,10 @@ class Preprocessing:
     """A fitted preprocessing. Images are flattened: `num_pixels` is height * width * channels."""
 
     kind: Kind = flax.struct.field(pytree_node=False)
-    mean: Array | None = None  # [1, num_pixels], of the training images in [0, 1]; None for "none" and "per_image".
-    forward: Array | None = None  # "standardize": factors [1, num_pixels]. "pca", "zca": [num_pixels, num_pixels].
-    inverse: Array | None = None  # Of `forward`, in the same shape.
+    # Arrays, or None for "none" and "per_image".
+    mean: Any = None  # [1, num_pixels], of the training images in [0, 1].
+    forward: Any = None  # "standardize": factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels].
+    inverse: Any = None  # Of `forward`, in the same shape.
 
 
 def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
@@ -59,12 +60,16 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
         forward, inverse = axes / deviation, (axes * deviation).T
         if kind == "zca":
             forward, inverse = forward @ axes.T, axes @ inverse
-    mean, forward, inverse = (array.astype(np.float32) for array in (mean[None], forward, inverse))
-    return Preprocessing(kind=kind, mean=mean, forward=forward, inverse=inverse)
+    return Preprocessing(
+        kind=kind,
+        mean=mean[None].astype(np.float32),
+        forward=forward.astype(np.float32),
+        inverse=inverse.astype(np.float32),
+    )
 
 
 def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
-    """Returns images [..., H, W, C] as a model sees them, float32 of the same shape. Pure, with any leading dimensions."""
+    """Returns images [..., H, W, C] as a model sees them, float32 of the same shape. Pure, for any leading axes."""
     image = to_unit(image)
     if preprocessing.kind == "none":
         return image

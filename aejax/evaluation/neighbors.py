@@ -58,9 +58,8 @@ def _classify(
         similarity = jnp.matmul(neighbors, query, precision=jax.lax.Precision.HIGHEST)
         # On a CPU top_k costs a third of the matmul; taking maxima of groups first saved little.
         nearest, indices = jax.lax.top_k(similarity, num_neighbors)
-        member = labels[indices][:, None] == jnp.arange(num_classes)
-        votes = jnp.sum(member, axis=0)
-        summed = jnp.sum(jnp.where(member, nearest[:, None], 0.0), axis=0)
+        vote = jax.nn.one_hot(labels[indices], num_classes)
+        votes, summed = jnp.sum(vote, axis=0), jnp.sum(vote * nearest[:, None], axis=0)
         return jnp.argmax(jnp.where(votes == jnp.max(votes), summed, -jnp.inf))
 
     return jax.lax.map(classify, queries, batch_size=min(_QUERIES_AT_ONCE, queries.shape[0]))

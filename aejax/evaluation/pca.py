@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.data.preprocessing import to_unit
+
 _ROWS_AT_ONCE = 1000
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -44,7 +46,7 @@ def fit_pca(image: jax.Array, size: int) -> PCA:
 
 def project(pca: PCA, image: jax.Array) -> jax.Array:
     """Returns the codes of images [batch, ...] (uint8 or float32, as fitted), [batch, size]."""
-    rows = _to_float(image.reshape(image.shape[0], -1))
+    rows = to_unit(image.reshape(image.shape[0], -1))
     return jnp.matmul(rows - pca.mean[None], pca.components, precision=_HIGHEST)
 
 
@@ -54,13 +56,9 @@ def reconstruct(pca: PCA, codes: jax.Array, shape: tuple[int, ...]) -> jax.Array
     return rows.reshape(-1, *shape)
 
 
-def _to_float(image: jax.Array) -> jax.Array:
-    return image.astype(jnp.float32) / (255.0 if image.dtype == jnp.uint8 else 1.0)
-
-
 def _sum_over_blocks(function: Callable[[jax.Array], jax.Array], rows: jax.Array) -> jax.Array:
     """Returns the sum of `function` over blocks of the rows as float32; function(block) sums over the block's rows."""
     num_blocks = rows.shape[0] // _ROWS_AT_ONCE
-    head = rows[: num_blocks * _ROWS_AT_ONCE].reshape(num_blocks, _ROWS_AT_ONCE, -1)
-    rest = function(_to_float(rows[num_blocks * _ROWS_AT_ONCE :]))
-    return jax.lax.scan(lambda total, block: (total + function(_to_float(block)), None), rest, head)[0]
+    head = rows[: num_blocks * _ROWS_AT_ONCE].reshape(num_blocks, _ROWS_AT_ONCE, rows.shape[1])
+    rest = function(to_unit(rows[num_blocks * _ROWS_AT_ONCE :]))
+    return jax.lax.scan(lambda total, block: (total + function(to_unit(block)), None), rest, head)[0]

@@ -16,7 +16,7 @@ from aejax.evaluation.probe import STRENGTHS, linear_probe
 
 Measure = Literal["reconstruction", "probe", "neighbors"]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
-NEED_LABELS = ("probe", "neighbors", "supervised")
+NEED_LABELS = ("probe", "neighbors", "supervised", "pixels")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,16 @@ class Representation(NamedTuple):
     classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
 
 
-def evaluate(
-    representation: Representation, data: ResidentData, config: EvaluationConfig, num_classes: int | None
-) -> dict[str, jax.Array]:
-    """Returns the metrics of one member as scalars, named with the split first (`test_mse`, `test_probe_accuracy`).
+def describe(
+    representation: Representation, data: ResidentData, config: EvaluationConfig
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """Returns what can be said of one member without another fit, and its features for those who fit.
 
-    The test split enters only here, after everything was chosen on the validation split.
+    Returns:
+      Metrics as scalars, named with the split first (`test_mse`), and the features of every split, [examples, size]
+      (none if no measure wants them).
     """
-    measures = available_measures(config, labelled=num_classes is not None)
+    measures = available_measures(config, labelled=bool(data.label))
     metrics: dict[str, jax.Array] = {}
     features: dict[str, jax.Array] = {}
     for split in data.image:
@@ -53,14 +55,25 @@ def evaluate(
         values = map_examples(
             lambda indices, split=split: _per_example(representation, data, measures, split, indices), data.size(split)
         )
-        features[split] = values.pop("features", None)
+        if "features" in values:
+            features[split] = values.pop("features")
         metrics |= {f"{split}_{name}": jnp.mean(value) for name, value in values.items()}
+    return metrics, features
+
+
+def classify(
+    features: dict[str, jax.Array], label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int
+) -> dict[str, jax.Array]:
+    """Returns how well classifiers read the labels from one member's features, as scalars (`test_probe_accuracy`).
+
+    What they choose, they choose on the validation split; the test split is read once.
+    """
+    measures = available_measures(config, labelled=True)
+    metrics: dict[str, jax.Array] = {}
     if "probe" in measures:
-        metrics |= linear_probe(features, data.label, num_classes=num_classes, strengths=config.probe_strengths)
+        metrics |= linear_probe(features, label, num_classes=num_classes, strengths=config.probe_strengths)
     if "neighbors" in measures:
-        metrics |= neighbors_accuracy(
-            features, data.label, num_classes=num_classes, num_neighbors=config.num_neighbors
-        )
+        metrics |= neighbors_accuracy(features, label, num_classes=num_classes, num_neighbors=config.num_neighbors)
     return metrics
 
 

@@ -42,7 +42,7 @@ def describe(configs: Sequence[Config]) -> str:
 
 def _costs(job: Job, task: Task, data: ResidentData) -> str:
     # Traced fields have their numbers here: shapes and FLOPs do not depend on them.
-    state = jax.eval_shape(lambda: init_state(task, data))
+    state = jax.eval_shape(lambda data: init_state(task, data), data)
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params))
     count = len(job.population.members)
     text = f", {parameters:,} parameters, {_num_bytes(state) * count / 1e6:.1f} MB of state"
@@ -51,8 +51,8 @@ def _costs(job: Job, task: Task, data: ResidentData) -> str:
     training = task.training
     optimizer = make_optimizer(task.optimizer, training.epochs, steps_per_epoch(training, data))
     indices = jnp.zeros(batch_size(training, data), jnp.int32)
-    step = jax.jit(lambda state: train_step(task, optimizer, state, data.batch("train", indices)))
-    flops = step.lower(state).cost_analysis()["flops"]
+    step = jax.jit(lambda state, data: train_step(task, optimizer, state, data.batch("train", indices)))
+    flops = step.lower(state, data).cost_analysis()["flops"]
     num_steps = training.epochs * steps_per_epoch(training, data)
     return text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
 

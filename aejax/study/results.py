@@ -146,7 +146,7 @@ def _format(interval: Interval | None, unit: str, seeded: bool) -> str:
     if not seeded:
         return _digits(mean, mean * 1e-3 if unit != "%" else 0.01)
     if math.isnan(half):
-        return f"{_digits(mean, abs(mean) * 1e-2)} (no interval)"
+        return f"{_digits(mean, 0.1 if unit == '%' else abs(mean) * 1e-2)} (no interval)"
     return f"{_digits(mean, half)} ± {_digits(half, half)}"
 
 

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import tqdm
 
 from aejax.config import config_id, flatten, to_tree
 from aejax.data.load import Dataset, load
 from aejax.data.resident import ResidentData, make_resident
-from aejax.evaluation.suite import available_baselines, evaluate
+from aejax.evaluation.suite import available_baselines, classify, describe
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory, write_atomically
 from aejax.study.methods import METHODS, Method, make_task, represent
@@ -26,7 +27,7 @@ from aejax.sweep import Population, group
 from aejax.training.loop import train
 from aejax.training.population import Members, share
 from aejax.training.state import Status
-from aejax.training.step import init_state
+from aejax.training.step import batch_size, init_variables
 
 NUM_SAMPLES = 16  # Test images whose reconstructions are kept for the picture.
 NUM_SAMPLED_MEMBERS = 8
@@ -71,7 +72,7 @@ def _baselines(config: Config, datasets: dict[Any, Dataset]) -> tuple[str, ...]:
 
 
 def run(
-    configs: Sequence[Config], directory: StudyDirectory, *, command: str = "", tensorboard: bool = False, say: Say = print
+    configs: Sequence[Config], directory: StudyDirectory, *, tensorboard: bool = False, say: Say = print
 ) -> list[Row]:
     """Returns the results of all members that the directory now holds, after training those that were missing.
 
@@ -86,7 +87,7 @@ def run(
         say(f"{name} has no labels: linear probe, k-NN and the supervised baseline are left out")
     if finished:
         say(f"{directory.path} holds {len(finished)} finished results; {sum(len(job.population.members) for job in jobs)} missing")
-    write_atomically(directory.path / "study.json", json.dumps({"command": command, **environment()}, indent=1) + "\n")
+    write_atomically(directory.path / "study.json", json.dumps(environment(), indent=1) + "\n")
 
     @functools.cache
     def resident(data: Any) -> ResidentData:
@@ -113,15 +114,17 @@ def run_population(
     count = len(job.population.members)
     description = f"{method.name} ({count} member{'s' if count > 1 else ''})"
 
+    rounds = range(members.num_rounds)
     cost: dict[str, float] = {}
-    variables, statuses = (), ["finished"] * count
+    variables: list[Any] = [()] * len(rounds)
+    statuses = ["finished"] * count
     if method.trains:
         with MetricsWriter(path, job.population.members, tensorboard=tensorboard) as write:
             trained = train(members, task, first.training, data, write=write, description=description)
-        state = trained.state
-        variables = {"params": state.evaluated_params(), **state.collections}
-        statuses = [Status(status).name.lower() for status in members.fetch(state.status)]
-        images = int(members.fetch(state.step).sum()) * _batch_size(first, dataset)
+        states = trained.states
+        variables = [{"params": state.evaluated_params(), **state.collections} for state in states]
+        statuses = [Status(status).name.lower() for status in members.fetch([state.status for state in states])]
+        images = int(members.fetch([state.step for state in states]).sum()) * batch_size(first.training, data)
         cost = {
             "train_seconds": trained.train_seconds / count,
             "images_per_second": images / trained.train_seconds if trained.train_seconds else 0.0,
@@ -129,27 +132,42 @@ def run_population(
             "memory_mb": trained.memory_bytes / 1e6,
         }
     elif method.has_parameters:
-        state = members.compile(lambda config, _, data: init_state(task(config), data), (), data)((), data)
-        variables = {"params": state.params, **state.collections}
+        init = members.compile(lambda config, _, data: init_variables(task(config), data), (), data)
+        variables = [init(index, (), data) for index in rounds]
     if method.has_parameters:
-        leaves = jax.tree.leaves(variables["params"])
-        cost["parameters"] = sum(leaf.size for leaf in leaves) // members.padded
+        leaves = jax.tree.leaves(variables[0]["params"])
+        cost["parameters"] = sum(leaf.size for leaf in leaves) // members.round_size
 
-    def evaluate_member(config: Config, variables: Any, data: ResidentData) -> Any:
+    def describe_member(config: Config, variables: Any, data: ResidentData) -> Any:
         representation = represent(method.name, task(config), variables, config, data)
-        metrics = evaluate(representation, data, config.evaluation, dataset.num_classes)
+        metrics, features = describe(representation, data, config.evaluation)
         if representation.reconstruct is None:
-            return metrics, None
-        return metrics, representation.reconstruct(data.image["test"][:NUM_SAMPLES])
+            return metrics, features, None
+        return metrics, features, representation.reconstruct(data.image["test"][:NUM_SAMPLES])
 
-    program = members.compile(evaluate_member, variables, data)
+    def classify_member(config: Config, features: Any, label: Any) -> Any:
+        return classify(features, label, config.evaluation, dataset.num_classes)
+
+    describing, classifying = members.compile(describe_member, variables[0], data), None
+    cost["evaluation_compile_seconds"] = describing.compile_seconds
+    results, samples = [], []
     started = time.perf_counter()
-    metrics, samples = members.fetch(program(variables, data))
+    for index in tqdm.tqdm(rounds, desc=f"{description}, evaluation", unit="round", disable=None):
+        metrics, features, sample = describing(index, variables[index], data)
+        if features:
+            if classifying is None:
+                # Features of the same size are classified by the same program, whatever method they come from.
+                classifying = members.compile(classify_member, features, data.label)
+                cost["evaluation_compile_seconds"] += classifying.compile_seconds
+                started += classifying.compile_seconds
+            metrics |= classifying(index, features, data.label)
+        results.append(jax.device_get(metrics))
+        samples.append(sample)
     cost["evaluation_seconds"] = (time.perf_counter() - started) / count
-    cost["evaluation_compile_seconds"] = program.compile_seconds
-    if samples is not None:
-        images = dataset.test.image[:NUM_SAMPLES]
-        np.savez(path / "samples.npz", image=images, reconstruction=samples[:NUM_SAMPLED_MEMBERS])
+    metrics = members.fetch(results)
+    if samples[0] is not None:
+        reconstruction = members.fetch(samples)[:NUM_SAMPLED_MEMBERS]
+        np.savez(path / "samples.npz", image=dataset.test.image[:NUM_SAMPLES], reconstruction=reconstruction)
 
     facts = {
         "name": dataset.name,
@@ -172,11 +190,6 @@ def run_population(
         for index, config in enumerate(job.population.members)
     ]
     write_atomically(path / "results.json", json.dumps(rows, indent=1) + "\n")
-
-
-def _batch_size(config: Config, dataset: Dataset) -> int:
-    size = config.training.batch_size
-    return len(dataset.train.image) if size == "all" else size
 
 
 def environment() -> dict[str, Any]:

@@ -26,7 +26,7 @@ Write = Callable[[dict[str, np.ndarray]], None]
 class Trained(NamedTuple):
     """A trained population: its states on the device, and what it cost."""
 
-    state: TrainState  # Arrays [padded, ...].
+    states: list[TrainState]  # An entry for each round of members.
     train_seconds: float  # Wall time of the whole population, compilation apart.
     compile_seconds: float
     memory_bytes: int  # Of the training program on one device: data, states and temporaries.
@@ -64,19 +64,24 @@ def train(
       chunk_epochs: overrides `epochs_per_chunk`.
     """
     num_epochs = chunk_epochs or epochs_per_chunk(training, data)
+    rounds = range(members.num_rounds)
     init = members.compile(lambda config, _, data: init_state(make_task(config), data), (), data)
-    state = init((), data)
+    states = [init(index, (), data) for index in rounds]
     chunk = members.compile(
-        lambda config, state, data: train_chunk(make_task(config), state, data, num_epochs), state, data, donate=True
+        lambda config, state, data: train_chunk(make_task(config), state, data, num_epochs),
+        states[0],
+        data,
+        donate=True,
     )
     started = time.perf_counter()
     with tqdm.tqdm(total=training.epochs, desc=description, unit="epoch", disable=None) as bar:
         for first in range(0, training.epochs, num_epochs):
-            state, metrics = chunk(state, data)
+            # Dispatched without waiting: a device that is done with one round goes on with the next.
+            states, metrics = zip(*(chunk(index, states[index], data) for index in rounds), strict=True)
             write(members.fetch(metrics))
             bar.update(min(num_epochs, training.epochs - first))
-            if np.all(members.fetch(state.status) != Status.RUNNING):
+            if np.all(members.fetch([state.status for state in states]) != Status.RUNNING):
                 break
-    jax.block_until_ready(state)
+    jax.block_until_ready(states)
     seconds = time.perf_counter() - started
-    return Trained(state, seconds, init.compile_seconds + chunk.compile_seconds, chunk.memory_bytes)
+    return Trained(list(states), seconds, init.compile_seconds + chunk.compile_seconds, chunk.memory_bytes)

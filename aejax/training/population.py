@@ -1,7 +1,9 @@
 """Running a function of one member over many: the only file that knows about members and devices.
 
-On a CPU the members are dealt out to the host's devices and run there one after another, so a member's result is
-bitwise what it is alone. On GPU and TPU they run side by side under `vmap`, equal to a tolerance.
+Members are dealt out in *rounds*, a round being as many as run at the same time: `members_at_once` on each device. One
+compiled program serves all rounds. On a CPU each device runs one member at a time, so that a member's result is bitwise
+what it is alone: it comes from the very same program. On GPU and TPU a device runs its members side by side under
+`vmap`, equal to a tolerance.
 """
 
 import functools
@@ -21,7 +23,7 @@ AXIS = "members"
 
 @functools.cache
 def device_mesh() -> jax.sharding.Mesh:
-    """Returns all devices of this process as one row, along which members are dealt out."""
+    """Returns all devices of this process as one row, along which the members of a round are dealt out."""
     return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
 
 
@@ -39,72 +41,75 @@ def default_members_at_once(backend: str, members_per_device: int) -> int:
 
 
 class Members:
-    """The members of one population, laid out over this process's devices."""
+    """The members of one population, dealt out to this process's devices in rounds.
+
+    What belongs to the members is a list with an entry for each round, of arrays [round_size, ...].
+    """
 
     def __init__(self, configs: Sequence[Any], members_at_once: int | None = None):
-        """Lays out configs of one population (they differ in traced fields only), `members_at_once` on each device."""
+        """Deals out configs of one population (they differ in traced fields only), `members_at_once` to each device."""
         self.num = len(configs)
         num_devices = device_mesh().size
         per_device = -(-self.num // num_devices)
-        self.at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
-        # Padded to whole rounds: a remainder would be a second, differently compiled body.
-        self.padded = -(-per_device // self.at_once) * self.at_once * num_devices
-
+        self._at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
+        self.round_size = self._at_once * num_devices
         self._static = partition(configs[0])[0]
         rows = [partition(config)[1] for config in configs]
-        rows += rows[-1:] * (self.padded - self.num)
-        self._values = _deal({path: _stack([row[path] for row in rows]) for path in rows[0]})
-        self._active = _deal(np.arange(self.padded) < self.num)
+        # The last round is filled up with members that are not computed: a smaller one would be another program.
+        rows += rows[-1:] * (-self.num % self.round_size)
+        self._rounds = [
+            _deal((np.arange(start, start + self.round_size) < self.num, _stack(rows[start : start + self.round_size])))
+            for start in range(0, self.num, self.round_size)
+        ]
 
-    def place(self, tree: Any) -> Any:
-        """Returns arrays [num, ...] padded and dealt out to the devices."""
-        pad = lambda x: np.concatenate([x, np.repeat(x[-1:], self.padded - self.num, axis=0)])  # noqa: E731
-        return _deal(jax.tree.map(pad, tree))
+    @property
+    def num_rounds(self) -> int:
+        """The number of rounds."""
+        return len(self._rounds)
 
-    def fetch(self, tree: Any) -> Any:
-        """Returns arrays of the real members, [num, ...], in host memory."""
-        return jax.tree.map(lambda x: np.asarray(x)[: self.num], tree)
+    def fetch(self, rounds: Sequence[Any]) -> Any:
+        """Returns what the rounds gave as arrays [num, ...] in host memory."""
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.num], *jax.device_get(list(rounds)))
 
     def compile(self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool = False) -> "Program":
-        """Returns the program that computes `function(config, member, shared)` for every member.
+        """Returns the program that computes `function(config, member, shared)` for every member of a round.
 
         Args:
           function: of one member: its config (traced fields are tracers), its part of `member`, and `shared`.
-          member: arrays [padded, ...], one row for each member, as a program of these members returned them, or ().
+          member: arrays [round_size, ...], a row for each member, as a program of these members returned them, or ().
           shared: arrays that all members read, as `share` placed them.
           donate: whether the program may overwrite `member`.
         """
 
         def one(row: Any, shared: Any) -> Any:
-            active, values, member = row
+            (active, values), member = row
             call = lambda: function(combine(self._static, values), member, shared)  # noqa: E731
             zeros = lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(call))  # noqa: E731
-            return jax.lax.cond(active, call, zeros)  # Padding costs nothing where members run one at a time.
+            return jax.lax.cond(active, call, zeros)
 
-        def on_device(active: Any, values: Any, member: Any, shared: Any) -> Any:
-            rows = (active, values, member)
-            # Not batch_size=1: that is a vmap of width one, and changes the bits.
-            batch_size = None if self.at_once == 1 else self.at_once
-            return jax.lax.map(lambda row: one(row, shared), rows, batch_size=batch_size)
+        def on_device(dealt: Any, member: Any, shared: Any) -> Any:
+            rows = (dealt, member)
+            if self._at_once > 1:
+                return jax.vmap(one, in_axes=(0, None))(rows, shared)
+            # Not a vmap of width one, which would compute other bits.
+            only = jax.tree.map(lambda x: x[0], rows)
+            return jax.tree.map(lambda x: x[None], one(only, shared))
 
         members, everyone = PartitionSpec(AXIS), PartitionSpec()
         mapped = jax.shard_map(
-            on_device,
-            mesh=device_mesh(),
-            in_specs=(members, members, members, everyone),
-            out_specs=members,
-            check_vma=False,
+            on_device, mesh=device_mesh(), in_specs=(members, members, everyone), out_specs=members, check_vma=False
         )
-        jitted = jax.jit(mapped, donate_argnums=(2,) if donate else ())
+        jitted = jax.jit(mapped, donate_argnums=(1,) if donate else ())
         started = time.perf_counter()
-        compiled = jitted.lower(self._active, self._values, member, shared).compile()
-        return Program(compiled, self._active, self._values, time.perf_counter() - started)
+        compiled = jitted.lower(self._rounds[0], member, shared).compile()
+        return Program(compiled, self._rounds, time.perf_counter() - started)
 
 
 class Program:
-    """A compiled function of all members, what it took to compile, and the memory it needs on each device."""
+    """A compiled function of the members of a round, what it took to compile, and the memory it needs on each device."""
 
-    def __init__(self, compiled: Any, active: jax.Array, values: dict[str, jax.Array], compile_seconds: float):
+    def __init__(self, compiled: Any, rounds: list[Any], compile_seconds: float):
+        self._compiled, self._rounds = compiled, rounds
         self.compile_seconds = compile_seconds
         memory = compiled.memory_analysis()
         self.memory_bytes = (
@@ -113,16 +118,19 @@ class Program:
             + memory.temp_size_in_bytes
             - memory.alias_size_in_bytes
         )
-        self._call = lambda member, shared: compiled(active, values, member, shared)
 
-    def __call__(self, member: Any, shared: Any) -> Any:
-        """Returns what the function returned for each member, arrays [padded, ...]."""
-        return self._call(member, shared)
+    def __call__(self, index: int, member: Any, shared: Any) -> Any:
+        """Returns what the function returned for the members of the round at `index`, arrays [round_size, ...]."""
+        return self._compiled(self._rounds[index], member, shared)
 
 
 def _deal(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(device_mesh(), PartitionSpec(AXIS)))
 
 
-def _stack(values: list[Any]) -> np.ndarray:
-    return np.asarray(values, np.float32 if isinstance(values[0], float) else np.int32)
+def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns the traced values of several configs by path: integers as int32, numbers as float32."""
+    return {
+        path: np.asarray([row[path] for row in rows], np.float32 if isinstance(first, float) else np.int32)
+        for path, first in rows[0].items()
+    }

@@ -50,11 +50,16 @@ def _optimizer(task: Task, data: ResidentData) -> optax.GradientTransformation:
     return make_optimizer(task.optimizer, task.training.epochs, steps_per_epoch(task.training, data))
 
 
-def init_state(task: Task, data: ResidentData) -> TrainState:
-    """Returns the state before the first step."""
+def init_variables(task: Task, data: ResidentData) -> dict[str, Any]:
+    """Returns the Flax variables before the first step: `params`, and collections that are not parameters."""
     example = data.batch("train", jnp.zeros(1, jnp.int32))
     key = rng.stream(rng.root(task.seed), "init")
-    variables = dict(task.model.init({"params": key}, example, train=False, method="terms"))
+    return dict(task.model.init({"params": key}, example, train=False, method="terms"))
+
+
+def init_state(task: Task, data: ResidentData) -> TrainState:
+    """Returns the state before the first step."""
+    variables = init_variables(task, data)
     params = variables.pop("params")
     copy = lambda wanted: None if wanted is None else jax.tree.map(jnp.copy, params)  # noqa: E731
     return TrainState(
@@ -99,7 +104,7 @@ def train_step(
     state = state.replace(
         params=params, opt_state=opt_state, collections=collections, average=average, step=state.step + 1
     )
-    return state, {"loss": total, **terms, "gradient_norm": optax.global_norm(gradient)}
+    return state, {"loss": total, **terms, "gradient_norm": optax.tree.norm(gradient)}
 
 
 def evaluate_terms(task: Task, params: Any, collections: Any, data: ResidentData, split: str) -> dict[str, jax.Array]:
@@ -137,7 +142,7 @@ def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Train
     )
     metrics = {"epoch": state.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
     metrics["gradient_norm"] = metrics.pop("train_gradient_norm")
-    metrics["parameter_norm"] = optax.global_norm(after.params)
+    metrics["parameter_norm"] = optax.tree.norm(after.params)
     if data.size("validation"):
         params = after.params if after.average is None else after.average
         terms = evaluate_terms(task, params, after.collections, data, "validation")

@@ -24,7 +24,7 @@ def fit(config, image):
     """Returns (resident data, model, parameters, metrics) after training one member on images alone."""
     split = Split(image=image, label=None)
     dataset = Dataset(name="x", train=split, validation=split, test=split, num_classes=None, fingerprint="")
-    data = make_resident(dataset, "none")
+    data = jax.device_put(make_resident(dataset, "none"))
     task = make_task("autoencoder", image.shape[1:], None)(config)
     run = jax.jit(lambda: train_chunk(task, init_state(task, data), data, config.training.epochs))
     state, metrics = run()
@@ -42,10 +42,10 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca():
     config = Config(
         autoencoder=family,
         optimizer=Adam(learning_rate=0.02, schedule=Cosine()),
-        training=TrainingConfig(epochs=3000, batch_size="all"),
+        training=TrainingConfig(epochs=5000, batch_size="all"),
     )
     data, model, params, _ = fit(config, np.clip(image, 0, 1))
-    x = data.image["train"].reshape(200, 16)
+    x = np.asarray(data.image["train"]).reshape(200, 16)
     centered = x - x.mean(axis=0)
     _, singular, axes = np.linalg.svd(centered, full_matrices=False)
     optimum = np.sum(singular[3:] ** 2) / 200

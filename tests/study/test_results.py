@@ -78,11 +78,11 @@ def test_the_table_says_what_is_exact_and_what_is_not():
     assert "50.00" in pixels
     assert "fixed" in pixels
     member = next(line for line in text.splitlines() if line.startswith("| autoencoder"))
-    assert "93.2 ± 7.2" in member
+    assert "93.2 ± 7.3" in member
     assert "toy: trained on 10 images, selection on 5 validation images, tested once on 7 images" in text
     assert "on 15 labelled images" in text
     single = to_markdown([make_row("autoencoder", 0, 0.1, 0.9)])
-    assert "90.0 (no interval)" in single
+    assert "90.00 (no interval)" in single
 
 
 def test_data_without_labels_are_said_to_have_none():

@@ -34,7 +34,8 @@ def fit(configs, data, *, members_at_once=None, chunk_epochs=None):
         members, task, configs[0].training, data, write=chunks.append, description="", chunk_epochs=chunk_epochs
     )
     metrics = {name: np.concatenate([chunk[name] for chunk in chunks], axis=1) for name in chunks[0]}
-    return members.fetch(trained.state.params), metrics, members.fetch(trained.state.status)
+    params = members.fetch([state.params for state in trained.states])
+    return params, metrics, members.fetch([state.status for state in trained.states])
 
 
 def assert_same_member(left, left_index, right, right_index):
@@ -90,19 +91,17 @@ def test_one_compilation_each_for_initialisation_and_training(data, compile_even
     assert len(compile_events) == 4
 
 
-def test_evaluation_sees_members_only_and_shares_the_machinery(data):
-    members = Members(make_configs([5, 6, 7]))
-    program = members.compile(lambda config, row, data: (config.seed + row, data.size("test")), jnp.zeros(4, int), data)
-    seeds, sizes = program(jnp.zeros(4, int), data)
-    assert members.fetch(seeds).tolist() == [5, 6, 7]
-    assert members.padded == 4
-    assert sizes.tolist() == [100, 100, 100, 0]  # The padding was not computed.
-
-
-def test_place_and_fetch_are_inverse():
-    members = Members(make_configs([0, 1, 2]))
-    array = np.arange(6.0).reshape(3, 2)
-    np.testing.assert_array_equal(members.fetch(members.place({"x": array}))["x"], array)
+@pytest.mark.parametrize(("members_at_once", "num_rounds"), [(None, 3), (1, 3), (2, 2), (9, 1)])
+def test_members_are_dealt_out_in_rounds_and_fetched_in_order(data, members_at_once, num_rounds):
+    members = Members(make_configs([5, 6, 7, 8, 9]), members_at_once)
+    program = members.compile(lambda config, _, data: (config.seed, data.size("test")), (), data)
+    rounds = [program(index, (), data) for index in range(members.num_rounds)]
+    seeds, sizes = members.fetch(rounds)
+    assert members.num_rounds == num_rounds
+    assert seeds.tolist() == [5, 6, 7, 8, 9]
+    assert sizes.tolist() == [100] * 5
+    if members_at_once is None:
+        assert rounds[-1][1].tolist() == [100, 0]  # What fills up the last round was not computed.
 
 
 def test_defaults_by_backend():
@@ -111,14 +110,15 @@ def test_defaults_by_backend():
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-@pytest.mark.parametrize("at_once", [None, 2])
-def test_the_training_chunk_lowers_for_every_platform(data, platform, at_once):
+@pytest.mark.parametrize("vmapped", [False, True])
+def test_the_training_chunk_lowers_for_every_platform(data, platform, vmapped):
     task = make_task("autoencoder", (8, 8, 1), 4)(CONFIG)
-    local = jax.tree.map(np.asarray, data)
 
-    def chunk(states):
-        return jax.lax.map(lambda state: train_chunk(task, state, local, 2), states, batch_size=at_once)
+    def chunk(states, data):
+        one = lambda state: train_chunk(task, state, data, 2)  # noqa: E731
+        return jax.vmap(one)(states) if vmapped else one(jax.tree.map(lambda x: x[0], states))
 
-    states = jax.eval_shape(lambda: jax.vmap(lambda _: init_state(task, local))(jnp.arange(2)))
-    exported = jax.export.export(jax.jit(chunk), platforms=[platform])(states)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), data)
+    states = jax.eval_shape(lambda data: jax.vmap(lambda _: init_state(task, data))(jnp.arange(2)), shapes)
+    exported = jax.export.export(jax.jit(chunk), platforms=[platform])(states, shapes)
     assert exported.platforms == (platform,)

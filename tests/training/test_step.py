@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import Plain
+from aejax.data.resident import make_resident
 from aejax.experiment import Config
 from aejax.networks import encoders
 from aejax.study.methods import make_task
@@ -19,8 +20,9 @@ ARTICLE = Plain(encoder=encoders.Dense(widths=()), latent_size=10, latent_activa
 
 
 @pytest.fixture(scope="module")
-def local(data):
-    return jax.tree.map(np.asarray, data)
+def local(dataset):
+    """The data on one device, for functions that are not mapped over members."""
+    return jax.device_put(make_resident(dataset, "none"))
 
 
 def run(config, local, num_epochs):
@@ -38,7 +40,7 @@ def test_a_step_of_gradient_descent_is_w_minus_alpha_gradient(local):
     )
     before, after, metrics = run(config, local, 1)
 
-    x = local.image["train"].reshape(240, 64).astype(np.float64) / 255
+    x = np.asarray(local.image["train"]).reshape(240, 64).astype(np.float64) / 255
     params = jax.tree.map(lambda leaf: leaf.astype(np.float64), jax.device_get(before.params))
     (w1, b1), (w2, b2) = (
         (layer["kernel"], layer["bias"]) for layer in (params["latent"], params["decoder"]["Dense_0"])

@@ -1,34 +1,3 @@
-"""The embedded data set: scikit-learn's handwritten digits as an own TFDS data set, read by the code that reads MNIST."""
+"""The embedded data set: scikit-learn's handwritten digits as a TFDS data set, read by the code that reads MNIST."""
 
-import os
-import pathlib
-import tempfile
-
-from aejax.data.prepared import quiet
-
-VERSION = "1.0.0"
-
-
-def prepare(directory: pathlib.Path) -> pathlib.Path:
-    """Returns the path of the prepared digits below `directory`, where they are prepared if they are not there.
-
-    It takes about a second, once, and neither TensorFlow nor a network. Safe for several processes at once.
-
-    Raises:
-      OSError: if `directory` cannot be written.
-    """
-    path = directory / "digits" / VERSION
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary, quiet():
-        from aejax.data.digits.builder import Digits
-
-        builder = Digits(data_dir=temporary)
-        builder.download_and_prepare(file_format="array_record")
-        try:
-            os.rename(builder.data_path, path)
-        except OSError:
-            if not path.exists():  # It does when another process was first.
-                raise
-    return path
+VERSION = "1.0.0"  # Here, so that `prepare` need not import the builder, and TFDS with it, to look for the data.

@@ -1,6 +1,8 @@
 """The TFDS builder of the digits. Importing it imports tensorflow_datasets, so only `prepare` does."""
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -31,7 +33,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             supervised_keys=("image", "label"),
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, _: Any) -> dict[str, Iterator[Any]]:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -42,7 +44,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             for name, chosen in {"train": order[NUM_TEST:], "test": order[:NUM_TEST]}.items()
         }
 
-    def _generate_examples(self, images, labels):
+    def _generate_examples(self, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             file = io.BytesIO()
             Image.fromarray(image).save(file, format="png")

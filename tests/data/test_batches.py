@@ -1,0 +1,38 @@
+"""Batches: complete, without repetition, and a pure function of the key."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.data.batches import epoch_indices, num_batches
+
+
+@pytest.mark.parametrize(("num_examples", "batch_size", "expected"), [(23, 5, 4), (20, 5, 4), (5, 5, 1), (4, 5, 0)])
+def test_num_batches_drops_the_remainder(num_examples, batch_size, expected):
+    assert num_batches(num_examples, batch_size) == expected
+    indices = jax.eval_shape(lambda key: epoch_indices(key, num_examples, batch_size), jax.random.key(0))
+    assert (indices.shape, indices.dtype) == ((expected, batch_size), jnp.int32)
+
+
+def test_epoch_visits_each_example_at_most_once():
+    indices = np.asarray(epoch_indices(jax.random.key(0), 23, 5))
+    assert len(np.unique(indices)) == 20
+    assert indices.min() >= 0
+    assert indices.max() < 23
+
+
+def test_order_is_a_pure_function_of_the_key():
+    compiled = jax.jit(epoch_indices, static_argnums=(1, 2))
+    one, other = jax.random.split(jax.random.key(0))
+    np.testing.assert_array_equal(compiled(one, 23, 5), epoch_indices(one, 23, 5))
+    assert not np.array_equal(compiled(one, 23, 5), compiled(other, 23, 5))
+
+
+def test_every_example_is_used_over_the_epochs():
+    epochs = [epoch_indices(key, 23, 5) for key in jax.random.split(jax.random.key(0), 20)]
+    assert set(np.concatenate(epochs).ravel().tolist()) == set(range(23))
+
+
+def test_full_batch_is_sequential():
+    np.testing.assert_array_equal(epoch_indices(jax.random.key(0), 6, 6), np.arange(6)[None])

@@ -1,0 +1,65 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn import decomposition
+from sklearn.datasets import load_digits
+
+from aejax.evaluation.pca import fit_pca, project, reconstruct
+
+
+@pytest.fixture(scope="module")
+def image():
+    return (load_digits().images[..., None] * 15.9375).astype(np.uint8)  # [1797, 8, 8, 1]: a block and a part of one.
+
+
+def error(pca, image):
+    reconstruction = reconstruct(pca, project(pca, image), image.shape[1:])
+    return np.mean((reconstruction - image / np.float32(255)) ** 2)
+
+
+@pytest.mark.parametrize("size", [1, 8, 32])
+def test_the_reconstruction_error_is_that_of_scikit_learn(image, size):
+    train, test = image[:1500], image[1500:]
+    rows, test_rows = train.reshape(1500, -1) / 255, test.reshape(297, -1) / 255
+    expected = decomposition.PCA(size, svd_solver="full").fit(rows)
+    test_error = np.mean((expected.inverse_transform(expected.transform(test_rows)) - test_rows) ** 2)
+    np.testing.assert_allclose(error(fit_pca(train, size), test), test_error, rtol=1e-5)
+
+
+def test_bytes_and_floats_give_the_same_components(image):
+    a, b = fit_pca(image, 8), fit_pca(image.astype(np.float32) / 255, 8)
+    np.testing.assert_allclose(a.mean, b.mean, atol=1e-6)
+    np.testing.assert_allclose(a.components, b.components, atol=1e-4)
+
+
+def test_all_components_reconstruct_exactly(image):
+    assert error(fit_pca(image, 64), image) < 1e-10
+
+
+def test_codes_are_uncorrelated_with_falling_variance(image):
+    pca = fit_pca(image, 8)
+    covariance = np.cov(project(pca, image).T)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-5)
+    assert (np.diff(np.diag(covariance)) < 0).all()
+    np.testing.assert_allclose(pca.components.T @ pca.components, np.eye(8), atol=1e-5)
+
+
+def test_fewer_images_than_pixels_and_constant_ones(image):
+    assert error(fit_pca(image[:5], 4), image[:5]) < 1e-10
+    constant = np.full((10, 3, 3, 1), 0.3, np.float32)
+    pca = fit_pca(constant, 2)
+    np.testing.assert_allclose(reconstruct(pca, project(pca, constant), (3, 3, 1)), constant, rtol=1e-6)
+
+
+def test_a_member_is_what_it_is_alone(image):
+    members = jnp.stack([image, image[::-1] // 2])
+    together = jax.jit(lambda x: jax.lax.map(lambda one: fit_pca(one, 8), x))(members)
+    alone = jax.jit(lambda x: fit_pca(x, 8))(members[1])
+    np.testing.assert_array_equal(together.components[1], alone.components)
+
+
+@pytest.mark.parametrize("size", [0, 65])
+def test_an_impossible_size_is_refused(image, size):
+    with pytest.raises(ValueError, match=r"size must lie in \[1, 64\]"):
+        fit_pca(image, size)
