@@ -46,7 +46,9 @@ def set_up_jax() -> None:
     import jax
 
     # Members run one at a time on each host device, so every core wants one.
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    jax.config.update(
+        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )
     jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -138,15 +140,25 @@ def _last_of_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_string(
-        "config", None, "Experiment file, with a variant if it has any: experiments/article.py:fashion.", flag_values=values
+        "config",
+        None,
+        "Experiment file, with a variant if it has any: experiments/article.py:fashion.",
+        flag_values=values,
     )
-    flags.DEFINE_multi_string("set", [], "Sets one field: --set optimizer.learning_rate=3e-4. Repeatable.", flag_values=values)
     flags.DEFINE_multi_string(
-        "sweep", [], "Sweeps one field: --sweep optimizer.learning_rate=1e-4,1e-3. Repeatable (all combinations).", flag_values=values
+        "set", [], "Sets one field: --set optimizer.learning_rate=3e-4. Repeatable.", flag_values=values
+    )
+    flags.DEFINE_multi_string(
+        "sweep",
+        [],
+        "Sweeps one field: --sweep optimizer.learning_rate=1e-4,1e-3. Repeatable (all combinations).",
+        flag_values=values,
     )
     flags.DEFINE_integer("seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=values)
     flags.DEFINE_string("workdir", None, "Where the study lies; default: runs/<experiment>.", flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values)
+    flags.DEFINE_bool(
+        "dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values
+    )
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
     return values

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import pydantic
 from pydantic import Field
@@ -136,7 +136,7 @@ def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
       ConfigError: naming the first field that is wrong, in one line.
     """
     try:
-        return _adapter(cls).validate_json(json.dumps(tree), strict=True, extra="forbid")
+        return _adapter(cast(Any, cls)).validate_json(json.dumps(tree), strict=True, extra="forbid")
     except pydantic.ValidationError as error:
         raise ConfigError(_describe(error.errors()[0], tree)) from None
 

@@ -14,7 +14,7 @@ from aejax.training.step import TrainingConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """One member of a study: a run of one seed. The seed decides initialisation, batches and noise, never the splits."""
+    """One member of a study. Its seed decides initialisation, batches and noise, never the splits."""
 
     seed: Seed = traced(0)
     data: DataConfig = DataConfig()
@@ -33,13 +33,13 @@ def check(config: Config) -> None:
     likelihood, family = config.autoencoder.likelihood, config.autoencoder
     if likelihood.kind == "mean_squared_error" and len(family.TERMS) > 1:
         raise ConfigError(
-            f"autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
+            "autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
             f"terms of '{family.kind}' ({', '.join(family.TERMS[1:])}); use half_squared_error"
         )
     if config.data.preprocessing != "none" and getattr(likelihood, "output", "sigmoid") == "sigmoid":
         raise ConfigError(
-            f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood cannot "
-            "reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
+            f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
+            "cannot reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
         )
     if config.data.validation_size == 0:
         if config.training.patience is not None:

@@ -2,7 +2,12 @@
 
     python scripts/train.py --config=experiments/quickstart.py
 
-Data: scikit-learn's 1,797 digits of 8x8 pixels, embedded. Five seeds.
+Data: scikit-learn's 1,797 handwritten digits of 8x8 pixels, embedded; a 64-256-32-256-64 network with ReLUs,
+32 numbers for 64 pixels. Five seeds.
+
+Cost: under a minute on 2 cores, most of it compilation; half a minute or less the second time.
+Expected: more accurate than PCA of the same size by linear probe and k-NN, below the supervised network, and by the
+linear probe no better than the pixels themselves: the answer is no.
 """
 
 from aejax.autoencoders.plain import Plain

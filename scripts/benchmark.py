@@ -9,8 +9,8 @@ Examples:
     python scripts/benchmark.py --suite=dense --json=experiments/results/speed/dense.json
 
 Every contender trains the same network (784-256-784, ReLU, sigmoid, mean squared error, Adam) on the same 60,000 random
-images of 28x28 for an epoch at a time, in a process of its own that rests while the others run. Compilation and a
-first epoch are left out. Compare ratios within one run, never numbers between machines. Peers: pip install 'aejax[bench]'.
+images of 28x28 for an epoch at a time, in a process of its own that rests while the others run. Compilation and one
+epoch are left out. Compare ratios within one run, never numbers between machines. Peers: pip install 'aejax[bench]'.
 """
 
 import importlib.util
@@ -88,21 +88,27 @@ def _aejax(batch_size: int, members: int = 1, members_at_once: int | None = None
     images = _images()
     none = Split(image=images[:0], label=None)
     dataset = Dataset(
-        name="random", train=Split(image=images, label=None), validation=none, test=none, num_classes=None, fingerprint=""
+        name="random",
+        train=Split(image=images, label=None),
+        validation=none,
+        test=none,
+        num_classes=None,
+        fingerprint="",
     )
     data = share(make_resident(dataset, "none"))
     population = Members([dataclasses.replace(config, seed=seed) for seed in range(members)], members_at_once)
     task = make_task("autoencoder", images.shape[1:], None)
     init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)
-    state = init((), data)
+    rounds = range(population.num_rounds)
+    states = [init(index, (), data) for index in rounds]
     chunk = population.compile(
-        lambda config, state, data: train_chunk(task(config), state, data, 1), state, data, donate=True
+        lambda config, state, data: train_chunk(task(config), state, data, 1), states[0], data, donate=True
     )
 
     def epoch() -> int:
-        nonlocal state
-        state, metrics = chunk(state, data)
-        jax.block_until_ready((state, metrics))
+        nonlocal states
+        states, metrics = zip(*(chunk(index, states[index], data) for index in rounds), strict=True)
+        jax.block_until_ready((states, metrics))
         return members * (NUM_IMAGES // batch_size) * batch_size
 
     return epoch
@@ -221,6 +227,7 @@ def _print_table(suite: str, rates: dict[str, list[float]]) -> None:
 
 
 def main(_: list[str]) -> None:
+    """Runs the suites that the flags name, or one contender as a worker."""
     if _WORKER.value:
         _work(_WORKER.value)
         return

@@ -13,7 +13,8 @@ Examples:
         --seeds=10 --dry_run
 
   Another optimizer, chosen by name and then refined:
-    python scripts/train.py --config=experiments/quickstart.py --set optimizer=momentum --set optimizer.learning_rate=0.05
+    python scripts/train.py --config=experiments/quickstart.py --set optimizer=momentum \
+        --set optimizer.learning_rate=0.05
 
   Your own images, an .npz with arrays `image` and `label`:
     python scripts/train.py --set data.name=images.npz --workdir=runs/mine

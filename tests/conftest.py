@@ -68,7 +68,12 @@ def dataset():
     image, label = (image * 255).astype(np.uint8), coarse.reshape(400, 4).argmax(axis=1).astype(np.int32)
     cut = lambda start, end: Split(image=image[start:end], label=label[start:end])  # noqa: E731
     return Dataset(
-        name="quadrants", train=cut(0, 240), validation=cut(240, 300), test=cut(300, 400), num_classes=4, fingerprint="f"
+        name="quadrants",
+        train=cut(0, 240),
+        validation=cut(240, 300),
+        test=cut(300, 400),
+        num_classes=4,
+        fingerprint="f",
     )
 
 

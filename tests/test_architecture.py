@@ -148,7 +148,9 @@ def train_two_steps(member, dataset):
     from aejax.training.step import init_state
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
-    task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(training=training)
+    task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(
+        training=training
+    )
     data = jax.device_put(make_resident(dataset, member.data.preprocessing))
     state, metrics = jax.jit(lambda: train_chunk(task, init_state(task, data), data, 1))()
     assert state.step == 2

@@ -30,7 +30,10 @@ def script(*arguments, **kwargs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set=optimizer.learning_rat=1"], "unknown field 'optimizer.learning_rat'; did you mean 'optimizer.learning_rate'"),
+        (
+            ["--set=optimizer.learning_rat=1"],
+            "unknown field 'optimizer.learning_rat'; did you mean 'optimizer.learning_rate'",
+        ),
         (["--set=optimizer.learning_rate=fast"], "optimizer.learning_rate: should be a valid number"),
         (["--set=autoencoder.latent_activation=rellu"], "did you mean 'relu'"),
         (["--set=optimizer=adamm"], "did you mean 'adam'"),
@@ -95,7 +98,13 @@ def test_missing_data_are_one_line_and_nothing_is_written(tmp_path):
 
 def test_the_quickstart_at_its_smallest(tmp_path, capsys):
     said = []
-    arguments = [*TINY, "--seeds=2", f"--workdir={tmp_path}", "--sweep=optimizer.learning_rate=1e-3,1e-2", "--tensorboard"]
+    arguments = [
+        *TINY,
+        "--seeds=2",
+        f"--workdir={tmp_path}",
+        "--sweep=optimizer.learning_rate=1e-3,1e-2",
+        "--tensorboard",
+    ]
     cli.train(arguments, say=said.append)
     table = "\n".join(said)
     for method in ("autoencoder", "untrained", "supervised", "pixels", "pca"):

@@ -1,0 +1,1 @@
+"""Families of autoencoders, one file each."""

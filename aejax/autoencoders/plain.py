@@ -34,6 +34,7 @@ class PlainAutoencoder(nn.Module):
     image_shape: tuple[int, ...]
 
     def setup(self) -> None:
+        """Makes the networks."""
         config = self.config
         self.encoder = encoders.make_encoder(config.encoder)
         self.latent = nn.Dense(config.latent_size, kernel_init=INITIALIZERS[config.encoder.initializer])

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from aejax.data import preprocessing
 from aejax.data.load import Dataset
+from aejax.data.preprocessing import Array
 
 EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training.
 
@@ -20,12 +21,11 @@ class Batch(NamedTuple):
     label: jax.Array | None
 
 
-@flax.struct.dataclass
-class ResidentData:
+class ResidentData(flax.struct.PyTreeNode):
     """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty."""
 
-    image: dict[str, jax.Array]
-    label: dict[str, jax.Array]
+    image: dict[str, Array]
+    label: dict[str, Array]
     preprocessing: preprocessing.Preprocessing
 
     def batch(self, split: str, indices: jax.Array) -> Batch:
@@ -41,10 +41,9 @@ class ResidentData:
 def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     """Returns the data set, still in host memory, with its preprocessing fitted to the training split."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    labelled = dataset.train.label is not None
     return ResidentData(
         image={name: split.image for name, split in splits.items()},
-        label={name: split.label for name, split in splits.items()} if labelled else {},
+        label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=preprocessing.fit(kind, dataset.train.image),
     )
 

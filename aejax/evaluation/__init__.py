@@ -1,0 +1,1 @@
+"""What trained members are measured by: pure functions of arrays."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import optax
 
 from aejax.data import preprocessing
@@ -19,6 +20,7 @@ class Classifier(nn.Module):
     num_classes: int
 
     def setup(self) -> None:
+        """Makes the linear layer."""
         self.head = nn.Dense(self.num_classes)
 
     def encode(self, image: jax.Array) -> jax.Array:
@@ -36,7 +38,9 @@ class Classifier(nn.Module):
         return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
 
 
-def represent_model(apply: Callable[[jax.Array, str], jax.Array], data: ResidentData, *, decoder: bool) -> Representation:
+def represent_model(
+    apply: Callable[[jax.Array, str], jax.Array], data: ResidentData, *, decoder: bool
+) -> Representation:
     """Returns what a trained model offers.
 
     Args:
@@ -63,8 +67,8 @@ def represent_pixels(data: ResidentData) -> Representation:
 
 
 def represent_pca(data: ResidentData, size: int) -> Representation:
-    """Returns the projections on the leading principal axes of the training images: `size` of them, or all there are."""
-    images = data.image["train"]
+    """Returns projections on the leading principal axes of the training images: `size` of them, or all there are."""
+    images = jnp.asarray(data.image["train"])
     axes = pca.fit_pca(images, min(size, images[0].size))
 
     def encode(stored: jax.Array) -> jax.Array:

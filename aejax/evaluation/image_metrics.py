@@ -1,4 +1,4 @@
-"""How close a reconstruction is to its image: per image, for pixels in [0, 1], shaped [batch, height, width, channels]."""
+"""How close a reconstruction is to its image: per image, pixels in [0, 1], shaped [batch, height, width, channels]."""
 
 import math
 

@@ -30,6 +30,7 @@ def neighbors_accuracy(
     if not 1 <= num_neighbors <= size:
         raise ValueError(f"num_neighbors must lie in [1, {size}], the training examples; got {num_neighbors}")
     unit = {split: _normalize(features[split]) for split in ("train", "validation", "test")}
+    labels = {split: jnp.asarray(label) for split, label in labels.items()}
     both, both_labels = (jnp.concatenate([x["train"], x["validation"]]) for x in (unit, labels))
 
     def accuracy(split: str, neighbors: jax.Array, classes: jax.Array) -> jax.Array:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
-# At this tolerance the loss is within about 1e-3 nats of the optimum, and accuracy within .1 points.
+# On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
+STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+# At this tolerance the loss is within about 1e-3 nats of the optimum, and accuracy on MNIST within .1 points.
 TOLERANCE = 5e-4
 MAX_ITERATIONS = 120
 
@@ -146,7 +147,7 @@ def linear_probe(
     at that strength the classifier is fitted again on train and validation together, and meets the test examples once.
 
       validation_probe_accuracy  in [0, 1], of the chosen strength, fitted on train alone
-      test_probe_accuracy        in [0, 1], fitted on train and validation; NaN, as the former, if features are not finite
+      test_probe_accuracy        in [0, 1], fitted on train and validation; both are NaN if the features are not finite
       probe_strength             the chosen one
       probe_gradient_norm        the largest of all fits at their end, relative to the start: evidence of convergence
       probe_iterations           evaluations of the gradient, both fits together
@@ -204,16 +205,21 @@ def _norm(a: jax.Array) -> jax.Array:
 
 def _direction(search: _Search) -> jax.Array:
     """Returns the L-BFGS direction: −gradient, times what the remembered steps tell of the inverse Hessian."""
-    pairs = list(zip(search.steps, search.changes, search.inverse_products, strict=True))
-    result, coefficients = search.gradient, []
-    for step, change, inverse_product in pairs:
-        coefficients.append(inverse_product * _dot(step, result))
-        result = result - coefficients[-1] * change
-    _, change, inverse_product = pairs[0]
-    known = inverse_product > 0
-    result = result / jnp.where(known, inverse_product * _dot(change, change), 1.0)
-    for (step, change, inverse_product), coefficient in reversed(list(zip(pairs, coefficients, strict=True))):
-        result = result + (coefficient - inverse_product * _dot(change, result)) * step
+    pairs = (search.steps, search.changes, search.inverse_products)
+
+    def to_older(result: jax.Array, pair: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        step, change, inverse_product = pair
+        coefficient = inverse_product * _dot(step, result)
+        return result - coefficient * change, coefficient
+
+    def to_newer(result: jax.Array, row: tuple[tuple[jax.Array, ...], jax.Array]) -> tuple[jax.Array, None]:
+        (step, change, inverse_product), coefficient = row
+        return result + (coefficient - inverse_product * _dot(change, result)) * step, None
+
+    result, coefficients = jax.lax.scan(to_older, search.gradient, pairs)  # Unrolled, it takes longer to compile.
+    change, inverse_product = search.changes[0], search.inverse_products[0]
+    result = result / jnp.where(inverse_product > 0, inverse_product * _dot(change, change), 1.0)
+    result, _ = jax.lax.scan(to_newer, result, (pairs, coefficients), reverse=True)
     return -result
 
 

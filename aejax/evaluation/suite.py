@@ -1,6 +1,7 @@
 """What is measured of one member: reconstruction on every split, and what its features are worth to a classifier."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -52,9 +53,8 @@ def describe(
     for split in data.image:
         if not data.size(split):
             continue
-        values = map_examples(
-            lambda indices, split=split: _per_example(representation, data, measures, split, indices), data.size(split)
-        )
+        per_example = functools.partial(_per_example, representation, data, measures, split)
+        values = map_examples(per_example, data.size(split))
         if "features" in values:
             features[split] = values.pop("features")
         metrics |= {f"{split}_{name}": jnp.mean(value) for name, value in values.items()}

@@ -1,0 +1,1 @@
+"""Flax modules from which autoencoders are built."""

@@ -17,7 +17,9 @@ class Dense:
     """Dense layers from the latent, and one more to the pixels."""
 
     kind: Literal["dense"] = "dense"
-    widths: tuple[PositiveInt, ...] | None = None  # Of the hidden layers, from the latent on; null: the encoder's, reversed.
+    widths: tuple[PositiveInt, ...] | None = (
+        None  # Of the hidden layers, from the latent on; null: the encoder's, reversed.
+    )
     activation: Activation = "relu"
     initializer: Initializer = "glorot_uniform"
 
@@ -31,6 +33,7 @@ class DenseDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, latent: jax.Array) -> jax.Array:
+        """Returns the likelihood's parameters."""
         config = self.config
         hidden = DenseStack(self.widths, config.activation, config.initializer)(latent)
         output = nn.Dense(math.prod(self.image_shape), kernel_init=INITIALIZERS[config.initializer])(hidden)

@@ -27,6 +27,7 @@ class DenseEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
+        """Returns the last layer's features."""
         config = self.config
         return DenseStack(config.widths, config.activation, config.initializer)(image.reshape(image.shape[0], -1))
 

@@ -35,6 +35,7 @@ class DenseStack(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the last layer's output."""
         for width in self.widths:
             x = ACTIVATIONS[self.activation](nn.Dense(width, kernel_init=INITIALIZERS[self.initializer])(x))
         return x

@@ -1,0 +1,1 @@
+"""Terms of losses: per example, in nats, without reduction over the batch."""

@@ -21,7 +21,9 @@ def write_figure(directory: pathlib.Path, rows: Sequence[Row]) -> None:
 
     groups = settings(rows)
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), width_ratios=(1, 1.3, 1), layout="constrained")
-    _draw_curves(axes[0], [group for group in groups if group.method == "autoencoder"][:MAX_SETTINGS], _curves(directory))
+    _draw_curves(
+        axes[0], [group for group in groups if group.method == "autoencoder"][:MAX_SETTINGS], _curves(directory)
+    )
     _draw_reconstructions(axes[1], _samples(directory, groups))
     _draw_accuracies(axes[2], groups[: 2 * MAX_SETTINGS])
     figure.savefig(directory / "results.png", dpi=110)
@@ -59,7 +61,7 @@ def _draw_curves(axis: Any, groups: Sequence[Setting], curves: dict[str, dict[st
 
 
 def _samples(directory: pathlib.Path, groups: Sequence[Setting]) -> list[tuple[str, np.ndarray]]:
-    """Returns (name, images [n, height, width, channels]): the originals, then what one member of each method makes of them."""
+    """Returns (name, images [n, height, width, channels]): originals, then what a member of each method made of it."""
     strips: list[tuple[str, np.ndarray]] = []
     for method in dict.fromkeys(group.method for group in groups):
         for path in sorted(directory.glob(f"populations/{method}-*/samples.npz"))[:1]:

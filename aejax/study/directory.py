@@ -1,10 +1,10 @@
 """A study on disk: one directory for each population, finished once its results are there.
 
-    <workdir>/study.json                      what ran it: versions, devices, command
-    <workdir>/populations/<id>/metrics.jsonl  a line for each member and epoch
-    <workdir>/populations/<id>/samples.npz    some test images and their reconstructions
-    <workdir>/populations/<id>/results.json   a row for each member, written last
-    <workdir>/results.csv, results.md, results.png
+<workdir>/study.json                      what ran it: versions, devices, command
+<workdir>/populations/<id>/metrics.jsonl  a line for each member and epoch
+<workdir>/populations/<id>/samples.npz    some test images and their reconstructions
+<workdir>/populations/<id>/results.json   a row for each member, written last
+<workdir>/results.csv, results.md, results.png
 """
 
 import hashlib

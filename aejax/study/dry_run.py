@@ -24,8 +24,8 @@ def describe(configs: Sequence[Config]) -> str:
         dataset = datasets[first.data]
         data = make_resident(dataset, first.data.preprocessing)
         count = len(job.population.members)
-        # A trained method compiles its initialisation, its training and its evaluation; an untrained network two of them.
-        programs += 3 if job.method.trains else 2 if job.method.has_parameters else 1
+        programs += job.method.has_parameters + job.method.trains  # Initialisation, training.
+        programs += 1 + (dataset.num_classes is not None)  # Describing, and classifying features.
         line = f"{job.method.name:12} {count:5} member{'s' if count > 1 else ' '} on {dataset.name}"
         if job.method.has_parameters:
             task = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)(first)
@@ -34,7 +34,8 @@ def describe(configs: Sequence[Config]) -> str:
     members = sum(len(job.population.members) for job in jobs if job.method.name == "autoencoder")
     data_bytes = {name: _num_bytes(make_resident(dataset, name.preprocessing)) for name, dataset in datasets.items()}
     lines.append(
-        f"{len(configs)} configs: {members} autoencoders, {len(jobs)} populations, {programs} compilations; "
+        f"{len(configs)} configs: {members} autoencoders, {len(jobs)} populations with their baselines, at most "
+        f"{programs} compilations (equal programs are compiled once); "
         f"data {sum(data_bytes.values()) / 1e6:.1f} MB on each of {jax.device_count()} devices"
     )
     return "\n".join(lines)
@@ -51,10 +52,12 @@ def _costs(job: Job, task: Task, data: ResidentData) -> str:
     training = task.training
     optimizer = make_optimizer(task.optimizer, training.epochs, steps_per_epoch(training, data))
     indices = jnp.zeros(batch_size(training, data), jnp.int32)
-    step = jax.jit(lambda state, data: train_step(task, optimizer, state, data.batch("train", indices)))
-    flops = step.lower(state, data).cost_analysis()["flops"]
+    step = jax.jit(lambda state, data: train_step(task, optimizer, state, data.batch("train", indices), False))
+    flops = (step.lower(state, data).cost_analysis() or {})["flops"]
     num_steps = training.epochs * steps_per_epoch(training, data)
-    return text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
+    return (
+        text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
+    )
 
 
 def _num_bytes(tree: object) -> int:

@@ -63,6 +63,7 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     def task(config: Config) -> Task:
         model = make_autoencoder(config.autoencoder, image_shape)
         if method == "supervised":
+            assert num_classes is not None, "data without labels have no supervised baseline"
             model = Classifier(model, num_classes)
         return Task(model, config.optimizer, config.training, config.seed)
 
@@ -76,7 +77,7 @@ def represent(method: str, task: Task, variables: Any, config: Config, data: Res
     if method == "pca":
         return represent_pca(data, config.autoencoder.latent_size)
 
-    def apply(image: jax.Array, name: str) -> jax.Array:
+    def apply(image: jax.Array, name: str) -> Any:
         return task.model.apply(variables, image, method=name)
 
     return represent_model(apply, data, decoder=method != "supervised")

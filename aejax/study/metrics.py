@@ -18,7 +18,9 @@ class MetricsWriter:
     def __init__(self, directory: pathlib.Path, configs: Sequence[Any], *, tensorboard: bool):
         self._ids = [(config_id(config), config.seed) for config in configs]
         self._file = (directory / "metrics.jsonl").open("w")
-        self._summaries = [_summary_writer(directory / "tensorboard" / name) for name, _ in self._ids] if tensorboard else []
+        self._summaries = (
+            [_summary_writer(directory / "tensorboard" / name) for name, _ in self._ids] if tensorboard else []
+        )
 
     def __enter__(self) -> "MetricsWriter":
         return self

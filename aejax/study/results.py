@@ -81,7 +81,9 @@ class Setting:
 
     def interval(self, metric: str) -> Interval | None:
         """Returns the metric's mean and interval over the seeds that did not diverge, or None where it has none."""
-        values = [row["metrics"][metric] for row in self.rows if row["status"] != "diverged" and metric in row["metrics"]]
+        values = [
+            row["metrics"][metric] for row in self.rows if row["status"] != "diverged" and metric in row["metrics"]
+        ]
         return student_interval(values) if values else None
 
 
@@ -111,7 +113,9 @@ def to_markdown(rows: Sequence[Row]) -> str:
         values = [str(_cell(group.fields.get(field))) for field in fields]
         table.append([group.method, *values, *cells, f"{seconds:.1f}" if seconds else "", count])
     widths = [max(len(row[i]) for row in table) for i in range(len(heading))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join([*lines, "", *notes(rows)]) + "\n"
 
@@ -119,7 +123,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
 def notes(rows: Sequence[Row]) -> list[str]:
     """Returns what a reader must know beside the table: protocol, and members that failed."""
     lines = [
-        "± is half the 95 % confidence interval (Student t) over n seeds; 'fixed': no seed enters, every run gives the same."
+        "± is half the 95 % confidence interval (Student t) over n seeds; 'fixed': no seed enters, so it has none."
     ]
     for data in {json.dumps(row["data"]): row["data"] for row in rows}.values():
         line = (
@@ -127,7 +131,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"tested once on {data['test']} images"
         )
         if data["num_classes"] is None:
-            lines.append(line + "; it has no labels, so probe, k-NN and the supervised baseline were left out.")
+            lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
         else:
             both = data["train"] + data["validation"]
             lines.append(line + f"; linear probe refitted, and k-NN searched, on {both} labelled images.")

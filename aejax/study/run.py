@@ -6,11 +6,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tqdm
 
@@ -50,7 +51,7 @@ def load_data(configs: Sequence[Config]) -> dict[Any, Dataset]:
     return datasets
 
 
-def plan(configs: Sequence[Config], datasets: dict[Any, Dataset], done: set[tuple[str, str]] = frozenset()) -> list[Job]:
+def plan(configs: Sequence[Config], datasets: dict[Any, Dataset], done: Collection[tuple[str, str]] = ()) -> list[Job]:
     """Returns the populations that the configs and their baselines fall into, without members that are done.
 
     Args:
@@ -84,9 +85,10 @@ def run(
     finished = directory.rows()
     jobs = plan(configs, datasets, {(row["method"], row["id"]) for row in finished})
     for name in sorted({dataset.name for dataset in datasets.values() if dataset.num_classes is None}):
-        say(f"{name} has no labels: linear probe, k-NN and the supervised baseline are left out")
+        say(f"{name} has no labels: linear probe, k-NN, pixels and the supervised baseline are left out")
     if finished:
-        say(f"{directory.path} holds {len(finished)} finished results; {sum(len(job.population.members) for job in jobs)} missing")
+        missing = sum(len(job.population.members) for job in jobs)
+        say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
     write_atomically(directory.path / "study.json", json.dumps(environment(), indent=1) + "\n")
 
     @functools.cache
@@ -143,9 +145,10 @@ def run_population(
         metrics, features = describe(representation, data, config.evaluation)
         if representation.reconstruct is None:
             return metrics, features, None
-        return metrics, features, representation.reconstruct(data.image["test"][:NUM_SAMPLES])
+        return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_SAMPLES]))
 
     def classify_member(config: Config, features: Any, label: Any) -> Any:
+        assert dataset.num_classes is not None, "data without labels ask for no features"
         return classify(features, label, config.evaluation, dataset.num_classes)
 
     describing, classifying = members.compile(describe_member, variables[0], data), None

@@ -59,7 +59,8 @@ def train(
       make_task: what a member trains, from its config.
       training: the part of the config that decides when to stop; the same for all members but for traced fields.
       data: as `share` placed it.
-      write: called after every chunk with its metrics, arrays [members, epochs]; `epoch` is 0 where a member had stopped.
+      write: called after every chunk with its metrics, arrays [members, epochs]; `epoch` is 0 where a member had
+        stopped.
       description: stands before the progress bar.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
@@ -77,11 +78,12 @@ def train(
     with tqdm.tqdm(total=training.epochs, desc=description, unit="epoch", disable=None) as bar:
         for first in range(0, training.epochs, num_epochs):
             # Dispatched without waiting: a device that is done with one round goes on with the next.
-            states, metrics = zip(*(chunk(index, states[index], data) for index in rounds), strict=True)
-            write(members.fetch(metrics))
+            results = [chunk(index, states[index], data) for index in rounds]
+            states = [state for state, _ in results]
+            write(members.fetch([metrics for _, metrics in results]))
             bar.update(min(num_epochs, training.epochs - first))
             if np.all(members.fetch([state.status for state in states]) != Status.RUNNING):
                 break
     jax.block_until_ready(states)
     seconds = time.perf_counter() - started
-    return Trained(list(states), seconds, init.compile_seconds + chunk.compile_seconds, chunk.memory_bytes)
+    return Trained(states, seconds, init.compile_seconds + chunk.compile_seconds, chunk.memory_bytes)

@@ -29,7 +29,7 @@ class Constant:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cosine:
-    """Half a cosine from the learning rate down to a fraction of it, after a linear warm-up (Loshchilov and Hutter, 2017)."""
+    """Half a cosine down to a fraction of the learning rate, after a warm-up (Loshchilov and Hutter, 2017)."""
 
     kind: Literal["cosine"] = "cosine"
     warmup_epochs: NonNegativeFloat = traced(0.0)
@@ -55,7 +55,9 @@ class _Optimizer:
     learning_rate: PositiveFloat = traced(1e-3)
     schedule: Schedule = Constant()
     clip_norm: PositiveFloat | None = traced(None)  # Largest global norm of a gradient; null: no clipping.
-    averaging: Rate | None = traced(None)  # Decay of the parameters' moving average, which is then evaluated; null: none.
+    averaging: Rate | None = traced(
+        None
+    )  # Decay of the parameters' moving average, which is then evaluated; null: none.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

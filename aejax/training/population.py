@@ -106,7 +106,7 @@ class Members:
 
 
 class Program:
-    """A compiled function of the members of a round, what it took to compile, and the memory it needs on each device."""
+    """A compiled function of a round's members, what it took to compile, and the memory it needs on each device."""
 
     def __init__(self, compiled: Any, rounds: list[Any], compile_seconds: float):
         self._compiled, self._rounds = compiled, rounds

@@ -17,8 +17,7 @@ class Status(enum.IntEnum):
     DIVERGED = 4  # The loss or the parameters became non-finite; the state is the last finite one.
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """One member. Keys are not part of it: they follow from seed, epoch and step."""
 
     params: Any
@@ -33,7 +32,7 @@ class TrainState:
     stale_epochs: jax.Array  # int32: epochs since then.
 
     def evaluated_params(self) -> Any:
-        """Returns the parameters that count: the best on validation if kept, else the average if kept, else the last."""
+        """Returns the parameters that count: the best on validation if kept, else the average, else the last."""
         if self.best is not None:
             return self.best
         return self.params if self.average is None else self.average

@@ -36,9 +36,7 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca():
     generator = np.random.default_rng(0)
     factors = generator.normal(size=(200, 12)) * np.linspace(1.0, 0.1, 12)
     image = (factors @ generator.normal(size=(12, 16)) * 0.05 + 0.5).reshape(200, 4, 4, 1).astype(np.float32)
-    family = Plain(
-        encoder=encoders.Dense(widths=()), latent_size=3, likelihood=HalfSquaredError(output="identity")
-    )
+    family = Plain(encoder=encoders.Dense(widths=()), latent_size=3, likelihood=HalfSquaredError(output="identity"))
     config = Config(
         autoencoder=family,
         optimizer=Adam(learning_rate=0.02, schedule=Cosine()),
@@ -72,7 +70,9 @@ def test_constant_images_are_reconstructed():
 @pytest.mark.parametrize("likelihood", [HalfSquaredError(), MeanSquaredError(), Bernoulli()])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_trains_encodes_decodes_and_stays_finite(name, likelihood, dataset):
-    family = dataclasses.replace(typing.get_type_hints(FAMILIES[name])["config"](), likelihood=likelihood, latent_size=5)
+    family = dataclasses.replace(
+        typing.get_type_hints(FAMILIES[name])["config"](), likelihood=likelihood, latent_size=5
+    )
     config = Config(autoencoder=family, training=TrainingConfig(epochs=8, batch_size=20))
     _, model, params, metrics = fit(config, dataset.train.image)
     assert metrics["train_loss"][-1] < metrics["train_loss"][0]

@@ -19,7 +19,9 @@ def pair(shape):
 def test_structural_similarity_is_that_of_scikit_image(shape):
     image, noisy = pair(shape)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
-    expected = [metrics.structural_similarity(x, y, channel_axis=-1, **options) for x, y in zip(*pair(shape), strict=True)]
+    expected = [
+        metrics.structural_similarity(x, y, channel_axis=-1, **options) for x, y in zip(*pair(shape), strict=True)
+    ]
     np.testing.assert_allclose(structural_similarity(image, noisy), expected, atol=1e-5)
 
 
@@ -53,7 +55,8 @@ def test_values_and_gradients_are_finite_on_flat_images(metric, level):
     flat = jnp.full((2, 12, 12, 1), level)
     for other in (flat, 1 - flat):
         value, gradient = jax.value_and_grad(lambda x, y: metric(x, y).sum())(flat, other)
-        assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
+        assert jnp.isfinite(value)
+        assert jnp.isfinite(gradient).all()
 
 
 def test_errors_are_those_of_scikit_image():

@@ -5,7 +5,9 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from aejax.evaluation.neighbors import neighbors_accuracy
+from aejax.evaluation import neighbors
+
+neighbors_accuracy = jax.jit(neighbors.neighbors_accuracy, static_argnames=("num_classes", "num_neighbors"))
 
 
 def splits(*arrays):
@@ -33,7 +35,7 @@ def test_accuracies_are_those_of_scikit_learn(digits):
     np.testing.assert_allclose(accuracies["test_knn_accuracy"], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("num_neighbors", [3, 5, 15])
+@pytest.mark.parametrize("num_neighbors", [5, 15])
 def test_votes_of_two_classes_are_those_of_scikit_learn(digits, num_neighbors):
     features, labels = digits[0], {split: label % 2 for split, label in digits[1].items()}
     accuracies = neighbors_accuracy(features, labels, num_classes=2, num_neighbors=num_neighbors)  # No vote is tied.
@@ -55,7 +57,11 @@ def test_a_tied_vote_goes_to_the_more_similar_neighbors():
 
 
 def test_zero_and_huge_vectors_have_no_nan():
-    features = {"train": 1e30 * angles(0, 90), "validation": 1e-30 * angles(80, 10), "test": np.zeros((1, 2), np.float32)}
+    features = {
+        "train": 1e30 * angles(0, 90),
+        "validation": 1e-30 * angles(80, 10),
+        "test": np.zeros((1, 2), np.float32),
+    }
     labels = {"train": np.array([0, 1]), "validation": np.array([1, 0]), "test": np.array([0])}
     accuracies = neighbors_accuracy(features, labels, num_classes=2, num_neighbors=1)
     assert accuracies["validation_knn_accuracy"] == 1
@@ -65,10 +71,10 @@ def test_zero_and_huge_vectors_have_no_nan():
 def test_a_member_is_what_it_is_alone(digits):
     features, labels = digits
     members = jax.tree.map(lambda x: jnp.stack([x, jnp.square(x), jnp.cos(x)]), features)
-    one = lambda x: neighbors_accuracy(x, labels, num_classes=10, num_neighbors=5)  # noqa: E731
+    one = lambda x: neighbors_accuracy(x, labels, num_classes=10, num_neighbors=1)  # noqa: E731
     together = jax.jit(lambda x: jax.lax.map(one, x))(members)
     for i in range(3):
-        alone = jax.jit(one)(jax.tree.map(lambda x: x[i], members))  # noqa: B023
+        alone = one(jax.tree.map(lambda x: x[i], members))  # noqa: B023
         assert all(together[name][i] == alone[name] for name in alone)
 
 

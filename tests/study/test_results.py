@@ -63,7 +63,11 @@ def test_csv_does_not_depend_on_the_order_in_which_members_finished():
 def test_settings_average_over_seeds_and_leave_out_the_diverged():
     rows = [*ROWS, make_row("autoencoder", 11, 0.1, 0.0, status="diverged")]
     groups = settings(rows)
-    assert [(group.method, len(group.rows)) for group in groups] == [("autoencoder", 4), ("autoencoder", 5), ("pixels", 1)]
+    assert [(group.method, len(group.rows)) for group in groups] == [
+        ("autoencoder", 4),
+        ("autoencoder", 5),
+        ("pixels", 1),
+    ]
     interval = groups[1].interval("test_probe_accuracy")
     assert interval.num == 4
     assert interval.mean == pytest.approx(0.9 + 0.01 * 13 / 4)

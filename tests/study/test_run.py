@@ -100,7 +100,9 @@ def test_a_member_evaluated_in_a_population_is_bitwise_what_it_is_alone(study, t
 
 def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_path):
     rates = [
-        dataclasses.replace(config, optimizer=Adam(learning_rate=rate)) for rate in (1e-3, 3e-3) for config in seeds([0])
+        dataclasses.replace(config, optimizer=Adam(learning_rate=rate))
+        for rate in (1e-3, 3e-3)
+        for config in seeds([0])
     ]
     text = describe(rates)
     counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()[:-1]}
@@ -113,7 +115,7 @@ def test_a_dry_run_counts_parameters_and_flops():
     assert "5 members" in line
     assert "2,408 parameters" in line
     assert "FLOP" in line
-    assert "5 configs: 5 autoencoders, 5 populations" in text
+    assert "5 configs: 5 autoencoders, 5 populations with their baselines" in text
 
 
 def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):

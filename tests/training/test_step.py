@@ -103,12 +103,14 @@ def test_patience_keeps_the_parameters_that_were_best_on_validation(local):
 
 def test_the_moving_average_of_the_parameters_is_what_is_evaluated(local):
     decay = 0.5
-    config = Config(autoencoder=ARTICLE, optimizer=Adam(averaging=decay), training=TrainingConfig(epochs=9, batch_size=60))
+    config = Config(
+        autoencoder=ARTICLE, optimizer=Adam(averaging=decay), training=TrainingConfig(epochs=9, batch_size=60)
+    )
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
     optimizer = make_optimizer(task.optimizer, 9, 4)
     state = init_state(task, local)
     expected = np.asarray(state.params["latent"]["kernel"])
-    step = jax.jit(lambda state, batch: train_step(task, optimizer, state, batch)[0])
+    step = jax.jit(lambda state, batch: train_step(task, optimizer, state, batch, False)[0])
     for number in range(12):
         state = step(state, local.batch("train", np.arange(60) + 60 * (number % 4)))
         weight = min(decay, (1 + number) / (10 + number))  # A short memory at first.
