@@ -67,6 +67,11 @@ def check_data(config: Config, dataset: Dataset) -> None:
             f"training.batch_size={size} is larger than the {num_train} training images of {dataset.name}; "
             "make it smaller, or 'all'"
         )
+    if config.evaluation.num_neighbors > num_train:
+        raise DataError(
+            f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
+            f"of {dataset.name}; make it smaller"
+        )
     asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:

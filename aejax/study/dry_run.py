@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
+from aejax.study.execute import Job
 from aejax.study.methods import make_task
-from aejax.study.run import Job, load_data, plan
+from aejax.study.run import load_data, plan
 from aejax.training.optimizers import make_optimizer
 from aejax.training.step import Task, batch_size, init_state, steps_per_epoch, train_step
 

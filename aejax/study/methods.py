@@ -57,7 +57,10 @@ METHODS = {
 }
 
 
-def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None) -> Callable[[Config], Task]:
+MakeTask = Callable[[Config], Task]
+
+
+def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None) -> MakeTask:
     """Returns the function that says what a member of a method trains."""
 
     def task(config: Config) -> Task:

@@ -136,6 +136,7 @@ def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
         ({"evaluation": EvaluationConfig(measures=("probe",))}, "has no labels, and evaluation asks for 'probe'"),
         ({"evaluation": EvaluationConfig(baselines=("supervised",))}, "asks for 'supervised'"),
         ({"training": TrainingConfig(batch_size=5000)}, "batch_size=5000 is larger than the"),
+        ({"evaluation": EvaluationConfig(num_neighbors=5000)}, "num_neighbors=5000 is more than the"),
     ],
 )
 def test_what_the_data_do_not_allow_is_one_line_and_nothing_is_written(tmp_path, changes, message):
