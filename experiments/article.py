@@ -36,8 +36,8 @@ def get_config(variant: str) -> Config:
             latent_activation="relu",
             likelihood=HalfSquaredError() if descent else MeanSquaredError(),
         ),
-        optimizer=Sgd(learning_rate=0.05) if descent else Adam(learning_rate=1e-3),
-        training=TrainingConfig(epochs=100, batch_size="all") if descent else TrainingConfig(epochs=10, batch_size=32),
+        optimizer=Sgd(learning_rate=0.1) if descent else Adam(learning_rate=1e-3),
+        training=TrainingConfig(epochs=50, batch_size="all") if descent else TrainingConfig(epochs=10, batch_size=32),
     )
 
 

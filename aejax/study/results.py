@@ -134,7 +134,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
         else:
             both = data["train"] + data["validation"]
-            lines.append(line + f"; linear probe refitted, and k-NN searched, on {both} labelled images.")
+            lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
     diverged = [row for row in rows if row["status"] == "diverged"]
     if diverged:
         names = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged)

@@ -87,10 +87,7 @@ class Momentum(_Optimizer):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adam(_Optimizer):
-    """Adam (Kingma and Ba, 2015)."""
-
-    kind: Literal["adam"] = "adam"
+class _Adam(_Optimizer):
     beta1: Rate = traced(0.9)
     beta2: Rate = traced(0.999)
     epsilon: PositiveFloat = traced(1e-8)
@@ -101,22 +98,23 @@ class Adam(_Optimizer):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamW(_Optimizer):
+class Adam(_Adam):
+    """Adam (Kingma and Ba, 2015)."""
+
+    kind: Literal["adam"] = "adam"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamW(_Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), of kernels only: biases have nothing to decay."""
 
     kind: Literal["adamw"] = "adamw"
-    beta1: Rate = traced(0.9)
-    beta2: Rate = traced(0.999)
-    epsilon: PositiveFloat = traced(1e-8)
     weight_decay: NonNegativeFloat = traced(1e-4)
 
     def direction(self) -> optax.GradientTransformation:
         """Returns the update before it is scaled by the learning rate."""
         kernels = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)  # noqa: E731
-        return optax.chain(
-            optax.scale_by_adam(self.beta1, self.beta2, self.epsilon),
-            optax.add_decayed_weights(self.weight_decay, mask=kernels),
-        )
+        return optax.chain(super().direction(), optax.add_decayed_weights(self.weight_decay, mask=kernels))
 
 
 Optimizer = Annotated[Sgd | Momentum | Adam | AdamW, Field(discriminator="kind")]
