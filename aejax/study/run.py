@@ -97,5 +97,5 @@ def environment() -> dict[str, Any]:
         "device": devices[0].device_kind,
         "num_devices": len(devices),
         "num_cores": os.cpu_count(),
-        "arguments": sys.argv[1:],
+        "arguments": [argument for argument in sys.argv[1:] if not argument.startswith("--workdir")],
     }
