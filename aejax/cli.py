@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import importlib.util
 import inspect
+import json
 import os
 import pathlib
 import sys
@@ -16,7 +17,7 @@ from absl import flags
 
 from aejax import sweep as sweeps
 from aejax.cache import cache_directory
-from aejax.config import load, override, parse_assignment, parse_value, to_tree
+from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
 
@@ -104,7 +105,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     except flags.Error as error:
         raise ConfigError(" ".join(str(error).split())) from None
     if values.help:
-        print(help_text + "\n" + values.get_help())
+        print(f"{help_text}\n{values.get_help()}\n{_fields_help()}")
         return None
     if leftover:
         raise ConfigError(f"leftover argument '{leftover[0]}'; every option is a flag, see --help")
@@ -162,6 +163,12 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
     return values
+
+
+def _fields_help() -> str:
+    """Returns every field that --set and --sweep take, with its default."""
+    lines = [f"  {path}={json.dumps(value)}" for path, value in flatten(to_tree(Config()))]
+    return "\n".join(["Fields for --set and --sweep, with their defaults (a part's other kinds have others):", *lines])
 
 
 def _script_help() -> str:

@@ -1,4 +1,4 @@
-"""Trains a study: every member of a sweep and its baselines, into a table with intervals.
+r"""Trains a study: every member of a sweep and its baselines, into a table with intervals.
 
 Examples:
 

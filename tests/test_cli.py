@@ -134,6 +134,7 @@ def test_help_shows_examples_and_flags():
     assert result.returncode == 0
     assert "python scripts/train.py --config=experiments/quickstart.py" in result.stdout
     assert "--sweep" in result.stdout
+    assert "  optimizer.learning_rate=0.001\n" in result.stdout
     assert result.stderr == ""
 
 
