@@ -9,12 +9,14 @@ from aejax import cli
 from aejax.errors import ConfigError, UserError
 
 QUICKSTART = "--config=experiments/quickstart.py"
-TINY = [
+TINY = [  # The sizes of tests/study/test_run.py, so that the programs compiled there serve here.
     QUICKSTART,
-    "--set=training.epochs=2",
-    "--set=evaluation.probe_strengths=[1e-3,1e-2]",
-    "--set=autoencoder.latent_size=4",
-    "--set=autoencoder.encoder.widths=[8]",
+    "--set=data.validation_size=100",
+    "--set=training.epochs=3",
+    "--set=training.batch_size=32",
+    "--set=evaluation.probe_strengths=[1e-3,1e-1]",
+    "--set=autoencoder.latent_size=8",
+    "--set=autoencoder.encoder.widths=[16]",
 ]
 
 
