@@ -19,3 +19,11 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """A data set is missing, unreadable or unfit for what was asked."""
+
+
+class Interrupted(UserError):
+    """The process was asked to stop, and has saved what it did. Running the same command again goes on from there."""
+
+    def __init__(self, message: str, exit_status: int):
+        super().__init__(message)
+        self.exit_status = exit_status

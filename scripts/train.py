@@ -19,11 +19,13 @@ Examples:
   Your own images, an .npz with arrays `image` and `label`:
     python scripts/train.py --set data.name=images.npz --workdir=runs/mine
 
-The same command again trains only what is missing, so more seeds can be added later.
+The same command again trains only what is missing: it goes on where a killed or stopped process was, and seeds and
+points of the sweep can be added later. The exit status is 0 when all is done, 2 if a flag or config is wrong, 75 after
+SIGTERM (what was done is saved; run the same command again), and 1 for every other trouble.
 """
 
-from aejax import cli
+from aejax.cli import commands, process
 
 if __name__ == "__main__":
-    cli.set_up_jax()
-    cli.main(cli.train)
+    process.set_up_jax()
+    process.main(commands.train)

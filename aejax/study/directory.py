@@ -1,22 +1,28 @@
-"""A study on disk: one directory for each population, finished once its results are there.
+"""A study on disk: what lies where, who may write to it, and how.
 
-<workdir>/study.json                      what ran it: versions, devices, command
+<workdir>/study.json                      which configs, on which data, and every start: command, versions, devices
+<workdir>/populations/<id>/status.json    its members, and how far they are
 <workdir>/populations/<id>/metrics.jsonl  a line for each member and epoch
-<workdir>/populations/<id>/samples.npz    some test images and their reconstructions
-<workdir>/populations/<id>/results.json   a row for each member, written last
-<workdir>/results.csv, results.md, results.png
+<workdir>/populations/<id>/checkpoints/   the state of all members; see `aejax.study.checkpoint`
+<workdir>/populations/<id>/pictures.npz   reconstructions and weights of some members
+<workdir>/populations/<id>/results.json   what came of every member: written last, it marks the population as finished
+<workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
-from aejax.config import config_id
 from aejax.errors import UserError
-from aejax.sweep import Population
+
+TEMPORARY = ".tmp-"  # What a killed process left behind begins so.
 
 
 class StudyDirectory:
@@ -24,41 +30,78 @@ class StudyDirectory:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
+        self.record = self.path / "study.json"
 
-    def create(self) -> None:
-        """Makes the directory.
+    def check(self) -> None:
+        """Checks that a study lies here, or that one may be begun here.
 
         Raises:
           UserError: if something else is in its place.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"--workdir={self.path} is not a directory; choose another")
-        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UserError(f"{self.path} is not a directory; choose another --workdir")
+        files = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
+        if files and not self.record.exists():
+            raise UserError(
+                f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another --workdir"
+            )
 
-    def population(self, method: str, population: Population) -> pathlib.Path:
-        """Returns the directory of a population of a method; it is the same for the same members."""
-        members = ",".join(sorted(config_id(config) for config in population.members))
-        digest = hashlib.sha256(f"{method}:{members}".encode()).hexdigest()[:12]
-        return self.path / "populations" / f"{method}-{digest}"
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Returns the results of every finished population, a row for each member.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the directory if it is missing, and keeps every other process from writing to it meanwhile.
 
         Raises:
-          UserError: if a results file is not what this project wrote.
+          UserError: if another process is at it.
         """
-        rows: list[dict[str, Any]] = []
-        for path in sorted(self.path.glob("populations/*/results.json")):
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as file:
             try:
-                rows += json.loads(path.read_text())
-            except ValueError:
-                raise UserError(f"{path} cannot be read; delete its directory and run the study again") from None
-        return rows
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UserError(
+                    f"{self.path} is in use by {file.read().strip() or 'another process'}; "
+                    "wait for it to end, or choose another --workdir"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}")
+            file.flush()
+            for path in self.path.rglob(f"{TEMPORARY}*"):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            yield
+
+    def population(self, method: str, ids: list[str] | tuple[str, ...]) -> pathlib.Path:
+        """Returns the directory of a population of a method, by the ids of its members in any order."""
+        digest = hashlib.sha256(f"{method}:{','.join(sorted(ids))}".encode()).hexdigest()[:12]
+        return self.path / "populations" / f"{method}-{digest}"
+
+    def populations(self) -> list[pathlib.Path]:
+        """Returns the directories of all populations that were begun."""
+        return sorted(path.parent for path in self.path.glob("populations/*/status.json"))
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Returns what a JSON file of a study holds.
+
+    Raises:
+      UserError: if it holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); delete it, or the directory it is in, and train again") from None
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes a JSON file atomically; a list in it, and a mapping in such a list, take a line each."""
+    write_atomically(path, json.dumps(value, indent=1) + "\n")
 
 
 def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     """Writes a file so that a reader, or a crash, sees the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -1,8 +1,9 @@
-"""Executing a job: one population of one method, trained, evaluated, and written."""
+"""Executing a job: one population of one method, trained, evaluated, and written; or evaluated again."""
 
+import io
 import json
-import pathlib
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,19 +14,27 @@ import tqdm
 from aejax.config import config_id, flatten, to_tree
 from aejax.data.load import Dataset
 from aejax.data.resident import ResidentData
+from aejax.errors import UserError
 from aejax.evaluation.suite import classify, describe
+from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
+from aejax.study import results as results_file
+from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory, write_atomically
 from aejax.study.methods import MakeTask, Method, make_task, represent
 from aejax.study.metrics import MetricsWriter
+from aejax.study.status import PopulationStatus, read_status, write_status
+from aejax.study.stop import StopRequest
 from aejax.sweep import Population
-from aejax.training.loop import train
+from aejax.training.loop import Cost, Start, Trained, state_shapes, train
 from aejax.training.population import Members
-from aejax.training.state import Status
+from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
-NUM_SAMPLES = 16  # Test images whose reconstructions are kept for the picture.
-NUM_SAMPLED_MEMBERS = 8
+NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
+NUM_PICTURED_MEMBERS = 4
+
+Say = Callable[[str], None]
 
 
 class Job(NamedTuple):
@@ -34,81 +43,160 @@ class Job(NamedTuple):
     method: Method
     population: Population
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the members' configs."""
+        return tuple(config_id(config) for config in self.population.members)
+
     def __str__(self) -> str:
         count = len(self.population.members)
         return f"{self.method.name} ({count} member{'s' if count > 1 else ''})"
 
 
-class _Fitted(NamedTuple):
-    """What training brought: Flax variables (or nothing) for each round, a status for each member, and the cost."""
+class Options(NamedTuple):
+    """How to execute, none of which changes a result."""
 
-    variables: list[Any]
-    statuses: list[str]
-    cost: dict[str, float]
-
-
-def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, *, tensorboard: bool) -> None:
-    """Trains and evaluates one population and writes its results, which mark it as finished, last."""
-    configs = job.population.members
-    path = directory.population(job.method.name, job.population)
-    path.mkdir(parents=True, exist_ok=True)
-    members = Members(configs, configs[0].training.members_at_once)
-    task = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)
-
-    fitted = _fit(job, members, task, data, path, tensorboard)
-    metrics, samples, cost = _evaluate(job, members, task, fitted.variables, dataset.num_classes, data)
-    if samples is not None:
-        images = dataset.test.image[:NUM_SAMPLES]
-        np.savez(path / "samples.npz", image=images, reconstruction=samples[:NUM_SAMPLED_MEMBERS])
-    facts = {
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint,
-        "num_classes": dataset.num_classes,
-        "train": len(dataset.train.image),
-        "validation": len(dataset.validation.image),
-        "test": len(dataset.test.image),
-    }
-    rows = [
-        {
-            "method": job.method.name,
-            "id": config_id(config),
-            "config": {name: value for name, value in flatten(to_tree(config)) if job.method.depends_on(name)},
-            "metrics": {name: value[index].item() for name, value in metrics.items()},
-            "status": fitted.statuses[index],
-            "cost": fitted.cost | cost,
-            "data": facts,
-        }
-        for index, config in enumerate(configs)
-    ]
-    write_atomically(path / "results.json", json.dumps(rows, indent=1) + "\n")
+    tensorboard: bool = False
+    checkpoint_seconds: float = 60.0  # Between checkpoints, at least; less often where saving takes long.
+    stop: StopRequest = StopRequest()
+    say: Say = print
 
 
-def _fit(
-    job: Job, members: Members, task: MakeTask, data: ResidentData, path: pathlib.Path, tensorboard: bool
-) -> _Fitted:
-    configs, rounds = job.population.members, range(members.num_rounds)
-    untrained = ["finished"] * len(configs)
-    if not job.method.has_parameters:
-        return _Fitted([()] * len(rounds), untrained, {})
-    if not job.method.trains:
-        init = members.compile(lambda config, _, data: init_variables(task(config), data), (), data)
-        variables = [init(index, (), data) for index in rounds]
-        return _Fitted(variables, untrained, {"parameters": _num_parameters(variables[0], members)})
+class _Job:
+    """A job with everything that stays the same while it is executed."""
 
-    training = configs[0].training
-    with MetricsWriter(path, configs, tensorboard=tensorboard) as write:
-        trained = train(members, task, training, data, write=write, description=str(job))
+    def __init__(self, job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options):
+        self.job, self.dataset, self.data, self.options = job, dataset, data, options
+        self.configs = job.population.members
+        self.path = directory.population(job.method.name, job.ids)
+        self.members = Members(self.configs, self.configs[0].training.members_at_once)
+        self.task: MakeTask = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)
+        self.checkpoints = Checkpoints(self.path)
+
+
+def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options) -> None:
+    """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
+
+    Raises:
+      Interrupted: if a stop was asked for; what was done is saved.
+      OSError: if something could not be written; what was saved before is still there.
+    """
+    work = _Job(job, dataset, data, directory, options)
+    work.path.mkdir(parents=True, exist_ok=True)
+    known = read_status(work.path)
+    status = PopulationStatus(job.method.name, job.ids, "training", None if known is None else known.checkpoint)
+    write_status(work.path, status)
+    variables, statuses, cost = _fit(work, status)
+    results, pictures = _evaluate(work, variables, statuses, cost)
+    if pictures:
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **pictures)
+        write_atomically(work.path / "pictures.npz", content.getvalue())
+    write_atomically(work.path / results_file.FILE, results_file.to_text(results))
+    status = read_status(work.path) or status
+    write_status(work.path, status._replace(state="finished"))
+    work.checkpoints.keep(1)
+
+
+def evaluate(
+    job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options
+) -> dict[str, Any]:
+    """Returns what results.json of a finished population would hold, evaluated again from its checkpoint.
+
+    Raises:
+      UserError: if there is no whole checkpoint of the trained population.
+    """
+    work = _Job(job, dataset, data, directory, options)
+    start = None
+    if job.method.trains:
+        status = read_status(work.path)
+        start, _ = _restore(work, None if status is None else status.checkpoint)
+        if start is None or np.any(start.state.status == Status.RUNNING):
+            raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
+    trained = None if start is None else Trained(work.members.deal(start.state), start.cost)
+    return _evaluate(work, *_fitted(work, trained))[0]
+
+
+def _restore(work: _Job, newest: int | None) -> tuple[Start | None, int]:
+    """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it."""
+    if not work.checkpoints.exist() and newest is None:
+        return None, 0
+    shapes = state_shapes(work.members, work.task, work.data)
+    restored = work.checkpoints.restore(shapes, newest, work.options.say)
+    if restored is None:
+        work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
+        return None, 0
+    state, facts = restored
+    return Start(state, Cost(**facts["cost"])), facts["metrics_bytes"]
+
+
+class _Saver:
+    """Saves when it is time, or when the process was asked to stop, and then lets it stop."""
+
+    def __init__(self, work: _Job, status: PopulationStatus, write: MetricsWriter):
+        self._work, self._status, self._write = work, status, write
+        self._interval = work.options.checkpoint_seconds
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        return bool(self._work.options.stop) or time.monotonic() - self._last >= self._interval
+
+    def save(self, state: TrainState, cost: Cost) -> None:
+        started = time.monotonic()
+        # The curves first: a checkpoint says how much of them belongs to it.
+        facts = {"cost": cost._asdict(), "metrics_bytes": self._write.sync()}
+        number = self._work.checkpoints.save(state, facts)
+        self._status = self._status._replace(checkpoint=number)
+        write_status(self._work.path, self._status)
+        self._work.options.stop.obey()
+        self._last = time.monotonic()
+        # Never more than a twentieth of the time for saving.
+        self._interval = max(self._work.options.checkpoint_seconds, 20 * (self._last - started))
+
+
+Fitted = tuple[list[Any], list[str], dict[str, float]]  # Variables by round, a status for each member, the cost.
+
+
+def _fit(work: _Job, status: PopulationStatus) -> Fitted:
+    if not work.job.method.trains:
+        return _fitted(work, None)
+    start, keep_bytes = _restore(work, status.checkpoint)
+    with MetricsWriter(work.path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
+        trained = train(
+            work.members,
+            work.task,
+            work.configs[0].training,
+            work.data,
+            write=write,
+            description=str(work.job),
+            saver=_Saver(work, status, write),
+            start=start,
+        )
+    return _fitted(work, trained)
+
+
+def _fitted(work: _Job, trained: Trained | None) -> Fitted:
+    """Returns what evaluation wants to know of a population that was trained, or that needs no training."""
+    members, method = work.members, work.job.method
+    untrained = ["finished"] * members.num
+    if not method.has_parameters:
+        return [()] * members.num_rounds, untrained, {}
+    if trained is None:
+        init = members.compile(lambda config, _, data: init_variables(work.task(config), data), (), work.data)
+        variables = [init(index, (), work.data) for index in range(members.num_rounds)]
+        return variables, untrained, {"parameters": _num_parameters(variables[0], members)}
     variables = [{"params": state.evaluated_params(), **state.collections} for state in trained.states]
-    statuses = [Status(status).name.lower() for status in members.fetch([state.status for state in trained.states])]
-    num_images = int(members.fetch([state.step for state in trained.states]).sum()) * batch_size(training, data)
+    status, step = members.fetch([(state.status, state.step) for state in trained.states])
+    num_images = int(step.sum()) * batch_size(work.configs[0].training, work.data)
+    seconds = trained.cost.train_seconds
     cost = {
         "parameters": _num_parameters(variables[0], members),
-        "train_seconds": trained.train_seconds / len(configs),
-        "images_per_second": num_images / trained.train_seconds if num_images else 0.0,
-        "train_compile_seconds": trained.compile_seconds,
-        "memory_mb": trained.memory_bytes / 1e6,
+        "train_seconds": seconds / members.num,
+        "images_per_second": num_images / seconds if num_images else 0.0,
+        "train_compile_seconds": trained.cost.compile_seconds,
+        "memory_mb": trained.cost.memory_bytes / 1e6,
     }
-    return _Fitted(variables, statuses, cost)
+    return variables, [Status(value).name.lower() for value in status], cost
 
 
 def _num_parameters(variables: Any, members: Members) -> int:
@@ -116,40 +204,116 @@ def _num_parameters(variables: Any, members: Members) -> int:
 
 
 def _evaluate(
-    job: Job, members: Members, task: MakeTask, variables: list[Any], num_classes: int | None, data: ResidentData
-) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
+    work: _Job, variables: list[Any], statuses: list[str], cost: dict[str, float]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns what results.json and pictures.npz hold."""
+    metrics, reconstructions, evaluation_cost = _measure(work, variables)
+    trees = [dict(flatten(to_tree(config))) for config in work.configs]
+    trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
+    common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
+    dataset = work.dataset
+    results = {
+        "method": work.job.method.name,
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "num_classes": dataset.num_classes,
+            "train": len(dataset.train.image),
+            "validation": len(dataset.validation.image),
+            "test": len(dataset.test.image),
+        },
+        "config": common,
+        "cost": cost | evaluation_cost,
+        "members": [
+            {
+                "id": name,
+                "config": {path: value for path, value in tree.items() if path not in common},
+                "metrics": {metric: value[index].item() for metric, value in metrics.items()},
+                "status": status,
+            }
+            for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, statuses, strict=True))
+        ],
+    }
+    if reconstructions is None:
+        return results, {}
+    return results, _pictures(work, variables, reconstructions, metrics)
+
+
+def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
     """Returns metrics, arrays [members]; reconstructions of some test images, [members, ...], or None; and the cost."""
+    job, members, data, task = work.job, work.members, work.data, work.task
+    num_classes = work.dataset.num_classes
 
     def describe_member(config: Config, variables: Any, data: ResidentData) -> Any:
         representation = represent(job.method.name, task(config), variables, config, data)
         metrics, features = describe(representation, data, config.evaluation)
         if representation.reconstruct is None:
             return metrics, features, None
-        return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_SAMPLES]))
+        return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(config: Config, features: Any, label: Any) -> Any:
         assert num_classes is not None, "data without labels ask for no features"
         return classify(features, label, config.evaluation, num_classes)
 
-    rounds = range(members.num_rounds)
     describing = members.compile(describe_member, variables[0], data)
     classifying = None
     compile_seconds = describing.compile_seconds
     results, samples = [], []
     started = time.perf_counter()
-    for index in tqdm.tqdm(rounds, desc=f"{job}, evaluation", unit="round", disable=None):
-        metrics, features, sample = describing(index, variables[index], data)
-        if features:
-            if classifying is None:
-                # Features of one size are classified by one program, whatever method they come from.
-                classifying = members.compile(classify_member, features, data.label)
-                compile_seconds += classifying.compile_seconds
-                started += classifying.compile_seconds
-            metrics |= classifying(index, features, data.label)
-        results.append(jax.device_get(metrics))
-        samples.append(sample)
+    with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=None) as bar:
+        for index in range(members.num_rounds):
+            metrics, features, sample = describing(index, variables[index], data)
+            if features:
+                if classifying is None:
+                    # Features of one size are classified by one program, whatever method they come from.
+                    classifying = members.compile(classify_member, features, data.label)
+                    compile_seconds += classifying.compile_seconds
+                    started += classifying.compile_seconds
+                metrics |= classifying(index, features, data.label)
+            results.append(jax.device_get(metrics))
+            samples.append(jax.device_get(sample))
+            first, after = members.span(index)
+            bar.update(after - first)
+            work.options.stop.obey()
     cost = {
         "evaluation_seconds": (time.perf_counter() - started) / members.num,
         "evaluation_compile_seconds": compile_seconds,
     }
     return members.fetch(results), None if samples[0] is None else members.fetch(samples), cost
+
+
+def _pictures(
+    work: _Job, variables: list[Any], reconstructions: np.ndarray, metrics: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns what pictures.npz holds: some test images, and what the best few settings make of them.
+
+    `id` names the members, the first seed of a setting each; `image` and `reconstruction` are uint8, the weights of
+    layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
+    """
+    error = metrics.get("validation_mse", np.zeros(work.members.num))
+    settings: dict[str, int] = {}
+    for index in np.argsort(np.nan_to_num(error, nan=np.inf), kind="stable"):
+        tree = to_tree(work.configs[index])
+        settings.setdefault(json.dumps({name: tree[name] for name in tree if name != "seed"}), int(index))
+    chosen = list(settings.values())[:NUM_PICTURED_MEMBERS]
+    image = work.dataset.test.image[:NUM_PICTURED_IMAGES]
+    pictures = {
+        "id": np.array([work.job.ids[index] for index in chosen]),
+        "image": image if image.dtype == np.uint8 else _to_bytes(image),
+        "reconstruction": _to_bytes(reconstructions[chosen]),
+    }
+    if not work.job.method.trains:
+        return pictures
+    weights = []
+    for index in chosen:
+        of_round = index // work.members.round_size
+        params = work.members.fetch_round(of_round, variables[of_round]["params"])
+        member = jax.tree.map(lambda leaf: leaf[index % work.members.round_size], params)  # noqa: B023
+        weights.append(weight_images(member, image.shape[1:]))
+    for name in weights[0]:
+        pictures[f"{name}_weights"] = np.stack([images[name] for images in weights]).astype(np.float16)
+    return pictures
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +12,17 @@ import numpy as np
 from aejax.config import config_id
 from aejax.errors import UserError
 
+FILE = "metrics.jsonl"
+
 
 class MetricsWriter:
     """Writes what `aejax.training.loop.train` hands out; use it as a context manager."""
 
-    def __init__(self, directory: pathlib.Path, configs: Sequence[Any], *, tensorboard: bool):
+    def __init__(self, directory: pathlib.Path, configs: Sequence[Any], *, tensorboard: bool, keep_bytes: int = 0):
+        """Opens the file, of which the first `keep_bytes` stay: what came after a checkpoint comes again."""
         self._ids = [(config_id(config), config.seed) for config in configs]
-        self._file = (directory / "metrics.jsonl").open("w")
+        self._file = (directory / FILE).open("ab")
+        self._file.truncate(keep_bytes)
         self._summaries = (
             [_summary_writer(directory / "tensorboard" / name) for name, _ in self._ids] if tensorboard else []
         )
@@ -30,17 +35,41 @@ class MetricsWriter:
         for summary in self._summaries:
             summary.close()
 
-    def __call__(self, metrics: dict[str, np.ndarray]) -> None:
-        """Writes metrics of [members, epochs]; entries of epoch 0 stand for members that had stopped."""
+    def __call__(self, first: int, metrics: dict[str, np.ndarray]) -> None:
+        """Writes metrics of [members, epochs] from the member at index `first` on; epoch 0 stands for none."""
         for member, epoch in zip(*np.nonzero(metrics["epoch"]), strict=True):
             values = {name: value[member, epoch].item() for name, value in metrics.items()}
-            name, seed = self._ids[member]
+            name, seed = self._ids[first + member]
             # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
             finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-            self._file.write(json.dumps({"id": name, "seed": seed, **finite}) + "\n")
+            self._file.write((json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode())
             for key, value in values.items() if self._summaries else ():
-                self._summaries[member].add_scalar(key, value, values["epoch"])
+                self._summaries[first + member].add_scalar(key, value, values["epoch"])
         self._file.flush()
+
+    def sync(self) -> int:
+        """Returns how many bytes the file holds, once they are on the disk."""
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+
+def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the metrics of each member of a population by its id, arrays [epochs] in order; NaN where not finite."""
+    path = directory / FILE
+    records: dict[str, dict[int, dict[str, float]]] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            record = json.loads(line)
+            records.setdefault(record.pop("id"), {})[record["epoch"]] = record
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # A process that writes, or was killed, leaves half a line at the end.
+    return {
+        name: {
+            key: np.array([epochs[number].get(key, math.nan) for number in sorted(epochs)], float)
+            for key in next(iter(epochs.values()))
+        }
+        for name, epochs in records.items()
+    }
 
 
 def require_tensorboard() -> None:

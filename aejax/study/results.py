@@ -1,26 +1,48 @@
-"""From the rows of a study to results.csv and the table: every member and baseline, then means with intervals."""
+"""The rows of a study: what came of every member and baseline, and how they group. Free of training code."""
 
-import csv
 import dataclasses
-import io
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from aejax.study.methods import METHODS
+from aejax.errors import UserError
+from aejax.study.directory import StudyDirectory, read_json
 from aejax.study.statistics import Interval, student_interval
 
-Row = dict[str, Any]  # method, id, config (dotted path -> value), metrics, status, cost, data.
+FILE = "results.json"
+KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
+Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
-# What the table shows, where there is any: the metric, its heading, and its unit.
-COLUMNS = (
-    ("test_mse", "test MSE", ""),
-    ("test_ssim", "test SSIM", ""),
-    ("test_probe_accuracy", "linear probe", "%"),
-    ("test_knn_accuracy", "k-NN", "%"),
-    ("test_accuracy", "own classifier", "%"),
-)
+ORDER = ("autoencoder", "untrained", "supervised", "pixels", "pca")  # Of the methods, in every table.
+
+
+def read_rows(directory: StudyDirectory) -> list[Row]:
+    """Returns the results of every finished population, a row for each member, sorted.
+
+    Raises:
+      UserError: if a results file is not what this project wrote.
+    """
+    rows: list[Row] = []
+    for path in sorted(directory.path.glob(f"populations/*/{FILE}")):
+        try:
+            rows += to_rows(read_json(path))
+        except (KeyError, TypeError):
+            raise UserError(f"{path} holds no results; delete its directory and train again") from None
+    return sort_rows(rows)
+
+
+def to_rows(results: dict[str, Any]) -> list[Row]:
+    """Returns the rows that a results.json holds: what its members share stands there only once."""
+    shared = {name: results[name] for name in ("method", "data", "cost")}
+    members = [shared | member | {"config": results["config"] | member["config"]} for member in results["members"]]
+    return [{name: member[name] for name in KEYS} for member in members]
+
+
+def to_text(results: dict[str, Any]) -> str:
+    """Returns the JSON of a results.json, in which every member takes one line."""
+    parts = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in results.items() if name != "members"]
+    members = ",\n  ".join(json.dumps(member) for member in results["members"])
+    return "{\n" + ",\n".join([*parts, f' "members": [\n  {members}\n ]']) + "\n}\n"
 
 
 def varying_fields(rows: Sequence[Row]) -> list[str]:
@@ -33,37 +55,19 @@ def varying_fields(rows: Sequence[Row]) -> list[str]:
 
 def sort_rows(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows by method, then by the fields that vary: an order that does not depend on who finished first."""
-    fields, methods = varying_fields(rows), list(METHODS)
+    fields = varying_fields(rows)
 
     def key(row: Row) -> Any:
-        return methods.index(row["method"]), [_sortable(row["config"].get(field)) for field in fields]
+        method = row["method"]
+        place = ORDER.index(method) if method in ORDER else len(ORDER)
+        values = [_sortable(row["config"].get(field)) for field in fields]
+        return row.get("study", ""), place, method, values
 
     return sorted(rows, key=key)
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:
     return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, json.dumps(value))
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Returns results.csv: a row for each member and baseline; what does not apply to one is empty."""
-    rows = sort_rows(rows)
-    fields = varying_fields(rows)
-    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
-    costs = list(dict.fromkeys(name for row in rows for name in row["cost"]))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", *fields, *metrics, "status", *costs, "data_fingerprint", "id"])
-    for row in rows:
-        config = [_cell(row["config"].get(field)) for field in fields]
-        values = [row["metrics"].get(name, "") for name in metrics]
-        cost = [row["cost"].get(name, "") for name in costs]
-        writer.writerow([row["method"], *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else json.dumps(value) if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,18 +77,36 @@ class Setting:
     method: str
     fields: dict[str, Any]
     rows: list[Row]
+    study: str = ""
 
     @property
     def seeded(self) -> bool:
         """Whether a seed enters the method at all."""
         return "seed" in self.rows[0]["config"]
 
+    @property
+    def name(self) -> str:
+        """What to call it: the method, and the last part of each swept field's path with its value."""
+        fields = [f"{path.rsplit('.', 1)[-1]} {show_value(value)}" for path, value in self.fields.items()]
+        return " · ".join([*([self.study] if self.study else []), self.method, *fields])
+
+    def values(self, metric: str) -> dict[Any, float]:
+        """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""
+        return {
+            row["config"].get("seed"): row["metrics"][metric]
+            for row in self.rows
+            if row["status"] != "diverged" and metric in row["metrics"]
+        }
+
     def interval(self, metric: str) -> Interval | None:
         """Returns the metric's mean and interval over the seeds that did not diverge, or None where it has none."""
-        values = [
-            row["metrics"][metric] for row in self.rows if row["status"] != "diverged" and metric in row["metrics"]
-        ]
+        values = list(self.values(metric).values())
         return student_interval(values) if values else None
+
+    def cost(self, name: str) -> float | None:
+        """Returns the mean of a cost over the rows, or None where it has none."""
+        costs = [row["cost"][name] for row in self.rows if name in row["cost"]]
+        return sum(costs) / len(costs) if costs else None
 
 
 def settings(rows: Sequence[Row]) -> list[Setting]:
@@ -94,69 +116,14 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
     groups: dict[str, Setting] = {}
     for row in rows:
         values = {field: row["config"][field] for field in fields if field in row["config"]}
-        key = json.dumps([row["method"], values])
-        groups.setdefault(key, Setting(row["method"], values, [])).rows.append(row)
+        study = row.get("study", "")
+        key = json.dumps([study, row["method"], values])
+        groups.setdefault(key, Setting(row["method"], values, [], study)).rows.append(row)
     return list(groups.values())
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-    """Returns the table of means and 95 % intervals as Markdown that is aligned enough to be read as it is."""
-    groups = settings(rows)
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
-    columns = [column for column in COLUMNS if any(group.interval(column[0]) for group in groups)]
-    heading = ["method", *fields, *(f"{title} {unit}".strip() for _, title, unit in columns), "seconds", "n"]
-    table = [heading]
-    for group in groups:
-        cells = [_format(group.interval(metric), unit, group.seeded) for metric, _, unit in columns]
-        seconds = sum(row["cost"].get("train_seconds", 0.0) for row in group.rows) / len(group.rows)
-        count = str(sum(row["status"] != "diverged" for row in group.rows)) if group.seeded else "fixed"
-        values = [str(_cell(group.fields.get(field))) for field in fields]
-        table.append([group.method, *values, *cells, f"{seconds:.1f}" if seconds else "", count])
-    widths = [max(len(row[i]) for row in table) for i in range(len(heading))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join([*lines, "", *notes(rows)]) + "\n"
-
-
-def notes(rows: Sequence[Row]) -> list[str]:
-    """Returns what a reader must know beside the table: protocol, and members that failed."""
-    lines = [
-        "± is half the 95 % confidence interval (Student t) over n seeds; 'fixed': no seed enters, so it has none."
-    ]
-    for data in {json.dumps(row["data"]): row["data"] for row in rows}.values():
-        line = (
-            f"{data['name']}: trained on {data['train']} images, selection on {data['validation']} validation images, "
-            f"tested once on {data['test']} images"
-        )
-        if data["num_classes"] is None:
-            lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
-        else:
-            both = data["train"] + data["validation"]
-            lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
-    diverged = [row for row in rows if row["status"] == "diverged"]
-    if diverged:
-        names = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged)
-        lines.append(f"Diverged, kept at their last finite state and left out of the means: {names}.")
-    return lines
-
-
-def _format(interval: Interval | None, unit: str, seeded: bool) -> str:
-    if interval is None:
-        return ""
-    scale = 100.0 if unit == "%" else 1.0
-    mean, half = interval.mean * scale, interval.half_width * scale
-    if not seeded:
-        return _digits(mean, mean * 1e-3 if unit != "%" else 0.01)
-    if math.isnan(half):
-        return f"{_digits(mean, 0.1 if unit == '%' else abs(mean) * 1e-2)} (no interval)"
-    return f"{_digits(mean, half)} ± {_digits(half, half)}"
-
-
-def _digits(value: float, precision: float) -> str:
-    """Returns the value with two significant digits of `precision`."""
-    if not math.isfinite(precision) or precision <= 0:
-        return f"{value:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(precision)))
-    return f"{value:.{min(decimals, 8)}f}"
+def show_value(value: Any) -> str:
+    """Returns a config's value as a person would write it; nothing for null."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else json.dumps(value) if isinstance(value, list) else str(value)

@@ -1,29 +1,105 @@
-"""Intervals over seeds."""
+"""What can be said of numbers from a few independent seeds: intervals, paired differences, and robust summaries."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+CONFIDENCE = 0.95
+ENOUGH_FOR_BOOTSTRAP = 20  # With five values a percentile bootstrap covers 84 % where it says 95.
+RESAMPLES = 2000
+
 
 class Interval(NamedTuple):
-    """A mean, half the width of its 95 % confidence interval (NaN where there is none), and the number of values."""
+    """A mean, half the width of its confidence interval (NaN where there is none), and the number of values."""
 
     mean: float
     half_width: float
     num: int
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside; False where there is no interval."""
+        return abs(self.mean) > self.half_width
 
-def student_interval(values: Sequence[float]) -> Interval:
-    """Returns the mean of values from independent seeds with Student's t interval.
 
-    With five values a percentile bootstrap covers 84 % instead of 95; t is right for normal ones.
-    """
+class Range(NamedTuple):
+    """An estimate and the ends of its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Returns the mean of values from independent seeds with Student's t interval, right for normal values."""
     import scipy.stats  # Slow to import, and only needed at the end.
 
     num = len(values)
     if num < 2:
         return Interval(float(np.mean(values)) if num else math.nan, math.nan, num)
-    half = scipy.stats.t.ppf(0.975, num - 1) * np.std(values, ddof=1) / math.sqrt(num)
+    half = scipy.stats.t.ppf((1 + confidence) / 2, num - 1) * np.std(values, ddof=1) / math.sqrt(num)
     return Interval(float(np.mean(values)), float(half), num)
+
+
+def paired_difference(
+    left: Mapping[Any, float], right: Mapping[Any, float], num_comparisons: int = 1
+) -> Interval | None:
+    """Returns the interval of left − right over the seeds they share, or None where they share none.
+
+    Args:
+      left: values by seed.
+      right: likewise; a single value under None is one that no seed enters.
+      num_comparisons: how many differences are looked at together. Each interval is widened (Bonferroni) so that all
+        of them hold at once with 95 % confidence.
+    """
+    if None in left or None in right:
+        seeds = [seed for seed in (*left, *right) if seed is not None] or [None]
+        pairs = [(left.get(seed, left.get(None)), right.get(seed, right.get(None))) for seed in dict.fromkeys(seeds)]
+    else:
+        pairs = [(left[seed], right[seed]) for seed in left if seed in right]
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    if not differences:
+        return None
+    return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)
+
+
+def interquartile_mean(values: Sequence[float]) -> Range | None:
+    """Returns the mean of the middle half (Agarwal et al., 2021) with a bootstrap interval, or None below 20 values."""
+    import scipy.stats
+
+    if len(values) < ENOUGH_FOR_BOOTSTRAP:
+        return None
+    return _bootstrap((values,), lambda x: float(scipy.stats.trim_mean(x, 0.25)))
+
+
+def probability_of_improvement(left: Sequence[float], right: Sequence[float]) -> Range | None:
+    """Returns how probable it is that a value of `left` exceeds one of `right` (ties count half), or None below 20.
+
+    The Mann-Whitney statistic over the number of pairs (Agarwal et al., 2021), with a bootstrap interval.
+    """
+    import scipy.stats
+
+    if min(len(left), len(right)) < ENOUGH_FOR_BOOTSTRAP:
+        return None
+    num_pairs = len(left) * len(right)
+    return _bootstrap((left, right), lambda x, y: float(scipy.stats.mannwhitneyu(x, y).statistic) / num_pairs)
+
+
+def _bootstrap(samples: tuple[Sequence[float], ...], statistic: Any) -> Range:
+    import scipy.stats
+
+    estimate = statistic(*samples)
+    if all(np.ptp(sample) == 0 for sample in samples):
+        return Range(estimate, estimate, estimate)
+    interval = scipy.stats.bootstrap(
+        samples,
+        statistic,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Range(estimate, float(interval.low), float(interval.high))

@@ -1,12 +1,13 @@
-"""The host's side of training: compile, then chunk after chunk, writing what each brought.
+"""The host's side of training: compile, then chunk after chunk, writing and saving what each brought.
 
-Nothing crosses between host and device inside a chunk. Where a chunk ends changes no result: stops are decided after
-every epoch, on the device, and a stopped member stays as it is.
+Nothing crosses between host and device inside a chunk. Where a chunk ends, and when the state is saved, changes no
+result: stops are decided after every epoch, on the device, and a stopped member stays as it is.
 """
 
+import collections
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -18,18 +19,42 @@ from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, TrainingConfig, init_state, steps_per_epoch, train_epoch
 
 STEPS_PER_CHUNK = 2000  # Enough that the host's part does not show, few enough for a lively progress bar.
+ROUNDS_AHEAD = 2  # Dispatched before the host reads what an earlier one gave: devices need not wait for it.
 
 MakeTask = Callable[[Any], Task]
-Write = Callable[[dict[str, np.ndarray]], None]
+Write = Callable[[int, dict[str, np.ndarray]], None]
+
+
+class Cost(NamedTuple):
+    """What training a whole population took so far."""
+
+    train_seconds: float = 0.0  # Wall time, compilation and saving apart.
+    compile_seconds: float = 0.0
+    memory_bytes: int = 0  # Of the training program on one device: data, states and temporaries.
+
+
+class Saver(Protocol):
+    """What saves a population while it trains."""
+
+    def due(self) -> bool:
+        """Returns whether it is time to save."""
+
+    def save(self, state: TrainState, cost: Cost) -> None:
+        """Saves the state of all members, arrays [members, ...] in host memory, and what it cost so far."""
+
+
+class Start(NamedTuple):
+    """What a `Saver` saved, to go on from."""
+
+    state: TrainState
+    cost: Cost
 
 
 class Trained(NamedTuple):
-    """A trained population: its states on the device, and what it cost."""
+    """A trained population: its states on the device, an entry for each round of members, and what it cost."""
 
-    states: list[TrainState]  # An entry for each round of members.
-    train_seconds: float  # Wall time of the whole population, compilation apart.
-    compile_seconds: float
-    memory_bytes: int  # Of the training program on one device: data, states and temporaries.
+    states: list[TrainState]
+    cost: Cost
 
 
 def epochs_per_chunk(training: TrainingConfig, data: ResidentData) -> int:
@@ -42,6 +67,12 @@ def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: i
     return jax.lax.scan(lambda carry, _: train_epoch(task, carry, data), state, length=num_epochs)
 
 
+def state_shapes(members: Members, make_task: MakeTask, data: ResidentData) -> TrainState:
+    """Returns the shapes and types of the state of all members, arrays [members, ...], without computing any."""
+    shapes = members.eval_shape(lambda config, data: init_state(make_task(config), data), data)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members.num, *leaf.shape), leaf.dtype), shapes)
+
+
 def train(
     members: Members,
     make_task: MakeTask,
@@ -50,6 +81,8 @@ def train(
     *,
     write: Write,
     description: str,
+    saver: Saver | None = None,
+    start: Start | None = None,
     chunk_epochs: int | None = None,
 ) -> Trained:
     """Returns the members trained until every one of them has stopped.
@@ -59,31 +92,74 @@ def train(
       make_task: what a member trains, from its config.
       training: the part of the config that decides when to stop; the same for all members but for traced fields.
       data: as `share` placed it.
-      write: called after every chunk with its metrics, arrays [members, epochs]; `epoch` is 0 where a member had
-        stopped.
+      write: called with what a round's chunk brought: the index of its first member, and metrics, arrays [members of
+        the round, epochs]; `epoch` is 0 where a member had stopped.
       description: stands before the progress bar.
+      saver: saves when it is due, and once when all is done.
+      start: where to go on from; None: from the beginning.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
     num_epochs = chunk_epochs or epochs_per_chunk(training, data)
-    rounds = range(members.num_rounds)
-    init = members.compile(lambda config, _, data: init_state(make_task(config), data), (), data)
-    states = [init(index, (), data) for index in rounds]
+    cost = Cost() if start is None else start.cost
+    if start is not None and np.all(start.state.status != Status.RUNNING):
+        return Trained(members.deal(start.state), cost)
+    if start is None:
+        init = members.compile(lambda config, _, data: init_state(make_task(config), data), (), data)
+        states = [init(index, (), data) for index in range(members.num_rounds)]
+        cost = cost._replace(compile_seconds=init.compile_seconds)
+    else:
+        states = members.deal(start.state)
     chunk = members.compile(
         lambda config, state, data: train_chunk(make_task(config), state, data, num_epochs),
         states[0],
         data,
         donate=True,
     )
-    started = time.perf_counter()
-    with tqdm.tqdm(total=training.epochs, desc=description, unit="epoch", disable=None) as bar:
-        for first in range(0, training.epochs, num_epochs):
-            # Dispatched without waiting: a device that is done with one round goes on with the next.
-            results = [chunk(index, states[index], data) for index in rounds]
-            states = [state for state, _ in results]
-            write(members.fetch([metrics for _, metrics in results]))
-            bar.update(min(num_epochs, training.epochs - first))
-            if np.all(members.fetch([state.status for state in states]) != Status.RUNNING):
-                break
-    jax.block_until_ready(states)
-    seconds = time.perf_counter() - started
-    return Trained(states, seconds, init.compile_seconds + chunk.compile_seconds, chunk.memory_bytes)
+    cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
+
+    # On the host, for all members: where each stands, and how many epochs it will not need any more.
+    status, epoch = members.fetch([(state.status, state.epoch) for state in states])
+    pending: collections.deque[tuple[int, Any, Any]] = collections.deque()
+    since = time.perf_counter()
+
+    def settle() -> None:
+        """Hears of the round that has waited longest."""
+        index, standing, metrics = pending.popleft()
+        first, after = members.span(index)
+        status[first:after], epoch[first:after] = members.fetch_round(index, standing)
+        write(first, members.fetch_round(index, metrics))
+        bar.update(_epochs_behind(status, epoch, training) - bar.n)
+
+    def save() -> None:
+        nonlocal cost, since
+        while pending:
+            settle()
+        cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
+        if saver is not None:
+            saver.save(members.fetch(states), cost)
+        since = time.perf_counter()
+
+    done = _epochs_behind(status, epoch, training)
+    with tqdm.tqdm(
+        total=members.num * training.epochs, initial=done, desc=description, unit="epoch", disable=None
+    ) as bar:
+        while np.any(status == Status.RUNNING):
+            for index in range(members.num_rounds):
+                first, after = members.span(index)
+                if not np.any(status[first:after] == Status.RUNNING):
+                    continue
+                states[index], metrics = chunk(index, states[index], data)
+                pending.append((index, (states[index].status, states[index].epoch), metrics))
+                if len(pending) > ROUNDS_AHEAD:
+                    settle()
+                if saver is not None and saver.due():
+                    save()
+            while pending:
+                settle()
+    save()
+    return Trained(states, cost)
+
+
+def _epochs_behind(status: np.ndarray, epoch: np.ndarray, training: TrainingConfig) -> int:
+    """Returns how many epochs of all members need no more work, those that a stopped member leaves out among them."""
+    return int(np.where(status == Status.RUNNING, epoch, training.epochs).sum())

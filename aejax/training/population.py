@@ -71,6 +71,29 @@ class Members:
         """Returns what the rounds gave as arrays [num, ...] in host memory."""
         return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.num], *jax.device_get(list(rounds)))
 
+    def fetch_round(self, index: int, tree: Any) -> Any:
+        """Returns what the round at `index` gave as arrays [members of that round, ...] in host memory."""
+        first, after = self.span(index)
+        return jax.tree.map(lambda x: x[: after - first], jax.device_get(tree))
+
+    def span(self, index: int) -> tuple[int, int]:
+        """Returns the first member of the round at `index`, and the one after its last."""
+        return index * self.round_size, min((index + 1) * self.round_size, self.num)
+
+    def deal(self, tree: Any) -> list[Any]:
+        """Returns arrays [num, ...] in host memory as rounds on the devices: what `fetch` undoes."""
+        spans = [self.span(index) for index in range(self.num_rounds)]
+        return [_deal(jax.tree.map(lambda x: self._fill_up(x[first:after]), tree)) for first, after in spans]  # noqa: B023
+
+    def _fill_up(self, rows: np.ndarray) -> np.ndarray:
+        """Returns rows of a round with the last one repeated for the members that are not computed."""
+        return np.concatenate([rows, np.repeat(rows[-1:], self.round_size - len(rows), axis=0)])
+
+    def eval_shape(self, function: Callable[..., Any], shared: Any) -> Any:
+        """Returns the shapes and types of what `function(config, shared)` gives for one member, computing nothing."""
+        values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self._rounds[0][1])
+        return jax.eval_shape(lambda values, shared: function(combine(self._static, values), shared), values, shared)
+
     def compile(self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool = False) -> "Program":
         """Returns the program that computes `function(config, member, shared)` for every member of a round.
 

@@ -1,4 +1,4 @@
-"""From flags to a study. Scripts are thin: they name their function here."""
+"""What the flags of scripts/train.py ask for: an experiment, its overrides, its sweep. And how all scripts read flags."""
 
 import dataclasses
 import difflib
@@ -16,105 +16,82 @@ from typing import Any
 from absl import flags
 
 from aejax import sweep as sweeps
-from aejax.cache import cache_directory
 from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
-
-
-def main(command: Callable[[Sequence[str]], None]) -> None:
-    """Runs a command with the process's arguments, as a script does, and exits with its status.
-
-    A `UserError`, and what the operating system refuses (a full disk, a missing permission), is one line on stderr.
-    """
-    try:
-        command(sys.argv[1:])
-    except UserError as error:
-        _exit(f"error: {error}", error.exit_status)
-    except OSError as error:
-        _exit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
-    except KeyboardInterrupt:
-        _exit("interrupted; run the same command again: finished populations are kept", 130)
-
-
-def _exit(message: str, status: int) -> None:
-    print(message, file=sys.stderr)
-    sys.exit(status)
-
-
-def set_up_jax() -> None:
-    """Configures JAX for a whole process, before its first use: host devices and the compilation cache."""
-    import jax
-
-    # Members run one at a time on each host device, so every core wants one.
-    jax.config.update(
-        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )
-    jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def train(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Trains the study that the flags describe; `scripts/train.py` documents them.
-
-    Raises:
-      ConfigError: if a flag or config is wrong; nothing has been read or written.
-      UserError: if the data or the work directory do not allow it.
-    """
-    request = parse(arguments, _script_help())
-    if request is None:
-        return
-    from aejax.report.figures import write_figure
-    from aejax.study import dry_run, run
-    from aejax.study.directory import StudyDirectory
-    from aejax.study.metrics import require_tensorboard
-    from aejax.study.results import to_markdown
-
-    if request.dry_run:
-        say(dry_run.describe(request.configs))
-        return
-    if request.tensorboard:
-        require_tensorboard()
-    directory = StudyDirectory(request.workdir)
-    rows = run.run(request.configs, directory, tensorboard=request.tensorboard, say=say)
-    write_figure(directory.path, rows)
-    say("\n" + to_markdown(rows))
-    say(f"{directory.path}: results.csv (every member), results.md (this table), results.png (picture)")
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What the flags ask for."""
 
+    name: str
+    question: str
     configs: list[Config]
     workdir: str
     dry_run: bool
     tensorboard: bool
+    checkpoint_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What an experiment file holds: its name, the question it answers, one seed's config, and the other points."""
+
+    name: str
+    question: str
+    config: Config
+    sweep: sweeps.Sweep
+
+
+def read_flags(
+    values: flags.FlagValues, arguments: Sequence[str], help_text: str, *, more: str = ""
+) -> list[str] | None:
+    """Returns the arguments that are no flags, after reading those that are; None after printing the help.
+
+    Args:
+      values: the flags, whose values are set.
+      arguments: of the command line.
+      help_text: what comes before the flags in the help.
+      more: what comes after them.
+
+    Raises:
+      ConfigError: naming the flag that is wrong, in one line.
+    """
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    try:
+        leftover = values(["script", *arguments])[1:]
+    except flags.Error as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+    if values.help:
+        print("\n".join(part for part in (help_text, "", values.get_help(), more) if part))
+        return None
+    return leftover
+
+
+def script_help() -> str:
+    """Returns the docstring of the script that runs."""
+    return inspect.getdoc(sys.modules["__main__"]) or ""
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
-    """Returns what the flags ask for, or None after printing the help.
+    """Returns what the flags of scripts/train.py ask for, or None after printing the help.
 
     Raises:
       ConfigError: naming the flag or field that is wrong, in one line.
     """
     values = _define_flags()
-    try:
-        leftover = values(["train.py", *arguments])[1:]
-    except flags.Error as error:
-        raise ConfigError(" ".join(str(error).split())) from None
-    if values.help:
-        print(f"{help_text}\n{values.get_help()}\n{_fields_help()}")
+    leftover = read_flags(values, arguments, help_text, more=_fields_help())
+    if leftover is None:
         return None
     if leftover:
         raise ConfigError(f"leftover argument '{leftover[0]}'; every option is a flag, see --help")
 
-    name, config, experiment_sweep = load_experiment(values.config) if values.config else ("default", Config(), [{}])
+    experiment = load_experiment(values.config) if values.config else Experiment("default", "", Config(), [{}])
     assignments = [parse_assignment(text, "--set") for text in values.set]
-    config = override(config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
+    config = override(experiment.config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
 
-    sweep = sweeps.product(experiment_sweep, *(sweeps.parse_sweep(text) for text in values.sweep))
+    sweep = sweeps.product(experiment.sweep, *(sweeps.parse_sweep(text) for text in values.sweep))
     both = sorted(sweeps.swept_fields(sweep) & {path for path, _ in assignments})
     if both:
         raise ConfigError(f"field '{both[0]}' is both set and swept")
@@ -126,7 +103,15 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     configs = sweeps.expand(config, sweep)
     for member in configs:
         check(member)
-    return Request(configs, values.workdir or os.path.join("runs", name), values.dry_run, values.tensorboard)
+    return Request(
+        name=experiment.name,
+        question=experiment.question,
+        configs=configs,
+        workdir=values.workdir or os.path.join("runs", experiment.name),
+        dry_run=values.dry_run,
+        tensorboard=values.tensorboard,
+        checkpoint_seconds=values.checkpoint_seconds,
+    )
 
 
 def _last_of_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,7 +146,13 @@ def _define_flags() -> flags.FlagValues:
         "dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values
     )
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    flags.DEFINE_float(
+        "checkpoint_seconds",
+        60.0,
+        "Seconds of training between checkpoints: what a killed process loses at most. Changes no result.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
     return values
 
 
@@ -171,15 +162,11 @@ def _fields_help() -> str:
     return "\n".join(["Fields for --set and --sweep, with their defaults (a part's other kinds have others):", *lines])
 
 
-def _script_help() -> str:
-    return inspect.getdoc(sys.modules["__main__"]) or ""
-
-
-def load_experiment(reference: str) -> tuple[str, Config, sweeps.Sweep]:
-    """Returns (name, config, sweep) of an experiment file, `path.py` or `path.py:variant`.
+def load_experiment(reference: str) -> Experiment:
+    """Returns what an experiment file defines, named as `path.py` or `path.py:variant`.
 
     The file defines `get_config()` and perhaps `sweep()`. If it defines `VARIANTS`, a tuple of names of which the first
-    is the default, both take the variant's name.
+    is the default, both take the variant's name. The first line of its docstring is the question.
 
     Raises:
       ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
@@ -202,7 +189,8 @@ def load_experiment(reference: str) -> tuple[str, Config, sweeps.Sweep]:
     points = _call(path, module.sweep, arguments) if hasattr(module, "sweep") else [{}]
     if not points:
         raise ConfigError(f"{path}: its sweep is empty")
-    return path.stem + (f"-{variant}" if variant else ""), config, points
+    question = (inspect.getdoc(module) or "").partition("\n")[0]
+    return Experiment(path.stem + (f"-{variant}" if variant else ""), question, config, points)
 
 
 def _import(path: pathlib.Path) -> ModuleType:

@@ -1,0 +1,1 @@
+"""From the command line to a study. Scripts are thin: they name their function in `commands`."""

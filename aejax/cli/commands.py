@@ -1,0 +1,163 @@
+"""The commands: a function for each script, from its arguments to its exit status."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from aejax.cli.request import parse, read_flags, script_help
+from aejax.errors import ConfigError
+from aejax.study.directory import StudyDirectory
+
+Say = Callable[[str], None]
+
+
+def train(arguments: Sequence[str], say: Say = print) -> None:
+    """Trains the study that the flags describe; `scripts/train.py` documents them.
+
+    Raises:
+      ConfigError: if a flag or config is wrong; nothing has been read or written.
+      UserError: if the data or the work directory do not allow it.
+    """
+    request = parse(arguments, script_help())
+    if request is None:
+        return
+    from aejax.report.write import write_report
+    from aejax.study import dry_run, run
+    from aejax.study.execute import Options
+    from aejax.study.metrics import require_tensorboard
+    from aejax.study.stop import stop_on_signals
+
+    if request.dry_run:
+        say(dry_run.describe(request.configs))
+        return
+    if request.tensorboard:
+        require_tensorboard()
+    directory = StudyDirectory(request.workdir)
+    with stop_on_signals() as stop:
+        options = Options(request.tensorboard, request.checkpoint_seconds, stop, say)
+        # What is finished is worth a report even where some populations failed.
+        failure = None
+        try:
+            run.run(request.configs, directory, name=request.name, question=request.question, options=options)
+        except run.PopulationsFailed as error:
+            failure = error
+    say("\n" + write_report([directory], directory.path))
+    say(f"{directory.path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
+    if failure is not None:
+        raise failure
+
+
+def evaluate(arguments: Sequence[str], say: Say = print) -> int:
+    """Evaluates a finished study again; `scripts/evaluate.py` documents its flags. Returns 1 where numbers differ."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool("update", False, "Put the new results in the place of the old ones.", flag_values=values)
+    _define_tolerance(values)
+    path = _one_study(values, arguments)
+    if path is None:
+        return 0
+    from aejax.report.write import write_report
+    from aejax.study import run
+    from aejax.study.compare import compare_rows, to_text
+    from aejax.study.execute import Options
+    from aejax.study.results import read_rows
+    from aejax.study.stop import stop_on_signals
+
+    directory = StudyDirectory(path)
+    old = read_rows(directory)
+    with stop_on_signals() as stop:
+        new = run.evaluate_again(directory, update=values.update, options=Options(stop=stop, say=say))
+    comparisons = compare_rows(old, new, values.tolerance)
+    say(to_text(comparisons))
+    if values.update:
+        write_report([directory], directory.path)
+    return int(any(comparison.verdict == "different" for comparison in comparisons))
+
+
+def reproduce(arguments: Sequence[str], say: Say = print) -> int:
+    """Runs a study again from its study.json; `scripts/reproduce.py` documents its flags. Returns 1 if it differs."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
+    )
+    _define_tolerance(values)
+    path = _one_study(values, arguments)
+    if path is None:
+        return 0
+    from aejax.config import load
+    from aejax.experiment import Config
+    from aejax.report.write import write_report
+    from aejax.study import run
+    from aejax.study.compare import compare_rows, only_in_one, to_text
+    from aejax.study.execute import Options
+    from aejax.study.record import require_record
+    from aejax.study.results import read_rows
+    from aejax.study.stop import stop_on_signals
+
+    original = StudyDirectory(path)
+    record = require_record(original)
+    copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
+    if copy.path.resolve() == original.path.resolve():
+        raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
+    configs = [load(Config, tree) for tree in record.configs]
+    for line in run.changes_since(record, run.load_data(configs)):
+        say(line)
+    with stop_on_signals() as stop:
+        run.run(configs, copy, name=record.name, question=record.question, options=Options(stop=stop, say=say))
+    write_report([copy], copy.path)
+    old, new = read_rows(original), read_rows(copy)
+    for member in only_in_one(old, new):
+        say(f"only one of the two runs has {member}")
+    comparisons = compare_rows(old, new, values.tolerance)
+    say(to_text(comparisons))
+    return int(any(comparison.verdict == "different" for comparison in comparisons))
+
+
+def report(arguments: Sequence[str], say: Say = print) -> None:
+    """Makes results and report from what lies in directories; `scripts/report.py` documents its flags."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "output", None, "Where to write them; default: into the study, if it is one.", flag_values=values
+    )
+    flags.DEFINE_string("publish", None, "Copy the small files of one study to this directory.", flag_values=values)
+    flags.DEFINE_string(
+        "readme", None, "Renew the tables of published studies in this Markdown file.", flag_values=values
+    )
+    paths = read_flags(values, arguments, script_help())
+    if paths is None:
+        return
+    from aejax.report.publish import publish, renew_tables
+    from aejax.report.write import write_report
+
+    if values.readme:
+        say(f"{values.readme}: {renew_tables(pathlib.Path(values.readme))} tables renewed")
+        return
+    if not paths:
+        raise ConfigError("name at least one study's directory, see --help")
+    if len(paths) > 1 and (values.publish or not values.output):
+        raise ConfigError("several studies are compared in a directory of their own: give --output=DIR, no --publish")
+    directories = [StudyDirectory(path) for path in paths]
+    output = pathlib.Path(values.output or paths[0])
+    say(write_report(directories, output))
+    say(f"{output}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
+    if values.publish:
+        say(f"{values.publish}: {publish(directories[0], pathlib.Path(values.publish)) / 1000:.0f} kB published")
+
+
+def _define_tolerance(values: flags.FlagValues) -> None:
+    flags.DEFINE_float(
+        "tolerance",
+        0.02,
+        "Relative difference up to which numbers count as close, where they are not bitwise equal.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+
+
+def _one_study(values: flags.FlagValues, arguments: Sequence[str]) -> str | None:
+    leftover = read_flags(values, arguments, script_help())
+    if leftover is None:
+        return None
+    if len(leftover) != 1:
+        raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
+    return leftover[0]

@@ -1,0 +1,61 @@
+"""What the tables and charts show of a metric: its heading, its unit, and which way is better."""
+
+import math
+from typing import NamedTuple
+
+from aejax.study.statistics import Interval
+
+
+class Measure(NamedTuple):
+    """A metric that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`."""
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+
+    @property
+    def test(self) -> str:
+        """What is reported."""
+        return f"test_{self.name}"
+
+    @property
+    def validation(self) -> str:
+        """What choices are made by."""
+        return f"validation_{self.name}"
+
+    def value(self, number: float) -> float:
+        """Returns a number of the results in this measure's unit."""
+        return 100.0 * number if self.unit == "%" else number
+
+    def better(self, left: float, right: float) -> bool:
+        """Returns whether the left number is the better one."""
+        return left > right if self.higher_is_better else left < right
+
+    def show(self, interval: Interval | None, *, seeded: bool = True) -> str:
+        """Returns a mean with its interval as a person reads it, for instance `96.2 ± 1.0`."""
+        if interval is None:
+            return ""
+        mean, half = self.value(interval.mean), self.value(interval.half_width)
+        if not seeded:
+            return digits(mean, 0.01 if self.unit == "%" else abs(mean) * 1e-3)
+        if math.isnan(half):
+            return f"{digits(mean, 0.1 if self.unit == '%' else abs(mean) * 1e-2)} (no interval)"
+        return f"{digits(mean, half)} ± {digits(half, half)}"
+
+
+MEASURES = (
+    Measure("probe_accuracy", "linear probe", "%", True),
+    Measure("knn_accuracy", "k-NN", "%", True),
+    Measure("accuracy", "own classifier", "%", True),
+    Measure("mse", "MSE", "", False),
+    Measure("ssim", "SSIM", "", True),
+)
+
+
+def digits(value: float, precision: float) -> str:
+    """Returns the value with two significant digits of `precision`."""
+    if not math.isfinite(precision) or precision <= 0:
+        return f"{value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(precision)))
+    return f"{value:.{min(decimals, 8)}f}"

@@ -1,0 +1,60 @@
+"""Publishing: the small files of a study, kept in the repository, and the tables of the README made from them."""
+
+import pathlib
+import re
+import shutil
+import tempfile
+
+from aejax.errors import UserError
+from aejax.report.tables import make_table, to_aligned
+from aejax.study.contents import read_study
+from aejax.study.directory import StudyDirectory
+from aejax.study.results import settings
+
+_OF_STUDY = ("study.json", "results.csv", "results.md")
+_OF_POPULATION = ("status.json", "metrics.jsonl", "results.json")
+FILES = (*_OF_STUDY, *(f"populations/*/{name}" for name in _OF_POPULATION))
+MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
+
+# Between these marks of a Markdown file stands the table of the study in the directory that the first one names.
+MARKS = re.compile(r"(<!-- table: (?P<path>\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
+    """Returns the bytes of the copy, after copying what is needed to read, report and reproduce a study.
+
+    Raises:
+      UserError: if a population is not finished, or if the copy would be larger than `MAX_BYTES`.
+    """
+    unfinished = [
+        population for population in read_study(directory).populations if population.status.state != "finished"
+    ]
+    if unfinished:
+        raise UserError(f"{directory.path} is not finished; run its command again, then publish it")
+    files = [path.relative_to(directory.path) for pattern in FILES for path in sorted(directory.path.glob(pattern))]
+    size = sum((directory.path / file).stat().st_size for file in files)
+    if size > MAX_BYTES:
+        raise UserError(
+            f"{directory.path} would take {size} bytes, and {MAX_BYTES} is the most; publish a smaller study"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tmp-") as temporary:
+        copy = pathlib.Path(temporary) / "study"
+        for file in files:
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory.path / file, copy / file)
+        shutil.rmtree(target, ignore_errors=True)
+        copy.rename(target)
+    return size
+
+
+def renew_tables(path: pathlib.Path) -> int:
+    """Returns how many tables a Markdown file has between its marks, after renewing them from the studies they name."""
+    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], path.read_text())
+    path.write_text(text)
+    return num
+
+
+def table_of(path: pathlib.Path) -> str:
+    """Returns the table of a published study as Markdown."""
+    return to_aligned(make_table(settings(read_study(StudyDirectory(path)).rows))) + "\n"

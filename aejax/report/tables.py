@@ -1,0 +1,122 @@
+"""The tables of a study: every member as CSV; settings with means and intervals as Markdown and LaTeX."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aejax.report.findings import findings
+from aejax.report.measures import MEASURES
+from aejax.study.results import Row, Setting, settings, show_value, sort_rows, varying_fields
+
+
+class Table(NamedTuple):
+    """Texts for people: a heading, and a row for each setting."""
+
+    heading: list[str]
+    rows: list[list[str]]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Returns results.csv: a row for each member and baseline; what does not apply to one is empty."""
+    rows = sort_rows(rows)
+    fields = varying_fields(rows)
+    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    costs = list(dict.fromkeys(name for row in rows for name in row["cost"]))
+    study = ["study"] if any("study" in row for row in rows) else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*study, "method", *fields, *metrics, "status", *costs, "data_fingerprint", "id"])
+    for row in rows:
+        config = [_cell(row["config"].get(field)) for field in fields]
+        values = [row["metrics"].get(name, "") for name in metrics]
+        cost = [row["cost"].get(name, "") for name in costs]
+        first = [*(row[name] for name in study), row["method"]]
+        writer.writerow([*first, *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else json.dumps(value) if isinstance(value, list) else value
+
+
+def make_table(groups: Sequence[Setting]) -> Table:
+    """Returns the table of settings: swept fields, test metrics with intervals, seconds and number of seeds."""
+    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
+    study = ["study"] if any(group.study for group in groups) else []
+    heading = [*study, "method", *fields, *(f"{m.title} {m.unit}".strip() for m in measures), "seconds", "n"]
+    table = Table(heading, [])
+    for group in groups:
+        seconds = group.cost("train_seconds")
+        count = str(sum(row["status"] != "diverged" for row in group.rows)) if group.seeded else "fixed"
+        table.rows.append(
+            [
+                *([group.study] if study else []),
+                group.method,
+                *(show_value(group.fields.get(field)) for field in fields),
+                *(measure.show(group.interval(measure.test), seeded=group.seeded) for measure in measures),
+                "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
+                count,
+            ]
+        )
+    return table
+
+
+def to_aligned(table: Table) -> str:
+    """Returns a table as Markdown that is aligned enough to be read as it is."""
+    lines = [table.heading, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.heading))]
+    text = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """Returns the table of settings as Markdown, the findings, and the notes."""
+    groups = settings(rows)
+    said = [f"* {finding.sentence()}" for finding in findings(groups)]
+    return "\n".join([to_aligned(make_table(groups)), "", *said, "", *notes(rows)]) + "\n"
+
+
+def to_latex(rows: Sequence[Row]) -> str:
+    """Returns the table of settings as a LaTeX tabular in the manner of the booktabs package."""
+    table = make_table(settings(rows))
+    lines = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in [table.heading, *table.rows]]
+    body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
+    notes_ = [f"% {note}" for note in notes(rows)]
+    return "\n".join([*notes_, rf"\begin{{tabular}}{{{'l' * len(table.heading)}}}", *body, r"\end{tabular}"]) + "\n"
+
+
+def _latex(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text.replace("±", r"$\pm$").replace("−", "$-$")
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Returns what a reader must know beside the table: protocol, and members that failed."""
+    lines = [
+        "± is half the 95 % confidence interval (Student t) over n seeds; 'fixed': no seed enters, so it has none. "
+        "Settings are chosen on validation images; differences are paired over common seeds, with intervals that hold "
+        "together for all comparisons of a sentence (Bonferroni)."
+    ]
+    for data in {json.dumps(row["data"]): row["data"] for row in rows}.values():
+        line = (
+            f"{data['name']}: trained on {data['train']} images, selection on {data['validation']} validation images, "
+            f"tested once on {data['test']} images"
+        )
+        if data["num_classes"] is None:
+            lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
+        else:
+            both = data["train"] + data["validation"]
+            lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
+    diverged = [row for row in rows if row["status"] == "diverged"]
+    if diverged:
+        shown = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged[:10])
+        more = f" and {len(diverged) - 10} more" if len(diverged) > 10 else ""
+        lines.append(f"Diverged, kept at their last finite state and left out of the means: {shown}{more}.")
+    return lines

@@ -1,0 +1,20 @@
+"""Writes a study's tables and report, from what lies in its directory (or in several) and nothing else."""
+
+import pathlib
+from collections.abc import Sequence
+
+from aejax.report.tables import to_csv, to_latex, to_markdown
+from aejax.study.contents import read_study
+from aejax.study.directory import StudyDirectory, write_atomically
+
+
+def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
+    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`."""
+    studies = [read_study(directory) for directory in directories]
+    rows = [row for study in studies for row in study.rows]
+    output.mkdir(parents=True, exist_ok=True)
+    table = to_markdown(rows)
+    write_atomically(output / "results.csv", to_csv(rows))
+    write_atomically(output / "results.md", table)
+    write_atomically(output / "results.tex", to_latex(rows))
+    return table

@@ -1,0 +1,77 @@
+"""Results beside the results of another run of the same configs: bitwise equal, close, or different."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from aejax.study.results import Row
+
+Verdict = Literal["bitwise equal", "within tolerance", "different"]
+
+
+class MetricComparison(NamedTuple):
+    """A metric over all members that both runs have."""
+
+    metric: str
+    verdict: Verdict
+    largest: float  # The largest difference relative to the larger of the two numbers.
+    num: int
+
+
+def compare_rows(old: Sequence[Row], new: Sequence[Row], tolerance: float) -> list[MetricComparison]:
+    """Returns a comparison for every metric; a metric that only one run has of a member differs by infinity.
+
+    Args:
+      old: rows of the first run.
+      new: rows of the second.
+      tolerance: how large a relative difference may be to be called close.
+    """
+    pairs = _pair(old, new)
+    compared = []
+    for metric in dict.fromkeys(name for left, right in pairs for name in (*left, *right)):
+        differences = [
+            _difference(left.get(metric), right.get(metric))
+            for left, right in pairs
+            if metric in left or metric in right
+        ]
+        largest = max(differences)
+        verdict: Verdict = (
+            "bitwise equal" if largest == 0 else "within tolerance" if largest <= tolerance else "different"
+        )
+        compared.append(MetricComparison(metric, verdict, largest, len(differences)))
+    return compared
+
+
+def only_in_one(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
+    """Returns the members, as method and id, that only one of two runs has."""
+    return sorted({f"{method} {name}" for method, name in set(_by_key(old)) ^ set(_by_key(new))})
+
+
+def _pair(old: Sequence[Row], new: Sequence[Row]) -> list[tuple[dict[str, float], dict[str, float]]]:
+    left, right = _by_key(old), _by_key(new)
+    return [(left[key]["metrics"], right[key]["metrics"]) for key in left if key in right]
+
+
+def _by_key(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
+    return {(row["method"], row["id"]): row for row in rows}
+
+
+def _difference(left: float | None, right: float | None) -> float:
+    if left is None or right is None:
+        return math.inf
+    if left == right or (math.isnan(left) and math.isnan(right)):
+        return 0.0
+    difference = abs(left - right) / max(abs(left), abs(right))
+    return math.inf if math.isnan(difference) else difference
+
+
+def to_text(comparisons: Sequence[MetricComparison]) -> str:
+    """Returns a line for each metric, and one for them all."""
+    width = max((len(comparison.metric) for comparison in comparisons), default=0)
+    lines = []
+    for metric, verdict, largest, num in comparisons:
+        by = "" if verdict == "bitwise equal" else f", by up to {largest:.2g} of its value"
+        lines.append(f"{metric:{width}}  {verdict}{by} ({num} members)")
+    order: tuple[Verdict, ...] = ("different", "within tolerance", "bitwise equal")
+    worst = next((verdict for verdict in order if any(c.verdict == verdict for c in comparisons)), None)
+    return "\n".join([*lines, f"all metrics: {worst}" if worst else "no metrics in common"])

@@ -1,0 +1,19 @@
+"""Evaluates the trained members of a finished study again, from their checkpoints, and compares with its results.
+
+Examples:
+
+  Are the numbers still what they were?
+    python scripts/evaluate.py runs/quickstart
+
+  After a change to the evaluation: keep the new results, and renew tables and report.
+    python scripts/evaluate.py runs/quickstart --update
+
+Prints for each metric whether it is bitwise equal, within --tolerance, or different, after what has changed in the
+environment and the data. The exit status is 1 where a metric is different.
+"""
+
+from aejax.cli import commands, process
+
+if __name__ == "__main__":
+    process.set_up_jax()
+    process.main(commands.evaluate)
