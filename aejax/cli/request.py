@@ -1,4 +1,4 @@
-"""What the flags of scripts/train.py ask for: an experiment, its overrides, its sweep. And how all scripts read flags."""
+"""What the flags of scripts/train.py ask for: an experiment, its overrides, its sweep. And how scripts read flags."""
 
 import dataclasses
 import difflib

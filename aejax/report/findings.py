@@ -50,42 +50,52 @@ class Finding(NamedTuple):
 
 
 def findings(settings: Sequence[Setting]) -> list[Finding]:
-    """Returns a finding for every measure that the study's autoencoders have.
+    """Returns a finding for every measure that a study's autoencoders have; where there are several, study by study.
 
     A difference counts as shown where its interval excludes zero: paired over common seeds, widened so that all of a
-    finding's comparisons hold together.
+    finding's comparisons hold together. Other studies of the same data are compared with like another method.
     """
     found = []
     for measure in MEASURES:
-        methods: dict[str, list[Setting]] = {}
-        for setting in settings:
-            if setting.interval(measure.test) and setting.interval(measure.validation):
-                methods.setdefault(setting.method, []).append(setting)
-        own = methods.pop(SUBJECT, [])
-        if not own:
-            continue
-        best = choose(measure, own)
-        comparisons = [
-            comparison
-            for others in methods.values()
-            if (comparison := compare(measure, best, choose(measure, others), len(methods))) is not None
+        known = [
+            setting for setting in settings if setting.interval(measure.test) and setting.interval(measure.validation)
         ]
-        rest = [setting for setting in own if setting is not best]
-        verdicts = [compare(measure, best, other, len(rest)) for other in rest]
-        worse = sum(verdict is not None and verdict.verdict == "better" for verdict in verdicts)
-        found.append(Finding(measure, best, comparisons, len(own), worse))
+        groups: dict[tuple[str, str], list[Setting]] = {}
+        for setting in known:
+            groups.setdefault((setting.study, setting.method), []).append(setting)
+        for (study, method), own in groups.items():
+            if method != SUBJECT:
+                continue
+            best = choose(measure, own)
+            others = [
+                choose(measure, group)
+                for (other, name), group in groups.items()
+                if (other == study and name != SUBJECT)
+                or (other != study and name == SUBJECT and _same_data(group, own))
+            ]
+            compared = [compare(measure, best, other, len(others)) for other in others]
+            rest = [setting for setting in own if setting is not best]
+            verdicts = [compare(measure, best, other, len(rest)) for other in rest]
+            worse = sum(verdict is not None and verdict.verdict == "better" for verdict in verdicts)
+            comparisons = [comparison for comparison in compared if comparison is not None]
+            found.append(Finding(measure, best, comparisons, len(own), worse))
     return found
+
+
+def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
+    return left[0].rows[0]["data"]["fingerprint"] == right[0].rows[0]["data"]["fingerprint"]
+
+
+def rank(measure: Measure, settings: Sequence[Setting]) -> list[Setting]:
+    """Returns the settings that have the measure, the one with the best mean on validation first."""
+    means = [(setting, interval.mean) for setting in settings if (interval := setting.interval(measure.validation))]
+    sign = -1 if measure.higher_is_better else 1
+    return [setting for setting, mean in sorted(means, key=lambda pair: sign * pair[1])]
 
 
 def choose(measure: Measure, settings: Sequence[Setting]) -> Setting:
     """Returns the setting with the best mean on validation."""
-
-    def key(setting: Setting) -> float:
-        interval = setting.interval(measure.validation)
-        assert interval is not None
-        return -interval.mean if measure.higher_is_better else interval.mean
-
-    return min(settings, key=key)
+    return rank(measure, settings)[0]
 
 
 def compare(measure: Measure, setting: Setting, other: Setting, num_comparisons: int) -> Comparison | None:

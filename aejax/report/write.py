@@ -3,6 +3,8 @@
 import pathlib
 from collections.abc import Sequence
 
+from aejax.report.content import gather
+from aejax.report.page import to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory, write_atomically
@@ -11,10 +13,11 @@ from aejax.study.directory import StudyDirectory, write_atomically
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
     """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`."""
     studies = [read_study(directory) for directory in directories]
-    rows = [row for study in studies for row in study.rows]
+    rows = gather(studies).rows
     output.mkdir(parents=True, exist_ok=True)
     table = to_markdown(rows)
     write_atomically(output / "results.csv", to_csv(rows))
     write_atomically(output / "results.md", table)
     write_atomically(output / "results.tex", to_latex(rows))
+    write_atomically(output / "report.html", to_html(studies))
     return table

@@ -1,0 +1,85 @@
+"""What every section of a report is made from: one study, or several beside each other."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aejax.report.findings import SUBJECT, Finding, findings, rank
+from aejax.report.html import Html
+from aejax.study.contents import Curves, Pictures, Population, Study
+from aejax.study.results import Row, Setting, settings
+
+
+class Section(NamedTuple):
+    """A part of the page: a word for links to it, its title, and what it shows."""
+
+    name: str
+    title: str
+    body: Html
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """One study, or several: their rows together, and what lies beside them."""
+
+    studies: dict[str, Study]  # By name.
+    rows: list[Row]
+    settings: list[Setting]
+    findings: list[Finding]
+
+    @property
+    def title(self) -> str:
+        """The names of the studies."""
+        return ", ".join(self.studies)
+
+    @property
+    def populations(self) -> list[tuple[str, Population]]:
+        """The name of its study and every population that was begun."""
+        return [(name, population) for name, study in self.studies.items() for population in study.populations]
+
+    def subjects(self) -> list[Setting]:
+        """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first measure."""
+        own = [setting for setting in self.settings if setting.method == SUBJECT]
+        if not self.findings:
+            return own
+        return rank(self.findings[0].measure, own)
+
+    def curves(self, setting: Setting) -> Curves:
+        """Returns the curves of a setting's members that did not diverge, by their id."""
+        ids = {row["id"] for row in setting.rows if row["status"] != "diverged"}
+        found: Curves = {}
+        for name, population in self.populations:
+            if population.status.method == setting.method and setting.study in ("", name):
+                found |= {key: curves for key, curves in population.curves.items() if key in ids}
+        return found
+
+    def pictures(self, setting: Setting) -> Pictures:
+        """Returns the pictures of a member of a setting, without the axis of members; none if it has none."""
+        ids = {row["id"] for row in setting.rows}
+        for name, population in self.populations:
+            if population.status.method != setting.method or setting.study not in ("", name):
+                continue
+            for index, key in enumerate(population.pictures.get("id", ())):
+                if key in ids:
+                    return {
+                        part: values if part == "image" else values[index]
+                        for part, values in population.pictures.items()
+                        if part != "id"
+                    }
+        return {}
+
+
+def gather(studies: Sequence[Study]) -> Content:
+    """Returns the content of a report; studies of the same name are told apart by numbers."""
+    named: dict[str, Study] = {}
+    for study in studies:
+        name, number = study.record.name, 2
+        while name in named:
+            name, number = f"{study.record.name} ({number})", number + 1
+        named[name] = study
+    if len(studies) == 1:
+        rows = studies[0].rows
+    else:
+        rows = [row | {"study": name} for name, study in named.items() for row in study.rows]
+    groups = settings(rows)
+    return Content(named, rows, groups, findings(groups))

@@ -1,0 +1,61 @@
+"""HTML and SVG as text in which everything that is not markup is escaped, and images as part of the page."""
+
+import base64
+import html
+import io
+
+import numpy as np
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: str, **attributes: object) -> Html:
+    """Returns an element; content that is not `Html` is escaped.
+
+    Attributes are escaped; `class_` stands for class, other underscores for hyphens; None leaves one out, True gives it
+    no value.
+    """
+    parts = [name]
+    for key, value in attributes.items():
+        key = key.rstrip("_").replace("_", "-")
+        if value is True:
+            parts.append(key)
+        elif value is not None and value is not False:
+            parts.append(f'{key}="{html.escape(str(value))}"')
+    return Html(f"<{' '.join(parts)}>{join(*content)}</{name}>")
+
+
+def join(*content: str) -> Html:
+    """Returns content one after the other, escaped where it is not `Html`."""
+    return Html("".join(part if isinstance(part, Html) else html.escape(part) for part in content))
+
+
+def table(heading: list[str], rows: list[list[str]], *, class_: str | None = None) -> Html:
+    """Returns a table that scrolls by itself where it is wider than the page."""
+    head = element("thead", element("tr", *(element("th", cell, scope="col") for cell in heading)))
+    body = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in rows))
+    return element("div", element("table", head, body, class_=class_), class_="wide")
+
+
+def picture(images: np.ndarray, columns: int, alt: str) -> Html:
+    """Returns images [n, height, width, channels], uint8, as one <img> of rows and columns, each in a frame."""
+    from PIL import Image
+
+    num, _, _, channels = images.shape
+    columns = min(columns, num)
+    padded = np.pad(images, ((0, -num % columns), (1, 1), (1, 1), (0, 0)), constant_values=128)
+    rows, (height, width) = len(padded) // columns, padded.shape[1:3]
+    grid = padded.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    canvas = grid.reshape(rows * height, columns * width, channels)
+    content = io.BytesIO()
+    Image.fromarray(canvas[..., 0] if channels == 1 else canvas[..., :3]).save(content, "PNG", optimize=True)
+    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    # Small images are shown larger, in whole pixels.
+    scale = max(1, round(640 / canvas.shape[1]))
+    return element(
+        "img", src=source, alt=alt, width=canvas.shape[1] * scale, height=canvas.shape[0] * scale, class_="pixels"
+    )

@@ -1,0 +1,53 @@
+"""The report: one HTML file that needs no network. A new section is a function here below, in reading order."""
+
+import importlib.resources
+from collections.abc import Callable, Sequence
+
+from aejax.report.content import Content, Section, gather
+from aejax.report.html import Html, element, join
+from aejax.report.sections import answer, pictures, provenance, sweeps, training
+from aejax.study.contents import Study
+
+SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
+    answer.answer,
+    answer.leaderboard,
+    answer.beside_baselines,
+    answer.many_seeds,
+    sweeps.effects,
+    training.curves,
+    training.gap,
+    pictures.reconstructions,
+    pictures.weights,
+    provenance.failures,
+    provenance.cost,
+    provenance.environment,
+)
+
+
+def to_html(studies: Sequence[Study]) -> str:
+    """Returns the report of one study, or of several beside each other, as a page."""
+    content = gather(studies)
+    sections = [section for make in SECTIONS if (section := make(content)) is not None]
+    links = [element("a", section.title, href=f"#{section.name}") for section in sections]
+    head = element(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
+        element("title", f"{content.title} · aejax"),
+        element("style", _asset("report.css")),
+    )
+    body = element(
+        "body",
+        element("header", element("h1", content.title), element("nav", *links, aria_label="Sections")),
+        element("main", *(_to_element(section) for section in sections)),
+        element("script", _asset("report.js")),
+    )
+    return f"<!doctype html>\n{element('html', join(head, body), lang='en')}\n"
+
+
+def _to_element(section: Section) -> Html:
+    return element("section", element("h2", section.title), section.body, id=section.name)
+
+
+def _asset(name: str) -> Html:
+    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text())

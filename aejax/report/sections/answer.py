@@ -1,0 +1,134 @@
+"""What people want first: the question, what the numbers say, and the table."""
+
+import math
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import SUBJECT, choose, rank
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import MEASURES
+from aejax.report.svg import Dot, interval_chart
+from aejax.report.tables import notes
+from aejax.study.results import Setting, show_value
+from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, Range, interquartile_mean, probability_of_improvement
+
+MAX_DOTS = 12  # Settings of one method in a chart; a table holds them all.
+
+
+def answer(content: Content) -> Section:
+    """Returns the question and what validation chose, with what the test images say of it."""
+    questions = [study.record.question for study in content.studies.values() if study.record.question]
+    parts = [element("p", question, class_="question") for question in dict.fromkeys(questions)]
+    unfinished = [p for _, p in content.populations if p.status.state != "finished"]
+    if unfinished:
+        parts.append(
+            element(
+                "p", f"Not finished: {len(unfinished)} of {len(content.populations)} populations.", class_="warning"
+            )
+        )
+    if not content.rows:
+        parts.append(element("p", "No results yet; the curves below show how far training is."))
+    parts.append(element("ul", *(element("li", finding.sentence()) for finding in content.findings), class_="findings"))
+    parts += [element("p", note, class_="note") for note in notes(content.rows)] if content.rows else []
+    return Section("answer", "Question and answer", join(*parts))
+
+
+def leaderboard(content: Content) -> Section | None:
+    """Returns the sortable table of settings and baselines: means with intervals, cost, and number of seeds."""
+    if not content.rows:
+        return None
+    groups = content.settings
+    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
+    chosen = {(id(finding.best), finding.measure.name) for finding in content.findings}
+    several = len(content.studies) > 1
+    heading = [*(["study"] if several else []), "method", *fields]
+    heading += [f"{measure.title} {measure.unit}".strip() for measure in measures]
+    any_diverged = any(row["status"] == "diverged" for row in content.rows)
+    heading += ["train s", "images/s", "parameters", "n", *(["diverged"] if any_diverged else [])]
+    rows = []
+    for group in groups:
+        cells = [_cell(group.study)] if several else []
+        cells.append(_cell(group.method))
+        cells += [_cell(show_value(group.fields.get(field)), group.fields.get(field)) for field in fields]
+        for measure in measures:
+            interval = group.interval(measure.test)
+            text = measure.show(interval, seeded=group.seeded)
+            if (id(group), measure.name) in chosen:
+                text += " ★"
+            cells.append(_cell(text, None if interval is None else interval.mean))
+        for name, digits in (("train_seconds", ".2g"), ("images_per_second", ",.0f"), ("parameters", ",.0f")):
+            cost = group.cost(name)
+            cells.append(_cell("" if cost is None else f"{cost:{digits}}", cost))
+        diverged = sum(row["status"] == "diverged" for row in group.rows)
+        cells.append(_cell(str(len(group.rows) - diverged) if group.seeded else "fixed"))
+        cells += [_cell(str(diverged))] if any_diverged else []
+        rows.append(element("tr", *cells, class_="subject" if group.method == SUBJECT else None))
+    head = element(
+        "tr",
+        *(element("th", element("button", text, type="button"), scope="col", aria_sort="none") for text in heading),
+    )
+    board = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
+    hint = "Test images; ★ is what validation chose by that column. A click on a heading sorts."
+    return Section(
+        "leaderboard", "Leaderboard", join(element("p", hint, class_="note"), element("div", board, class_="wide"))
+    )
+
+
+def _cell(text: str, value: object = None) -> Html:
+    number = isinstance(value, int | float) and math.isfinite(value)
+    return element("td", text, data_value=value if number else None)
+
+
+def beside_baselines(content: Content) -> Section | None:
+    """Returns a chart for each measure: the best settings and the best of every baseline, with their intervals."""
+    charts = []
+    for measure in MEASURES:
+        dots = []
+        for setting in _shown(content, measure.name):
+            interval = setting.interval(measure.test)
+            if interval:
+                values = measure.value(interval.mean), measure.value(interval.half_width)
+                dots.append(Dot(setting.name, *values, emphasized=setting.method == SUBJECT))
+        if len(dots) > 1:
+            charts.append(interval_chart(dots, title=f"{measure.title}, test images", unit=measure.unit))
+    if not charts:
+        return None
+    return Section("baselines", "Beside the baselines", element("div", *charts, class_="charts"))
+
+
+def _shown(content: Content, name: str) -> list[Setting]:
+    measure = next(measure for measure in MEASURES if measure.name == name)
+    methods: dict[tuple[str, str], list[Setting]] = {}
+    for setting in content.settings:
+        if setting.interval(measure.validation):
+            methods.setdefault((setting.study, setting.method), []).append(setting)
+    shown: list[Setting] = []
+    for (_, method), settings in methods.items():
+        shown += rank(measure, settings)[:MAX_DOTS] if method == SUBJECT else [choose(measure, settings)]
+    return shown
+
+
+def many_seeds(content: Content) -> Section | None:
+    """Returns robust summaries where there are seeds enough to bootstrap: interquartile mean, chance to improve."""
+    rows = []
+    for finding in content.findings:
+        measure, best = finding.measure, list(finding.best.values(finding.measure.test).values())
+        mean = interquartile_mean(best)
+        if mean is None:
+            continue
+        for comparison in finding.comparisons:
+            other = list(comparison.other.values(measure.test).values())
+            chance = probability_of_improvement(best, other)
+            if chance is not None and not measure.higher_is_better:
+                chance = Range(1 - chance.estimate, 1 - chance.high, 1 - chance.low)
+            if chance is not None:
+                rows.append([measure.title, finding.best.name, _range(mean), comparison.other.name, _range(chance)])
+    if not rows:
+        return None
+    heading = ["measure", "setting", "interquartile mean", "beside", "probability that it is better"]
+    text = f"From {ENOUGH_FOR_BOOTSTRAP} seeds on; bootstrap 95 % intervals in brackets (Agarwal et al., 2021)."
+    return Section("robust", "Robust summaries", join(element("p", text, class_="note"), table(heading, rows)))
+
+
+def _range(value: Range) -> str:
+    return f"{value.estimate:.4g} [{value.low:.4g}, {value.high:.4g}]"

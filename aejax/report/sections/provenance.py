@@ -1,0 +1,98 @@
+"""Where the numbers come from: members that failed, cost, environment and command."""
+
+from aejax.report.content import Content, Section
+from aejax.report.html import element, join, table
+from aejax.study.results import show_value, varying_fields
+
+MAX_ROWS = 50
+
+
+def failures(content: Content) -> Section | None:
+    """Returns the members that diverged, the populations that failed, and those that are not finished."""
+    parts = []
+    diverged = [row for row in content.rows if row["status"] == "diverged"]
+    if diverged:
+        fields = varying_fields(content.rows)
+        rows = [
+            [row["method"], *(show_value(row["config"].get(field)) for field in fields), row["id"]]
+            for row in diverged[:MAX_ROWS]
+        ]
+        text = f"{len(diverged)} members diverged: kept at their last finite state, and left out of all means."
+        parts += [element("p", text), table(["method", *fields, "id"], rows)]
+    waiting = [(name, p.status) for name, p in content.populations if p.status.state != "finished"]
+    if waiting:
+        rows = [
+            [name, status.method, str(len(status.members)), status.state, status.error or ""]
+            for name, status in waiting
+        ]
+        parts += [
+            element("p", "Populations without results; the study's command, run again, goes on with them."),
+            table(["study", "method", "members", "state", "error"], rows),
+        ]
+    return Section("failures", "Failed, diverged, unfinished", join(*parts)) if parts else None
+
+
+def cost(content: Content) -> Section | None:
+    """Returns what every population took."""
+    kinds: dict[tuple[str, str], list[dict[str, float]]] = {}
+    members: dict[tuple[str, str], int] = {}
+    for row in content.rows:
+        key = row.get("study", ""), row["method"]
+        members[key] = members.get(key, 0) + 1
+        if row["cost"] not in kinds.setdefault(key, []):
+            kinds[key].append(row["cost"])
+    rows = []
+    for (study, method), costs in kinds.items():
+        of = [row for row in content.rows if (row.get("study", ""), row["method"]) == (study, method)]
+        total = {
+            name: sum(row["cost"].get(name, 0.0) for row in of) for name in ("train_seconds", "evaluation_seconds")
+        }
+        compiling = sum(c.get("train_compile_seconds", 0) + c.get("evaluation_compile_seconds", 0) for c in costs)
+        rate = [c["images_per_second"] for c in costs if c.get("images_per_second")]
+        memory = [c["memory_mb"] for c in costs if "memory_mb" in c]
+        rows.append(
+            [
+                " ".join(part for part in (study, method) if part),
+                str(members[study, method]),
+                f"{total['train_seconds']:.1f}" if total["train_seconds"] else "",
+                f"{sum(rate) / len(rate):,.0f}" if rate else "",
+                f"{total['evaluation_seconds']:.1f}",
+                f"{compiling:.1f}",
+                f"{max(memory):.0f}" if memory else "",
+            ]
+        )
+    if not rows:
+        return None
+    heading = ["method", "members", "training s", "images/s", "evaluation s", "compiling s", "memory MB"]
+    text = "Wall seconds of all members together; memory is the training program's on one device."
+    return Section("cost", "Cost", join(element("p", text, class_="note"), table(heading, rows)))
+
+
+def environment(content: Content) -> Section:
+    """Returns the commands, versions, devices and commits that made the numbers."""
+    parts = []
+    for name, study in content.studies.items():
+        record = study.record
+        parts.append(element("h3", f"{name}: {len(record.configs)} configs"))
+        parts += [element("pre", command) for command in dict.fromkeys(start.command for start in record.starts)]
+        rows = []
+        for start in record.starts[-1:]:
+            rows = [["started", start.time], *([key, _shown(value)] for key, value in start.environment.items())]
+        fingerprints = {(row["data"]["name"], row["data"]["fingerprint"]) for row in study.rows}
+        rows += [["data", f"{data}, fingerprint {fingerprint}"] for data, fingerprint in sorted(fingerprints)]
+        if len(record.starts) > 1:
+            rows.append(["starts", str(len(record.starts))])
+        parts.append(table(["", "at the last start"], rows))
+    return Section("environment", "Command and environment", join(*parts))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={part}" for key, part in value.items()) or "none"
+    return (
+        "unknown"
+        if value is None
+        else {True: "yes", False: "no"}.get(value, str(value))
+        if isinstance(value, bool)
+        else str(value)
+    )

@@ -1,0 +1,84 @@
+"""What each swept field does, and whether the best lies at the edge of what was tried."""
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import SUBJECT, choose
+from aejax.report.html import Html, element, join
+from aejax.report.measures import MEASURES, Measure
+from aejax.report.svg import Dot, Series, interval_chart, line_chart
+from aejax.study.results import Setting, show_value
+from aejax.study.statistics import student_interval
+
+
+def effects(content: Content) -> Section | None:
+    """Returns a chart for each swept field and measure, with a warning where the grid should have gone further."""
+    if len(content.studies) > 1:
+        return None
+    groups = [setting for setting in content.settings if setting.method == SUBJECT]
+    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    parts, charts = [], []
+    for field in fields:
+        if len({show_value(group.fields.get(field)) for group in groups}) < 2:
+            continue
+        for measure in MEASURES:
+            known = [group for group in groups if group.interval(measure.test) and group.interval(measure.validation)]
+            if not known:
+                continue
+            warning = edge_warning(field, measure, known)
+            if warning:
+                parts.append(element("p", warning, class_="warning"))
+            charts.append(
+                _numbers(field, measure, known) if _numeric(field, known) else _choices(field, measure, known)
+            )
+    if not charts:
+        return None
+    text = (
+        "One point for each setting (mean and 95 % interval over seeds, test images); the line is the mean over all "
+        "settings with the same value."
+    )
+    body = join(*parts, element("p", text, class_="note"), element("div", *charts, class_="charts"))
+    return Section("effects", "Effect of each swept field", body)
+
+
+def edge_warning(field: str, measure: Measure, settings: list[Setting]) -> str | None:
+    """Returns a warning if the value that validation chooses is the smallest or largest of a field's numbers."""
+    if not _numeric(field, settings):
+        return None
+    values = sorted({setting.fields[field] for setting in settings})
+    best = choose(measure, settings).fields[field]
+    if len(values) < 2 or best not in (values[0], values[-1]):
+        return None
+    side = "smallest" if best == values[0] else "largest"
+    return f"By {measure.title} the best {field} is {show_value(best)}, the {side} tried: the best may lie beyond."
+
+
+def _numeric(field: str, settings: list[Setting]) -> bool:
+    values = [setting.fields.get(field) for setting in settings]
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _numbers(field: str, measure: Measure, settings: list[Setting]) -> Html:
+    x = np.array([setting.fields[field] for setting in settings], float)
+    intervals = [interval for setting in settings if (interval := setting.interval(measure.test))]
+    y = np.array([measure.value(interval.mean) for interval in intervals])
+    half = np.array([measure.value(interval.half_width) for interval in intervals])
+    points = Series("", x, y, y - half, y + half, marked=True)
+    distinct = np.unique(x)
+    means = np.array([y[x == value].mean() for value in distinct])
+    series = [points]
+    if len(distinct) < len(x) or len(distinct) <= 20:
+        series.append(Series("mean", distinct, means, means, means))
+    log = bool(np.all(distinct > 0) and distinct[-1] / distinct[0] >= 8)
+    title = f"{measure.title} {measure.unit}".strip()
+    return line_chart(series, title=title, x_label=field, log_x=log)
+
+
+def _choices(field: str, measure: Measure, settings: list[Setting]) -> Html:
+    groups: dict[str, list[float]] = {}
+    for setting in settings:
+        values = [measure.value(value) for value in setting.values(measure.test).values()]
+        groups.setdefault(show_value(setting.fields.get(field)) or "null", []).extend(values)
+    intervals = {name: student_interval(values) for name, values in groups.items()}
+    dots = [Dot(f"{field} {name}", interval.mean, interval.half_width) for name, interval in intervals.items()]
+    return interval_chart(dots, title=f"{measure.title}, all settings and seeds", unit=measure.unit)

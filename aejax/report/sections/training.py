@@ -1,0 +1,95 @@
+"""How training went: the curves of every term, and how far training, validation and test lie apart."""
+
+import re
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import SUBJECT
+from aejax.report.html import element, join, table
+from aejax.report.measures import MEASURES, digits
+from aejax.report.svg import NUM_COLORS, Series, line_chart
+from aejax.study.contents import Curves
+from aejax.study.results import Setting
+
+MAX_CURVES = 6  # Settings in one chart: more, and nobody can tell them apart.
+
+
+def curves(content: Content) -> Section | None:
+    """Returns a chart for every term: its mean over seeds and the range of the seeds, by epoch."""
+    chosen = content.subjects()[:MAX_CURVES] or _unfinished(content)
+    others = [setting for setting in content.settings if setting.method != SUBJECT]
+    trained = [setting for setting in others if content.curves(setting)][: 2 if len(chosen) < 3 else 0]
+    found = {setting.name: content.curves(setting) for setting in (*chosen, *trained)}
+    found = {name: members for name, members in found.items() if members}
+    terms: dict[str, dict[str, Curves]] = {}
+    for name, members in found.items():
+        for metric in next(iter(members.values())):
+            term = re.sub("^(train|validation)_", "", metric)
+            if term not in ("epoch", "seed"):
+                terms.setdefault(term, {})[name] = members
+    order = sorted(terms, key=lambda term: (term != "loss", term.endswith("_norm")))  # The loss, its terms, the norms.
+    colors = {name: index % NUM_COLORS for index, name in enumerate(found)}
+    charts = []
+    for term in order:
+        series = []
+        for name, members in terms[term].items():
+            for metric, dashed in ((f"train_{term}", False), (term, False), (f"validation_{term}", True)):
+                if metric in next(iter(members.values())):
+                    label = f"{name}, validation" if dashed else name
+                    series.append(_band(label, members, metric, colors[name], dashed))
+        positive = all(np.nanmin(one.low, initial=np.inf) > 0 for one in series)
+        charts.append(line_chart(series, title=term.replace("_", " "), x_label="epoch", log_y=positive))
+    if not charts:
+        return None
+    text = "Lines are means over seeds, bands their range; dashed lines are the validation images."
+    total = len([setting for setting in content.settings if setting.method == SUBJECT])
+    if total > len(chosen):
+        text += f" The {len(chosen)} settings that validation ranks first, of {total}."
+    body = join(element("p", text, class_="note"), element("div", *charts, class_="charts"))
+    return Section("curves", "Training curves", body)
+
+
+def _unfinished(content: Content) -> list[Setting]:
+    """Returns the populations that train and have no results yet, as settings of their own."""
+    waiting = []
+    for _, population in content.populations:
+        if population.status.method == SUBJECT and population.status.state != "finished" and population.curves:
+            rows = [{"id": name, "status": population.status.state, "config": {}} for name in population.status.members]
+            waiting.append(Setting(SUBJECT, {}, rows))
+    return waiting[:1]
+
+
+def _band(name: str, members: Curves, metric: str, color: int, dashed: bool) -> Series:
+    lengths = [len(values["epoch"]) for values in members.values()]
+    longest = max(members.values(), key=lambda values: len(values["epoch"]))
+    values = np.full((len(members), max(lengths)), np.nan)
+    for row, (length, member) in enumerate(zip(lengths, members.values(), strict=True)):
+        values[row, :length] = member[metric]
+    known = np.isfinite(values).any(axis=0)  # An epoch that no member has would be a mean of nothing.
+    values, epochs = values[:, known], longest["epoch"][known]
+    return Series(
+        name, epochs, np.nanmean(values, 0), np.nanmin(values, 0), np.nanmax(values, 0), color=color, dashed=dashed
+    )
+
+
+def gap(content: Content) -> Section | None:
+    """Returns each measure on training, validation and test images, and what generalisation costs."""
+    groups = [s for s in content.settings if s.method != SUBJECT or s in content.subjects()[:MAX_CURVES]]
+    rows = []
+    for measure in MEASURES:
+        for group in groups:
+            splits = [group.interval(f"{split}_{measure.name}") for split in ("train", "validation", "test")]
+            if splits[0] is None or splits[2] is None:
+                continue
+            cells = [measure.show(interval, seeded=group.seeded) for interval in splits]
+            train, test = splits[0].mean, splits[2].mean
+            if measure.unit == "%":
+                cost = f"{100 * (test - train):+.2f} points"
+            else:
+                cost = f"x {digits(test / train, 0.1)}" if train else ""
+            rows.append([f"{measure.title} {measure.unit}".strip(), group.name, *cells, cost])
+    if not rows:
+        return None
+    heading = ["measure", "setting", "train", "validation", "test", "test beside train"]
+    return Section("gap", "Training, validation, test", table(heading, rows))

@@ -1,0 +1,188 @@
+"""Charts as SVG that takes its colors from the page, so that one text serves light, dark and print."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aejax.report.html import Html, element, join
+
+WIDTH, HEIGHT = 420, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
+ROW_HEIGHT = 34  # Of `interval_chart`: a name, and its value below.
+NUM_COLORS = 8  # As many as assets/report.css defines.
+
+
+class Series(NamedTuple):
+    """Points (x, y) with what lies between `low` and `high`, joined by a line or marked one by one."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    color: int = 0
+    dashed: bool = False
+    marked: bool = False
+
+
+class Dot(NamedTuple):
+    """A row of `interval_chart`: a value and its interval's half width (NaN for none)."""
+
+    name: str
+    value: float
+    half_width: float
+    emphasized: bool = False
+
+
+class Axis(NamedTuple):
+    """A scale from numbers to pixels, and the numbers at which it is labelled."""
+
+    place: Callable[[float], float]
+    ticks: list[float]
+    labels: list[str]
+
+
+def line_chart(series: Sequence[Series], *, title: str, x_label: str, log_x: bool = False, log_y: bool = False) -> Html:
+    """Returns curves with bands, and single points with bars, over one pair of axes, with a legend below."""
+    x = np.concatenate([one.x for one in series])
+    y = np.concatenate([values for one in series for values in (one.y, one.low, one.high)])
+    horizontal = make_axis(x, LEFT, WIDTH - RIGHT, log=log_x, whole=bool(np.all(x == np.round(x))))
+    vertical = make_axis(y, HEIGHT - BOTTOM, TOP, log=log_y)
+    parts = [_frame(horizontal, vertical, x_label)]
+    for one in series:
+        parts += _points(one, horizontal, vertical) if one.marked else _line(one, horizontal, vertical)
+    names = {one.name: one for one in series if one.name}
+    chart = _svg(join(*parts), HEIGHT, title)
+    legend = element("ul", *(_legend_entry(one) for one in names.values()), class_="legend") if len(names) > 1 else ""
+    return element("figure", element("figcaption", title), chart, legend)
+
+
+def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
+    """Returns values with their intervals, a row each under its name."""
+    ends = [end for dot in dots for end in (dot.value - _or_zero(dot.half_width), dot.value + _or_zero(dot.half_width))]
+    height = TOP + ROW_HEIGHT * len(dots) + BOTTOM
+    axis = make_axis(np.array(ends), 12, WIDTH - RIGHT, log=False)
+    parts = []
+    for tick, label in zip(axis.ticks, axis.labels, strict=True):
+        at = _round(axis.place(tick))
+        parts.append(element("line", x1=at, x2=at, y1=TOP, y2=height - BOTTOM, class_="grid"))
+        parts.append(element("text", label, x=at, y=height - BOTTOM + 16, text_anchor="middle"))
+    parts.append(element("text", unit, x=WIDTH / 2, y=height - 6, text_anchor="middle"))
+    for row, dot in enumerate(dots):
+        middle = TOP + ROW_HEIGHT * row + 22
+        at, half = axis.place(dot.value), _or_zero(dot.half_width)
+        color = 1 if dot.emphasized else 0
+        name = dot.name if len(dot.name) <= 60 else dot.name[:59] + "…"
+        parts.append(element("text", name, x=12, y=middle - 8, class_="strong" if dot.emphasized else None))
+        low, high = _round(axis.place(dot.value - half)), _round(axis.place(dot.value + half))
+        if half:
+            parts.append(element("line", x1=low, x2=high, y1=middle, y2=middle, class_=f"bar c{color}"))
+        tip = element("title", f"{dot.name}: {dot.value:.6g}" + (f" ± {half:.2g}" if half else ""))
+        parts.append(element("circle", tip, cx=_round(at), cy=middle, r=4, class_=f"dot c{color}"))
+    return element("figure", element("figcaption", title), _svg(join(*parts), height, title))
+
+
+def make_axis(values: np.ndarray, start: float, end: float, *, log: bool, whole: bool = False) -> Axis:
+    """Returns the axis on which finite values lie between two places, with ticks at round numbers."""
+    finite = values[np.isfinite(values) & ((values > 0) if log else True)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.1, 1.0)
+    scale: Callable[[float], float] = (lambda v: math.log10(v) if v > 0 else -math.inf) if log else float
+    if low == high:
+        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+    margin = 0.04 * (scale(high) - scale(low))
+    first, last = scale(low) - margin, scale(high) + margin
+
+    def place(value: float) -> float:
+        share = (max(scale(value), first) - first) / (last - first)
+        return start + share * (end - start)
+
+    ticks = _log_ticks(low, high) if log else _linear_ticks(low, high, whole)
+    return Axis(place, ticks, [f"{tick:.6g}" for tick in ticks])
+
+
+def _linear_ticks(low: float, high: float, whole: bool) -> list[float]:
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    step = max(step, 1.0) if whole else step
+    return [round(i * step, 12) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [factor * 10.0**decade for decade in decades for factor in factors]
+        inside = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+        if len(inside) >= 3:
+            break
+    if len(inside) < 2:
+        return _linear_ticks(low, high, False)
+    return inside[:: math.ceil(len(inside) / 7)]
+
+
+def _frame(horizontal: Axis, vertical: Axis, x_label: str) -> Html:
+    parts = []
+    for tick, label in zip(vertical.ticks, vertical.labels, strict=True):
+        at = _round(vertical.place(tick))
+        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
+        parts.append(element("text", label, x=LEFT - 6, y=at + 4, text_anchor="end"))
+    for tick, label in zip(horizontal.ticks, horizontal.labels, strict=True):
+        at = _round(horizontal.place(tick))
+        parts.append(element("line", x1=at, x2=at, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM + 4, class_="grid"))
+        parts.append(element("text", label, x=at, y=HEIGHT - BOTTOM + 16, text_anchor="middle"))
+    parts.append(element("text", x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle"))
+    return join(*parts)
+
+
+def _line(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
+    def path(x: np.ndarray, y: np.ndarray) -> list[str]:
+        known = np.isfinite(y)
+        return [
+            f"{_round(horizontal.place(a))},{_round(vertical.place(b))}"
+            for a, b in zip(x[known], y[known], strict=True)
+        ]
+
+    outline = path(one.x, one.high) + path(one.x, one.low)[::-1]
+    return [
+        element("polygon", points=" ".join(outline), class_=f"band c{one.color}"),
+        element(
+            "polyline",
+            element("title", one.name),
+            points=" ".join(path(one.x, one.y)),
+            class_=f"line c{one.color}" + (" dashed" if one.dashed else ""),
+        ),
+    ]
+
+
+def _points(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
+    parts = []
+    for x, y, low, high in zip(one.x, one.y, one.low, one.high, strict=True):
+        if not math.isfinite(y):
+            continue
+        at = _round(horizontal.place(x))
+        if math.isfinite(low) and math.isfinite(high):
+            ends = {"y1": _round(vertical.place(low)), "y2": _round(vertical.place(high))}
+            parts.append(element("line", x1=at, x2=at, **ends, class_=f"bar c{one.color}"))
+        tip = element("title", f"{one.name} {x:.6g}: {y:.6g}".strip())
+        parts.append(element("circle", tip, cx=at, cy=_round(vertical.place(y)), r=3, class_=f"dot c{one.color}"))
+    return parts
+
+
+def _legend_entry(one: Series) -> Html:
+    swatch = element("span", class_=f"swatch c{one.color}" + (" dashed" if one.dashed else ""))
+    return element("li", swatch, one.name)
+
+
+def _svg(content: Html, height: float, title: str) -> Html:
+    box = f"0 0 {WIDTH} {_round(height)}"
+    return element("svg", content, viewBox=box, role="img", aria_label=title, xmlns="http://www.w3.org/2000/svg")
+
+
+def _round(value: float) -> float:
+    return round(value, 1)
+
+
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
