@@ -4,11 +4,14 @@ import ast
 import dataclasses
 import json
 import pathlib
+import subprocess
+import sys
 import typing
 
 import pytest
 
-from aejax import cli, config, sweep
+from aejax import config, sweep
+from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -87,6 +90,12 @@ def test_only_the_population_knows_about_devices():
             assert "vmap(" not in text, path
 
 
+def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
+    modules = "aejax.report.write, aejax.report.publish, aejax.cli.commands"
+    code = f"import sys, {modules}; assert not {{'jax', 'aejax.training', 'scipy'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def config_classes():
     seen, waiting = [], [Config]
     while waiting:
@@ -128,8 +137,9 @@ def experiments():
 
 @pytest.mark.parametrize("reference", list(experiments()), ids=lambda reference: pathlib.Path(reference).name)
 def test_every_experiment_builds_round_trips_expands_and_trains(reference, dataset):
-    _, base, points = cli.load_experiment(reference)
-    members = sweep.expand(base, points)
+    experiment = load_experiment(reference)
+    assert experiment.question.endswith("?")
+    members = sweep.expand(experiment.config, experiment.sweep)
     assert members
     for member in members:
         check(member)

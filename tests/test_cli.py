@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from aejax import cli
+from aejax.cli import commands, request
 from aejax.errors import ConfigError, UserError
 
 QUICKSTART = "--config=experiments/quickstart.py"
@@ -64,7 +64,7 @@ def test_a_wrong_flag_is_one_line_before_anything_is_read_or_written(tmp_path, a
     workdir = tmp_path / "study"
     name = [] if any("article" in argument for argument in arguments) else ["--set=data.name=nowhere"]
     with pytest.raises(ConfigError) as error:
-        cli.train([f"--workdir={workdir}", *name, *arguments])
+        commands.train([f"--workdir={workdir}", *name, *arguments])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_status == 2
@@ -75,25 +75,27 @@ def test_an_experiment_file_that_fails_is_one_line_with_its_place(tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("def get_config():\n    return undefined\n")
     with pytest.raises(ConfigError, match="line 2: NameError: name 'undefined'"):
-        cli.train([f"--config={broken}"])
+        commands.train([f"--config={broken}"])
     broken.write_text("x = 1\n")
     with pytest.raises(ConfigError, match="defines no get_config"):
-        cli.train([f"--config={broken}"])
+        commands.train([f"--config={broken}"])
     broken.write_text("from aejax.experiment import Config\nget_config = Config\nsweep = list\n")
     with pytest.raises(ConfigError, match="its sweep is empty"):
-        cli.train([f"--config={broken}"])
+        commands.train([f"--config={broken}"])
 
 
 def test_configs_built_in_python_pass_the_gate(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text("from aejax.experiment import Config\ndef get_config():\n    return Config(seed='one')\n")
     with pytest.raises(ConfigError, match="seed: should be a valid integer"):
-        cli.train([f"--config={wrong}"])
+        commands.train([f"--config={wrong}"])
 
 
 def test_missing_data_are_one_line_and_nothing_is_written(tmp_path):
     with pytest.raises(UserError) as error:
-        cli.train([f"--workdir={tmp_path / 'study'}", "--set=data.name=nowhere", f"--set=data.directory={tmp_path}"])
+        commands.train(
+            [f"--workdir={tmp_path / 'study'}", "--set=data.name=nowhere", f"--set=data.directory={tmp_path}"]
+        )
     assert error.value.exit_status == 1
     assert not (tmp_path / "study").exists()
 
@@ -107,20 +109,20 @@ def test_the_quickstart_at_its_smallest(tmp_path, capsys):
         "--sweep=optimizer.learning_rate=1e-3,1e-2",
         "--tensorboard",
     ]
-    cli.train(arguments, say=said.append)
+    commands.train(arguments, say=said.append)
     table = "\n".join(said)
     for method in ("autoencoder", "untrained", "supervised", "pixels", "pca"):
         assert f"| {method}" in table
     assert (tmp_path / "results.md").read_text().strip() in table
-    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 4 + 2 + 4 + 1 + 1
     assert len(list(tmp_path.glob("populations/autoencoder-*/tensorboard/*/events*"))) == 4
 
 
 def test_choosing_one_seed_runs_that_seed():
-    assert [config.seed for config in cli.parse(["--set=seed=7"], "").configs] == [7]
-    assert [config.seed for config in cli.parse([], "").configs] == [0, 1, 2, 3, 4]
-    assert [config.seed for config in cli.parse(["--sweep=seed=3,1"], "").configs] == [3, 1]
+    assert [config.seed for config in request.parse(["--set=seed=7"], "").configs] == [7]
+    assert [config.seed for config in request.parse([], "").configs] == [0, 1, 2, 3, 4]
+    assert [config.seed for config in request.parse(["--sweep=seed=3,1"], "").configs] == [3, 1]
 
 
 def test_the_script_exits_with_status_two_and_one_line():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from aejax.cli.request import parse, read_flags, script_help
+from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
 from aejax.study.directory import StudyDirectory
 
@@ -19,6 +19,8 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
       ConfigError: if a flag or config is wrong; nothing has been read or written.
       UserError: if the data or the work directory do not allow it.
     """
+    from aejax.cli.request import parse
+
     request = parse(arguments, script_help())
     if request is None:
         return

@@ -1,4 +1,4 @@
-"""What the flags of scripts/train.py ask for: an experiment, its overrides, its sweep. And how scripts read flags."""
+"""What the flags of scripts/train.py ask for: an experiment, its overrides, and its sweep."""
 
 import dataclasses
 import difflib
@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import pathlib
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -16,6 +15,7 @@ from typing import Any
 from absl import flags
 
 from aejax import sweep as sweeps
+from aejax.cli.arguments import read_flags
 from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
@@ -42,36 +42,6 @@ class Experiment:
     question: str
     config: Config
     sweep: sweeps.Sweep
-
-
-def read_flags(
-    values: flags.FlagValues, arguments: Sequence[str], help_text: str, *, more: str = ""
-) -> list[str] | None:
-    """Returns the arguments that are no flags, after reading those that are; None after printing the help.
-
-    Args:
-      values: the flags, whose values are set.
-      arguments: of the command line.
-      help_text: what comes before the flags in the help.
-      more: what comes after them.
-
-    Raises:
-      ConfigError: naming the flag that is wrong, in one line.
-    """
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
-    try:
-        leftover = values(["script", *arguments])[1:]
-    except flags.Error as error:
-        raise ConfigError(" ".join(str(error).split())) from None
-    if values.help:
-        print("\n".join(part for part in (help_text, "", values.get_help(), more) if part))
-        return None
-    return leftover
-
-
-def script_help() -> str:
-    """Returns the docstring of the script that runs."""
-    return inspect.getdoc(sys.modules["__main__"]) or ""
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:

@@ -68,7 +68,7 @@ class StudyDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {os.uname().nodename}")
             file.flush()
-            for path in self.path.rglob(f"{TEMPORARY}*"):
+            for path in list(self.path.rglob(f"{TEMPORARY}*")):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             yield
 

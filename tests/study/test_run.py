@@ -13,9 +13,12 @@ from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks import encoders
+from aejax.report.tables import to_csv
 from aejax.study.directory import StudyDirectory
 from aejax.study.dry_run import describe
+from aejax.study.execute import Options
 from aejax.study.methods import METHODS
+from aejax.study.results import ORDER, read_rows
 from aejax.study.run import run
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
@@ -32,22 +35,24 @@ def seeds(numbers, config=CONFIG):
     return [dataclasses.replace(config, seed=seed) for seed in numbers]
 
 
-def read_csv(path):
-    return list(csv.DictReader((path / "results.csv").read_text().splitlines()))
+def train(configs, path):
+    """Returns the rows of the study in a directory, after training what was missing."""
+    run(configs, StudyDirectory(path), options=Options(say=lambda _: None))
+    return read_rows(StudyDirectory(path))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A finished study of two seeds."""
     path = tmp_path_factory.mktemp("study")
-    rows = run(seeds([0, 1]), StudyDirectory(path), say=lambda _: None)
-    return path, rows
+    return path, train(seeds([0, 1]), path)
 
 
 def test_every_method_has_its_rows_and_metrics(study):
-    path, rows = study
+    _, rows = study
     assert {row["method"] for row in rows} == set(METHODS)
-    table = read_csv(path)
+    assert tuple(METHODS) == ORDER
+    table = list(csv.DictReader(to_csv(rows).splitlines()))
     assert [(row["method"], row["seed"]) for row in table] == [
         *(("autoencoder", str(seed)) for seed in (0, 1)),
         *(("untrained", str(seed)) for seed in (0, 1)),
@@ -80,8 +85,8 @@ def test_metrics_are_a_line_for_each_member_and_epoch(study):
 def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
     path, before = study
     stamps = {file: file.stat().st_mtime_ns for file in path.glob("populations/*/results.json")}
-    assert run(seeds([0, 1]), StudyDirectory(path), say=lambda _: None) == before
-    rows = run(seeds([0, 1, 2]), StudyDirectory(path), say=lambda _: None)
+    assert train(seeds([0, 1]), path) == before
+    rows = train(seeds([0, 1, 2]), path)
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
     assert sorted((row["method"], row["config"].get("seed")) for row in rows if row not in before) == [
         ("autoencoder", 2),
@@ -92,7 +97,7 @@ def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
 
 def test_a_member_evaluated_in_a_population_is_bitwise_what_it_is_alone(study, tmp_path):
     _, population = study
-    alone = run(seeds([1]), StudyDirectory(tmp_path), say=lambda _: None)
+    alone = train(seeds([1]), tmp_path)
     for row in alone:
         twin = next(other for other in population if (other["method"], other["id"]) == (row["method"], row["id"]))
         assert row["metrics"] == twin["metrics"]
@@ -124,7 +129,9 @@ def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
     data = DataConfig(name=str(tmp_path / "images.npz"))
     said = []
     config = dataclasses.replace(CONFIG, data=data)
-    rows = run([config], StudyDirectory(tmp_path / "study"), say=said.append)
+    directory = StudyDirectory(tmp_path / "study")
+    run([config], directory, options=Options(say=said.append))
+    rows = read_rows(directory)
     assert {row["method"] for row in rows} == {"autoencoder", "untrained", "pca"}
     assert any("has no labels" in line for line in said)
     assert not any("probe" in name for row in rows for name in row["metrics"])
@@ -143,7 +150,7 @@ def test_what_the_data_do_not_allow_is_one_line_and_nothing_is_written(tmp_path,
     np.savez(tmp_path / "images.npz", image=np.zeros((120, 6, 5), np.uint8))
     config = dataclasses.replace(CONFIG, data=DataConfig(name=str(tmp_path / "images.npz")), **changes)
     with pytest.raises(DataError, match=message):
-        run([config], StudyDirectory(tmp_path / "study"), say=lambda _: None)
+        train([config], tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
@@ -151,11 +158,11 @@ def test_a_results_file_of_something_else_is_one_line(study, tmp_path):
     bad = tmp_path / "populations" / "autoencoder-0" / "results.json"
     bad.parent.mkdir(parents=True)
     bad.write_text("{half")
-    with pytest.raises(UserError, match="cannot be read"):
-        run(seeds([0]), StudyDirectory(tmp_path), say=lambda _: None)
+    with pytest.raises(UserError, match="is damaged"):
+        read_rows(StudyDirectory(tmp_path))
 
 
 def test_a_file_in_the_place_of_the_directory_is_one_line(tmp_path):
     (tmp_path / "study").write_text("")
     with pytest.raises(UserError, match="not a directory"):
-        run(seeds([0]), StudyDirectory(tmp_path / "study"), say=lambda _: None)
+        train(seeds([0]), tmp_path / "study")

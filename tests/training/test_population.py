@@ -9,7 +9,7 @@ import pytest
 
 from aejax.experiment import Config
 from aejax.study.methods import make_task
-from aejax.training.loop import train, train_chunk
+from aejax.training.loop import Start, train, train_chunk
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members, default_members_at_once
 from aejax.training.state import Status
@@ -26,14 +26,40 @@ def make_configs(seeds, rates=None):
     ]
 
 
-def fit(configs, data, *, members_at_once=None, chunk_epochs=None):
-    """Returns (parameters, metrics, statuses) of the members, in host memory."""
-    members, chunks = Members(configs, members_at_once), []
+class Saver:
+    """Saves after every round, and keeps all that it saved."""
+
+    def __init__(self):
+        self.saved = []
+
+    def due(self):
+        return True
+
+    def save(self, state, cost):
+        self.saved.append(Start(jax.tree.map(np.copy, state), cost))
+
+
+def fit(configs, data, *, members_at_once=None, chunk_epochs=None, saver=None, start=None):
+    """Returns (parameters, metrics, statuses) of the members, in host memory; metrics of a resumed run are the last."""
+    members, chunks = Members(configs, members_at_once), {}
     task = make_task("autoencoder", data.image["train"].shape[1:], 4)
     trained = train(
-        members, task, configs[0].training, data, write=chunks.append, description="", chunk_epochs=chunk_epochs
+        members,
+        task,
+        configs[0].training,
+        data,
+        write=lambda first, metrics: chunks.setdefault(first, []).append(metrics),
+        description="",
+        chunk_epochs=chunk_epochs,
+        saver=saver,
+        start=start,
     )
-    metrics = {name: np.concatenate([chunk[name] for chunk in chunks], axis=1) for name in chunks[0]}
+    metrics = {}
+    if start is None:
+        rounds = [
+            jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *chunks[first]) for first in sorted(chunks)
+        ]
+        metrics = jax.tree.map(lambda *parts: np.concatenate(parts), *rounds)
     params = members.fetch([state.params for state in trained.states])
     return params, metrics, members.fetch([state.status for state in trained.states])
 
@@ -65,6 +91,18 @@ def test_chunks_change_nothing(population, data, chunk_epochs):
     kept = {name: value[:, :4] for name, value in chunked[1].items()}  # The last chunk may run past the end, idle.
     assert_same_member(population, 14, (chunked[0], kept), 0)
     assert_same_member(population, 13, (chunked[0], kept), 1)
+
+
+def test_a_run_that_goes_on_from_any_save_ends_as_if_it_had_never_stopped(data):
+    # Five members are three rounds on two devices: most saves find the rounds at different epochs.
+    configs, saver = make_configs(range(5), [1e-3, 3e-3, 1e30, 1e-4, 1e-3]), Saver()
+    whole = fit(configs, data, chunk_epochs=2, saver=saver)
+    assert len(saver.saved) > 5
+    between = [start for start in saver.saved if len(set(start.state.epoch.tolist())) > 1]
+    for start in (between[0], between[-1], saver.saved[-1]):
+        params, _, statuses = fit(configs, data, chunk_epochs=2, start=start)
+        assert statuses.tolist() == whole[2].tolist()
+        jax.tree.map(np.testing.assert_array_equal, params, whole[0])
 
 
 def test_a_diverged_member_is_frozen_and_its_neighbors_do_not_notice(population, data):

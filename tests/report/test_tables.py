@@ -1,12 +1,10 @@
 import csv
 import io
-import math
 
-import numpy as np
 import pytest
 
-from aejax.study.results import settings, to_csv, to_markdown, varying_fields
-from aejax.study.statistics import student_interval
+from aejax.report.tables import to_csv, to_latex, to_markdown
+from aejax.study.results import settings, varying_fields
 
 DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
 
@@ -30,20 +28,6 @@ ROWS = [
     *(make_row("pixels", None, None, 0.5) for _ in range(1)),
     *(make_row("autoencoder", seed, rate, 0.9 + 0.01 * seed) for rate in (0.1, 0.01) for seed in (2, 0, 10, 1)),
 ]
-
-
-def test_intervals_are_students():
-    # 1..5: standard deviation sqrt(2.5), t(0.975, 4) = 2.776445.
-    mean, half, num = student_interval([1, 2, 3, 4, 5])
-    assert (mean, num) == (3.0, 5)
-    assert half == pytest.approx(2.776445 * math.sqrt(2.5) / math.sqrt(5), rel=1e-6)
-    assert math.isnan(student_interval([1.0]).half_width)
-
-
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    samples = np.random.default_rng(0).normal(size=(2000, 5))
-    covered = [abs(interval.mean) <= interval.half_width for interval in map(student_interval, samples)]
-    assert 0.935 < np.mean(covered) < 0.965
 
 
 def test_csv_has_a_row_for_each_member_and_a_column_for_each_field_that_varies():
@@ -92,3 +76,12 @@ def test_the_table_says_what_is_exact_and_what_is_not():
 def test_data_without_labels_are_said_to_have_none():
     row = make_row("autoencoder", 0, 0.1, 0.9) | {"data": DATA | {"num_classes": None}, "metrics": {"test_mse": 0.1}}
     assert "it has no labels" in to_markdown([row])
+
+
+def test_latex_is_a_tabular_with_everything_escaped():
+    rows = [row | {"config": row["config"] | {"autoencoder.latent_size": 3}} for row in ROWS]
+    text = to_latex(rows)
+    assert r"\begin{tabular}{lllll}" in text
+    assert r"autoencoder & 0.01 & 93.2 $\pm$ 7.3 & 2 & 4 \\" in text
+    assert r"linear probe \%" in text
+    assert r"optimizer.learning\_rate" in text

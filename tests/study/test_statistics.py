@@ -1,0 +1,73 @@
+"""Intervals that cover what they say, differences that are paired, and summaries beside independent computations."""
+
+import math
+
+import numpy as np
+import pytest
+
+from aejax.study.statistics import (
+    interquartile_mean,
+    paired_difference,
+    probability_of_improvement,
+    student_interval,
+)
+
+
+def test_intervals_are_students():
+    # 1..5: standard deviation sqrt(2.5), t(0.975, 4) = 2.776445.
+    mean, half, num = student_interval([1, 2, 3, 4, 5])
+    assert (mean, num) == (3.0, 5)
+    assert half == pytest.approx(2.776445 * math.sqrt(2.5) / math.sqrt(5), rel=1e-6)
+    assert math.isnan(student_interval([1.0]).half_width)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    samples = np.random.default_rng(0).normal(size=(2000, 5))
+    covered = [abs(interval.mean) <= interval.half_width for interval in map(student_interval, samples)]
+    assert 0.935 < np.mean(covered) < 0.965
+
+
+def test_differences_are_paired_over_common_seeds():
+    # Differences of seeds 0..4: 1..5, whatever the large common part; seed 9 has no partner.
+    left = {seed: 100.0 * seed + seed + 1 for seed in range(5)} | {9: 1e6}
+    right = {seed: 100.0 * seed for seed in range(5)}
+    difference = paired_difference(left, right)
+    assert difference == pytest.approx(student_interval([1, 2, 3, 4, 5]))
+    assert difference.excludes_zero
+    assert paired_difference({0: 1.0}, {1: 1.0}) is None
+    assert not paired_difference({0: 1.0}, {0: 5.0}).excludes_zero  # One pair says nothing of chance.
+
+
+def test_a_value_without_a_seed_is_the_same_for_all():
+    difference = paired_difference({0: 1.0, 1: 2.0, 2: 3.0}, {None: 1.0})
+    assert difference == pytest.approx(student_interval([0, 1, 2]))
+    assert paired_difference({None: 1.0}, {0: 1.0, 1: 2.0}).mean == -0.5
+    assert paired_difference({None: 1.5}, {None: 1.0}).mean == 0.5
+
+
+def test_comparing_many_at_once_finds_a_difference_by_chance_in_one_study_of_twenty_at_most():
+    generator, num_comparisons, found = np.random.default_rng(0), 10, 0
+    for _ in range(400):
+        values = generator.normal(size=(num_comparisons + 1, 5))
+        best, *others = [dict(enumerate(row)) for row in values]
+        found += any(paired_difference(best, other, num_comparisons).excludes_zero for other in others)
+    assert 0.005 < found / 400 < 0.07
+
+
+def test_the_interquartile_mean_is_of_the_middle_half():
+    values = [*range(40)]
+    assert interquartile_mean(values).estimate == np.mean(sorted(values)[10:30])
+    assert interquartile_mean(values[:19]) is None
+    wild = [*range(39), 1e9]
+    estimate, low, high = interquartile_mean(wild)
+    assert low < estimate < high < 40
+
+
+def test_the_probability_of_improvement_counts_pairs():
+    generator = np.random.default_rng(0)
+    left, right = generator.normal(0.5, 1, 30), generator.normal(0, 1, 25)
+    estimate, low, high = probability_of_improvement(left, right)
+    assert estimate == pytest.approx(np.mean(left[:, None] > right[None]))
+    assert low < estimate < high
+    assert probability_of_improvement([1.0] * 20, [1.0] * 20).estimate == 0.5
+    assert probability_of_improvement(left[:5], right) is None

@@ -1,0 +1,239 @@
+"""A study outlives whatever ends its process, and ends bitwise as if nothing had happened."""
+
+import contextlib
+import dataclasses
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from aejax.autoencoders.plain import Plain
+from aejax.errors import Interrupted, UserError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks import encoders
+from aejax.report.write import write_report
+from aejax.study import execute
+from aejax.study.checkpoint import Checkpoints
+from aejax.study.directory import StudyDirectory
+from aejax.study.run import PopulationsFailed
+from aejax.study.status import read_status
+from aejax.training.step import TrainingConfig
+from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, finish, script, train
+
+CONFIG = Config(
+    autoencoder=Plain(encoder=encoders.Dense(widths=(8,)), latent_size=2),
+    training=TrainingConfig(epochs=300),
+    evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The study of `ARGUMENTS`, never disturbed, and the seconds that it takes once all programs are in the cache."""
+    path = tmp_path_factory.mktemp("undisturbed") / "study"
+    for _ in range(2):
+        shutil.rmtree(path, ignore_errors=True)
+        started = time.monotonic()
+        status, _, err = finish(script("train", *ARGUMENTS, f"--workdir={path}"))
+        assert status == 0, err
+    return path, time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("number", "num_times"),
+    [
+        (signal.SIGKILL, 10),
+        (signal.SIGTERM, 3),
+        pytest.param(signal.SIGKILL, 100, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 30, marks=pytest.mark.slow),
+    ],
+)
+def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(undisturbed, tmp_path, number, num_times):
+    reference, seconds = undisturbed
+    chance, done, finished = random.Random(number), 0, 0
+    while done < num_times:
+        path = tmp_path / str(finished)
+        process = script("train", *ARGUMENTS, f"--workdir={path}")
+        if chance.random() < 0.5:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.3, 1.0) * seconds)
+        else:
+            _wait_for_writing(process, path, chance.randint(1, 30))
+        if process.poll() is None:
+            process.send_signal(number)
+            done += 1
+        status, _, err = finish(process)
+        if status == 0:
+            assert_same_study(path, reference)
+            finished += 1
+        else:
+            # A signal that comes before Python listens, or after it has stopped listening, has its usual effect.
+            assert status in (-number, 75 if number == signal.SIGTERM else -number), err
+            assert status != 75 or "stopped by SIGTERM; run the same command again" in err
+    path = tmp_path / str(finished)
+    status, _, err = finish(script("train", *ARGUMENTS, f"--workdir={path}"))
+    assert status == 0, err
+    assert_same_study(path, reference)
+    assert not list(path.rglob(".tmp-*"))
+
+
+def _wait_for_writing(process, path, num):
+    """Waits until the process writes its `num`-th file or checkpoint since it was started, or ends."""
+    seen = set()
+    while process.poll() is None and len(seen) < num:
+        for folder, folders, files in os.walk(path):
+            seen.update(os.path.join(folder, name) for name in (*folders, *files) if name.startswith(".tmp-"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "study"
+    train([CONFIG], path)
+    write_report([StudyDirectory(path)], path)
+    return path
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A study that was stopped after its third checkpoint: of four, two are kept."""
+    path = tmp_path / "study"
+    with pytest.raises(Interrupted):
+        train([CONFIG], path, stop_at_save=3)
+    return path
+
+
+def truncate(checkpoint):
+    file = max((checkpoint / "state").rglob("d/*"), key=lambda file: file.stat().st_size)
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip_a_bit(checkpoint):
+    file = max((checkpoint / "state").rglob("d/*"), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def change_the_facts(checkpoint):
+    file = checkpoint / "facts.json"
+    file.write_text(file.read_text().replace('"metrics_bytes": ', '"metrics_bytes": 1'))
+
+
+def lose_a_file(checkpoint):
+    (checkpoint / "state" / "_METADATA").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, "has changed); going on from the checkpoint before it"),
+        (flip_a_bit, "has changed); going on from the checkpoint before it"),
+        (change_the_facts, "facts.json has changed); going on"),
+        (lose_a_file, "state/_METADATA is missing); going on"),
+        (shutil.rmtree, "000003 is missing; going on from the checkpoint before it"),
+    ],
+)
+def test_the_checkpoint_before_a_damaged_one_is_used(whole, interrupted, damage, message):
+    (checkpoints,) = interrupted.glob("populations/*/checkpoints")
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["000002", "000003"]
+    damage(checkpoints / "000003")
+    said = []
+    train([CONFIG], interrupted, say=said.append)
+    write_report([StudyDirectory(interrupted)], interrupted)
+    assert any(message in line for line in said), said
+    assert_same_study(interrupted, whole)
+
+
+def test_without_a_whole_checkpoint_training_begins_again(whole, interrupted):
+    (checkpoints,) = interrupted.glob("populations/*/checkpoints")
+    for checkpoint in checkpoints.iterdir():
+        truncate(checkpoint)
+    said = []
+    train([CONFIG], interrupted, say=said.append)
+    write_report([StudyDirectory(interrupted)], interrupted)
+    assert any("no whole checkpoint, so it is trained from the beginning" in line for line in said), said
+    assert_same_study(interrupted, whole)
+
+
+def test_a_checkpoint_of_another_version_is_one_line(interrupted):
+    (population,) = interrupted.glob("populations/*")
+    checkpoints = Checkpoints(population)
+    checkpoints.save({"something": [1.0, 2.0]}, {})
+    with pytest.raises(UserError, match="does not hold what this version trains"):
+        train([CONFIG], interrupted)
+
+
+def test_a_population_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch, capsys):
+    fit = execute._fit
+
+    def fail_at_three(work, *arguments):
+        if work.configs[0].autoencoder.latent_size == 3:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return fit(work, *arguments)
+
+    configs = [
+        dataclasses.replace(CONFIG, autoencoder=dataclasses.replace(CONFIG.autoencoder, latent_size=size))
+        for size in (3, 2)
+    ]
+    monkeypatch.setattr(execute, "_fit", fail_at_three)
+    with pytest.raises(PopulationsFailed, match="1 of 2 populations failed"):
+        train(configs, tmp_path / "study")
+    states = sorted(read_status(path).state for path in (tmp_path / "study").glob("populations/*"))
+    assert states == ["failed", "finished"]
+    assert "RESOURCE_EXHAUSTED" in capsys.readouterr().err
+    assert "RuntimeError: RESOURCE_EXHAUSTED" in write_and_read_report(tmp_path / "study")
+    monkeypatch.setattr(execute, "_fit", fit)
+    train(configs, tmp_path / "study")
+    states = sorted(read_status(path).state for path in (tmp_path / "study").glob("populations/*"))
+    assert states == ["finished", "finished"]
+
+
+def write_and_read_report(path):
+    write_report([StudyDirectory(path)], path)
+    return (path / "report.html").read_text()
+
+
+def test_a_full_disk_and_one_that_is_read_only_are_one_line_and_lose_nothing(undisturbed, tmp_path):
+    """On a file system of its own, in a mount namespace of its own, so that no privilege is needed."""
+    reference, _ = undisturbed
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    command = f"{sys.executable} scripts/train.py {' '.join(repr(argument) for argument in ARGUMENTS)}"
+    steps = f"""
+    mount -t tmpfs -o size=6m tmpfs {disk}
+    {command} --workdir={disk}/study & sleep 4; kill -TERM $!; wait $!
+    dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null
+    {command} --workdir={disk}/study 2>{tmp_path}/full; echo full $?
+    rm {disk}/filler
+    {command} --workdir={disk}/study; echo freed $?
+    cp -r {disk}/study {copy}
+    mount -o remount,ro {disk}
+    {command} --workdir={disk}/other 2>{tmp_path}/read_only; echo read-only $?
+    """
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", steps],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "full 1" in result.stdout, result
+    assert "freed 0" in result.stdout, result
+    assert "read-only 1" in result.stdout, result
+    full, read_only = (tmp_path / "full").read_text(), (tmp_path / "read_only").read_text()
+    assert full.startswith("error: No space left on device"), full
+    assert read_only.startswith("error: Read-only file system"), read_only
+    assert full.count("\n") == read_only.count("\n") == 1, (full, read_only)
+    assert_same_study(copy, reference)
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    directory = StudyDirectory(tmp_path)
+    with directory.locked(), pytest.raises(UserError, match=r"is in use by process \d+ on "):
+        train([CONFIG], tmp_path)
+    assert not directory.record.exists()
