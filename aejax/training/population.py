@@ -106,9 +106,11 @@ class Members:
 
         def one(row: Any, shared: Any) -> Any:
             (active, values), member = row
-            call = lambda: function(combine(self._static, values), member, shared)  # noqa: E731
-            zeros = lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(call))  # noqa: E731
-            return jax.lax.cond(active, call, zeros)
+            # Jitted, so that asking for its shapes and calling it trace it once.
+            call = jax.jit(lambda values, member, shared: function(combine(self._static, values), member, shared))
+            shapes = jax.eval_shape(call, values, member, shared)
+            zeros = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)  # noqa: E731
+            return jax.lax.cond(active, call, zeros, values, member, shared)
 
         def on_device(dealt: Any, member: Any, shared: Any) -> Any:
             rows = (dealt, member)

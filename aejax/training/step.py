@@ -139,12 +139,14 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
     and the norms of the gradient (of the last step) and of the parameters. `epoch` counts from 1 on; for a member that
     has stopped it is 0, and so are all others.
     """
-    _, shapes = jax.eval_shape(lambda: _run_epoch(task, state, data))
+    # Jitted, so that asking for its shapes and calling it trace it once.
+    run = jax.jit(lambda state, data: _run_epoch(task, state, data))
+    _, shapes = jax.eval_shape(run, state, data)
 
-    def frozen() -> tuple[TrainState, dict[str, jax.Array]]:
+    def frozen(state: TrainState, _: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
         return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 
-    return jax.lax.cond(state.status == Status.RUNNING, lambda: _run_epoch(task, state, data), frozen)
+    return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
 
 
 def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
