@@ -119,7 +119,8 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_float(
         "checkpoint_seconds",
         60.0,
-        "Seconds of training between checkpoints: what a killed process loses at most. Changes no result.",
+        "Seconds of training between checkpoints: what a killed process loses at most; 0: after every chunk of epochs. "
+        "Changes no result.",
         lower_bound=0.0,
         flag_values=values,
     )

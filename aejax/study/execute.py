@@ -150,8 +150,9 @@ class _Saver:
         write_status(self._work.path, self._status)
         self._work.options.stop.obey()
         self._last = time.monotonic()
-        # Never more than a twentieth of the time for saving.
-        self._interval = max(self._work.options.checkpoint_seconds, 20 * (self._last - started))
+        # Never more than a twentieth of the time for saving, unless every chunk is to be saved.
+        asked = self._work.options.checkpoint_seconds
+        self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
 Fitted = tuple[list[Any], list[str], dict[str, float]]  # Variables by round, a status for each member, the cost.

@@ -101,7 +101,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def interrupted(tmp_path):
-    """A study that was stopped after its third checkpoint: of four, two are kept."""
+    """A study that was stopped after its third checkpoint, of which two are kept."""
     path = tmp_path / "study"
     with pytest.raises(Interrupted):
         train([CONFIG], path, stop_at_save=3)

@@ -1,0 +1,193 @@
+"""The report in a browser: a finished study, one member, diverged members, and an unfinished study."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from aejax.errors import Interrupted
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.report.html import Html, element, join
+from aejax.report.svg import make_axis
+from aejax.report.write import write_report
+from aejax.study.directory import StudyDirectory
+from aejax.training.optimizers import Adam
+from aejax.training.step import TrainingConfig
+from tests.study.studies import train
+
+EVALUATION = EvaluationConfig(measures=("reconstruction",), baselines=("pca",))
+
+
+def configs(rates, seeds):
+    training = TrainingConfig(epochs=3)
+    return [
+        Config(seed=seed, optimizer=Adam(learning_rate=rate), training=training, evaluation=EVALUATION)
+        for rate in rates
+        for seed in seeds
+    ]
+
+
+def report(path):
+    write_report([StudyDirectory(path)], path)
+    return path / "report.html"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("finished") / "study"
+    train(configs([1e-4, 1e-3, 1e-2], range(3)), path)
+    return report(path)
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    path = tmp_path_factory.mktemp("single") / "study"
+    train(configs([1e-3], [0]), path)
+    return report(path)
+
+
+@pytest.fixture(scope="module")
+def diverged(tmp_path_factory):
+    path = tmp_path_factory.mktemp("diverged") / "study"
+    train(configs([1e-3, 1e30], range(3)), path)
+    return report(path)
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("unfinished") / "study"
+    with pytest.raises(Interrupted):
+        train(configs([1e-3, 1e-2], range(2)), path, stop_at_save=1)
+    return report(path)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--no-first-run",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield browser
+    browser.quit()
+
+
+def show(browser, page, *, width=1280, theme="light"):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    )
+    browser.get(page.as_uri())
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["finished", "single", "diverged", "unfinished"])
+def test_a_report_fits_its_window_and_logs_nothing(request, browser, name, theme, width):
+    show(browser, request.getfixturevalue(name), width=width, theme=theme)
+    assert browser.get_log("browser") == []
+    # Wide tables scroll by themselves; the page does not.
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 380) == (theme == "dark")
+    for tag, attribute in (("img", "alt"), ("svg", "aria-label")):
+        for picture in browser.find_elements(By.TAG_NAME, tag):
+            assert picture.get_attribute(attribute)
+    links = browser.find_elements(By.CSS_SELECTOR, "nav a")
+    assert len(links) == len(browser.find_elements(By.TAG_NAME, "section")) > 2
+    assert all(browser.find_elements(By.CSS_SELECTOR, link.get_attribute("hash")) for link in links)
+
+
+def column(browser, index):
+    cells = browser.find_elements(By.CSS_SELECTOR, f"table.sortable tbody td:nth-child({index + 1})")
+    return [cell.get_attribute("data-value") or cell.text for cell in cells]
+
+
+def test_a_click_on_a_heading_sorts(browser, finished):
+    show(browser, finished)
+    headings = browser.find_elements(By.CSS_SELECTOR, "table.sortable th")
+    index = next(i for i, heading in enumerate(headings) if heading.text.startswith("MSE"))
+    headings[index].find_element(By.TAG_NAME, "button").click()
+    values = [float(value) for value in column(browser, index)]
+    assert len(values) == 4
+    assert values == sorted(values, reverse=True)
+    assert headings[index].get_attribute("aria-sort") == "descending"
+    headings[index].find_element(By.TAG_NAME, "button").click()
+    assert [float(value) for value in column(browser, index)] == sorted(values)
+    headings[0].find_element(By.TAG_NAME, "button").click()
+    assert column(browser, 0) == ["autoencoder"] * 3 + ["pca"]
+
+
+def test_a_report_needs_no_network_and_is_small(finished):
+    text = finished.read_text()
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", text)
+    assert "@import" not in text
+    assert len(text) < 1e6
+
+
+def sections(page):
+    return re.findall(r'<section id="(\w+)">', page.read_text())
+
+
+def test_sections_appear_when_their_data_exist(finished, single, diverged, unfinished):
+    everything = ["answer", "leaderboard", "baselines", "effects", "curves", "gap", "reconstructions", "weights"]
+    assert sections(finished) == [*everything, "cost", "environment"]
+    assert "effects" not in sections(single)
+    assert "failures" in sections(diverged)
+    assert sections(unfinished) == ["answer", "curves", "failures", "environment"]
+    assert "no interval" in single.read_text()
+    assert "3 members diverged" in diverged.read_text()
+    assert "Not finished: 1 of 1 populations" in unfinished.read_text()
+
+
+def test_the_best_at_the_edge_of_its_grid_is_warned_of(finished):
+    assert "By MSE the best optimizer.learning_rate is 0.01, the largest tried" in finished.read_text()
+
+
+def test_studies_are_compared_beside_each_other(finished, single, tmp_path):
+    write_report([StudyDirectory(page.parent) for page in (finished, single)], tmp_path / "both")
+    text = (tmp_path / "both" / "report.html").read_text()
+    assert "study (2)" in text
+    table = (tmp_path / "both" / "results.csv").read_text().splitlines()
+    assert table[0].startswith("study,method,")
+    assert len(table) == 1 + 9 + 1 + 1 + 1
+
+
+def test_what_is_no_markup_is_escaped(tmp_path, finished):
+    assert element("p", "a < b & c", title='"x"') == '<p title="&quot;x&quot;">a &lt; b &amp; c</p>'
+    assert join("<", Html("<br>")) == "&lt;<br>"
+    path = shutil.copytree(finished.parent, tmp_path / "study")
+    tree = json.loads((path / "study.json").read_text())
+    (path / "study.json").write_text(json.dumps(tree | {"name": "<script>alert(1)</script>"}))
+    assert "<script>alert" not in report(path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "ticks"),
+    [
+        (0, 10, False, [0, 2, 4, 6, 8, 10]),
+        (0.93, 0.99, False, [0.94, 0.96, 0.98]),
+        (1e-4, 1e-1, True, [1e-4, 1e-3, 1e-2, 1e-1]),
+        (0.3, 0.31, True, [0.3, 0.305, 0.31]),
+        (3, 3, False, [2.6, 2.8, 3.0, 3.2, 3.4]),
+    ],
+)
+def test_ticks_are_round_numbers_within_the_axis(low, high, log, ticks):
+    axis = make_axis(np.array([low, np.nan, high, np.inf]), 0, 100, log=log)
+    assert axis.ticks == pytest.approx(ticks)
+    assert 0 <= axis.place(low) <= axis.place(high) <= 100

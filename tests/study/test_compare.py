@@ -1,0 +1,155 @@
+"""Evaluating again and reproducing: bitwise equal where nothing changed, and what changed is named."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from aejax.cli import commands
+from aejax.errors import ConfigError, UserError
+from aejax.study.compare import compare_rows, only_in_one, to_text
+from aejax.study.directory import StudyDirectory
+from aejax.study.results import read_rows
+from tests.study.studies import ROOT
+
+CONFIG = [
+    f"--config={ROOT / 'experiments' / 'quickstart.py'}",
+    "--seeds=2",
+    "--set=training.epochs=3",
+    "--set=autoencoder.encoder.widths=[8]",
+    '--set=evaluation.measures=["reconstruction"]',
+    '--set=evaluation.baselines=["pca","untrained"]',
+]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A data file that tests may change."""
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    np.savez(path, image=np.random.default_rng(0).integers(0, 256, (200, 6, 6), np.uint8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, images):
+    path = tmp_path_factory.mktemp("finished") / "study"
+    commands.train([*CONFIG, f"--set=data.name={images}", f"--workdir={path}"], say=lambda _: None)
+    return path
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    """A finished study that a test may change."""
+    return shutil.copytree(finished, tmp_path / "study")
+
+
+def call(command, *arguments):
+    """Returns (exit status, what it said)."""
+    said = []
+    return command([str(argument) for argument in arguments], say=said.append), "\n".join(said)
+
+
+def row(metrics, method="autoencoder", name="a"):
+    return {"method": method, "id": name, "metrics": metrics}
+
+
+def test_numbers_are_equal_close_or_different():
+    old = [
+        row({"x": 1.0, "y": 1.0, "z": 1.0, "n": math.nan, "gone": 0.0}),
+        row({"x": 2.0, "y": 2.0, "z": 2.0}, name="b"),
+    ]
+    new = [row({"x": 1.0, "y": 1.0, "z": 1.0, "n": math.nan}), row({"x": 2.0, "y": 2.002, "z": 3.0}, name="b")]
+    verdicts = {comparison.metric: comparison for comparison in compare_rows(old, new, 0.01)}
+    assert {name: comparison.verdict for name, comparison in verdicts.items()} == {
+        "x": "bitwise equal",
+        "y": "within tolerance",
+        "z": "different",
+        "n": "bitwise equal",
+        "gone": "different",
+    }
+    assert verdicts["z"].largest == pytest.approx(1 / 3)
+    assert verdicts["x"].num == 2
+    assert to_text(list(verdicts.values())).endswith("all metrics: different")
+    assert only_in_one(old, new[:1]) == ["autoencoder b"]
+
+
+def test_evaluating_again_gives_the_same_bits_and_writes_nothing(study):
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file() and path.name != ".lock"}
+    status, said = call(commands.evaluate, study)
+    assert status == 0
+    assert said.endswith("all metrics: bitwise equal")
+    assert "changed" not in said
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_evaluating_again_can_renew_the_results(study):
+    directory = StudyDirectory(study)
+    rows = read_rows(directory)
+    (file,) = study.glob("populations/autoencoder-*/results.json")
+    file.write_text(file.read_text().replace('"test_mse": 0', '"test_mse": 9'))
+    status, said = call(commands.evaluate, study, "--update")
+    assert status == 1
+    assert "test_mse" in said
+    assert [row["metrics"] for row in read_rows(directory)] == [row["metrics"] for row in rows]
+    assert call(commands.evaluate, study)[0] == 0
+
+
+def test_a_study_reproduces_bitwise(study, tmp_path):
+    status, said = call(commands.reproduce, study, f"--workdir={tmp_path / 'again'}")
+    assert status == 0
+    assert said.endswith("all metrics: bitwise equal")
+    assert "changed" not in said
+
+
+def test_a_changed_version_and_a_changed_data_file_are_named(study, tmp_path, images):
+    record = study / "study.json"
+    tree = json.loads(record.read_text())
+    version = tree["starts"][0]["environment"]["jax"]
+    tree["starts"][0]["environment"]["jax"] = "0.0.1"
+    record.write_text(json.dumps(tree))
+    content = images.read_bytes()
+    try:
+        np.savez(images, image=np.random.default_rng(1).integers(0, 256, (200, 6, 6), np.uint8))
+        for command, arguments in ((commands.evaluate, []), (commands.reproduce, [f"--workdir={tmp_path / 'again'}"])):
+            status, said = call(command, study, *arguments)
+            assert status == 1
+            assert f"changed: jax: 0.0.1 then, {version} now" in said
+            assert f"changed: data {images}: fingerprint" in said
+            assert said.endswith("all metrics: different")
+        with pytest.raises(UserError, match="has changed since"):
+            commands.train([*CONFIG, f"--set=data.name={images}", "--seeds=3", f"--workdir={study}"])
+    finally:
+        images.write_bytes(content)
+
+
+def test_a_missing_or_damaged_checkpoint_cannot_be_evaluated(study):
+    (checkpoint,) = study.glob("populations/autoencoder-*/checkpoints/*")
+    shutil.rmtree(checkpoint)
+    with pytest.raises(UserError, match="holds no checkpoint of the trained members"):
+        call(commands.evaluate, study)
+
+
+@pytest.mark.parametrize("command", [commands.evaluate, commands.reproduce, commands.report])
+def test_a_directory_without_a_study_is_one_line(tmp_path, command):
+    with pytest.raises(UserError, match=r"holds no study\.json"):
+        call(command, tmp_path / "nothing")
+    with pytest.raises(ConfigError, match="name "):
+        call(command)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_publishing_keeps_what_reproduces_and_tables_come_from_it(study, tmp_path):
+    published, readme = tmp_path / "published", tmp_path / "README.md"
+    call(commands.report, study, f"--publish={published}")
+    assert not list(published.rglob("checkpoints"))
+    readme.write_text("# Title\n<!-- table: published -->\nold\n<!-- end of table -->\nrest\n")
+    call(commands.report, f"--readme={readme}")
+    assert "| autoencoder |" in readme.read_text()
+    assert "old" not in readme.read_text()
+    assert readme.read_text().endswith("<!-- end of table -->\nrest\n")
+    assert (published / "results.csv").read_text() == (study / "results.csv").read_text()
+    status, said = call(commands.reproduce, published, f"--workdir={tmp_path / 'again'}")
+    assert status == 0
+    assert said.endswith("all metrics: bitwise equal")
