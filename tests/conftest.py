@@ -1,6 +1,8 @@
 """Test-wide settings: several host devices, strict JAX, and no test that silently does not run."""
 
 import os
+import shutil
+import subprocess
 
 import jax
 import numpy as np
@@ -22,12 +24,17 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    wanted = config.getoption("-m")
+    """Leaves out what is marked as needing something that this machine has not (pyproject.toml says what)."""
+    can_mount = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    missing = {
+        "slow": "slow" not in config.getoption("-m"),
+        "data": "TFDS_DATA_DIR" not in os.environ,
+        "browser": not (shutil.which("chromium") and shutil.which("chromedriver")),
+        "mount": not shutil.which("unshare") or subprocess.run(can_mount, capture_output=True).returncode != 0,
+    }
     keep, drop = [], []
     for item in items:
-        slow = item.get_closest_marker("slow") and "slow" not in wanted
-        no_data = item.get_closest_marker("data") and "TFDS_DATA_DIR" not in os.environ
-        (drop if slow or no_data else keep).append(item)
+        (drop if any(missing.get(marker.name) for marker in item.iter_markers()) else keep).append(item)
     items[:] = keep
     config.hook.pytest_deselected(items=drop)
 

@@ -88,7 +88,7 @@ def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
 
 def rank(measure: Measure, settings: Sequence[Setting]) -> list[Setting]:
     """Returns the settings that have the measure, the one with the best mean on validation first."""
-    means = [(setting, interval.mean) for setting in settings if (interval := setting.interval(measure.validation))]
+    means = [(setting, mean) for setting in settings if (mean := setting.mean(measure.validation)) is not None]
     sign = -1 if measure.higher_is_better else 1
     return [setting for setting, mean in sorted(means, key=lambda pair: sign * pair[1])]
 

@@ -1,5 +1,6 @@
 """What can be said of numbers from a few independent seeds: intervals, paired differences, and robust summaries."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -34,13 +35,18 @@ class Range(NamedTuple):
 
 def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Returns the mean of values from independent seeds with Student's t interval, right for normal values."""
-    import scipy.stats  # Slow to import, and only needed at the end.
-
     num = len(values)
     if num < 2:
         return Interval(float(np.mean(values)) if num else math.nan, math.nan, num)
-    half = scipy.stats.t.ppf((1 + confidence) / 2, num - 1) * np.std(values, ddof=1) / math.sqrt(num)
+    half = _student_quantile((1 + confidence) / 2, num - 1) * np.std(values, ddof=1) / math.sqrt(num)
     return Interval(float(np.mean(values)), float(half), num)
+
+
+@functools.cache
+def _student_quantile(probability: float, degrees: int) -> float:
+    import scipy.stats  # Slow to import, and only needed at the end.
+
+    return float(scipy.stats.t.ppf(probability, degrees))
 
 
 def paired_difference(

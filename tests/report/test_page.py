@@ -95,6 +95,7 @@ def show(browser, page, *, width=1280, theme="light"):
     browser.get(page.as_uri())
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["finished", "single", "diverged", "unfinished"])
@@ -118,6 +119,7 @@ def column(browser, index):
     return [cell.get_attribute("data-value") or cell.text for cell in cells]
 
 
+@pytest.mark.browser
 def test_a_click_on_a_heading_sorts(browser, finished):
     show(browser, finished)
     headings = browser.find_elements(By.CSS_SELECTOR, "table.sortable th")

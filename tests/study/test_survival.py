@@ -199,8 +199,9 @@ def write_and_read_report(path):
     return (path / "report.html").read_text()
 
 
+@pytest.mark.mount
 def test_a_full_disk_and_one_that_is_read_only_are_one_line_and_lose_nothing(undisturbed, tmp_path):
-    """On a file system of its own, in a mount namespace of its own, so that no privilege is needed."""
+    """On a file system of its own, in a mount namespace of its own, so no privilege is needed."""
     reference, _ = undisturbed
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()

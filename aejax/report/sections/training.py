@@ -75,7 +75,8 @@ def _band(name: str, members: Curves, metric: str, color: int, dashed: bool) -> 
 
 def gap(content: Content) -> Section | None:
     """Returns each measure on training, validation and test images, and what generalisation costs."""
-    groups = [s for s in content.settings if s.method != SUBJECT or s in content.subjects()[:MAX_CURVES]]
+    best = content.subjects()[:MAX_CURVES]
+    groups = [setting for setting in content.settings if setting.method != SUBJECT or setting in best]
     rows = []
     for measure in MEASURES:
         for group in groups:

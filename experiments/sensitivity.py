@@ -1,0 +1,43 @@
+"""Which of AdamW's hyperparameters decide how well a dense autoencoder reconstructs?
+
+    python scripts/train.py --config=experiments/sensitivity.py
+
+200 settings drawn at random (learning rate, momenta, weight decay) x five seeds of the quickstart's data with a
+64-64-16-64-64 network, 20 epochs: 1,000 members, compiled once and trained together as one population.
+
+Cost: EDIT
+Expected: EDIT
+"""
+
+import numpy as np
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.plain import Plain
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks import encoders
+from aejax.training.optimizers import AdamW
+from aejax.training.step import TrainingConfig
+
+
+def get_config() -> Config:
+    """Returns the config of one seed of one setting."""
+    return Config(
+        autoencoder=Plain(encoder=encoders.Dense(widths=(64,)), latent_size=16),
+        optimizer=AdamW(),
+        training=TrainingConfig(epochs=20, batch_size=64),
+        evaluation=EvaluationConfig(baselines=("pixels", "pca", "untrained")),
+    )
+
+
+def sweep() -> sweeps.Sweep:
+    """Returns the 200 settings."""
+    return sweeps.random_draws(
+        200,
+        {
+            "optimizer.learning_rate": sweeps.log_uniform(1e-5, 1e-1),
+            "optimizer.beta1": lambda generator: float(generator.uniform(0.5, 0.99)),
+            "optimizer.beta2": lambda generator: float(1 - np.exp(generator.uniform(np.log(1e-4), np.log(0.5)))),
+            "optimizer.weight_decay": sweeps.log_uniform(1e-6, 1.0),
+        },
+    )
