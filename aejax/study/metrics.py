@@ -40,9 +40,8 @@ class MetricsWriter:
         for member, epoch in zip(*np.nonzero(metrics["epoch"]), strict=True):
             values = {name: value[member, epoch].item() for name, value in metrics.items()}
             name, seed = self._ids[first + member]
-            # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
-            finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-            self._file.write((json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode())
+            shortest = {key: _shortest(value[member, epoch]) for key, value in metrics.items()}
+            self._file.write((json.dumps({"id": name, "seed": seed, **shortest}) + "\n").encode())
             for key, value in values.items() if self._summaries else ():
                 self._summaries[first + member].add_scalar(key, value, values["epoch"])
         self._file.flush()
@@ -70,6 +69,13 @@ def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
         }
         for name, epochs in records.items()
     }
+
+
+def _shortest(value: np.generic) -> Any:
+    """Returns what stands in JSON for a value: of a float, no more digits than tell it from the next of its type."""
+    if not math.isfinite(value):
+        return None  # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
+    return float(str(value)) if isinstance(value, np.floating) else value.item()
 
 
 def require_tensorboard() -> None:
