@@ -9,9 +9,11 @@ ReLU code, sigmoid output, Adam, mean squared error, batches of 32, 10 epochs, a
 with the article. That listing fits `y_train`, the labels; an autoencoder's target is its input, and so it is here.
 1,000 images are kept for validation; the listing keeps none, so the autoencoder sees 59,000 images instead of 60,000.
 
-Cost: 6 to 10 minutes for `mnist` or `fashion` on 2 cores; training five autoencoders takes 100 to 160 seconds of it.
-Expected: test MSE 0.00103 on MNIST and 0.0033 on Fashion-MNIST. On MNIST no: 92.5 % against 92.6 % for raw pixels. On
-Fashion-MNIST yes: 85.3 % against 84.8 %. Full-batch gradient descent is far from either after 50 epochs.
+Cost: 6 to 10 minutes for `mnist` or `fashion` on 2 cores; training five autoencoders takes 100 to 160 seconds of it. 13
+minutes for `descent`, 22 for `sweep`.
+Expected: test MSE 0.00103 on MNIST and 0.0033 on Fashion-MNIST. On MNIST no: 92.5 % against 92.6 % for raw pixels, at
+any of the learning rates. On Fashion-MNIST yes: 85.3 % against 84.8 %. After 50 steps of full-batch gradient descent
+the error is 0.042, forty times larger, and the probe at 93.4 %, not shown to differ from an untrained encoder's.
 """
 
 from aejax import sweep as sweeps

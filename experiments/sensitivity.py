@@ -5,8 +5,10 @@
 200 settings drawn at random (learning rate, momenta, weight decay) x five seeds of the quickstart's data with a
 64-64-16-64-64 network, 20 epochs: 1,000 members, compiled once and trained together as one population.
 
-Cost: EDIT
-Expected: EDIT
+Cost: about two minutes on 2 cores: 40 seconds of training, 40 of evaluation, 20 of compilation.
+Expected: the learning rate. The median test MSE falls from 0.15 below 1e-4 to 0.010 between 3e-3 and 3e-2, and rises
+again above. Around the best, beta1 comes next (rank correlation 0.6 with the error above 1e-2); beta2 and the decay
+stay below 0.3.
 """
 
 import numpy as np

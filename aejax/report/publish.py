@@ -1,5 +1,6 @@
 """Publishing: the small files of a study, kept in the repository, and the tables of the README made from them."""
 
+import gzip
 import pathlib
 import re
 import shutil
@@ -7,12 +8,13 @@ import tempfile
 
 from aejax.errors import UserError
 from aejax.report.tables import make_table, to_aligned
+from aejax.study import metrics
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
 from aejax.study.results import settings
 
 _OF_STUDY = ("study.json", "results.csv", "results.md")
-_OF_POPULATION = ("status.json", "metrics.jsonl", "results.json")
+_OF_POPULATION = ("status.json", metrics.FILE, metrics.PUBLISHED_FILE, "results.json")
 FILES = (*_OF_STUDY, *(f"populations/*/{name}" for name in _OF_POPULATION))
 MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
 
@@ -31,8 +33,11 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     ]
     if unfinished:
         raise UserError(f"{directory.path} is not finished; run its command again, then publish it")
-    files = [path.relative_to(directory.path) for pattern in FILES for path in sorted(directory.path.glob(pattern))]
-    size = sum((directory.path / file).stat().st_size for file in files)
+    paths = [path for pattern in FILES for path in sorted(directory.path.glob(pattern))]
+    contents = {path.relative_to(directory.path): path.read_bytes() for path in paths}
+    for file in [file for file in contents if file.name == metrics.FILE]:
+        contents[file.with_name(metrics.PUBLISHED_FILE)] = gzip.compress(contents.pop(file), mtime=0)
+    size = sum(map(len, contents.values()))
     if size > MAX_BYTES:
         raise UserError(
             f"{directory.path} would take {size} bytes, and {MAX_BYTES} is the most; publish a smaller study"
@@ -40,9 +45,9 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tmp-") as temporary:
         copy = pathlib.Path(temporary) / "study"
-        for file in files:
+        for file, content in contents.items():
             (copy / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(directory.path / file, copy / file)
+            (copy / file).write_bytes(content)
         shutil.rmtree(target, ignore_errors=True)
         copy.rename(target)
     return size

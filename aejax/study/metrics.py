@@ -1,5 +1,6 @@
 """The curves of a population: a JSON line for each member and epoch, and TensorBoard's files where asked for."""
 
+import gzip
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from aejax.config import config_id
 from aejax.errors import UserError
 
 FILE = "metrics.jsonl"
+PUBLISHED_FILE = "metrics.jsonl.gz"  # The same, to take less room in a repository.
 
 
 class MetricsWriter:
@@ -54,9 +56,12 @@ class MetricsWriter:
 
 def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """Returns the metrics of each member of a population by its id, arrays [epochs] in order; NaN where not finite."""
-    path = directory / FILE
+    content = b""
+    for name, read in ((FILE, bytes), (PUBLISHED_FILE, gzip.decompress)):
+        if (directory / name).exists():
+            content = read((directory / name).read_bytes())
     records: dict[str, dict[int, dict[str, float]]] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in content.decode(errors="replace").splitlines():
         try:
             record = json.loads(line)
             records.setdefault(record.pop("id"), {})[record["epoch"]] = record

@@ -1,0 +1,38 @@
+"""What the repository publishes: small enough, whole, and what the README's tables say."""
+
+import pathlib
+import shutil
+
+import pytest
+
+from aejax.report.publish import MARKS, MAX_BYTES, renew_tables
+from aejax.study.contents import read_study
+from aejax.study.directory import StudyDirectory
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+RESULTS = ROOT / "experiments" / "results"
+STUDIES = sorted(record.parent for record in RESULTS.glob("*/study.json"))
+
+
+def size(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def test_all_results_together_are_small():
+    assert size(RESULTS) < 5e6
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_a_published_study_is_small_and_whole(path):
+    assert size(path) <= MAX_BYTES
+    study = read_study(StudyDirectory(path))
+    assert study.rows
+    assert all(population.status.state == "finished" for population in study.populations)
+    assert all(population.curves for population in study.populations if population.status.method == "autoencoder")
+
+
+def test_the_readme_says_what_the_studies_say(tmp_path):
+    shutil.copytree(RESULTS, tmp_path / "experiments" / "results")
+    copy = shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
+    assert renew_tables(copy) == len(MARKS.findall(copy.read_text())) > 0
+    assert copy.read_text() == (ROOT / "README.md").read_text()
