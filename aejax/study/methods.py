@@ -1,6 +1,7 @@
 """What a study compares: the autoencoder and its baselines, each trained, represented and evaluated the same way."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,10 @@ class Method:
     def depends_on(self, path: str) -> bool:
         """Returns whether the field at a dotted path makes a difference to this method."""
         return any(path == part or path.startswith(part + ".") for part in self.reads)
+
+    def inputs(self, config: Config) -> tuple[Any, ...]:
+        """Returns the parts of a config that the method reads: configs that agree in them are one to it."""
+        return tuple(functools.reduce(getattr, path.split("."), config) for path in self.reads)
 
     def reduce(self, config: Config) -> Config:
         """Returns the config with everything that the method does not read at its default."""

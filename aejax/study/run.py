@@ -49,7 +49,8 @@ def members_of(configs: Sequence[Config], datasets: dict[DataConfig, Dataset]) -
     members: dict[str, dict[str, Config]] = {}
     for method in METHODS.values():
         wanted = [config for config in configs if method.name in ("autoencoder", *_baselines(config, datasets))]
-        members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, wanted)}
+        distinct = {method.inputs(config): config for config in wanted}.values()
+        members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
     return members
 
 
