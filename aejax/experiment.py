@@ -73,6 +73,11 @@ def check_data(config: Config, dataset: Dataset) -> None:
             f"of {dataset.name}; make it smaller"
         )
     asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
+    for name in ("encoder", "decoder"):
+        network = getattr(config.autoencoder, name)
+        misfit = network.misfit(dataset.train.image.shape[1:])
+        if misfit:
+            raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")

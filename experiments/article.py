@@ -20,7 +20,7 @@ from aejax import sweep as sweeps
 from aejax.autoencoders.plain import Plain
 from aejax.data.load import DataConfig
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import HalfSquaredError, MeanSquaredError
 from aejax.training.optimizers import Adam, Sgd
 from aejax.training.step import TrainingConfig
@@ -34,7 +34,7 @@ def get_config(variant: str) -> Config:
     return Config(
         data=DataConfig(name="fashion_mnist" if variant == "fashion" else "mnist", validation_size=1000),
         autoencoder=Plain(
-            encoder=encoders.Dense(widths=()),
+            encoder=Dense(widths=()),
             latent_size=256,
             latent_activation="relu",
             likelihood=HalfSquaredError() if descent else MeanSquaredError(),

@@ -12,7 +12,7 @@ linear probe no better than the pixels themselves: the answer is no.
 
 from aejax.autoencoders.plain import Plain
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 
@@ -20,7 +20,7 @@ from aejax.training.step import TrainingConfig
 def get_config() -> Config:
     """Returns the config of one seed."""
     return Config(
-        autoencoder=Plain(encoder=encoders.Dense(widths=(256,)), latent_size=32),
+        autoencoder=Plain(encoder=Dense(widths=(256,)), latent_size=32),
         optimizer=Adam(learning_rate=1e-3),
         training=TrainingConfig(epochs=100, batch_size=64),
     )

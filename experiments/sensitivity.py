@@ -17,7 +17,7 @@ from aejax import sweep as sweeps
 from aejax.autoencoders.plain import Plain
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.training.optimizers import AdamW
 from aejax.training.step import TrainingConfig
 
@@ -25,7 +25,7 @@ from aejax.training.step import TrainingConfig
 def get_config() -> Config:
     """Returns the config of one seed of one setting."""
     return Config(
-        autoencoder=Plain(encoder=encoders.Dense(widths=(64,)), latent_size=16),
+        autoencoder=Plain(encoder=Dense(widths=(64,)), latent_size=16),
         optimizer=AdamW(),
         training=TrainingConfig(epochs=20, batch_size=64),
         evaluation=EvaluationConfig(baselines=("pixels", "pca", "untrained")),

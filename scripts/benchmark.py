@@ -72,7 +72,7 @@ def _aejax(batch_size: int, members: int = 1, members_at_once: int | None = None
     from aejax.data.load import Dataset, Split
     from aejax.data.resident import make_resident
     from aejax.experiment import Config
-    from aejax.networks import encoders
+    from aejax.networks.dense import Dense
     from aejax.objectives.likelihoods import MeanSquaredError
     from aejax.study.methods import make_task
     from aejax.training.loop import train_chunk
@@ -80,7 +80,7 @@ def _aejax(batch_size: int, members: int = 1, members_at_once: int | None = None
     from aejax.training.step import TrainingConfig, init_state
 
     cli.set_up_jax()
-    family = Plain(encoder=encoders.Dense(widths=()), latent_size=HIDDEN, latent_activation="relu")
+    family = Plain(encoder=Dense(widths=()), latent_size=HIDDEN, latent_activation="relu")
     config = Config(
         autoencoder=dataclasses.replace(family, likelihood=MeanSquaredError()),
         training=TrainingConfig(batch_size=batch_size, epochs=1_000_000),

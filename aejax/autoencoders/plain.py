@@ -8,8 +8,9 @@ import jax
 
 from aejax.config import PositiveInt
 from aejax.data.resident import Batch
-from aejax.networks import decoders, encoders
-from aejax.networks.layers import ACTIVATIONS, INITIALIZERS, Activation
+from aejax.networks.dense import Dense
+from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
+from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 
@@ -20,8 +21,8 @@ class Plain:
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
 
     kind: Literal["plain"] = "plain"
-    encoder: encoders.Encoder = encoders.Dense()
-    decoder: decoders.Decoder = decoders.Dense()
+    encoder: Encoder = Dense()
+    decoder: Decoder = Mirror()
     latent_size: PositiveInt = 32
     latent_activation: Activation = "identity"
     likelihood: Likelihood = HalfSquaredError()
@@ -36,17 +37,18 @@ class PlainAutoencoder(nn.Module):
     def setup(self) -> None:
         """Makes the networks."""
         config = self.config
-        self.encoder = encoders.make_encoder(config.encoder)
-        self.latent = nn.Dense(config.latent_size, kernel_init=INITIALIZERS[config.encoder.initializer])
-        self.decoder = decoders.make_decoder(config.decoder, config.encoder, self.image_shape)
+        self.encoder = make_encoder(config.encoder)
+        self.latent = make_dense(config.latent_size, config.encoder.initializer)
+        self.decoder = make_decoder(config.decoder, config.encoder, self.image_shape)
 
-    def encode(self, image: jax.Array) -> jax.Array:
-        """Returns the latent, [batch, latent_size]."""
-        return ACTIVATIONS[self.config.latent_activation](self.latent(self.encoder(image)))
+    def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the latent, [batch, latent_size]; `train` is whether layers behave as in training."""
+        features = flatten(self.encoder(image, train=train))
+        return ACTIVATIONS[self.config.latent_activation](self.latent(features))
 
-    def decode(self, latent: jax.Array) -> jax.Array:
+    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, channels]."""
-        return self.decoder(latent)
+        return self.decoder(latent, train=train)
 
     def reconstruct(self, image: jax.Array) -> jax.Array:
         """Returns the expected image under the likelihood, of the image's shape."""
@@ -54,6 +56,5 @@ class PlainAutoencoder(nn.Module):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the loss, each [batch], in nats (with `mean_squared_error`: per pixel)."""
-        del train  # Nothing here is random.
-        output = self.decode(self.encode(batch.image))
+        output = self.decode(self.encode(batch.image, train=train), train=train)
         return {"reconstruction": self.config.likelihood.loss(output, batch.image)}

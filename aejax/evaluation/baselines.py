@@ -11,6 +11,7 @@ from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData
 from aejax.evaluation import pca
 from aejax.evaluation.suite import Representation
+from aejax.networks.layers import make_dense
 
 
 class Classifier(nn.Module):
@@ -21,20 +22,19 @@ class Classifier(nn.Module):
 
     def setup(self) -> None:
         """Makes the linear layer."""
-        self.head = nn.Dense(self.num_classes)
+        self.head = make_dense(self.num_classes, "lecun_normal")
 
-    def encode(self, image: jax.Array) -> jax.Array:
+    def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the encoder's latent, [batch, latent_size]."""
-        return self.autoencoder.encode(image)
+        return self.autoencoder.encode(image, train=train)
 
-    def classify(self, image: jax.Array) -> jax.Array:
-        """Returns the logits of the classes, [batch, num_classes]."""
-        return self.head(self.encode(image))
+    def classify(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the logits of the classes, float32 [batch, num_classes]."""
+        return self.head(self.encode(image, train=train)).astype(jnp.float32)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the cross-entropy of the label, [batch], in nats."""
-        del train  # Nothing here is random.
-        logits = self.classify(batch.image)
+        logits = self.classify(batch.image, train=train)
         return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
 
 

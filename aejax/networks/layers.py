@@ -1,7 +1,7 @@
-"""What every network is made of: activations and initializers by name, and a stack of dense layers."""
+"""What every network is made of: activations and initializers by name, and dense layers."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -19,11 +19,30 @@ ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
 }
 
 Initializer = Literal["glorot_uniform", "lecun_normal", "he_normal"]
-INITIALIZERS: dict[Initializer, nn.initializers.Initializer] = {
-    "glorot_uniform": nn.initializers.glorot_uniform(),
-    "lecun_normal": nn.initializers.lecun_normal(),
-    "he_normal": nn.initializers.he_normal(),
+INITIALIZERS: dict[Initializer, Callable[..., nn.initializers.Initializer]] = {
+    "glorot_uniform": nn.initializers.glorot_uniform,
+    "lecun_normal": nn.initializers.lecun_normal,
+    "he_normal": nn.initializers.he_normal,
 }
+
+
+def make_dense(size: int, initializer: Initializer, *, name: str | None = None) -> nn.Dense:
+    """Returns a dense layer that computes in the type of its parameters: [..., inputs] -> [..., size].
+
+    Every layer here does, so that a network given bfloat16 copies of its parameters computes in bfloat16, whatever the
+    type of the image.
+    """
+    return nn.Dense(size, kernel_init=INITIALIZERS[initializer](), promote_dtype=_as_parameters, name=name)
+
+
+def _as_parameters(*args: Any, **_: Any) -> list[Any]:
+    x, kernel, bias = args
+    return [x.astype(kernel.dtype), kernel, bias]
+
+
+def flatten(x: jax.Array) -> jax.Array:
+    """Returns [batch, ...] as [batch, features]."""
+    return x.reshape(x.shape[0], -1)
 
 
 class DenseStack(nn.Module):
@@ -36,6 +55,6 @@ class DenseStack(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns the last layer's output."""
-        for width in self.widths:
-            x = ACTIVATIONS[self.activation](nn.Dense(width, kernel_init=INITIALIZERS[self.initializer])(x))
+        for index, width in enumerate(self.widths):
+            x = ACTIVATIONS[self.activation](make_dense(width, self.initializer, name=f"Dense_{index}")(x))
         return x

@@ -1,7 +1,7 @@
 """Likelihoods of an image given the decoder's output: per example, in nats, summed over pixels.
 
-A decoder emits unbounded numbers; `mean` maps them to pixels and `loss` compares them with the target. Nothing here
-reduces over the batch.
+A decoder emits unbounded numbers; `mean` maps them to pixels and `loss` compares them with the target, in float32
+whatever type the decoder computes in. Nothing here reduces over the batch.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ Output = Literal["identity", "sigmoid"]
 
 
 def _pixels(output: jax.Array, kind: Output) -> jax.Array:
+    output = output.astype(jnp.float32)
     return jax.nn.sigmoid(output) if kind == "sigmoid" else output
 
 
@@ -71,7 +72,7 @@ class Bernoulli:
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns −log p(target | logits), [batch]; computed from the logits, so it is finite at any of them."""
-        return _sum_over_pixels(optax.sigmoid_binary_cross_entropy(output, target))
+        return _sum_over_pixels(optax.sigmoid_binary_cross_entropy(output.astype(jnp.float32), target))
 
 
 Likelihood = Annotated[HalfSquaredError | MeanSquaredError | Bernoulli, Field(discriminator="kind")]

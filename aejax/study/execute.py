@@ -186,7 +186,7 @@ def _fitted(work: _Job, trained: Trained | None) -> Fitted:
         init = members.compile(lambda config, _, data: init_variables(work.task(config), data), (), work.data)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
         return variables, untrained, {"parameters": _num_parameters(variables[0], members)}
-    variables = [{"params": state.evaluated_params(), **state.collections} for state in trained.states]
+    variables = [state.evaluated_variables() for state in trained.states]
     status, step = members.fetch([(state.status, state.step) for state in trained.states])
     num_images = int(step.sum()) * batch_size(work.configs[0].training, work.data)
     seconds = trained.cost.train_seconds

@@ -24,15 +24,17 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
     collections: Any  # Flax variables that are not parameters, such as running statistics.
     average: Any  # Moving average of the parameters, or None.
-    best: Any  # The parameters with the lowest validation error so far, or None without patience.
+    best: Any  # The variables with the lowest validation error so far, or None without patience.
     step: jax.Array  # int32: updates so far.
     epoch: jax.Array  # int32: epochs so far.
     status: jax.Array  # int32: a `Status`.
     best_error: jax.Array  # float32: the lowest validation error so far.
     stale_epochs: jax.Array  # int32: epochs since then.
 
-    def evaluated_params(self) -> Any:
-        """Returns the parameters that count: the best on validation if kept, else the average, else the last."""
-        if self.best is not None:
-            return self.best
-        return self.params if self.average is None else self.average
+    def current_variables(self) -> dict[str, Any]:
+        """Returns the Flax variables that are evaluated after an epoch, with the average of the parameters if kept."""
+        return {"params": self.params if self.average is None else self.average, **self.collections}
+
+    def evaluated_variables(self) -> dict[str, Any]:
+        """Returns the Flax variables that count: the best on validation if kept, else the current ones."""
+        return self.current_variables() if self.best is None else self.best

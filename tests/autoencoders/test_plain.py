@@ -12,7 +12,7 @@ from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import Batch, make_resident
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError, MeanSquaredError
 from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
@@ -36,7 +36,7 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca():
     generator = np.random.default_rng(0)
     factors = generator.normal(size=(200, 12)) * np.linspace(1.0, 0.1, 12)
     image = (factors @ generator.normal(size=(12, 16)) * 0.05 + 0.5).reshape(200, 4, 4, 1).astype(np.float32)
-    family = Plain(encoder=encoders.Dense(widths=()), latent_size=3, likelihood=HalfSquaredError(output="identity"))
+    family = Plain(encoder=Dense(widths=()), latent_size=3, likelihood=HalfSquaredError(output="identity"))
     config = Config(
         autoencoder=family,
         optimizer=Adam(learning_rate=0.02, schedule=Cosine()),

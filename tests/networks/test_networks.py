@@ -1,12 +1,62 @@
+"""What every network must do, and what is particular to one."""
+
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from aejax.networks import decoders, encoders
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, INITIALIZERS
+from aejax.networks.residual import Residual
+from aejax.networks.vit import ViT, sincos_positions
+from aejax.networks.zoo import NETWORKS, Mirror, make_decoder, make_encoder
 
-IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(3, 5, 4, 2)), jnp.float32)
+IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 4, 2)), jnp.float32)
+SMALL = {
+    "dense": Dense(widths=(7, 6)),
+    "conv": Convolutional(widths=(3, 5), strides=(2, 1)),
+    "resnet": Residual(widths=(4, 6), groups=2),
+    "vit": ViT(width=8, heads=2, depth=2),
+}
+NORMS = [Residual(widths=(4,), norm=norm) for norm in ("batch", "none")]
+
+
+def test_every_network_is_tested():
+    assert set(SMALL) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("config", [*SMALL.values(), *NORMS], ids=lambda config: config.kind)
+def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
+    encoder = make_encoder(config)
+    decoder = make_decoder(Mirror(), config, IMAGE.shape[1:])
+    features, encoder_variables = jax.jit(encoder.init_with_output)(jax.random.key(0), IMAGE)
+    latent = features.reshape(3, -1)[:, :5]
+    image, decoder_variables = jax.jit(decoder.init_with_output)(jax.random.key(1), latent)
+    assert features.shape[0] == 3
+    assert image.shape == IMAGE.shape
+    for network, variables, x in ((encoder, encoder_variables, IMAGE), (decoder, decoder_variables, latent)):
+        others = {name: value for name, value in variables.items() if name != "params"}
+
+        def loss(params, network=network, others=others, x=x):
+            params = optax.tree.cast(params, jnp.bfloat16)
+            output, _ = network.apply({"params": params, **others}, x, train=True, mutable=list(others))
+            assert output.dtype == jnp.bfloat16  # The type of the parameters, though x is float32.
+            return jnp.square(output.astype(jnp.float32) - 0.5).sum()
+
+        for leaf in jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"])):
+            assert leaf.dtype == jnp.float32
+            assert np.isfinite(leaf).all()
+            assert np.any(leaf)
+
+
+def test_a_decoder_may_be_another_network_than_its_encoder():
+    decoder = make_decoder(Convolutional(widths=(3,)), Dense(), IMAGE.shape[1:])
+    image, _ = decoder.init_with_output(jax.random.key(0), jnp.ones((2, 5)))
+    assert image.shape == (2, 8, 4, 2)
 
 
 def widths(params):
@@ -14,29 +64,73 @@ def widths(params):
 
 
 def test_a_dense_encoder_is_its_layers_in_order():
-    encoder = encoders.make_encoder(encoders.Dense(widths=(7, 6), activation="tanh"))
+    encoder = make_encoder(Dense(widths=(7, 6), activation="tanh"))
     variables = encoder.init(jax.random.key(0), IMAGE)
     layers = variables["params"]["DenseStack_0"]
-    hidden = IMAGE.reshape(3, 40)
+    hidden = IMAGE.reshape(3, 64)
     for name in ("Dense_0", "Dense_1"):
         hidden = np.tanh(hidden @ layers[name]["kernel"] + layers[name]["bias"][None])
     np.testing.assert_allclose(encoder.apply(variables, IMAGE), hidden, rtol=1e-5)
 
 
-def test_a_decoder_mirrors_its_encoder_unless_told_otherwise():
-    encoder, latent = encoders.Dense(widths=(7, 6)), jnp.ones((2, 3))
-    mirrored = decoders.make_decoder(decoders.Dense(), encoder, (5, 4, 2))
-    params = mirrored.init(jax.random.key(0), latent)["params"]
+def test_a_dense_decoder_has_the_encoders_widths_in_reverse():
+    params = make_decoder(Mirror(), Dense(widths=(7, 6)), (8, 4, 2)).init(jax.random.key(0), jnp.ones((2, 3)))["params"]
     assert widths(params["DenseStack_0"]) == [(3, 6), (6, 7)]
-    assert mirrored.apply({"params": params}, latent).shape == (2, 5, 4, 2)
-    own = decoders.make_decoder(decoders.Dense(widths=()), encoder, (5, 4, 2))
-    assert widths(own.init(jax.random.key(0), latent)["params"]) == [(3, 40)]
+    assert widths(params["Dense_0"]) == [(7, 64)]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("initializer", INITIALIZERS)
 def test_every_activation_and_initializer_trains(activation, initializer):
-    encoder = encoders.make_encoder(encoders.Dense(widths=(4,), activation=activation, initializer=initializer))
+    encoder = make_encoder(Dense(widths=(4,), activation=activation, initializer=initializer))
     variables = encoder.init(jax.random.key(0), IMAGE)
     gradient = jax.grad(lambda variables: jnp.square(encoder.apply(variables, IMAGE)).sum())(variables)
     assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+def test_batch_statistics_move_in_training_and_are_used_outside():
+    encoder = make_encoder(Residual(widths=(4,), norm="batch"))
+    variables = encoder.init(jax.random.key(0), IMAGE)
+    trained, updates = encoder.apply(variables, 3 * IMAGE + 1, train=True, mutable=["batch_stats"])
+    before, after = (jax.tree.leaves(tree["batch_stats"]) for tree in (variables, updates))
+    assert all(np.any(new != old) for new, old in zip(after, before, strict=True))
+    outside = encoder.apply({"params": variables["params"], **updates}, 3 * IMAGE + 1)
+    assert np.abs(trained - outside).max() > 0.01  # Statistics of this batch there, running ones here.
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "says"),
+    [
+        (Convolutional(widths=(4, 4)), (30, 28, 1), "such as 28, 32; the images are 30x28"),
+        (Convolutional(widths=(4, 4), strides=(2, 2, 2)), (8, 8, 1), "2 widths and 3 strides"),
+        (Residual(widths=(4, 10), groups=4), (8, 8, 1), "groups=4 does not divide the width 10"),
+        (ViT(patch_size=5), (28, 28, 1), "such as 25, 30"),
+        (ViT(width=30, heads=3), (28, 28, 1), "width=30"),
+    ],
+)
+def test_what_does_not_fit_says_what_would(config, shape, says):
+    assert says in config.misfit(shape)
+    for name, fitting in SMALL.items():
+        assert fitting.misfit((12, 8, 3)) is None, name
+
+
+def test_positions_are_distinct_and_of_unit_scale():
+    positions = sincos_positions((3, 4), 16)
+    assert positions.shape == (1, 12, 16)
+    np.testing.assert_allclose(np.square(positions).sum(axis=-1), 8, rtol=1e-5)  # sin² + cos², for 4 waves each way.
+    distances = np.abs(positions[0][:, None] - positions[0][None]).sum(axis=-1)
+    assert np.all(distances[~np.eye(12, dtype=bool)] > 0.1)
+    # Height first: tokens of one row share the first half of the position.
+    np.testing.assert_array_equal(positions[0, :4, :8], np.broadcast_to(positions[0, :1, :8], (4, 8)))
+
+
+def test_a_vit_sees_only_the_visible_tokens():
+    encoder = make_encoder(dataclasses.replace(SMALL["vit"], patch_size=2))
+    visible = jnp.array([[0, 3], [1, 2], [4, 7]])
+    tokens, variables = jax.jit(encoder.init_with_output)(jax.random.key(0), IMAGE, visible=visible)
+    encode = jax.jit(encoder.apply)
+    assert tokens.shape == (3, 2, 8)
+    hidden_changed = IMAGE.at[0, 6:].add(1.0)  # Rows of tokens 6 and 7, which the first image does not show.
+    np.testing.assert_allclose(encode(variables, hidden_changed, visible=visible)[0], tokens[0], rtol=1e-5)
+    every = encode(variables, IMAGE, visible=jnp.tile(jnp.arange(8)[None], (3, 1)))
+    np.testing.assert_allclose(every, encode(variables, IMAGE), rtol=1e-4, atol=1e-5)

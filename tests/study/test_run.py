@@ -12,7 +12,7 @@ from aejax.data.load import DataConfig
 from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.report.tables import to_csv
 from aejax.study.directory import StudyDirectory
 from aejax.study.dry_run import describe
@@ -25,7 +25,7 @@ from aejax.training.step import TrainingConfig
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
-    autoencoder=Plain(encoder=encoders.Dense(widths=(16,)), latent_size=8),
+    autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=8),
     training=TrainingConfig(epochs=3, batch_size=32),
     evaluation=EvaluationConfig(probe_strengths=(1e-3, 1e-1)),
 )

@@ -16,7 +16,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.errors import Interrupted, UserError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.report.write import write_report
 from aejax.study import execute
 from aejax.study.checkpoint import Checkpoints
@@ -27,7 +27,7 @@ from aejax.training.step import TrainingConfig
 from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, finish, script, train
 
 CONFIG = Config(
-    autoencoder=Plain(encoder=encoders.Dense(widths=(8,)), latent_size=2),
+    autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=2),
     training=TrainingConfig(epochs=300),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
 )

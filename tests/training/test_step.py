@@ -9,14 +9,14 @@ import pytest
 from aejax.autoencoders.plain import Plain
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
-from aejax.networks import encoders
+from aejax.networks.dense import Dense
 from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam, Sgd, make_optimizer
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state, train_step
 
-ARTICLE = Plain(encoder=encoders.Dense(widths=()), latent_size=10, latent_activation="relu")
+ARTICLE = Plain(encoder=Dense(widths=()), latent_size=10, latent_activation="relu")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_patience_keeps_the_parameters_that_were_best_on_validation(local):
     assert after.best_error == losses.min()
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
     batch = local.batch("validation", np.arange(60))
-    terms = task.model.apply({"params": after.evaluated_params()}, batch, train=False, method="terms")
+    terms = task.model.apply(after.evaluated_variables(), batch, train=False, method="terms")
     np.testing.assert_allclose(terms["reconstruction"].mean(), losses.min(), rtol=1e-5)
 
 
@@ -116,7 +116,7 @@ def test_the_moving_average_of_the_parameters_is_what_is_evaluated(local):
         weight = min(decay, (1 + number) / (10 + number))  # A short memory at first.
         expected = weight * expected + (1 - weight) * np.asarray(state.params["latent"]["kernel"])
     np.testing.assert_allclose(state.average["latent"]["kernel"], expected, rtol=1e-5, atol=1e-7)
-    assert state.evaluated_params() is state.average
+    assert state.evaluated_variables()["params"] is state.average
 
 
 def test_no_epochs_leave_the_initial_state(local):

@@ -1,0 +1,55 @@
+"""Dense networks."""
+
+import dataclasses
+import math
+from typing import Literal
+
+import flax.linen as nn
+import jax
+
+from aejax.config import PositiveInt
+from aejax.networks.layers import Activation, DenseStack, Initializer, flatten, make_dense
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dense:
+    """Dense layers on the flattened image."""
+
+    kind: Literal["dense"] = "dense"
+    widths: tuple[PositiveInt, ...] = (256,)  # Of the hidden layers, from the image on; none: the latent sees pixels.
+    activation: Activation = "relu"
+    initializer: Initializer = "glorot_uniform"  # Also of the latent layer.
+
+    def misfit(self, image_shape: tuple[int, ...]) -> str | None:
+        """Returns None: images of any size fit."""
+        del image_shape
+        return None
+
+
+class DenseEncoder(nn.Module):
+    """[batch, height, width, channels] -> [batch, widths[-1]]."""
+
+    config: Dense
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the last layer's features."""
+        del train
+        config = self.config
+        return DenseStack(config.widths, config.activation, config.initializer)(flatten(image))
+
+
+class DenseDecoder(nn.Module):
+    """[batch, latent] -> [batch, *image_shape], unbounded: the widths in reverse, and a layer to the pixels."""
+
+    config: Dense
+    image_shape: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the likelihood's parameters."""
+        del train
+        config = self.config
+        hidden = DenseStack(config.widths[::-1], config.activation, config.initializer)(latent)
+        output = make_dense(math.prod(self.image_shape), config.initializer, name="Dense_0")(hidden)
+        return output.reshape(-1, *self.image_shape)

@@ -1,0 +1,50 @@
+"""The networks by name. A new network is one file beside this one, with a config, an encoder and a decoder, and its
+lines here.
+
+One description serves both directions: an encoder reads it from the image on, a decoder backwards. A decoder is the
+mirror of its autoencoder's encoder unless it is given a description of its own.
+"""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import flax.linen as nn
+from pydantic import Field
+
+from aejax.networks.convolutional import Convolutional, ConvolutionalDecoder, ConvolutionalEncoder
+from aejax.networks.dense import Dense, DenseDecoder, DenseEncoder
+from aejax.networks.residual import Residual, ResidualDecoder, ResidualEncoder
+from aejax.networks.vit import ViT, ViTDecoder, ViTEncoder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """The encoder's description, read backwards."""
+
+    kind: Literal["mirror"] = "mirror"
+
+    def misfit(self, image_shape: tuple[int, ...]) -> str | None:
+        """Returns None: it fits where the encoder fits."""
+        del image_shape
+        return None
+
+
+Encoder = Annotated[Dense | Convolutional | Residual | ViT, Field(discriminator="kind")]
+Decoder = Annotated[Mirror | Dense | Convolutional | Residual | ViT, Field(discriminator="kind")]
+NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+    "dense": (DenseEncoder, DenseDecoder),
+    "conv": (ConvolutionalEncoder, ConvolutionalDecoder),
+    "resnet": (ResidualEncoder, ResidualDecoder),
+    "vit": (ViTEncoder, ViTDecoder),
+}
+
+
+def make_encoder(config: Encoder) -> nn.Module:
+    """Returns the network that a config describes: [batch, height, width, channels] -> features, [batch, ...]."""
+    return NETWORKS[config.kind][0](config)
+
+
+def make_decoder(config: Decoder, encoder: Encoder, image_shape: tuple[int, ...]) -> nn.Module:
+    """Returns the network that a config describes: [batch, latent] -> [batch, *image_shape]."""
+    description = encoder if config.kind == "mirror" else config
+    return NETWORKS[description.kind][1](description, image_shape)
