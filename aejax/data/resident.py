@@ -28,10 +28,13 @@ class ResidentData(flax.struct.PyTreeNode):
     label: dict[str, Array]
     preprocessing: preprocessing.Preprocessing
 
-    def batch(self, split: str, indices: jax.Array) -> Batch:
-        """Returns the preprocessed examples at `indices` of a split."""
+    def batch(self, split: str, indices: jax.Array, change: Callable[[jax.Array], jax.Array] | None = None) -> Batch:
+        """Returns the preprocessed examples at `indices` of a split; `change` is applied to images in [0, 1] before."""
         label = self.label[split][indices] if self.label else None
-        return Batch(preprocessing.apply(self.preprocessing, self.image[split][indices]), label)
+        image = self.image[split][indices]
+        if change is not None:
+            image = change(preprocessing.to_unit(image))
+        return Batch(preprocessing.apply(self.preprocessing, image), label)
 
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""

@@ -1,0 +1,62 @@
+"""Random changes of training images on the device: for each example, step and member its own. Never in evaluation."""
+
+import dataclasses
+from typing import Annotated, cast
+
+import jax
+import jax.numpy as jnp
+from pydantic import Field
+
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
+
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What may happen to a training image, in this order. By default nothing does."""
+
+    flip: Share | None = traced(None)  # Probability of mirroring left and right; 0.5 for most photographs.
+    rotation: PositiveFloat | None = traced(None)  # Largest angle either way, in degrees, about the center.
+    shift: NonNegativeInt = 0  # Most pixels up, down, left and right; what comes in is black.
+    cutout: PositiveInt | None = traced(None)  # Side of a black square somewhere, in pixels (DeVries & Taylor, 2017).
+
+    def is_on(self) -> bool:
+        """Returns whether anything happens at all."""
+        return bool(self.shift) or any(part is not None for part in (self.flip, self.rotation, self.cutout))
+
+
+def augment(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.Array:
+    """Returns changed copies of images in [0, 1], float32 [batch, height, width, channels], each changed by itself."""
+    keys = jax.random.split(key, image.shape[0])
+    return jax.vmap(lambda key, image: _augment_one(config, key, image))(keys, image)
+
+
+def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.Array:
+    import dm_pix
+
+    # A key for each kind of change, used or not: switching one on leaves the others as they were.
+    flip_key, rotation_key, shift_key, cutout_key = jax.random.split(key, 4)
+    height, width, channels = image.shape
+    if config.flip is not None:
+        image = dm_pix.random_flip_left_right(flip_key, image, probability=config.flip)
+    if config.rotation is not None:
+        angle = jnp.deg2rad(config.rotation) * jax.random.uniform(rotation_key, minval=-1.0)
+        image = dm_pix.rotate(image, cast(float, angle), mode="constant")
+    if config.shift:
+        padded = dm_pix.pad_to_size(image, height + 2 * config.shift, width + 2 * config.shift)
+        image = dm_pix.random_crop(shift_key, padded, (height, width, channels))
+    if config.cutout is not None:
+        image = _cut_out(cutout_key, image, config.cutout)
+    return image
+
+
+def _cut_out(key: jax.Array, image: jax.Array, side: int) -> jax.Array:
+    """Returns an image with a black square whose center is anywhere, so that parts of it may lie outside."""
+    inside = []
+    for axis, axis_key in enumerate(jax.random.split(key)):
+        first = jax.random.randint(axis_key, (), 0, image.shape[axis]) - side // 2
+        place = jnp.arange(image.shape[axis])
+        inside.append((place >= first) & (place < first + side))
+    square = inside[0][:, None] & inside[1][None, :]
+    return jnp.where(square[:, :, None], 0.0, image)

@@ -1,0 +1,85 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.data.augmentation import Augmentation, augment
+from aejax.experiment import Config
+from aejax.study.methods import make_task
+from aejax.training.loop import train_chunk
+from aejax.training.population import Members
+from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+
+KEY = jax.random.key(0)
+IMAGE = jnp.asarray(np.random.default_rng(0).uniform(0.1, 1.0, (64, 9, 7, 2)), jnp.float32)
+
+
+def test_nothing_happens_by_default():
+    assert not Augmentation().is_on()
+    np.testing.assert_array_equal(augment(Augmentation(), KEY, IMAGE), IMAGE)
+
+
+def test_a_flip_mirrors_about_its_share_of_the_images():
+    changed = augment(Augmentation(flip=0.25), KEY, IMAGE)
+    mirrored = np.array([np.array_equal(new, old[:, ::-1]) for new, old in zip(changed, IMAGE, strict=True)])
+    kept = np.array([np.array_equal(new, old) for new, old in zip(changed, IMAGE, strict=True)])
+    assert np.all(mirrored ^ kept)
+    assert 4 <= mirrored.sum() <= 30  # 16 expected; further out has a probability below 1e-4.
+
+
+def test_a_shift_moves_each_image_by_itself_and_brings_in_black():
+    changed = np.asarray(augment(Augmentation(shift=2), KEY, IMAGE))
+    found = set()
+    padded = np.pad(IMAGE, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    for new, old in zip(changed, padded, strict=True):
+        places = [(i, j) for i in range(5) for j in range(5) if np.array_equal(new, old[i : i + 9, j : j + 7])]
+        assert len(places) == 1
+        found.add(places[0])
+    assert len(found) > 15  # Of the 25 possible ones.
+
+
+def test_a_rotation_keeps_the_center_and_stays_within_its_angle():
+    line = jnp.zeros((200, 15, 15, 1)).at[:, 7, :].set(1.0)
+    changed = np.asarray(augment(Augmentation(rotation=30.0), KEY, line))[..., 0]
+    np.testing.assert_allclose(changed[:, 7, 7], 1.0, atol=1e-5)
+    rows, columns = np.mgrid[-7:8, -7:8]
+    right = changed * (columns > 0)
+    angle = np.rad2deg(np.arctan2((right * rows).sum((1, 2)), (right * columns).sum((1, 2))))
+    assert np.all(np.abs(angle) < 32)
+    assert angle.min() < -20
+    assert angle.max() > 20
+
+
+def test_a_cutout_is_a_black_square():
+    changed = np.asarray(augment(Augmentation(cutout=3), KEY, IMAGE))
+    black = np.all(changed == 0, axis=-1)
+    np.testing.assert_array_equal(changed[~black], np.asarray(IMAGE)[~black])
+    assert black.sum(axis=(1, 2)).max() == 9
+    assert np.all(black.sum(axis=(1, 2)) >= 4)  # A corner hides part of it.
+    assert len({square.tobytes() for square in black}) > 20
+
+
+def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouched(dataset, data):
+    """Two strengths are one program; what a network says of an image outside training does not depend on them."""
+    settings = [Augmentation(flip=0.5, rotation=angle, shift=1, cutout=2) for angle in (1.0, 40.0)]
+    configs = [
+        Config(training=TrainingConfig(epochs=1, batch_size=60, augmentation=augmentation)) for augmentation in settings
+    ]
+    members, task = Members(configs), make_task("autoencoder", (8, 8, 1), 4)
+    states = members.compile(lambda config, _, data: init_state(task(config), data), (), data)(0, (), data)
+    program = members.compile(lambda config, state, data: train_chunk(task(config), state, data, 1), states, data)
+    (after, metrics) = jax.device_get(program(0, states, data))
+    assert np.isfinite(metrics["train_loss"]).all()
+    assert metrics["train_loss"][0] != metrics["train_loss"][1]
+    variables = jax.tree.map(lambda leaf: leaf[0], {"params": after.params})
+    losses = [evaluate_terms(task(config), variables, data, "validation")["loss"] for config in configs]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("other", [{"flip": 1.0}, {"rotation": 10.0}, {"shift": 1}])
+def test_switching_one_change_on_leaves_the_others_as_they_were(other):
+    """Each has a key of its own, so an ablation compares what it means to compare."""
+    white = jnp.ones((8, 30, 30, 1))
+    alone = np.asarray(augment(Augmentation(cutout=3), KEY, white))
+    beside = np.asarray(augment(Augmentation(cutout=3, **other), KEY, white))
+    assert np.all(beside[alone == 0] == 0)
