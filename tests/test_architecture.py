@@ -33,6 +33,7 @@ LAYERS = (
     ("study",),
     ("report",),
     ("cli",),
+    ("benchmark",),
 )
 
 

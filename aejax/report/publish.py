@@ -7,6 +7,7 @@ import shutil
 import tempfile
 
 from aejax.errors import UserError
+from aejax.report import speed
 from aejax.report.tables import make_table, to_aligned
 from aejax.study import metrics
 from aejax.study.contents import read_study
@@ -18,7 +19,8 @@ _OF_POPULATION = ("status.json", metrics.FILE, metrics.PUBLISHED_FILE, "results.
 FILES = (*_OF_STUDY, *(f"populations/*/{name}" for name in _OF_POPULATION))
 MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
 
-# Between these marks of a Markdown file stands the table of the study in the directory that the first one names.
+# Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
+# record of a benchmark (.json).
 MARKS = re.compile(r"(<!-- table: (?P<path>\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -54,12 +56,14 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
 
 
 def renew_tables(path: pathlib.Path) -> int:
-    """Returns how many tables a Markdown file has between its marks, after renewing them from the studies they name."""
+    """Returns how many tables a Markdown file has between its marks, after renewing them from what they name."""
     text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], path.read_text())
     path.write_text(text)
     return num
 
 
 def table_of(path: pathlib.Path) -> str:
-    """Returns the table of a published study as Markdown."""
+    """Returns the table of a published study, or of the record of a benchmark, as Markdown."""
+    if path.suffix == ".json":
+        return speed.to_table(speed.read_record(path))
     return to_aligned(make_table(settings(read_study(StudyDirectory(path)).rows))) + "\n"

@@ -122,10 +122,10 @@ def test_the_default_method_is_the_faster_one_in_every_record():
     compared = 0
     for path in records:
         record = json.loads(path.read_text())
-        for suite in record["suites"].values():
-            medians = {name: np.median(row["images_per_second"]) for name, row in suite["contenders"].items()}
+        for case in record["cases"].values():
+            medians = {name: np.median(row["values"]) for name, row in case["contenders"].items()}
             if {"aejax", "aejax, native convolutions"} <= set(medians):
                 faster = "matmul" if medians["aejax"] > medians["aejax, native convolutions"] else "native"
-                assert default_method(record["backend"]) == faster, path
+                assert default_method(record["environment"]["backend"]) == faster, path
                 compared += 1
     assert compared

@@ -1,0 +1,1 @@
+"""Measuring speed: aejax beside the peers that are installed, and what grows with what."""

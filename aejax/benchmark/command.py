@@ -1,0 +1,31 @@
+"""The command behind `scripts/benchmark.py`."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from aejax.benchmark.measure import measure_suites, write_record
+from aejax.benchmark.suites import SUITES
+from aejax.cli.arguments import read_flags, script_help
+from aejax.errors import ConfigError
+from aejax.report.speed import to_table
+
+ALL = [name for name in SUITES if name != "accelerator"]
+
+
+def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
+    """Measures the suites that the flags name; `scripts/benchmark.py` documents them."""
+    values = flags.FlagValues()
+    flags.DEFINE_multi_enum("suite", ALL, list(SUITES), "Run only this one; may be repeated.", flag_values=values)
+    flags.DEFINE_integer("repetitions", 5, "Measurements of each contender.", lower_bound=1, flag_values=values)
+    flags.DEFINE_string("json", None, "Also write a record of the run to this file.", flag_values=values)
+    leftover = read_flags(values, arguments, script_help())
+    if leftover is None:
+        return
+    if leftover:
+        raise ConfigError(f"what is '{leftover[0]}'? Suites are named by --suite, see --help")
+    record = measure_suites(values.suite, values.repetitions, say)
+    if values.json:
+        write_record(pathlib.Path(values.json), record)
+    say("\n" + to_table(record))

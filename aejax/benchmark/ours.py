@@ -1,0 +1,111 @@
+"""aejax as a contender: training as a study does it, and large matrix products as the measure of the machine."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.benchmark.networks import IMAGE_SHAPES, make_model, matmul_flops
+from aejax.cli.process import set_up_jax
+from aejax.data.load import Dataset, Split
+from aejax.data.resident import make_resident
+from aejax.experiment import Config
+from aejax.networks.convolution import Method
+from aejax.training.loop import train_chunk
+from aejax.training.optimizers import make_optimizer
+from aejax.training.population import Members, share
+from aejax.training.step import Precision, Task, TrainingConfig, init_state, train_step
+
+MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.
+
+
+def random_images(shape: tuple[int, ...], count: int) -> np.ndarray:
+    """Returns uint8 images [count, *shape] that any process makes alike."""
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def make_runner(network: str, **arguments: Any) -> Any:
+    """Returns a runner of training, or of large matrix products for the network "matmul"."""
+    set_up_jax()
+    return _Matmul(**arguments) if network == "matmul" else _Training(network, **arguments)
+
+
+class _Training:
+    """Every member trains for an epoch of a number of random images."""
+
+    def __init__(
+        self,
+        network: str,
+        batch_size: int,
+        num_images: int,
+        members: int = 1,
+        members_at_once: int | None = None,
+        method: Method | None = None,
+        precision: Precision = "float32",
+        image_shape: tuple[int, ...] | None = None,
+    ):
+        training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
+        configs = [Config(seed=seed, training=training) for seed in range(members)]
+        shape = tuple(image_shape or IMAGE_SHAPES[network])
+        images = random_images(shape, num_images)
+        none = Split(image=images[:0], label=None)
+        dataset = Dataset(
+            name="random",
+            train=Split(image=images, label=None),
+            validation=none,
+            test=none,
+            num_classes=None,
+            fingerprint="",
+        )
+        data = share(make_resident(dataset, "none"))
+        model = make_model(network, method)
+        task = lambda config: Task(model, config.optimizer, config.training, config.seed)  # noqa: E731
+        population = Members(configs, members_at_once)
+        init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)
+        self._states = [init(index, (), data) for index in range(population.num_rounds)]
+        self._chunk = population.compile(
+            lambda config, state, data: train_chunk(task(config), state, data, 1), self._states[0], data, donate=True
+        )
+        self._data = data
+        self._images = members * (num_images // batch_size) * batch_size
+        first = task(dataclasses.replace(configs[0]))
+        optimizer = make_optimizer(first.optimizer, 1, 1)
+        step = functools.partial(train_step, first, optimizer, want_norm=False)
+        state = jax.eval_shape(functools.partial(init_state, first), data)
+        batch = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(batch_size, jnp.int32)), data)
+        self._flops = matmul_flops(step, state, batch) / batch_size
+
+    def run(self) -> float:
+        self._states = [self._chunk(index, state, self._data)[0] for index, state in enumerate(self._states)]
+        jax.block_until_ready(self._states)
+        return self._images
+
+    def facts(self) -> dict[str, Any]:
+        return _device_memory() | {"flops_per_image": self._flops, "program_mb": self._chunk.memory_bytes / 1e6}
+
+
+class _Matmul:
+    """A product of two large matrices; what it returns is counted in GFLOP."""
+
+    def __init__(self) -> None:
+        size = MATMUL_SIZE.get(jax.default_backend(), 8192)
+        self._matrix = jax.random.normal(jax.random.key(0), (size, size))
+        self._product = jax.jit(jnp.matmul)
+        self._repeats = 10
+
+    def run(self) -> float:
+        for _ in range(self._repeats):
+            result = self._product(self._matrix, self._matrix)
+        result.block_until_ready()
+        return self._repeats * 2 * self._matrix.shape[0] ** 3 / 1e9
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
+def _device_memory() -> dict[str, Any]:
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return {"memory_mb": statistics["peak_bytes_in_use"] / 1e6} if "peak_bytes_in_use" in statistics else {}

@@ -1,0 +1,123 @@
+"""What is compared with what: the suites, their cases, and the contenders of each."""
+
+from typing import Any, NamedTuple
+
+
+class Contender(NamedTuple):
+    """One of those that do the same work. `module` has a function `make_runner(**arguments)`."""
+
+    module: str
+    arguments: dict[str, Any]
+    requires: tuple[str, ...] = ()  # Packages that must be installed.
+    repeats: bool = True  # False: measured once, because it takes minutes.
+
+
+class Case(NamedTuple):
+    """The same work, done by several contenders. The first is what the others are compared with."""
+
+    unit: str
+    contenders: dict[str, Contender]
+
+
+OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
+EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
+IMAGES = "images/s"
+
+
+def _ours(**arguments: Any) -> Contender:
+    return Contender(OURS, arguments)
+
+
+def _torch(**arguments: Any) -> Contender:
+    return Contender(TORCH, arguments, ("torch",))
+
+
+def _training(network: str, batch_size: int, num_images: int) -> dict[str, Contender]:
+    common = {"network": network, "batch_size": batch_size, "num_images": num_images}
+    contenders = {"aejax": _ours(**common)}
+    if network == "dense":
+        contenders["Keras fit"] = Contender(KERAS, common, ("keras", "tensorflow"))
+    return contenders | {
+        "PyTorch, in memory": _torch(**common),
+        "PyTorch, DataLoader": _torch(**common, variant="loader"),
+        "PyTorch, fused Adam": _torch(**common, variant="fused"),
+        "PyTorch, compiled": _torch(**common, variant="compiled"),
+    }
+
+
+def _population(network: str, num_images: int) -> Case:
+    common = {"network": network, "batch_size": 32, "num_images": num_images}
+    return Case(
+        IMAGES,
+        {
+            "8 members": _ours(**common, members=8),
+            "1 member": _ours(**common),
+            "8 members, vmapped": _ours(**common, members=8, members_at_once=8),
+        },
+    )
+
+
+def _accelerator(network: str, members: int, num_images: int) -> Case:
+    common = {"network": network, "batch_size": 128, "num_images": num_images, "members": members}
+    return Case(
+        IMAGES,
+        {
+            "aejax": _ours(**common),
+            "PyTorch, one after another": _torch(**common | {"members": 1}, variant="fused"),
+        }
+        | ({"aejax, native convolutions": _ours(**common, method="native")} if network == "conv" else {}),
+    )
+
+
+SUITES: dict[str, dict[str, Case]] = {
+    "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 60_000)) for size in (32, 128)},
+    "conv": {
+        f"conv, batch {size}": Case(
+            IMAGES,
+            _training("conv", size, 12_800)
+            | {
+                "PyTorch, channels last": _torch(network="conv", batch_size=size, num_images=12_800, variant="layout"),
+                "aejax, native convolutions": _ours(network="conv", batch_size=size, num_images=640, method="native"),
+                "Flax nn.Conv and nn.ConvTranspose": _ours(network="flax conv", batch_size=size, num_images=640),
+            },
+        )
+        for size in (32, 128)
+    },
+    "vit": {"vit, batch 128": Case(IMAGES, _training("vit", 128, 1_280))},
+    "population": {"dense": _population("dense", 60_000), "conv": _population("conv", 6_400)},
+    "evaluation": {
+        "linear probe, 8 strengths": Case(
+            "s",
+            {
+                "aejax": Contender(EVALUATION, {"what": "probe"}),
+                "scikit-learn, the chosen strength alone": Contender(
+                    EVALUATION, {"what": "sklearn probe"}, repeats=False
+                ),
+            },
+        ),
+        "k-NN": Case(
+            "s",
+            {
+                "aejax": Contender(EVALUATION, {"what": "neighbors"}),
+                "scikit-learn": Contender(EVALUATION, {"what": "sklearn neighbors"}),
+            },
+        ),
+        "PCA, 64 axes": Case(
+            "s",
+            {
+                "aejax": Contender(EVALUATION, {"what": "pca"}),
+                "scikit-learn": Contender(EVALUATION, {"what": "sklearn pca"}),
+            },
+        ),
+    },
+    "start": {
+        "quickstart to its first steps": Case(
+            "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}
+        )
+    },
+    "accelerator": {
+        f"{network}, {members} members": _accelerator(network, members, 12_800)
+        for network in ("dense", "conv")
+        for members in (1, 32, 256, 1024)
+    },
+}
