@@ -1,4 +1,4 @@
-"""Starting as a contender: from the start of a process to the curves of its first training steps."""
+"""Starting as a contender: from the start of a process to the curves of its first epoch of training."""
 
 import os
 import pathlib
@@ -29,6 +29,7 @@ class _Start:
         workdir, cache = base / f"study-{self._starts}", base / ("cache" if self._warm else f"cache-{self._starts}")
         command = [sys.executable, str(ROOT / "scripts" / "train.py")]
         command += [f"--config={ROOT / 'experiments' / 'quickstart.py'}", f"--workdir={workdir}"]
+        command += ["--set", "training.epochs=1"]  # Curves come at the end of a chunk, which is then 20 steps long.
         process = subprocess.Popen(
             command,
             env=os.environ | {"XDG_CACHE_HOME": str(cache)},
@@ -40,7 +41,7 @@ class _Start:
             while not any(file.stat().st_size for file in workdir.glob("populations/*/metrics.jsonl")):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the quickstart wrote no curves: {' '.join(command)}")
-                time.sleep(0.005)
+                time.sleep(0.01)
         finally:
             process.kill()
             process.wait()

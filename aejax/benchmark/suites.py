@@ -70,21 +70,21 @@ def _accelerator(network: str, members: int, num_images: int) -> Case:
 
 
 SUITES: dict[str, dict[str, Case]] = {
-    "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 60_000)) for size in (32, 128)},
+    "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 30_000)) for size in (32, 128)},
     "conv": {
         f"conv, batch {size}": Case(
             IMAGES,
-            _training("conv", size, 12_800)
+            _training("conv", size, 6_400)
             | {
-                "PyTorch, channels last": _torch(network="conv", batch_size=size, num_images=12_800, variant="layout"),
+                "PyTorch, channels last": _torch(network="conv", batch_size=size, num_images=6_400, variant="layout"),
                 "aejax, native convolutions": _ours(network="conv", batch_size=size, num_images=640, method="native"),
                 "Flax nn.Conv and nn.ConvTranspose": _ours(network="flax conv", batch_size=size, num_images=640),
             },
         )
         for size in (32, 128)
     },
-    "vit": {"vit, batch 128": Case(IMAGES, _training("vit", 128, 1_280))},
-    "population": {"dense": _population("dense", 60_000), "conv": _population("conv", 6_400)},
+    "vit": {"vit, batch 128": Case(IMAGES, _training("vit", 128, 640))},
+    "population": {"dense": _population("dense", 15_000), "conv": _population("conv", 3_200)},
     "evaluation": {
         "linear probe, 8 strengths": Case(
             "s",
@@ -111,7 +111,7 @@ SUITES: dict[str, dict[str, Case]] = {
         ),
     },
     "start": {
-        "quickstart to its first steps": Case(
+        "quickstart to its first epoch's curves": Case(
             "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}
         )
     },
