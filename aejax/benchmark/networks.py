@@ -1,8 +1,6 @@
-"""The networks that are compared, as aejax has them, and how many operations they take."""
+"""The networks that are compared, as aejax has them."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -23,20 +21,20 @@ VISIBLE_TOKENS = 16
 LATENT_SIZE = 64
 
 
-def make_model(network: str, method: Method | None = None) -> nn.Module:
+def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:
     """Returns a model with `terms`, all with the mean squared error of pixels behind a sigmoid.
 
-    dense: 784-256-784 with ReLU. conv: 32 and 64 channels, kernel 3, stride 2, a latent of 64, and its mirror; "flax
-    conv" the same of Flax's own layers. vit: 12 blocks of width 192 with 3 heads on 16 of 64 tokens of 4x4 pixels, and
-    a dense layer that gives back the pixels of those tokens.
+    dense: 784-256-784 with ReLU, or of another width. conv: 32 and 64 channels, kernel 3, stride 2, a latent of 64, and
+    its mirror; "flax conv" the same of Flax's own layers. vit: 12 blocks of width 192 with 3 heads on 16 of 64 tokens
+    of 4x4 pixels, and a dense layer that gives back the pixels of those tokens.
     """
     loss = MeanSquaredError()
     if network == "dense":
-        config = Plain(encoder=Dense(widths=()), latent_size=256, latent_activation="relu", likelihood=loss)
-        return make_autoencoder(config, IMAGE_SHAPES[network])
+        config = Plain(encoder=Dense(widths=()), latent_size=width, latent_activation="relu", likelihood=loss)
+        return make_autoencoder(config, image_shape)
     if network == "conv":
         config = Plain(encoder=Convolutional(method=method), latent_size=LATENT_SIZE, likelihood=loss)
-        return make_autoencoder(config, IMAGE_SHAPES[network])
+        return make_autoencoder(config, image_shape)
     if network == "flax conv":
         return FlaxConvolutional()
     return VisiblePatches(ViT(patch_size=4, width=192, depth=12, heads=3))
@@ -77,20 +75,3 @@ class VisiblePatches(nn.Module):
         patches = image.reshape(count, rows, size, columns, size, -1).transpose(0, 1, 3, 2, 4, 5)
         target = jnp.take_along_axis(patches.reshape(count, rows * columns, -1), visible[:, :, None], axis=1)
         return {"reconstruction": MeanSquaredError().loss(output, target)}
-
-
-def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
-    """Returns the floating-point operations of all matrix products in a function, two for each multiplication."""
-    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
-
-
-def _count(jaxpr: Any) -> int:
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
-        inner = [getattr(value, "jaxpr", value) for value in jax.tree.leaves(list(equation.params.values()))]
-        total += sum(_count(part) for part in inner if hasattr(part, "eqns"))
-    return total

@@ -4,15 +4,14 @@ import math
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.study.execute import Job
 from aejax.study.methods import make_task
 from aejax.study.run import load_data, plan
-from aejax.training.optimizers import make_optimizer
-from aejax.training.step import Task, batch_size, init_state, steps_per_epoch, train_step
+from aejax.training.flops import step_flops
+from aejax.training.step import Task, init_state, steps_per_epoch
 
 
 def describe(configs: Sequence[Config]) -> str:
@@ -50,12 +49,7 @@ def _costs(job: Job, task: Task, data: ResidentData) -> str:
     text = f", {parameters:,} parameters, {_num_bytes(state) * count / 1e6:.1f} MB of state"
     if not job.method.trains:
         return text
-    training = task.training
-    optimizer = make_optimizer(task.optimizer, training.epochs, steps_per_epoch(training, data))
-    indices = jnp.zeros(batch_size(training, data), jnp.int32)
-    step = jax.jit(lambda state, data: train_step(task, optimizer, state, data.batch("train", indices), False))
-    flops = (step.lower(state, data).cost_analysis() or {})["flops"]
-    num_steps = training.epochs * steps_per_epoch(training, data)
+    flops, num_steps = step_flops(task, data), task.training.epochs * steps_per_epoch(task.training, data)
     return (
         text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
     )

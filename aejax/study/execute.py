@@ -26,8 +26,9 @@ from aejax.study.metrics import MetricsWriter
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
-from aejax.training.loop import Cost, Start, Trained, state_shapes, train
-from aejax.training.population import Members
+from aejax.training.flops import step_flops
+from aejax.training.loop import Cost, Start, Trained, compile_chunk, epochs_per_chunk, state_shapes, train
+from aejax.training.population import Members, fit_members
 from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
@@ -69,9 +70,18 @@ class _Job:
         self.job, self.dataset, self.data, self.options = job, dataset, data, options
         self.configs = job.population.members
         self.path = directory.population(job.method.name, job.ids)
-        self.members = Members(self.configs, self.configs[0].training.members_at_once)
         self.task: MakeTask = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)
+        self.members = self._fit_members()
         self.checkpoints = Checkpoints(self.path)
+
+    def _fit_members(self) -> Members:
+        training = self.configs[0].training
+        at_once = training.members_at_once
+        if not self.job.method.trains:
+            return Members(self.configs, at_once)
+        num_epochs = epochs_per_chunk(training, self.data)
+        program = lambda members: compile_chunk(members, self.task, self.data, num_epochs)  # noqa: E731
+        return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
 
 
 def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options) -> None:
@@ -113,7 +123,7 @@ def evaluate(
         start, _ = _restore(work, None if status is None else status.checkpoint)
         if start is None or np.any(start.state.status == Status.RUNNING):
             raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
-    trained = None if start is None else Trained(work.members.deal(start.state), start.cost)
+    trained = None if start is None else Trained(list(work.members.deal(start.state)), start.cost)
     return _evaluate(work, *_fitted(work, trained))[0]
 
 
@@ -193,6 +203,7 @@ def _fitted(work: _Job, trained: Trained | None) -> Fitted:
     cost = {
         "parameters": _num_parameters(variables[0], members),
         "train_seconds": seconds / members.num,
+        "train_tflop": step_flops(work.task(work.configs[0]), work.data) * float(step.mean()) / 1e12,
         "images_per_second": num_images / seconds if num_images else 0.0,
         "train_compile_seconds": trained.cost.compile_seconds,
         "memory_mb": trained.cost.memory_bytes / 1e6,
@@ -242,7 +253,7 @@ def _evaluate(
 
 def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
     """Returns metrics, arrays [members]; reconstructions of some test images, [members, ...], or None; and the cost."""
-    job, members, data, task = work.job, work.members, work.data, work.task
+    job, data, task = work.job, work.data, work.task
     num_classes = work.dataset.num_classes
 
     def describe_member(config: Config, variables: Any, data: ResidentData) -> Any:
@@ -256,6 +267,18 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
         assert num_classes is not None, "data without labels ask for no features"
         return classify(features, label, config.evaluation, num_classes)
 
+    def evaluation_bytes(members: Members) -> int:
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
+        member = members.abstract(one)
+        describing = members.compile(describe_member, member, data)
+        _, features, _ = describing.result_shapes
+        if not features:
+            return describing.memory_bytes
+        return max(describing.memory_bytes, members.compile(classify_member, features, data.label).memory_bytes)
+
+    members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
+    if members.round_size != work.members.round_size:
+        variables = list(members.deal(work.members.fetch(variables)))
     describing = members.compile(describe_member, variables[0], data)
     classifying = None
     compile_seconds = describing.compile_seconds

@@ -14,7 +14,7 @@ import numpy as np
 import tqdm
 
 from aejax.data.resident import ResidentData
-from aejax.training.population import Members
+from aejax.training.population import Members, Program
 from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, TrainingConfig, init_state, steps_per_epoch, train_epoch
 
@@ -67,6 +67,17 @@ def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: i
     return jax.lax.scan(lambda carry, _: train_epoch(task, carry, data), state, length=num_epochs)
 
 
+def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num_epochs: int) -> Program:
+    """Returns the program that trains a round of members for some epochs."""
+    shapes = members.eval_shape(lambda config, data: init_state(make_task(config), data), data)
+    return members.compile(
+        lambda config, state, data: train_chunk(make_task(config), state, data, num_epochs),
+        members.abstract(shapes),
+        data,
+        donate=True,
+    )
+
+
 def state_shapes(members: Members, make_task: MakeTask, data: ResidentData) -> TrainState:
     """Returns the shapes and types of the state of all members, arrays [members, ...], without computing any."""
     shapes = members.eval_shape(lambda config, data: init_state(make_task(config), data), data)
@@ -102,20 +113,19 @@ def train(
     num_epochs = chunk_epochs or epochs_per_chunk(training, data)
     cost = Cost() if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
-        return Trained(members.deal(start.state), cost)
+        return Trained(list(members.deal(start.state)), cost)
+    chunk = compile_chunk(members, make_task, data, num_epochs)
+    cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
+    # Rounds that do not fit into the devices' memory together wait in the host's.
+    waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
+    crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
+    park, place = (jax.device_get, members.place) if crowded else (lambda state: state, lambda state: state)
     if start is None:
         init = members.compile(lambda config, _, data: init_state(make_task(config), data), (), data)
-        states = [init(index, (), data) for index in range(members.num_rounds)]
-        cost = cost._replace(compile_seconds=init.compile_seconds)
+        states = [park(init(index, (), data)) for index in range(members.num_rounds)]
+        cost = cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds)
     else:
-        states = members.deal(start.state)
-    chunk = members.compile(
-        lambda config, state, data: train_chunk(make_task(config), state, data, num_epochs),
-        states[0],
-        data,
-        donate=True,
-    )
-    cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
+        states = [park(state) for state in members.deal(start.state)]
 
     # On the host, for all members: where each stands, and how many epochs it will not need any more.
     status, epoch = members.fetch([(state.status, state.epoch) for state in states])
@@ -148,7 +158,8 @@ def train(
                 first, after = members.span(index)
                 if not np.any(status[first:after] == Status.RUNNING):
                     continue
-                states[index], metrics = chunk(index, states[index], data)
+                state, metrics = chunk(index, place(states[index]), data)
+                states[index] = park(state)
                 pending.append((index, (states[index].status, states[index].epoch), metrics))
                 if len(pending) > ROUNDS_AHEAD:
                     settle()

@@ -8,7 +8,7 @@ what it is alone: it comes from the very same program. On GPU and TPU a device r
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from aejax.config import combine, partition
 
 AXIS = "members"
+MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
 
 
 @functools.cache
@@ -40,19 +41,54 @@ def default_members_at_once(backend: str, members_per_device: int) -> int:
     return 1 if backend == "cpu" else members_per_device
 
 
+def device_memory() -> int | None:
+    """Returns the bytes that programs may use of one device; None where the backend does not say, as on CPUs."""
+    size = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return None if size is None else int(MEMORY_SHARE * size)
+
+
+def fit_members(
+    configs: Sequence[Any],
+    members_at_once: int | None,
+    memory_of: Callable[["Members"], int],
+    memory_limit: int | None = None,
+) -> "Members":
+    """Returns the members of one population, dealt out in rounds that fit into the devices' memory.
+
+    Args:
+      configs: of one population.
+      members_at_once: for each device, at most; None: the backend's default.
+      memory_of: the bytes that what is to be done with a round takes on each device.
+      memory_limit: the bytes that a device has; None: what it says.
+    """
+    members = Members(configs, members_at_once, memory_limit)
+    while members.at_once > 1 and members.memory_limit is not None:
+        needed = memory_of(members)
+        if needed <= members.memory_limit:
+            break
+        # Most of it grows with the members; what does not is why this may take more than one step.
+        fewer = int(members.at_once * members.memory_limit / needed)
+        members = Members(configs, max(1, min(fewer, members.at_once - 1)), memory_limit)
+    return members
+
+
 class Members:
     """The members of one population, dealt out to this process's devices in rounds.
 
     What belongs to the members is a list with an entry for each round, of arrays [round_size, ...].
     """
 
-    def __init__(self, configs: Sequence[Any], members_at_once: int | None = None):
-        """Deals out configs of one population (they differ in traced fields only), `members_at_once` to each device."""
+    def __init__(self, configs: Sequence[Any], members_at_once: int | None = None, memory_limit: int | None = None):
+        """Deals out configs of one population (they differ in traced fields only), `members_at_once` to each device.
+
+        `memory_limit` is what programs may use of a device, in bytes; None: most of what the device says it has.
+        """
         self.num = len(configs)
+        self.memory_limit = memory_limit or device_memory()
         num_devices = device_mesh().size
         per_device = -(-self.num // num_devices)
-        self._at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
-        self.round_size = self._at_once * num_devices
+        self.at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
+        self.round_size = self.at_once * num_devices
         self._static = partition(configs[0])[0]
         rows = [partition(config)[1] for config in configs]
         # The last round is filled up with members that are not computed: a smaller one would be another program.
@@ -80,10 +116,21 @@ class Members:
         """Returns the first member of the round at `index`, and the one after its last."""
         return index * self.round_size, min((index + 1) * self.round_size, self.num)
 
-    def deal(self, tree: Any) -> list[Any]:
-        """Returns arrays [num, ...] in host memory as rounds on the devices: what `fetch` undoes."""
-        spans = [self.span(index) for index in range(self.num_rounds)]
-        return [_deal(jax.tree.map(lambda x: self._fill_up(x[first:after]), tree)) for first, after in spans]  # noqa: B023
+    def deal(self, tree: Any) -> Iterator[Any]:
+        """Yields arrays [num, ...] in host memory as rounds on the devices: what `fetch` undoes."""
+        for index in range(self.num_rounds):
+            first, after = self.span(index)
+            yield self.place(jax.tree.map(lambda x: self._fill_up(x[first:after]), tree))  # noqa: B023
+
+    def place(self, tree: Any) -> Any:
+        """Returns arrays [round_size, ...] of one round on the devices."""
+        return _deal(tree)
+
+    def abstract(self, member: Any) -> Any:
+        """Returns shapes and types of one round, to compile for, from those of one member."""
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((self.round_size, *leaf.shape), leaf.dtype, sharding=_sharding()), member
+        )
 
     def _fill_up(self, rows: np.ndarray) -> np.ndarray:
         """Returns rows of a round with the last one repeated for the members that are not computed."""
@@ -96,6 +143,8 @@ class Members:
 
     def compile(self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool = False) -> "Program":
         """Returns the program that computes `function(config, member, shared)` for every member of a round.
+
+        Of `member` and `shared` only shapes and types matter.
 
         Args:
           function: of one member: its config (traced fields are tracers), its part of `member`, and `shared`.
@@ -114,7 +163,7 @@ class Members:
 
         def on_device(dealt: Any, member: Any, shared: Any) -> Any:
             rows = (dealt, member)
-            if self._at_once > 1:
+            if self.at_once > 1:
                 return jax.vmap(one, in_axes=(0, None))(rows, shared)
             # Not a vmap of width one, which would compute other bits.
             only = jax.tree.map(lambda x: x[0], rows)
@@ -126,16 +175,22 @@ class Members:
         )
         jitted = jax.jit(mapped, donate_argnums=(1,) if donate else ())
         started = time.perf_counter()
-        compiled = jitted.lower(self._rounds[0], member, shared).compile()
-        return Program(compiled, self._rounds, time.perf_counter() - started)
+        lowered = jitted.lower(self._rounds[0], member, shared)
+        return Program(lowered.compile(), self._rounds, time.perf_counter() - started, lowered.out_info, member)
 
 
 class Program:
-    """A compiled function of a round's members, what it took to compile, and the memory it needs on each device."""
+    """A compiled function of a round's members, what it took to compile, and the memory it needs on each device.
 
-    def __init__(self, compiled: Any, rounds: list[Any], compile_seconds: float):
+    `memory_bytes` are those of arguments, results and temporaries; `member_bytes` those of the members' part alone.
+    """
+
+    def __init__(self, compiled: Any, rounds: list[Any], compile_seconds: float, result_shapes: Any, member: Any):
         self._compiled, self._rounds = compiled, rounds
         self.compile_seconds = compile_seconds
+        self.result_shapes = result_shapes  # Of a round.
+        leaves = jax.tree.leaves(member)
+        self.member_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves) // device_mesh().size
         memory = compiled.memory_analysis()
         self.memory_bytes = (
             memory.argument_size_in_bytes
@@ -149,8 +204,12 @@ class Program:
         return self._compiled(self._rounds[index], member, shared)
 
 
+def _sharding() -> NamedSharding:
+    return NamedSharding(device_mesh(), PartitionSpec(AXIS))
+
+
 def _deal(tree: Any) -> Any:
-    return jax.device_put(tree, NamedSharding(device_mesh(), PartitionSpec(AXIS)))
+    return jax.device_put(tree, _sharding())
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

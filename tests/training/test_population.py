@@ -9,9 +9,9 @@ import pytest
 
 from aejax.experiment import Config
 from aejax.study.methods import make_task
-from aejax.training.loop import Start, train, train_chunk
+from aejax.training.loop import Start, compile_chunk, train, train_chunk
 from aejax.training.optimizers import Adam
-from aejax.training.population import Members, default_members_at_once
+from aejax.training.population import Members, default_members_at_once, fit_members
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state
 
@@ -39,9 +39,9 @@ class Saver:
         self.saved.append(Start(jax.tree.map(np.copy, state), cost))
 
 
-def fit(configs, data, *, members_at_once=None, chunk_epochs=None, saver=None, start=None):
+def fit(configs, data, *, members_at_once=None, memory_limit=None, chunk_epochs=None, saver=None, start=None):
     """Returns (parameters, metrics, statuses) of the members, in host memory; metrics of a resumed run are the last."""
-    members, chunks = Members(configs, members_at_once), {}
+    members, chunks = Members(configs, members_at_once, memory_limit), {}
     task = make_task("autoencoder", data.image["train"].shape[1:], 4)
     trained = train(
         members,
@@ -160,3 +160,20 @@ def test_the_training_chunk_lowers_for_every_platform(data, platform, vmapped):
     states = jax.eval_shape(lambda data: jax.vmap(lambda _: init_state(task, data))(jnp.arange(2)), shapes)
     exported = jax.export.export(jax.jit(chunk), platforms=[platform])(states, shapes)
     assert exported.platforms == (platform,)
+
+
+def test_a_population_too_large_for_the_memory_is_split_and_ends_the_same(data):
+    """Fewer members at once, rounds that wait in host memory, and a resume: none of it changes a bit of a member."""
+    configs, task = make_configs(range(8)), make_task("autoencoder", (8, 8, 1), 4)
+    needs = lambda members: compile_chunk(members, task, data, 4).memory_bytes  # noqa: E731
+    four, two = (needs(Members(configs, at_once)) for at_once in (4, 2))
+    assert fit_members(configs, 4, needs, memory_limit=four).at_once == 4
+    assert fit_members(configs, 4, needs, memory_limit=four - 1).at_once == 3
+    assert fit_members(configs, 4, needs, memory_limit=two).at_once == 2
+    assert fit_members(configs, 4, needs, memory_limit=1).at_once == 1
+    together = fit(configs, data)
+    saver = Saver()
+    apart = fit(configs, data, memory_limit=needs(Members(configs)), saver=saver)
+    resumed = fit(configs, data, memory_limit=needs(Members(configs)), start=saver.saved[2])
+    for name, other in (("apart", apart), ("resumed", resumed)):
+        jax.tree.map(lambda x, y: np.testing.assert_array_equal(x, y, err_msg=name), together[0], other[0])  # noqa: B023

@@ -1,0 +1,47 @@
+"""How many floating-point operations training takes."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from aejax.data.resident import ResidentData
+from aejax.training.optimizers import make_optimizer
+from aejax.training.step import Task, batch_size, init_state, train_step
+
+
+def step_flops(task: Task, data: ResidentData) -> int:
+    """Returns the floating-point operations of one training step of one member, as `matmul_flops` counts them."""
+    batch = jax.eval_shape(
+        lambda data: data.batch("train", jnp.zeros(batch_size(task.training, data), jnp.int32)), data
+    )
+    state = jax.eval_shape(functools.partial(init_state, task), data)
+    step = functools.partial(train_step, task, make_optimizer(task.optimizer, 1, 1), want_norm=False)
+    return matmul_flops(step, state, batch)
+
+
+def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
+    """Returns the operations of all matrix products and convolutions in a function, two for each multiplication.
+
+    The bodies of loops count once. What is left out (activations, the optimizer) is less than a hundredth in most
+    networks.
+    """
+    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _count(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel, outputs = equation.invars[1].aval.shape, equation.params["dimension_numbers"].rhs_spec[0]
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // kernel[outputs]
+        inner = [getattr(value, "jaxpr", value) for value in jax.tree.leaves(list(equation.params.values()))]
+        total += sum(_count(part) for part in inner if hasattr(part, "eqns"))
+    return total
