@@ -118,9 +118,22 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + name, value
 
 
+def departures(config: Any) -> dict[str, Any]:
+    """Returns the tree of what differs from the defaults, and the kind of every part in it."""
+    default, tree = type(config)(), {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == "kind" or value != getattr(default, field.name):
+            tree[field.name] = departures(value) if dataclasses.is_dataclass(value) else value
+    return tree
+
+
 def config_id(config: Any) -> str:
-    """Returns 12 hexadecimal digits that name the config: equal configs, and only those, share them."""
-    text = json.dumps(to_tree(config), sort_keys=True)
+    """Returns 12 hexadecimal digits that name the config: equal configs, and only those, share them.
+
+    They are made of what differs from the defaults, so a field that a later version adds leaves them as they are.
+    """
+    text = json.dumps(departures(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -97,6 +97,20 @@ def test_json_round_trip_keeps_config_and_id():
     assert config_id(again) == config_id(config) != config_id(Root())
 
 
+def test_a_field_that_a_later_version_adds_leaves_the_ids_of_configs_as_they_are():
+    later = dataclasses.make_dataclass(
+        "Later",
+        [("brake", Slow, dataclasses.field(default=Slow(rate=0.125))), ("doors", int, dataclasses.field(default=4))],
+        bases=(Root,),
+        frozen=True,
+        kw_only=True,
+    )
+    for changes in ({}, {"seed": 3}, {"engine": Slow()}, {"engine": Slow(rate=0.1)}, {"engine": Fast(limit=2.0)}):
+        assert config_id(later(**changes)) == config_id(Root(**changes))
+    ids = [config_id(config) for config in (later(), later(doors=5), later(brake=Slow()), later(brake=Slow(rate=2.0)))]
+    assert len(set(ids)) == 4
+
+
 def test_partition_and_combine_are_inverse_and_static_is_hashable():
     config = Root(seed=3, engine=Fast(rate=1.5))
     static, values = partition(config)

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from aejax.config import config_id, load, partition, to_tree
+from aejax.config import config_id, departures, load, partition, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.data.resident import ResidentData, make_resident
@@ -108,7 +108,9 @@ def run(
     """
     before = read_record(directory)
     record = before or Record(name=name, question=question, configs=(), data={})
-    trees = unite(directory, record.configs, [to_tree(config) for config in configs])
+    # Through the gate, which gives what an earlier version recorded the fields that it did not know.
+    recorded = [to_tree(load(Config, tree)) for tree in record.configs]
+    trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     datasets = load_data(configs)
     fingerprints = {_data_key(data): dataset.fingerprint for data, dataset in datasets.items()}
@@ -186,7 +188,7 @@ def resident_data(datasets: dict[DataConfig, Dataset]) -> Callable[[DataConfig],
 
 
 def _data_key(data: Any) -> str:
-    return json.dumps(to_tree(data), sort_keys=True)
+    return json.dumps({"name": data.name} | departures(data), sort_keys=True)
 
 
 def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options = Options()) -> list[Row]:  # noqa: B008
