@@ -11,7 +11,7 @@ from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
 from aejax.report.speed import to_table
 
-ALL = [name for name in SUITES if name != "accelerator"]
+ALL = [name for name in SUITES if name not in ("scaling", "accelerator")]  # What takes minutes each, on a CPU.
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:

@@ -90,6 +90,8 @@ class _Process:
         self.works = bool(ready)
         if self.works:
             self._first_seconds = json.loads(ready)["first_seconds"]
+        else:
+            self.close()
 
     def measure(self) -> None:
         self._requests.write("\n")
@@ -103,8 +105,7 @@ class _Process:
         self._facts = answer["facts"]
 
     def close(self) -> None:
-        self._requests.close()
-        self._process.wait()
+        self._process.communicate()  # The end of its input ends it.
 
     def result(self) -> dict[str, Any]:
         excess = max(self._first_seconds - statistics.median(self._seconds), 0.0)

@@ -1,23 +1,22 @@
 """aejax as a contender: training as a study does it, and large matrix products as the measure of the machine."""
 
-import dataclasses
-import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.benchmark.networks import IMAGE_SHAPES, make_model, matmul_flops
+from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.cli.process import set_up_jax
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
 from aejax.networks.convolution import Method
+from aejax.training.flops import step_flops
 from aejax.training.loop import train_chunk
-from aejax.training.optimizers import make_optimizer
 from aejax.training.population import Members, share
-from aejax.training.step import Precision, Task, TrainingConfig, init_state, train_step
+from aejax.training.step import Precision, Task, TrainingConfig, init_state
 
 MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.
 
@@ -27,9 +26,14 @@ def random_images(shape: tuple[int, ...], count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
-def make_runner(network: str, **arguments: Any) -> Any:
-    """Returns a runner of training, or of large matrix products for the network "matmul"."""
+def make_runner(network: str, devices: int | None = None, **arguments: Any) -> Any:
+    """Returns a runner of training, or of large matrix products for the network "matmul".
+
+    `devices` are host devices on a CPU; None: one for each core.
+    """
     set_up_jax()
+    if devices is not None:
+        jax.config.update("jax_num_cpu_devices", devices)
     return _Matmul(**arguments) if network == "matmul" else _Training(network, **arguments)
 
 
@@ -45,7 +49,8 @@ class _Training:
         members_at_once: int | None = None,
         method: Method | None = None,
         precision: Precision = "float32",
-        image_shape: tuple[int, ...] | None = None,
+        image_shape: Sequence[int] | None = None,
+        width: int = 256,
     ):
         training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
         configs = [Config(seed=seed, training=training) for seed in range(members)]
@@ -61,7 +66,7 @@ class _Training:
             fingerprint="",
         )
         data = share(make_resident(dataset, "none"))
-        model = make_model(network, method)
+        model = make_model(network, shape, method, width)
         task = lambda config: Task(model, config.optimizer, config.training, config.seed)  # noqa: E731
         population = Members(configs, members_at_once)
         init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)
@@ -71,12 +76,7 @@ class _Training:
         )
         self._data = data
         self._images = members * (num_images // batch_size) * batch_size
-        first = task(dataclasses.replace(configs[0]))
-        optimizer = make_optimizer(first.optimizer, 1, 1)
-        step = functools.partial(train_step, first, optimizer, want_norm=False)
-        state = jax.eval_shape(functools.partial(init_state, first), data)
-        batch = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(batch_size, jnp.int32)), data)
-        self._flops = matmul_flops(step, state, batch) / batch_size
+        self._flops = step_flops(task(configs[0]), data) / batch_size
 
     def run(self) -> float:
         self._states = [self._chunk(index, state, self._data)[0] for index, state in enumerate(self._states)]

@@ -1,5 +1,6 @@
 """What is compared with what: the suites, their cases, and the contenders of each."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -69,6 +70,12 @@ def _accelerator(network: str, members: int, num_images: int) -> Case:
     )
 
 
+def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
+    name = lambda value: "x".join(map(str, value[:2])) if isinstance(value, tuple) else str(value)  # noqa: E731
+    common = {"network": "dense", "batch_size": 128, "num_images": 8192} | common
+    return Case(IMAGES, {name(value): _ours(**common | {field: value}) for value in values})
+
+
 SUITES: dict[str, dict[str, Case]] = {
     "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 30_000)) for size in (32, 128)},
     "conv": {
@@ -114,6 +121,14 @@ SUITES: dict[str, dict[str, Case]] = {
         "quickstart to its first epoch's curves": Case(
             "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}
         )
+    },
+    # Each case is a field of the first contender's work, each contender a value of it.
+    "scaling": {
+        "members": _scaling("members", (1, 4, 16, 64, 256, 1024), num_images=1024, width=64),
+        "batch size": _scaling("batch_size", (16, 64, 256, 1024, 4096)),
+        "width": _scaling("width", (32, 128, 512, 2048), num_images=4096),
+        "image size": _scaling("image_shape", tuple((size, size, 1) for size in (8, 16, 28, 56)), num_images=4096),
+        "devices, 8 members": _scaling("devices", (1, 2), members=8),
     },
     "accelerator": {
         f"{network}, {members} members": _accelerator(network, members, 12_800)

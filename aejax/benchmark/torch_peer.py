@@ -34,7 +34,8 @@ class _Training:
         self._batch_size, self._variant, self._members = batch_size, variant, members
         images = random_images(SHAPES[network], num_images).astype(np.float32) / 255
         self._images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(self._device)
-        model: Any = {"dense": Dense, "conv": Convolutional, "vit": VisiblePatches}[network]().to(self._device)
+        networks: dict[str, Any] = {"dense": Dense, "conv": Convolutional, "vit": VisiblePatches}
+        model = networks[network]().to(self._device)
         if variant == "layout":
             model = model.to(memory_format=torch.channels_last)
             self._images = self._images.to(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ FILES = (*_OF_STUDY, *(f"populations/*/{name}" for name in _OF_POPULATION))
 MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
 
 # Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
-# record of a benchmark (.json).
+# record of a benchmark (.json), or a directory of such records.
 MARKS = re.compile(r"(<!-- table: (?P<path>\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -63,7 +63,9 @@ def renew_tables(path: pathlib.Path) -> int:
 
 
 def table_of(path: pathlib.Path) -> str:
-    """Returns the table of a published study, or of the record of a benchmark, as Markdown."""
+    """Returns the table of a published study, of the record of a benchmark, or of several, as Markdown."""
     if path.suffix == ".json":
         return speed.to_table(speed.read_record(path))
+    if records := sorted(path.glob("*.json")) if not (path / "study.json").exists() else []:
+        return speed.to_summary(map(speed.read_record, records))
     return to_aligned(make_table(settings(read_study(StudyDirectory(path)).rows))) + "\n"

@@ -3,10 +3,11 @@
 import json
 import pathlib
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aejax.errors import UserError
+from aejax.report.tables import Table, to_aligned
 
 
 def read_record(path: pathlib.Path) -> dict[str, Any]:
@@ -31,34 +32,58 @@ def to_table(record: Mapping[str, Any]) -> str:
     The ratio says how many times as fast the case's first contender is; the share is that of the machine's own rate for
     large matrix products, measured in the same turns.
     """
-    rows = [("case", "contender", "median", "range", "first / this", "of matmul rate", "memory MB", "compile s")]
+    heading = ["case", "contender", "median", "range", "first / this", "of matmul rate", "memory MB", "compile s"]
+    rows = []
     for name, case in record["cases"].items():
-        contenders = case["contenders"]
-        first = next(iter(contenders))
-        base = statistics.median(contenders[first]["values"])
-        flops = contenders[first].get("flops_per_image")
-        for index, (title, result) in enumerate(contenders.items()):
-            values, median = result["values"], statistics.median(result["values"])
-            ratio = median / base if case["unit"] == "s" else base / median
-            share = ""
-            if "matmul_gflops" in case and flops:
-                share = f"{100 * median * flops / 1e9 / statistics.median(case['matmul_gflops']):.0f} %"
+        first = next(iter(case["contenders"]))
+        for index, (title, result) in enumerate(case["contenders"].items()):
+            values = result["values"]
             rows.append(
-                (
+                [
                     "" if index else name,
                     title,
-                    f"{_number(median)} {case['unit']}",
+                    f"{_number(_median(case, title))} {case['unit']}",
                     f"{_number(min(values))} - {_number(max(values))}",
-                    f"{ratio:.2f}",
-                    share,
+                    f"{_advantage(case, first, title):.2f}",
+                    _share(case, title),
                     f"{result['memory_mb']:.0f}" if "memory_mb" in result else "",
                     f"{result['compile_seconds']:.1f}",
-                )
+                ]
             )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return "\n".join(lines) + "\n"
+    return to_aligned(Table(heading, rows)) + "\n"
+
+
+def to_summary(records: Iterable[Mapping[str, Any]]) -> str:
+    """Returns a Markdown table with a row for each case in which aejax trains beside PyTorch: how much faster it is."""
+    heading = ["network", "aejax, images/s", "of matmul rate", "Keras fit", "PyTorch", "fastest eager", "compiled"]
+    rows = []
+    for record in records:
+        for name, case in record["cases"].items():
+            if "PyTorch, in memory" not in case["contenders"]:
+                continue
+            eager = [title for title in case["contenders"] if title.startswith("PyTorch") and "compiled" not in title]
+            fastest = max(eager, key=lambda title: _median(case, title))
+            peers = ("Keras fit", "PyTorch, in memory", fastest, "PyTorch, compiled")
+            times = [f"{_advantage(case, 'aejax', peer):.2f} x" if peer in case["contenders"] else "" for peer in peers]
+            rows.append([name, _number(_median(case, "aejax")), _share(case, "aejax"), *times])
+    return to_aligned(Table(heading, rows)) + "\n"
+
+
+def _median(case: Mapping[str, Any], title: str) -> float:
+    return statistics.median(case["contenders"][title]["values"])
+
+
+def _advantage(case: Mapping[str, Any], title: str, other: str) -> float:
+    """Returns how many times as fast a contender is as another."""
+    ratio = _median(case, title) / _median(case, other)
+    return 1 / ratio if case["unit"] == "s" else ratio
+
+
+def _share(case: Mapping[str, Any], title: str) -> str:
+    flops = next(iter(case["contenders"].values())).get("flops_per_image")
+    if "matmul_gflops" not in case or not flops:
+        return ""
+    return f"{100 * _median(case, title) * flops / 1e9 / statistics.median(case['matmul_gflops']):.0f} %"
 
 
 def _number(value: float) -> str:
