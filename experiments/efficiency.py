@@ -1,0 +1,49 @@
+"""How does the cost of reaching a reconstruction error, and a probe accuracy, grow with the training data?
+
+    python scripts/train.py --config=experiments/efficiency.py:error       # train until the error is reached
+    python scripts/train.py --config=experiments/efficiency.py:accuracy    # probe after 1, 3, 10 and 30 epochs
+
+A 784-256-32-256-784 network on MNIST, Adam, mean squared error; 1,000, 4,000, 15,000 and 59,000 training images, five
+seeds. `error` stops when an epoch's mean training error is at most 0.012, for batches of 32, 128 and 512, and at batch
+128 in bfloat16 too: the columns `train_seconds` and `train_tflop` are the cost of getting there. `accuracy` gives each
+training size four budgets at batch 128: the cost of an accuracy is that of the cheapest budget that reaches it.
+
+Cost: COST
+Expected: EXPECTED
+"""
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.plain import Plain
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.dense import Dense
+from aejax.objectives.likelihoods import MeanSquaredError
+from aejax.training.step import TrainingConfig
+
+VARIANTS = ("error", "accuracy")
+SIZES = (1_000, 4_000, 15_000, 59_000)
+
+
+def get_config(variant: str) -> Config:
+    """Returns the config of one seed."""
+    until_error = variant == "error"
+    return Config(
+        data=DataConfig(name="mnist", validation_size=1000),
+        autoencoder=Plain(encoder=Dense(widths=(256,)), latent_size=32, likelihood=MeanSquaredError()),
+        training=TrainingConfig(epochs=300, target_error=0.012) if until_error else TrainingConfig(batch_size=128),
+        evaluation=EvaluationConfig(
+            measures=("reconstruction",) if until_error else ("reconstruction", "probe"),
+            baselines=("pca",) if until_error else ("pixels", "pca", "untrained"),
+        ),
+    )
+
+
+def sweep(variant: str) -> sweeps.Sweep:
+    """Returns training sizes times batch sizes and precisions, or times budgets."""
+    sizes = sweeps.grid("data.train_size", SIZES)
+    if variant == "accuracy":
+        return sweeps.product(sizes, sweeps.grid("training.epochs", [1, 3, 10, 30]))
+    batches = sweeps.grid("training.batch_size", [32, 128, 512])
+    halved = [{"training.batch_size": 128, "training.precision": "bfloat16"}]
+    return sweeps.product(sizes, sweeps.chain(batches, halved))
