@@ -36,6 +36,9 @@ def check(config: Config) -> None:
             "autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
             f"terms of '{family.kind}' ({', '.join(family.TERMS[1:])}); use half_squared_error"
         )
+    conflict = family.conflict(config.data.preprocessing)
+    if conflict is not None:
+        raise ConfigError(f"autoencoder={family.kind}: {conflict}")
     if config.data.preprocessing != "none" and getattr(likelihood, "output", "sigmoid") == "sigmoid":
         raise ConfigError(
             f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "

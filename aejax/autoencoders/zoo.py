@@ -1,16 +1,26 @@
-"""The families of autoencoders by name. A new family is one file beside this one, and its line here."""
+"""The families of autoencoders by name. A new family is one file beside this one, and its lines here."""
+
+from typing import Annotated
 
 import flax.linen as nn
+from pydantic import Field
 
+from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
 
-Autoencoder = Plain  # A union, told apart by `kind`, as soon as there are two.
-FAMILIES = {"plain": PlainAutoencoder}
+Autoencoder = Annotated[
+    Plain | Denoising,
+    Field(discriminator="kind"),
+]
+FAMILIES: dict[str, type[nn.Module]] = {
+    "plain": PlainAutoencoder,
+    "denoising": DenoisingAutoencoder,
+}
 
 
 def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> nn.Module:
     """Returns the model that a config describes, for images of [height, width, channels].
 
-    Every family has `encode`, `decode`, `reconstruct` and `terms`; fields of the config may be tracers.
+    Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.
     """
     return FAMILIES[config.kind](config, image_shape)

@@ -56,7 +56,7 @@ def represent_model(
         return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
 
     if decoder:
-        return Representation(call("encode"), reconstruct=reconstruct)
+        return Representation(call("features"), reconstruct=reconstruct)
     return Representation(call("encode"), classify=call("classify"))
 
 

@@ -1,0 +1,40 @@
+"""The denoising autoencoder: a corrupted image goes in, the clean one is the target (Vincent et al., 2008, 2010)."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.data.corruption import Corruption, Masking
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Denoising(Family):
+    """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x) (Vincent et al., 2010, equation 8)."""
+
+    kind: Literal["denoising"] = "denoising"
+    corruption: Corruption = Masking()
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns why the corruption makes no sense for the data, or None."""
+        if self.corruption.NEEDS_UNIT_INTERVAL and preprocessing != "none":
+            return (
+                f"corruption={self.corruption.kind} sets pixels to 0 or 1, and data.preprocessing={preprocessing} "
+                "gives them another range; use gaussian or masking"
+            )
+        return None
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """The networks of a `Denoising` config. Outside training nothing is corrupted."""
+
+    config: Denoising
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction of the clean image, [batch]."""
+        image = self.config.corruption.corrupt(self.make_rng("noise"), batch.image) if train else batch.image
+        latent = self.encode(image, train=train)
+        return {"reconstruction": self.reconstruction(latent, batch.image, train=train)}
