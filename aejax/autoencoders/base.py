@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
@@ -36,7 +37,8 @@ class Family:
 class Autoencoder(nn.Module):
     """The networks of a family; images are float32 [batch, height, width, channels], preprocessed.
 
-    A family overrides what it changes: `activate` if it works on the code, `terms` if it has a loss of its own.
+    A family overrides what it changes: `corrupt` if its input is not the image itself, `activate` if it works on the
+    code, `terms` if it has a loss of its own.
     """
 
     config: Any  # A Family.
@@ -48,6 +50,16 @@ class Autoencoder(nn.Module):
         self.encoder = make_encoder(config.encoder)
         self.latent = make_dense(config.latent_size, config.encoder.initializer)
         self.decoder = make_decoder(config.decoder, config.encoder, self.image_shape)
+
+    @property
+    def num_layers(self) -> int:
+        """The layers of a dense encoder, that of the latent among them."""
+        return len(self.config.encoder.widths) + 1
+
+    def corrupt(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what an encoder, or a layer that is trained by itself, is given in the place of its input x."""
+        del train
+        return x
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent before its activation, [batch, latent_size]."""
@@ -80,5 +92,23 @@ class Autoencoder(nn.Module):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the loss by the names in TERMS, weighted, each [batch]."""
-        latent = self.encode(batch.image, train=train)
+        latent = self.encode(self.corrupt(batch.image, train=train), train=train)
         return {"reconstruction": self.reconstruction(latent, batch.image, train=train)}
+
+    def layer_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
+        """Returns how well one dense layer and its mirror reconstruct the layer's input, [batch].
+
+        Greedy pre-training (Bengio et al., 2007; Vincent et al., 2010, section 3.4): the layers before it give that
+        input and stay as they are. Of the family, the corruption and what it does to the code take part.
+        """
+        last = self.num_layers - 1
+        target = jax.lax.stop_gradient(self.encoder(batch.image, part=slice(layer)))
+        x = self.corrupt(target, train=train)
+        if layer == last:
+            code = self.activate(self.latent(x), train=train)
+        else:
+            code = self.encoder(x, part=slice(layer, layer + 1))
+        output = self.decoder(code, part=slice(last - layer, last - layer + 1))
+        if layer == 0:
+            return {"reconstruction": self.config.likelihood.loss(output, batch.image)}
+        return {"reconstruction": 0.5 * jnp.sum(jnp.square(output - target), axis=1)}

@@ -8,7 +8,6 @@ import jax
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.data.corruption import Corruption, Masking
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,6 @@ class DenoisingAutoencoder(Autoencoder):
 
     config: Denoising
 
-    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
-        """Returns the reconstruction of the clean image, [batch]."""
-        image = self.config.corruption.corrupt(self.make_rng("noise"), batch.image) if train else batch.image
-        latent = self.encode(image, train=train)
-        return {"reconstruction": self.reconstruction(latent, batch.image, train=train)}
+    def corrupt(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns x corrupted, in training."""
+        return self.config.corruption.corrupt(self.make_rng("noise"), x) if train else x

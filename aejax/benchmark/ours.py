@@ -16,7 +16,7 @@ from aejax.networks.convolution import Method
 from aejax.training.flops import step_flops
 from aejax.training.loop import train_chunk
 from aejax.training.population import Members, share
-from aejax.training.step import Precision, Task, TrainingConfig, init_state
+from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
 
 MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.
 
@@ -67,7 +67,8 @@ class _Training:
         )
         data = share(make_resident(dataset, "none"))
         model = make_model(network, shape, method, width)
-        task = lambda config: Task(model, config.optimizer, config.training, config.seed)  # noqa: E731
+        stages = (Stage(training.epochs),)
+        task = lambda config: Task(model, config.optimizer, config.training, config.seed, stages)  # noqa: E731
         population = Members(configs, members_at_once)
         init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)
         self._states = [init(index, (), data) for index in range(population.num_rounds)]
@@ -76,7 +77,7 @@ class _Training:
         )
         self._data = data
         self._images = members * (num_images // batch_size) * batch_size
-        self._flops = step_flops(task(configs[0]), data) / batch_size
+        self._flops = step_flops(task(configs[0]), stages[0], data) / batch_size
 
     def run(self) -> float:
         self._states = [self._chunk(index, state, self._data)[0] for index, state in enumerate(self._states)]

@@ -1,6 +1,7 @@
-"""What an autoencoder's features are compared with: the same evaluation of pixels, PCA and a supervised network."""
+"""What an autoencoder's features are compared with: the same evaluation of pixels, PCA and classifying networks."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,7 +16,7 @@ from aejax.networks.layers import make_dense
 
 
 class Classifier(nn.Module):
-    """The supervised baseline: an autoencoder's encoder up to its latent, and a linear layer to the classes."""
+    """An autoencoder's encoder up to its latent, and a linear layer to the classes: supervised or fine-tuned."""
 
     autoencoder: nn.Module
     num_classes: int
@@ -36,6 +37,10 @@ class Classifier(nn.Module):
         """Returns the cross-entropy of the label, [batch], in nats."""
         logits = self.classify(batch.image, train=train)
         return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
+
+    def pretraining_terms(self, batch: Batch, *, train: bool, method: str, **arguments: Any) -> dict[str, jax.Array]:
+        """Returns the terms that a method of the autoencoder gives: what the encoder is trained by before."""
+        return getattr(self.autoencoder, method)(batch, train=train, **arguments)
 
 
 def represent_model(

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from aejax.config import PositiveInt
-from aejax.networks.layers import Activation, DenseStack, Initializer, flatten, make_dense
+from aejax.networks.layers import ALL, Activation, DenseStack, Initializer, flatten, make_dense
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,11 @@ class DenseEncoder(nn.Module):
     config: Dense
 
     @nn.compact
-    def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the last layer's features."""
+    def __call__(self, image: jax.Array, *, train: bool = False, part: slice = ALL) -> jax.Array:
+        """Returns the last layer's features; with `part`, of an input of these layers only."""
         del train
         config = self.config
-        return DenseStack(config.widths, config.activation, config.initializer)(flatten(image))
+        return DenseStack(config.widths, config.activation, config.initializer)(flatten(image), part)
 
 
 class DenseDecoder(nn.Module):
@@ -46,10 +46,13 @@ class DenseDecoder(nn.Module):
     image_shape: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters."""
+    def __call__(self, latent: jax.Array, *, train: bool = False, part: slice = ALL) -> jax.Array:
+        """Returns the likelihood's parameters; with `part`, what these layers make of an input of theirs."""
         del train
         config = self.config
-        hidden = DenseStack(config.widths[::-1], config.activation, config.initializer)(latent)
+        layers = range(len(config.widths) + 1)[part]
+        hidden = DenseStack(config.widths[::-1], config.activation, config.initializer)(latent, part)
+        if len(config.widths) not in layers:
+            return hidden
         output = make_dense(math.prod(self.image_shape), config.initializer, name="Dense_0")(hidden)
         return output.reshape(-1, *self.image_shape)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 
+ALL = slice(None)  # Of a network's layers.
+
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"]
 ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
     "identity": lambda x: x,
@@ -53,8 +55,8 @@ class DenseStack(nn.Module):
     initializer: Initializer
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns the last layer's output."""
-        for index, width in enumerate(self.widths):
+    def __call__(self, x: jax.Array, part: slice = ALL) -> jax.Array:
+        """Returns the last layer's output; with `part`, x goes through these layers only."""
+        for index, width in list(enumerate(self.widths))[part]:
             x = ACTIVATIONS[self.activation](make_dense(width, self.initializer, name=f"Dense_{index}")(x))
         return x

@@ -10,7 +10,7 @@ from aejax.experiment import Config
 from aejax.study.execute import Job
 from aejax.study.methods import make_task
 from aejax.study.run import load_data, plan
-from aejax.training.flops import step_flops
+from aejax.training.flops import training_flops
 from aejax.training.step import Task, init_state, steps_per_epoch
 
 
@@ -49,9 +49,10 @@ def _costs(job: Job, task: Task, data: ResidentData) -> str:
     text = f", {parameters:,} parameters, {_num_bytes(state) * count / 1e6:.1f} MB of state"
     if not job.method.trains:
         return text
-    flops, num_steps = step_flops(task, data), task.training.epochs * steps_per_epoch(task.training, data)
-    return (
-        text + f", {num_steps:,} steps of {flops / 1e6:.1f} MFLOP: {flops * num_steps * count / 1e12:.3g} TFLOP in all"
+    num_steps = task.epochs * steps_per_epoch(task.training, data)
+    flops = training_flops(task, data, num_steps)
+    return text + (
+        f", {num_steps:,} steps of {flops / max(num_steps, 1) / 1e6:.1f} MFLOP: {flops * count / 1e12:.3g} TFLOP in all"
     )
 
 

@@ -26,7 +26,7 @@ from aejax.study.metrics import MetricsWriter
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
-from aejax.training.flops import step_flops
+from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, compile_chunk, epochs_per_chunk, state_shapes, train
 from aejax.training.population import Members, fit_members
 from aejax.training.state import Status, TrainState
@@ -75,11 +75,10 @@ class _Job:
         self.checkpoints = Checkpoints(self.path)
 
     def _fit_members(self) -> Members:
-        training = self.configs[0].training
-        at_once = training.members_at_once
+        at_once = self.configs[0].training.members_at_once
         if not self.job.method.trains:
             return Members(self.configs, at_once)
-        num_epochs = epochs_per_chunk(training, self.data)
+        num_epochs = epochs_per_chunk(self.task(self.configs[0]), self.data)
         program = lambda members: compile_chunk(members, self.task, self.data, num_epochs)  # noqa: E731
         return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
 
@@ -96,8 +95,7 @@ def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDire
     known = read_status(work.path)
     status = PopulationStatus(job.method.name, job.ids, "training", None if known is None else known.checkpoint)
     write_status(work.path, status)
-    variables, statuses, cost = _fit(work, status)
-    results, pictures = _evaluate(work, variables, statuses, cost)
+    results, pictures = _evaluate(work, _fit(work, status))
     if pictures:
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **pictures)
@@ -124,7 +122,7 @@ def evaluate(
         if start is None or np.any(start.state.status == Status.RUNNING):
             raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
     trained = None if start is None else Trained(list(work.members.deal(start.state)), start.cost)
-    return _evaluate(work, *_fitted(work, trained))[0]
+    return _evaluate(work, _fitted(work, trained))[0]
 
 
 def _restore(work: _Job, newest: int | None) -> tuple[Start | None, int]:
@@ -165,7 +163,13 @@ class _Saver:
         self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
-Fitted = tuple[list[Any], list[str], dict[str, float]]  # Variables by round, a status for each member, the cost.
+class Fitted(NamedTuple):
+    """What evaluation wants to know of a population that was trained, or that needs no training."""
+
+    variables: list[Any]  # By round.
+    statuses: list[str]  # Of each member.
+    metrics: dict[str, np.ndarray]  # What training itself can say of each member, [members].
+    cost: dict[str, float]
 
 
 def _fit(work: _Job, status: PopulationStatus) -> Fitted:
@@ -176,7 +180,6 @@ def _fit(work: _Job, status: PopulationStatus) -> Fitted:
         trained = train(
             work.members,
             work.task,
-            work.configs[0].training,
             work.data,
             write=write,
             description=str(work.job),
@@ -187,39 +190,41 @@ def _fit(work: _Job, status: PopulationStatus) -> Fitted:
 
 
 def _fitted(work: _Job, trained: Trained | None) -> Fitted:
-    """Returns what evaluation wants to know of a population that was trained, or that needs no training."""
     members, method = work.members, work.job.method
     untrained = ["finished"] * members.num
     if not method.has_parameters:
-        return [()] * members.num_rounds, untrained, {}
+        return Fitted([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
         init = members.compile(lambda config, _, data: init_variables(work.task(config), data), (), work.data)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
-        return variables, untrained, {"parameters": _num_parameters(variables[0], members)}
+        return Fitted(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]
-    status, step = members.fetch([(state.status, state.step) for state in trained.states])
+    status, step, past_minimum = members.fetch(
+        [(state.status, state.step, state.past_minimum) for state in trained.states]
+    )
     num_images = int(step.sum()) * batch_size(work.configs[0].training, work.data)
     seconds = trained.cost.train_seconds
     cost = {
         "parameters": _num_parameters(variables[0], members),
         "train_seconds": seconds / members.num,
-        "train_tflop": step_flops(work.task(work.configs[0]), work.data) * float(step.mean()) / 1e12,
+        "train_tflop": training_flops(work.task(work.configs[0]), work.data, float(step.mean())) / 1e12,
         "images_per_second": num_images / seconds if num_images else 0.0,
         "train_compile_seconds": trained.cost.compile_seconds,
         "memory_mb": trained.cost.memory_bytes / 1e6,
     }
-    return variables, [Status(value).name.lower() for value in status], cost
+    statuses = [Status(value).name.lower() for value in status]
+    metrics = {"past_minimum": past_minimum} if work.data.size("validation") else {}
+    return Fitted(variables, statuses, metrics, cost)
 
 
 def _num_parameters(variables: Any, members: Members) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) // members.round_size
 
 
-def _evaluate(
-    work: _Job, variables: list[Any], statuses: list[str], cost: dict[str, float]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _evaluate(work: _Job, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns what results.json and pictures.npz hold."""
-    metrics, reconstructions, evaluation_cost = _measure(work, variables)
+    metrics, reconstructions, evaluation_cost = _measure(work, fitted.variables)
+    metrics |= fitted.metrics
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
@@ -235,7 +240,7 @@ def _evaluate(
             "test": len(dataset.test.image),
         },
         "config": common,
-        "cost": cost | evaluation_cost,
+        "cost": fitted.cost | evaluation_cost,
         "members": [
             {
                 "id": name,
@@ -243,12 +248,12 @@ def _evaluate(
                 "metrics": {metric: value[index].item() for metric, value in metrics.items()},
                 "status": status,
             }
-            for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, statuses, strict=True))
+            for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
     if reconstructions is None:
         return results, {}
-    return results, _pictures(work, variables, reconstructions, metrics)
+    return results, _pictures(work, fitted.variables, reconstructions, metrics)
 
 
 def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:

@@ -13,7 +13,7 @@ from aejax.data.resident import ResidentData
 from aejax.evaluation.baselines import Classifier, represent_model, represent_pca, represent_pixels
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
-from aejax.training.step import Task
+from aejax.training.step import Stage, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +56,14 @@ METHODS = {
         Method("autoencoder", EVERYTHING),
         Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False),
         Method("supervised", EVERYTHING),
+        Method("fine_tuned", EVERYTHING),
         Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
         Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
     )
 }
 
+
+CLASSIFIERS = ("supervised", "fine_tuned")  # They have a classifier in the place of a decoder.
 
 MakeTask = Callable[[Config], Task]
 
@@ -69,11 +72,22 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     """Returns the function that says what a member of a method trains."""
 
     def task(config: Config) -> Task:
-        model = make_autoencoder(config.autoencoder, image_shape)
-        if method == "supervised":
-            assert num_classes is not None, "data without labels have no supervised baseline"
+        model, training = make_autoencoder(config.autoencoder, image_shape), config.training
+        layers = range(model.num_layers) if training.pretraining_epochs else ()
+        stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
+        stages.append(Stage(training.epochs))
+        if method in CLASSIFIERS:
+            assert num_classes is not None, "data without labels have no classifier"
             model = Classifier(model, num_classes)
-        return Task(model, config.optimizer, config.training, config.seed)
+            if method == "supervised":
+                stages = [Stage(training.epochs)]
+            else:
+                stages = [
+                    Stage(epochs, "pretraining_terms", (("method", name), *arguments))
+                    for epochs, name, arguments in stages
+                ]
+                stages.append(Stage(training.fine_tuning_epochs))
+        return Task(model, config.optimizer, training, config.seed, tuple(stages))
 
     return task
 
@@ -88,4 +102,4 @@ def represent(method: str, task: Task, variables: Any, config: Config, data: Res
     def apply(image: jax.Array, name: str) -> Any:
         return task.model.apply(variables, image, method=name)
 
-    return represent_model(apply, data, decoder=method != "supervised")
+    return represent_model(apply, data, decoder=method not in CLASSIFIERS)

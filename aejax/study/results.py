@@ -13,7 +13,7 @@ FILE = "results.json"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
-ORDER = ("autoencoder", "untrained", "supervised", "pixels", "pca")  # Of the methods, in every table.
+ORDER = ("autoencoder", "untrained", "supervised", "fine_tuned", "pixels", "pca")  # Of the methods, in every table.
 
 
 def read_rows(directory: StudyDirectory) -> list[Row]:

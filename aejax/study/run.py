@@ -55,7 +55,9 @@ def members_of(configs: Sequence[Config], datasets: dict[DataConfig, Dataset]) -
 
 
 def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
-    return available_baselines(config.evaluation, labelled=datasets[config.data].num_classes is not None)
+    labelled = datasets[config.data].num_classes is not None
+    fine_tuned = ("fine_tuned",) if labelled and config.training.fine_tuning_epochs else ()
+    return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned)
 
 
 def plan(

@@ -10,16 +10,26 @@ import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData
 from aejax.training.optimizers import make_optimizer
-from aejax.training.step import Task, batch_size, init_state, train_step
+from aejax.training.step import Stage, Task, batch_size, init_state, steps_per_epoch, train_step
 
 
-def step_flops(task: Task, data: ResidentData) -> int:
-    """Returns the floating-point operations of one training step of one member, as `matmul_flops` counts them."""
+def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
+    """Returns the floating-point operations of a member's first training steps, stage after stage."""
+    total, per_epoch = 0.0, steps_per_epoch(task.training, data)
+    for stage in task.stages:
+        steps = min(num_steps, stage.epochs * per_epoch)
+        total += steps * step_flops(task, stage, data)
+        num_steps -= steps
+    return total
+
+
+def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
+    """Returns the floating-point operations of one step of a stage of one member, as `matmul_flops` counts them."""
     batch = jax.eval_shape(
         lambda data: data.batch("train", jnp.zeros(batch_size(task.training, data), jnp.int32)), data
     )
     state = jax.eval_shape(functools.partial(init_state, task), data)
-    step = functools.partial(train_step, task, make_optimizer(task.optimizer, 1, 1), want_norm=False)
+    step = functools.partial(train_step, task, stage, make_optimizer(task.optimizer, 1, 1), want_norm=False)
     return matmul_flops(step, state, batch)
 
 

@@ -16,7 +16,7 @@ import tqdm
 from aejax.data.resident import ResidentData
 from aejax.training.population import Members, Program
 from aejax.training.state import Status, TrainState
-from aejax.training.step import Task, TrainingConfig, init_state, steps_per_epoch, train_epoch
+from aejax.training.step import Task, init_state, steps_per_epoch, train_epoch
 
 STEPS_PER_CHUNK = 2000  # Enough that the host's part does not show, few enough for a lively progress bar.
 ROUNDS_AHEAD = 2  # Dispatched before the host reads what an earlier one gave: devices need not wait for it.
@@ -57,9 +57,9 @@ class Trained(NamedTuple):
     cost: Cost
 
 
-def epochs_per_chunk(training: TrainingConfig, data: ResidentData) -> int:
+def epochs_per_chunk(task: Task, data: ResidentData) -> int:
     """Returns how many epochs the device runs before the host hears of them."""
-    return max(1, min(training.epochs, STEPS_PER_CHUNK // steps_per_epoch(training, data)))
+    return max(1, min(task.epochs, STEPS_PER_CHUNK // steps_per_epoch(task.training, data)))
 
 
 def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: int) -> tuple[TrainState, Any]:
@@ -87,7 +87,6 @@ def state_shapes(members: Members, make_task: MakeTask, data: ResidentData) -> T
 def train(
     members: Members,
     make_task: MakeTask,
-    training: TrainingConfig,
     data: ResidentData,
     *,
     write: Write,
@@ -101,7 +100,6 @@ def train(
     Args:
       members: the population.
       make_task: what a member trains, from its config.
-      training: the part of the config that decides when to stop; the same for all members but for traced fields.
       data: as `share` placed it.
       write: called with what a round's chunk brought: the index of its first member, and metrics, arrays [members of
         the round, epochs]; `epoch` is 0 where a member had stopped.
@@ -110,7 +108,8 @@ def train(
       start: where to go on from; None: from the beginning.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
-    num_epochs = chunk_epochs or epochs_per_chunk(training, data)
+    first = make_task(members.first)
+    total_epochs, num_epochs = first.epochs, chunk_epochs or epochs_per_chunk(first, data)
     cost = Cost() if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
         return Trained(list(members.deal(start.state)), cost)
@@ -138,7 +137,7 @@ def train(
         first, after = members.span(index)
         status[first:after], epoch[first:after] = members.fetch_round(index, standing)
         write(first, members.fetch_round(index, metrics))
-        bar.update(_epochs_behind(status, epoch, training) - bar.n)
+        bar.update(_epochs_behind(status, epoch, total_epochs) - bar.n)
 
     def save() -> None:
         nonlocal cost, since
@@ -149,10 +148,8 @@ def train(
             saver.save(members.fetch(states), cost)
         since = time.perf_counter()
 
-    done = _epochs_behind(status, epoch, training)
-    with tqdm.tqdm(
-        total=members.num * training.epochs, initial=done, desc=description, unit="epoch", disable=None
-    ) as bar:
+    done = _epochs_behind(status, epoch, total_epochs)
+    with tqdm.tqdm(total=members.num * total_epochs, initial=done, desc=description, unit="epoch", disable=None) as bar:
         while np.any(status == Status.RUNNING):
             for index in range(members.num_rounds):
                 first, after = members.span(index)
@@ -171,6 +168,6 @@ def train(
     return Trained(states, cost)
 
 
-def _epochs_behind(status: np.ndarray, epoch: np.ndarray, training: TrainingConfig) -> int:
+def _epochs_behind(status: np.ndarray, epoch: np.ndarray, total_epochs: int) -> int:
     """Returns how many epochs of all members need no more work, those that a stopped member leaves out among them."""
-    return int(np.where(status == Status.RUNNING, epoch, training.epochs).sum())
+    return int(np.where(status == Status.RUNNING, epoch, total_epochs).sum())

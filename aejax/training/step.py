@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import operator
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +27,10 @@ class TrainingConfig:
     """How long to train, on how many images at once, and when to stop early."""
 
     epochs: NonNegativeInt = 20
+    # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
+    pretraining_epochs: NonNegativeInt = 0
+    # After them, of the encoder with a classifier on it: the method "fine_tuned". 0: there is none.
+    fine_tuning_epochs: NonNegativeInt = 0
     batch_size: PositiveInt | Literal["all"] = 64
     target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
     patience: PositiveInt | None = traced(
@@ -36,13 +41,31 @@ class TrainingConfig:
     members_at_once: PositiveInt | None = None  # Per device; null: 1 on CPU, as many as there are on GPU and TPU.
 
 
+class Stage(NamedTuple):
+    """A part of training with a loss of its own: a method of the model, `method(batch, train=..., **arguments)`."""
+
+    epochs: int
+    method: str = "terms"
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
+        """Returns the terms of the stage's loss, each [batch]; `model` is bound to variables."""
+        return getattr(model, self.method)(batch, train=train, **dict(self.arguments))
+
+
 class Task(NamedTuple):
-    """What one member trains: a model with `terms(batch, train=...)`, how, and from which seed."""
+    """What one member trains: a model, how, from which seed, and in which stages one after another."""
 
     model: nn.Module
     optimizer: Optimizer
     training: TrainingConfig
     seed: jax.typing.ArrayLike
+    stages: tuple[Stage, ...]
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of all stages."""
+        return sum(stage.epochs for stage in self.stages)
 
 
 def batch_size(training: TrainingConfig, data: ResidentData) -> int:
@@ -55,15 +78,20 @@ def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
     return num_batches(data.size("train"), batch_size(training, data))
 
 
-def _optimizer(task: Task, data: ResidentData) -> optax.GradientTransformation:
-    return make_optimizer(task.optimizer, task.training.epochs, steps_per_epoch(task.training, data))
+def _optimizer(task: Task, stage: Stage, data: ResidentData) -> optax.GradientTransformation:
+    return make_optimizer(task.optimizer, stage.epochs, steps_per_epoch(task.training, data))
 
 
 def init_variables(task: Task, data: ResidentData) -> dict[str, Any]:
     """Returns the Flax variables before the first step: `params`, and collections that are not parameters."""
     example = data.batch("train", jnp.zeros(1, jnp.int32))
     key = rng.stream(rng.root(task.seed), "init")
-    return dict(task.model.init({"params": key}, example, train=False, method="terms"))
+
+    def everything(model: nn.Module, batch: Batch) -> None:
+        for stage in task.stages:
+            stage.terms(model, batch, train=False)
+
+    return dict(task.model.init({"params": key}, example, method=everything))
 
 
 def init_state(task: Task, data: ResidentData) -> TrainState:
@@ -73,20 +101,23 @@ def init_state(task: Task, data: ResidentData) -> TrainState:
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731
     return TrainState(
         params=params,
-        opt_state=_optimizer(task, data).init(params),
+        opt_state=_optimizer(task, task.stages[0], data).init(params),
         collections=variables,
         average=copy(params, task.optimizer.averaging),
         best=copy({"params": params, **variables}, task.training.patience),
         step=jnp.zeros((), jnp.int32),
         epoch=jnp.zeros((), jnp.int32),
-        status=jnp.asarray(Status.RUNNING if task.training.epochs else Status.FINISHED, jnp.int32),
+        status=jnp.asarray(Status.RUNNING if task.epochs else Status.FINISHED, jnp.int32),
         best_error=jnp.full((), jnp.inf, jnp.float32),
         stale_epochs=jnp.zeros((), jnp.int32),
+        lowest_errors=jnp.full(data.size("validation"), jnp.inf, jnp.float32),
+        past_minimum=jnp.zeros((), jnp.float32),
     )
 
 
 def train_step(
     task: Task,
+    stage: Stage,
     optimizer: optax.GradientTransformation,
     state: TrainState,
     batch: Batch,
@@ -94,7 +125,7 @@ def train_step(
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after one update, and the means over the batch of the loss and of every term of it.
 
-    The loss is the sum of the model's terms, averaged over the batch. The metrics also hold the gradient's norm, or 0
+    The loss is the sum of the stage's terms, averaged over the batch. The metrics also hold the gradient's norm, or 0
     where it is not wanted: reading all gradients once more in every step would cost a sixth of the speed on a CPU.
 
     With `precision` bfloat16 the networks see copies of their parameters in bfloat16, and compute in it (Micikevicius
@@ -106,7 +137,7 @@ def train_step(
     def loss(params: Any) -> Any:
         variables = {"params": _cast(params, task.training.precision), **state.collections}
         terms, collections = task.model.apply(
-            variables, batch, train=True, method="terms", rngs={"noise": key}, mutable=list(state.collections)
+            variables, batch, True, method=stage.terms, rngs={"noise": key}, mutable=list(state.collections)
         )
         means = {name: jnp.mean(term) for name, term in terms.items()}
         return _total(means), (means, collections)
@@ -130,14 +161,13 @@ def _cast(params: Any, precision: Precision) -> Any:
     return params if precision == "float32" else optax.tree.cast(params, jnp.dtype(precision))
 
 
-def evaluate_terms(task: Task, variables: Any, data: ResidentData, split: str) -> dict[str, jax.Array]:
-    """Returns the mean over a split of the loss and of each of its terms, as scalars."""
+def evaluate_terms(task: Task, stage: Stage, variables: Any, data: ResidentData, split: str) -> dict[str, jax.Array]:
+    """Returns the loss of a stage and each of its terms for every example of a split, arrays [examples]."""
 
     def block(indices: jax.Array) -> Any:
-        batch = data.batch(split, indices)
-        return task.model.apply(variables, batch, train=False, method="terms")
+        return task.model.apply(variables, data.batch(split, indices), False, method=stage.terms)
 
-    terms = {name: jnp.mean(term) for name, term in map_examples(block, data.size(split)).items()}
+    terms = map_examples(block, data.size(split))
     return {"loss": _total(terms), **terms}
 
 
@@ -171,14 +201,46 @@ def _training_batch(task: Task, data: ResidentData, step: jax.Array, indices: ja
 
 
 def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after an epoch of the stage that it stands in; metrics that another stage has are NaN."""
+    starts = list(itertools.accumulate((stage.epochs for stage in task.stages), initial=0))[:-1]
+    runs = [
+        jax.jit(functools.partial(_run_stage, task, stage, start))
+        for stage, start in zip(task.stages, starts, strict=True)
+    ]
+    if len(runs) == 1:
+        return runs[0](state, data)
+    shapes: dict[str, Any] = {}
+    for run in runs:
+        shapes |= jax.eval_shape(run, state, data)[1]
+    missing = {name: jnp.full(shape.shape, jnp.nan) for name, shape in shapes.items() if name != "epoch"}
+
+    def filled(run: Any, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
+        after, metrics = run(state, data)
+        return after, missing | metrics
+
+    index = jnp.sum(state.epoch >= jnp.asarray(starts[1:]))
+    return jax.lax.switch(index, [functools.partial(filled, run) for run in runs], state, data)
+
+
+def _run_stage(
+    task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
+) -> tuple[TrainState, dict[str, jax.Array]]:
     key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
     indices = epoch_indices(key, data.size("train"), batch_size(task.training, data))
-    optimizer = _optimizer(task, data)
+    optimizer = _optimizer(task, stage, data)
+    before = state
+    if first_epoch:
+        # Another loss: moments and schedule begin anew.
+        fresh = optimizer.init(state.params)
+        begins = state.epoch == first_epoch
+        before = state.replace(
+            opt_state=jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, state.opt_state)
+        )
     draw = functools.partial(_training_batch, task, data)
     is_last = jnp.arange(len(indices)) == len(indices) - 1
     after, terms = jax.lax.scan(
-        lambda carry, x: train_step(task, optimizer, carry, draw(carry.step, x[0]), x[1]),
-        state,
+        lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1]),
+        before,
         (indices, is_last),
         unroll=2,
     )
@@ -186,20 +248,33 @@ def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Train
     metrics = {"epoch": state.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
     metrics["gradient_norm"] = gradient_norm
     metrics["parameter_norm"] = optax.tree.norm(after.params)
+    after = after.replace(epoch=after.epoch + 1)
+    errors = None
     if data.size("validation"):
-        terms = evaluate_terms(task, after.current_variables(), data, "validation")
-        metrics |= {f"validation_{name}": term for name, term in terms.items()}
+        terms = evaluate_terms(task, stage, after.current_variables(), data, "validation")
+        metrics |= {f"validation_{name}": jnp.mean(term) for name, term in terms.items()}
+        errors = terms.get("reconstruction", terms["loss"])
 
     # The parameters' norm is asked too: the last step's loss may be finite and its update not.
     finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
-    after = _decide(task.training, after.replace(epoch=after.epoch + 1), metrics)
+    if stage is task.stages[-1]:
+        after = _decide(task, after, metrics, errors)
     diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
 
 
-def _decide(training: TrainingConfig, state: TrainState, metrics: dict[str, jax.Array]) -> TrainState:
-    """Returns the state with its status after an epoch: the reasons to stop, the weightiest last."""
-    status = jnp.where(state.epoch >= training.epochs, Status.FINISHED, Status.RUNNING)
+def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None) -> TrainState:
+    """Returns the state with its status after an epoch of the last stage: the reasons to stop, the weightiest last.
+
+    `errors` are those of the validation images, [images], without what a family adds to punish itself.
+    """
+    training = task.training
+    status = jnp.where(state.epoch >= task.epochs, Status.FINISHED, Status.RUNNING)
+    past_minimum = state.past_minimum
+    if errors is not None:
+        is_lowest = jnp.mean(errors) < jnp.mean(state.lowest_errors)
+        state = state.replace(lowest_errors=jnp.where(is_lowest, errors, state.lowest_errors))
+        past_minimum = _standardized_rise(state.lowest_errors, errors)
     if training.patience is not None:
         error = metrics["validation_loss"]
         better = error < state.best_error
@@ -208,7 +283,16 @@ def _decide(training: TrainingConfig, state: TrainState, metrics: dict[str, jax.
             best_error=jnp.where(better, error, state.best_error),
             stale_epochs=jnp.where(better, 0, state.stale_epochs + 1),
         )
+        # It is said of the variables that count.
+        past_minimum = jnp.where(better, past_minimum, state.past_minimum)
         status = jnp.where(state.stale_epochs >= training.patience, Status.OUT_OF_PATIENCE, status)
     if training.target_error is not None:
         status = jnp.where(metrics["train_loss"] <= training.target_error, Status.REACHED_TARGET, status)
-    return state.replace(status=status.astype(jnp.int32))
+    return state.replace(status=status.astype(jnp.int32), past_minimum=past_minimum)
+
+
+def _standardized_rise(before: jax.Array, after: jax.Array) -> jax.Array:
+    """Returns the mean rise of the same images' errors, in standard errors of that mean; 0 where nothing rose."""
+    rise = after - before
+    error = jnp.std(rise) / jnp.sqrt(max(rise.size - 1, 1))
+    return jnp.where(error > 0, jnp.mean(rise) / jnp.where(error > 0, error, 1.0), 0.0)
