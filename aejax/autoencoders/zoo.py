@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-import flax.linen as nn
 from pydantic import Field
 
+from aejax.autoencoders import base
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
 
@@ -12,13 +12,13 @@ Autoencoder = Annotated[
     Plain | Denoising,
     Field(discriminator="kind"),
 ]
-FAMILIES: dict[str, type[nn.Module]] = {
+FAMILIES: dict[str, type[base.Autoencoder]] = {
     "plain": PlainAutoencoder,
     "denoising": DenoisingAutoencoder,
 }
 
 
-def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> nn.Module:
+def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> base.Autoencoder:
     """Returns the model that a config describes, for images of [height, width, channels].
 
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.

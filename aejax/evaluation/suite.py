@@ -12,6 +12,7 @@ from aejax.config import PositiveFloat, PositiveInt
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.evaluation import image_metrics
+from aejax.evaluation.generalization import generalization_gap
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.probe import STRENGTHS, linear_probe
 
@@ -50,6 +51,7 @@ def describe(
     measures = available_measures(config, labelled=bool(data.label))
     metrics: dict[str, jax.Array] = {}
     features: dict[str, jax.Array] = {}
+    error: dict[str, jax.Array] = {}
     for split in data.image:
         if not data.size(split):
             continue
@@ -58,6 +60,10 @@ def describe(
         if "features" in values:
             features[split] = values.pop("features")
         metrics |= {f"{split}_{name}": jnp.mean(value) for name, value in values.items()}
+        if "mse" in values:
+            error[split] = values["mse"]
+    if "train" in error:
+        metrics |= generalization_gap(error)
     return metrics, features
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import jax
 
+from aejax.autoencoders.base import Autoencoder
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import load, to_tree
 from aejax.data.resident import ResidentData
 from aejax.evaluation.baselines import Classifier, represent_model, represent_pca, represent_pixels
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
-from aejax.training.step import Stage, Task
+from aejax.training.step import Stage, Task, TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,24 +73,28 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     """Returns the function that says what a member of a method trains."""
 
     def task(config: Config) -> Task:
-        model, training = make_autoencoder(config.autoencoder, image_shape), config.training
-        layers = range(model.num_layers) if training.pretraining_epochs else ()
-        stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
-        stages.append(Stage(training.epochs))
+        autoencoder = make_autoencoder(config.autoencoder, image_shape)
+        stages, model = _stages(method, autoencoder, config.training), autoencoder
         if method in CLASSIFIERS:
             assert num_classes is not None, "data without labels have no classifier"
-            model = Classifier(model, num_classes)
-            if method == "supervised":
-                stages = [Stage(training.epochs)]
-            else:
-                stages = [
-                    Stage(epochs, "pretraining_terms", (("method", name), *arguments))
-                    for epochs, name, arguments in stages
-                ]
-                stages.append(Stage(training.fine_tuning_epochs))
-        return Task(model, config.optimizer, training, config.seed, tuple(stages))
+            model = Classifier(autoencoder, num_classes)
+        return Task(model, config.optimizer, config.training, config.seed, stages)
 
     return task
+
+
+def _stages(method: str, model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
+    """Returns what a method trains, one after another."""
+    if method == "supervised":
+        return (Stage(training.epochs),)
+    layers = range(model.num_layers) if training.pretraining_epochs else ()
+    stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
+    stages.append(Stage(training.epochs))
+    if method != "fine_tuned":
+        return tuple(stages)
+    # The autoencoder inside the classifier goes through the same, and then serves it.
+    inner = [Stage(epochs, "pretraining_terms", (("method", name), *rest)) for epochs, name, rest in stages]
+    return (*inner, Stage(training.fine_tuning_epochs))
 
 
 def represent(method: str, task: Task, variables: Any, config: Config, data: ResidentData) -> Representation:

@@ -26,7 +26,7 @@ from aejax.training.step import TrainingConfig
 CONFIG = Config(
     data=DataConfig(validation_size=100),
     autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=8),
-    training=TrainingConfig(epochs=3, batch_size=32),
+    training=TrainingConfig(epochs=3, batch_size=32, fine_tuning_epochs=2),
     evaluation=EvaluationConfig(probe_strengths=(1e-3, 1e-1)),
 )
 
@@ -57,6 +57,7 @@ def test_every_method_has_its_rows_and_metrics(study):
         *(("autoencoder", str(seed)) for seed in (0, 1)),
         *(("untrained", str(seed)) for seed in (0, 1)),
         *(("supervised", str(seed)) for seed in (0, 1)),
+        *(("fine_tuned", str(seed)) for seed in (0, 1)),
         ("pixels", ""),
         ("pca", ""),
     ]

@@ -46,7 +46,6 @@ def fit(configs, data, *, members_at_once=None, memory_limit=None, chunk_epochs=
     trained = train(
         members,
         task,
-        configs[0].training,
         data,
         write=lambda first, metrics: chunks.setdefault(first, []).append(metrics),
         description="",

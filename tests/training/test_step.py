@@ -110,7 +110,7 @@ def test_the_moving_average_of_the_parameters_is_what_is_evaluated(local):
     optimizer = make_optimizer(task.optimizer, 9, 4)
     state = init_state(task, local)
     expected = np.asarray(state.params["latent"]["kernel"])
-    step = jax.jit(lambda state, batch: train_step(task, optimizer, state, batch, False)[0])
+    step = jax.jit(lambda state, batch: train_step(task, task.stages[0], optimizer, state, batch, False)[0])
     for number in range(12):
         state = step(state, local.batch("train", np.arange(60) + 60 * (number % 4)))
         weight = min(decay, (1 + number) / (10 + number))  # A short memory at first.

@@ -1,0 +1,153 @@
+"""Training in stages: dense layers one by one, the whole, a classifier on the encoder; and what is said of the end."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.autoencoders.denoising import Denoising
+from aejax.autoencoders.plain import Plain
+from aejax.data.resident import make_resident
+from aejax.errors import ConfigError
+from aejax.experiment import Config, check
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
+from aejax.study.methods import make_task
+from aejax.training.flops import step_flops, training_flops
+from aejax.training.loop import train_chunk
+from aejax.training.optimizers import Adam, Cosine
+from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+
+DEEP = Plain(encoder=Dense(widths=(12, 9)), latent_size=5)
+TRAINING = TrainingConfig(pretraining_epochs=2, epochs=3, fine_tuning_epochs=4, batch_size=40)
+CONFIG = Config(autoencoder=DEEP, optimizer=Adam(learning_rate=3e-3, schedule=Cosine()), training=TRAINING)
+
+
+@pytest.fixture(scope="module")
+def local(dataset):
+    """The data on one device, for functions that are not mapped over members."""
+    return jax.device_put(make_resident(dataset, "none"))
+
+
+def run(config, local, num_epochs, method="autoencoder", chunks=1):
+    """Returns (task, state before, state after, metrics of the last chunk)."""
+    task = make_task(method, (8, 8, 1), 4)(config)
+    before = jax.jit(lambda: init_state(task, local))()
+    chunk = jax.jit(lambda state: train_chunk(task, state, local, num_epochs // chunks))
+    state = before
+    for _ in range(chunks):
+        state, metrics = chunk(state)
+    return task, before, state, metrics
+
+
+def changed(before, after):
+    """Returns the names of the layers whose kernels moved."""
+    names = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(before.params):
+        names[jax.tree_util.keystr(path, simple=True, separator="/")] = leaf
+    moved = jax.tree.map(lambda x, y: bool(np.any(x != y)), before.params, after.params)
+    return {name for name, one in zip(names, jax.tree.leaves(moved), strict=True) if one and name.endswith("kernel")}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "layers"),
+    [
+        (2, {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"}),
+        (4, {"encoder/DenseStack_0/Dense_1/kernel", "decoder/DenseStack_0/Dense_1/kernel"}),
+        (6, {"latent/kernel", "decoder/DenseStack_0/Dense_0/kernel"}),
+    ],
+)
+def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local, epochs, layers):
+    _, before, after, _ = run(CONFIG, local, epochs)
+    _, _, earlier, _ = run(CONFIG, local, epochs - 2) if epochs > 2 else (None, None, before, None)
+    assert changed(earlier, after) == layers
+
+
+def test_a_layer_reconstructs_what_the_layers_before_it_give(local):
+    task, _, state, metrics = run(CONFIG, local, 4)
+    params = jax.device_get(state.params)
+    layer = lambda x, part: np.maximum(x @ part["kernel"] + part["bias"], 0)  # noqa: E731
+    x = np.asarray(local.image["validation"]).reshape(60, 64) / 255
+    target = layer(x, params["encoder"]["DenseStack_0"]["Dense_0"])
+    code = layer(target, params["encoder"]["DenseStack_0"]["Dense_1"])
+    output = layer(code, params["decoder"]["DenseStack_0"]["Dense_1"])
+    expected = 0.5 * np.sum((output - target) ** 2, axis=1).mean()
+    np.testing.assert_allclose(metrics["validation_reconstruction"][-1], expected, rtol=1e-4)
+    assert metrics["train_loss"][3] < metrics["train_loss"][2]
+    terms = evaluate_terms(task, task.stages[1], state.current_variables(), local, "validation")
+    np.testing.assert_allclose(terms["loss"].mean(), expected, rtol=1e-4)
+
+
+def test_every_stage_begins_with_moments_and_a_schedule_of_its_own(local):
+    _, _, state, _ = run(CONFIG, local, 5)
+    counts = [leaf for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim == 0]
+    assert counts
+    assert all(count == 240 // 40 for count in counts)  # The third stage's first epoch has ended.
+    assert state.step == 5 * (240 // 40)
+
+
+def test_cutting_a_staged_run_into_chunks_changes_nothing(local):
+    whole, cut = (run(CONFIG, local, 9, chunks=chunks)[2] for chunks in (1, 9))
+    jax.tree.map(np.testing.assert_array_equal, whole, cut)
+    assert whole.epoch == 9
+
+
+def test_a_fine_tuned_classifier_goes_through_the_autoencoders_stages_first(local):
+    task, before, after, metrics = run(CONFIG, local, 13, method="fine_tuned")
+    assert task.epochs == 3 * 2 + 3 + 4 == after.epoch
+    assert np.isnan(metrics["train_cross_entropy"][:9]).all()
+    assert np.isfinite(metrics["train_cross_entropy"][9:]).all()
+    assert np.isfinite(metrics["train_reconstruction"][:9]).all()
+    assert np.isnan(metrics["train_reconstruction"][9:]).all()
+    assert metrics["train_cross_entropy"][-1] < metrics["train_cross_entropy"][9]
+    assert "head/kernel" in changed(before, after)
+    # A stage's steps are counted with that stage's operations.
+    steps = [240 // 40 * stage.epochs for stage in task.stages]
+    expected = sum(n * step_flops(task, stage, local) for n, stage in zip(steps, task.stages, strict=True))
+    assert training_flops(task, local, sum(steps)) == expected
+    assert training_flops(task, local, steps[0]) == steps[0] * step_flops(task, task.stages[0], local)
+
+
+def test_a_denoising_autoencoders_layers_see_corrupted_inputs(local):
+    """With everything masked but for a hair, no layer can reconstruct more than the mean of its input."""
+    losses = []
+    for rate in (0.0, 0.99):
+        family = Denoising(encoder=Dense(widths=(12,)), latent_size=9)
+        family = dataclasses.replace(family, corruption=dataclasses.replace(family.corruption, rate=rate))
+        training = dataclasses.replace(TRAINING, pretraining_epochs=20, epochs=1)
+        config = dataclasses.replace(CONFIG, autoencoder=family, training=training)
+        losses.append(run(config, local, 41)[3]["train_loss"])
+    assert losses[1][19] > 1.5 * losses[0][19]
+    assert losses[1][39] > 1.5 * losses[0][39]
+
+
+def test_layers_of_other_networks_cannot_be_trained_one_by_one():
+    for part in ({"encoder": Convolutional()}, {"decoder": Dense()}):
+        with pytest.raises(ConfigError, match=r"pretraining_epochs.*encoder=dense"):
+            check(dataclasses.replace(CONFIG, autoencoder=dataclasses.replace(DEEP, **part)))
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_past_minimum_is_the_paired_rise_of_validation_in_standard_errors(local, patience):
+    # A learning rate that is far too large makes the validation error jump about.
+    training = TrainingConfig(epochs=12, batch_size=20, patience=patience)
+    config = Config(autoencoder=DEEP, optimizer=Adam(learning_rate=0.1), training=training)
+    task = make_task("autoencoder", (8, 8, 1), 4)(config)
+    state = init_state(task, local)
+    epoch = jax.jit(lambda state: train_chunk(task, state, local, 1)[0])
+    history = []
+    for _ in range(12):
+        if state.status == 0:
+            state = epoch(state)
+            errors = evaluate_terms(task, task.stages[0], state.current_variables(), local, "validation")
+            history.append(np.asarray(errors["reconstruction"], np.float64))
+    means = [errors.mean() for errors in history]
+    lowest = int(np.argmin(means))
+    if patience is not None:
+        assert lowest < len(history) - 1
+        assert state.past_minimum == 0  # The best parameters count, and they are those of the minimum.
+        return
+    rise = history[-1] - history[lowest]
+    assert lowest < 11
+    np.testing.assert_allclose(state.past_minimum, rise.mean() / (rise.std(ddof=1) / np.sqrt(60)), rtol=1e-3)
