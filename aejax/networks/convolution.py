@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from aejax.networks.layers import INITIALIZERS, Initializer
+from aejax.networks.layers import INITIALIZERS, Initializer, matrix_product
 
 Method = Literal["matmul", "native"]
 Pair = tuple[int, int]  # One number for the height, one for the width.
@@ -48,7 +48,7 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, m
     pads = _explicit_padding(_height_width(x.shape[1:]), taps, strides, padding)
     if method == "native":
         return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
-    return _patches(x, taps, strides, pads) @ kernel.reshape(-1, kernel.shape[-1])
+    return matrix_product(_patches(x, taps, strides, pads), kernel.reshape(-1, kernel.shape[-1]))
 
 
 def convolve_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, method: Method) -> jax.Array:
@@ -71,7 +71,7 @@ def convolve_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, padding: 
             for tap, (low, _), size, count, stride in zip(taps, pads, sizes, counts, strides, strict=True)
         )
         return lax.conv_transpose(x, kernel, strides, (rows, columns), dimension_numbers=_LAYOUT, transpose_kernel=True)
-    contributions = x @ kernel.reshape(-1, kernel.shape[-1]).T
+    contributions = matrix_product(x, kernel.reshape(-1, kernel.shape[-1]).T)
     return _overlap_add(contributions, taps, strides, pads, sizes)
 
 
