@@ -35,6 +35,8 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         return
     if request.tensorboard:
         require_tensorboard()
+    if request.cost:
+        say(f"{request.name}: {request.cost}")
     directory = StudyDirectory(request.workdir)
     with stop_on_signals() as stop:
         options = Options(request.tensorboard, request.checkpoint_seconds, stop, say)

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import pathlib
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -27,6 +28,7 @@ class Request:
 
     name: str
     question: str
+    cost: str
     configs: list[Config]
     workdir: str
     dry_run: bool
@@ -36,10 +38,11 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """What an experiment file holds: its name, the question it answers, one seed's config, and the other points."""
+    """What an experiment file holds: its name, the question it answers, what it costs, one seed's config, the points."""
 
     name: str
     question: str
+    cost: str
     config: Config
     sweep: sweeps.Sweep
 
@@ -57,7 +60,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     if leftover:
         raise ConfigError(f"leftover argument '{leftover[0]}'; every option is a flag, see --help")
 
-    experiment = load_experiment(values.config) if values.config else Experiment("default", "", Config(), [{}])
+    experiment = load_experiment(values.config) if values.config else Experiment("default", "", "", Config(), [{}])
     assignments = [parse_assignment(text, "--set") for text in values.set]
     config = override(experiment.config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
 
@@ -76,6 +79,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     return Request(
         name=experiment.name,
         question=experiment.question,
+        cost=experiment.cost,
         configs=configs,
         workdir=values.workdir or os.path.join("runs", experiment.name),
         dry_run=values.dry_run,
@@ -137,7 +141,8 @@ def load_experiment(reference: str) -> Experiment:
     """Returns what an experiment file defines, named as `path.py` or `path.py:variant`.
 
     The file defines `get_config()` and perhaps `sweep()`. If it defines `VARIANTS`, a tuple of names of which the first
-    is the default, both take the variant's name. The first line of its docstring is the question.
+    is the default, both take the variant's name. The first line of its docstring is the question; its paragraph
+    `Cost: ...` says how long it takes.
 
     Raises:
       ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
@@ -160,8 +165,15 @@ def load_experiment(reference: str) -> Experiment:
     points = _call(path, module.sweep, arguments) if hasattr(module, "sweep") else [{}]
     if not points:
         raise ConfigError(f"{path}: its sweep is empty")
-    question = (inspect.getdoc(module) or "").partition("\n")[0]
-    return Experiment(path.stem + (f"-{variant}" if variant else ""), question, config, points)
+    text = inspect.getdoc(module) or ""
+    cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
+    return Experiment(
+        name=path.stem + (f"-{variant}" if variant else ""),
+        question=text.partition("\n")[0],
+        cost=" ".join(cost[1].split()) if cost else "",
+        config=config,
+        sweep=points,
+    )
 
 
 def _import(path: pathlib.Path) -> ModuleType:

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from aejax.config import override
 from aejax.data.corruption import Gaussian, Masking, SaltAndPepper
 from aejax.errors import ConfigError
 from aejax.experiment import Config, check
-from aejax.config import override
 
 KEY = jax.random.key(0)
 X = np.full((50, 20, 20, 1), 0.5, np.float32)

@@ -1,0 +1,48 @@
+"""Do preprocessing, optimizer and schedule decide how far an autoencoder overfits, and what its features are worth?
+
+    python scripts/train.py --config=experiments/strategies.py
+
+Three kinds of preprocessing x three optimizers x two schedules x five seeds, on the 1,000 images and the 784-256-784
+network of `overfitting.py`, with an unbounded output so that all preprocessing is served by one likelihood.
+
+Cost: COST
+Expected: EXPECTED
+"""
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.plain import Plain
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.dense import Dense
+from aejax.objectives.likelihoods import HalfSquaredError
+from aejax.training.step import TrainingConfig
+
+
+def get_config() -> Config:
+    """Returns the config of one seed."""
+    return Config(
+        data=DataConfig(name="mnist", train_size=1000, validation_size=5000),
+        autoencoder=Plain(
+            encoder=Dense(widths=()),
+            latent_size=256,
+            latent_activation="relu",
+            likelihood=HalfSquaredError(output="identity"),
+        ),
+        training=TrainingConfig(epochs=100, batch_size=50),
+        evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe_strengths=(0.3, 0.1, 0.03, 0.01)),
+    )
+
+
+def sweep() -> sweeps.Sweep:
+    """Returns every combination; the learning rates are those of each optimizer, not of a search."""
+    optimizers = [
+        {"optimizer": "adam", "optimizer.learning_rate": 1e-3},
+        {"optimizer": "adamw", "optimizer.learning_rate": 1e-3, "optimizer.weight_decay": 0.1},
+        {"optimizer": "momentum", "optimizer.learning_rate": 1e-3},
+    ]
+    return sweeps.product(
+        sweeps.grid("data.preprocessing", ["none", "standardize", "zca"]),
+        optimizers,
+        sweeps.grid("optimizer.schedule", ["constant", "cosine"]),
+    )
