@@ -63,7 +63,8 @@ def sweep(variant: str) -> sweeps.Sweep:
         *_general("training.patience", [1, 2, 4, 8, 16]),
         *_general("optimizer.weight_decay", [0.01, 0.03, 0.1, 0.3, 1.0], {"optimizer": "adamw"}),
         *_general("autoencoder.latent_size", [16, 32, 64, 96, 128]),
-        *_general("data.train_size", [2000, 4000, 8000, 16000, 32000]),
+        # More data at the same number of steps.
+        *({"data.train_size": 1000 * n, "training.epochs": 100 // n} for n in (2, 4, 10, 20, 50)),
     ]
     return sweeps.chain([{}], cures)
 
@@ -72,9 +73,9 @@ def _family(
     kind: str, field: str, values: Sequence[Any], more: dict[str, Any] | None = None, activation: str = "relu"
 ) -> sweeps.Sweep:
     """Returns a family at each value of a field of its own, with the network that all have."""
-    common = {"encoder.widths": [], "latent_size": 256, "latent_activation": activation, **(more or {}), field: None}
-    paths = {"autoencoder": kind} | {f"autoencoder.{name}": value for name, value in common.items()}
-    return [paths | {f"autoencoder.{field}": value} for value in values]
+    common = {"encoder.widths": [], "latent_size": 256, "latent_activation": activation, **(more or {})}
+    points = [common | {field: value} for value in values]
+    return [{"autoencoder": kind} | {f"autoencoder.{name}": x for name, x in point.items()} for point in points]
 
 
 def _general(field: str, values: Sequence[Any], more: dict[str, Any] | None = None) -> sweeps.Sweep:

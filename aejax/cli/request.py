@@ -38,7 +38,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """What an experiment file holds: its name, the question it answers, what it costs, one seed's config, the points."""
+    """What an experiment file holds: its name, question and cost, one seed's config, and the other points."""
 
     name: str
     question: str
