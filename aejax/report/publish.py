@@ -22,6 +22,8 @@ MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and 
 # Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
 # record of a benchmark (.json), or a directory of such records.
 MARKS = re.compile(r"(<!-- table: (?P<path>\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+# And this one names the record of the suite "scaling", and a picture beside the Markdown file that is drawn from it.
+CHARTS = re.compile(r"<!-- chart: (?P<path>\S+) (?P<picture>\S+\.svg) -->")
 
 
 def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
@@ -56,9 +58,11 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
 
 
 def renew_tables(path: pathlib.Path) -> int:
-    """Returns how many tables a Markdown file has between its marks, after renewing them from what they name."""
+    """Returns how many tables a Markdown file has between its marks, after renewing them, and its charts."""
     text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], path.read_text())
     path.write_text(text)
+    for chart in CHARTS.finditer(text):
+        (path.parent / chart["picture"]).write_text(speed.to_chart(speed.read_record(path.parent / chart["path"])))
     return num
 
 

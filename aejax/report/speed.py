@@ -1,12 +1,18 @@
 """Records of benchmarks as tables: for the terminal and for the README."""
 
+import importlib.resources
 import json
 import pathlib
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from aejax.errors import UserError
+from aejax.report.html import Html, element
+from aejax.report.svg import Series, line_drawing
 from aejax.report.tables import Table, to_aligned
 
 
@@ -67,6 +73,25 @@ def to_summary(records: Iterable[Mapping[str, Any]]) -> str:
             times = [f"{_advantage(case, 'aejax', peer):.2f} x" if peer in case["contenders"] else "" for peer in peers]
             rows.append([name, _number(_median(case, "aejax")), _share(case, "aejax"), *times])
     return to_aligned(Table(heading, rows)) + "\n"
+
+
+def to_chart(record: Mapping[str, Any]) -> str:
+    """Returns an SVG file's text: the rate of every case of the suite "scaling", by how many times the first value.
+
+    A contender's name begins with its value; 28x28 stands for the pixels.
+    """
+    series = []
+    for index, (name, case) in enumerate(record["cases"].items()):
+        sizes = [float(np.prod([int(n) for n in re.findall(r"\d+", title)])) for title in case["contenders"]]
+        values = np.array([result["values"] for result in case["contenders"].values()])
+        factors = np.array(sizes) / sizes[0]
+        low, high = values.min(axis=1), values.max(axis=1)
+        series.append(
+            Series(f"{name}, from {sizes[0]:.0f}", factors, np.median(values, axis=1), low, high, color=index)
+        )
+    style = Html((importlib.resources.files("aejax.report") / "assets" / "report.css").read_text())
+    title = "images/s when a number grows by a factor"
+    return line_drawing(series, element("style", style), title=title, x_label="times the first value") + "\n"
 
 
 def _median(case: Mapping[str, Any], title: str) -> float:

@@ -31,8 +31,12 @@ def test_a_published_study_is_small_and_whole(path):
     assert all(population.curves for population in study.populations if population.status.method == "autoencoder")
 
 
-def test_the_readme_says_what_the_studies_say(tmp_path):
+@pytest.mark.parametrize("page", ["README.md", "docs/speed.md"])
+def test_a_page_says_what_the_studies_and_records_say(page, tmp_path):
     shutil.copytree(RESULTS, tmp_path / "experiments" / "results")
-    copy = shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    copy = shutil.copyfile(ROOT / page, tmp_path / page)
     assert renew_tables(copy) == len(MARKS.findall(copy.read_text())) > 0
-    assert copy.read_text() == (ROOT / "README.md").read_text()
+    assert copy.read_text() == (ROOT / page).read_text()
+    for picture in (ROOT / "docs").glob("*.svg"):
+        assert (tmp_path / "docs" / picture.name).read_text() == picture.read_text()
