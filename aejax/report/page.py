@@ -16,6 +16,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     sweeps.effects,
     training.curves,
     training.gap,
+    training.overfitting,
     pictures.reconstructions,
     pictures.weights,
     provenance.failures,
