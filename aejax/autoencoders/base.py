@@ -36,7 +36,8 @@ class Family:
 class Autoencoder(nn.Module):
     """The networks of a family; images are float32 [batch, height, width, channels], preprocessed.
 
-    A family overrides what it changes: `activate` if it works on the code, `terms` if it has a loss of its own.
+    A family overrides what it changes: `activate` if it works on the code, `build_decoder` if the decoder is special,
+    `terms` if it has a loss of its own.
     """
 
     config: Any  # A Family.
@@ -47,7 +48,11 @@ class Autoencoder(nn.Module):
         config = self.config
         self.encoder = make_encoder(config.encoder)
         self.latent = make_dense(config.latent_size, config.encoder.initializer)
-        self.decoder = make_decoder(config.decoder, config.encoder, self.image_shape)
+        self.decoder = self.build_decoder()
+
+    def build_decoder(self) -> nn.Module:
+        """Returns the network from the latent to the image."""
+        return make_decoder(self.config.decoder, self.config.encoder, self.image_shape)
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent before its activation, [batch, latent_size]."""
