@@ -44,12 +44,14 @@ def check(config: Config) -> None:
             f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
             "cannot reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
         )
-    if config.training.pretraining_epochs and (family.encoder.kind, family.decoder.kind) != ("dense", "mirror"):
-        raise ConfigError(
-            f"training.pretraining_epochs={config.training.pretraining_epochs} trains dense layers one by one, and "
-            f"autoencoder.encoder={family.encoder.kind}, decoder={family.decoder.kind}; use encoder=dense, "
-            "decoder=mirror"
-        )
+    if config.training.pretraining_epochs:
+        if not family.LAYERWISE:
+            raise ConfigError(f"training.pretraining_epochs: layers of '{family.kind}' cannot be trained one by one")
+        if (family.encoder.kind, family.decoder.kind) != ("dense", "mirror"):
+            raise ConfigError(
+                "training.pretraining_epochs trains dense layers one by one, and autoencoder.encoder="
+                f"{family.encoder.kind}, decoder={family.decoder.kind}; use encoder=dense, decoder=mirror"
+            )
     if config.data.validation_size == 0:
         if config.training.patience is not None:
             raise ConfigError("training.patience needs validation images, and data.validation_size is 0")

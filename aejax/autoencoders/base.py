@@ -18,9 +18,14 @@ from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
-    """The fields that every family's config has. TERMS are the names of the loss's terms."""
+    """The fields that every family's config has.
+
+    TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
+    mirror in the decoder.
+    """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
+    LAYERWISE: ClassVar[bool] = True
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()
@@ -38,7 +43,7 @@ class Autoencoder(nn.Module):
     """The networks of a family; images are float32 [batch, height, width, channels], preprocessed.
 
     A family overrides what it changes: `corrupt` if its input is not the image itself, `activate` if it works on the
-    code, `terms` if it has a loss of its own.
+    code, `build_decoder` if the decoder is special, `terms` if it has a loss of its own.
     """
 
     config: Any  # A Family.
@@ -49,7 +54,11 @@ class Autoencoder(nn.Module):
         config = self.config
         self.encoder = make_encoder(config.encoder)
         self.latent = make_dense(config.latent_size, config.encoder.initializer)
-        self.decoder = make_decoder(config.decoder, config.encoder, self.image_shape)
+        self.decoder = self.build_decoder()
+
+    def build_decoder(self) -> nn.Module:
+        """Returns the network from the latent to the image."""
+        return make_decoder(self.config.decoder, self.config.encoder, self.image_shape)
 
     @property
     def num_layers(self) -> int:

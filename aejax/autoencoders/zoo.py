@@ -6,15 +6,32 @@ from pydantic import Field
 
 from aejax.autoencoders import base
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
+from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
+from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
+from aejax.autoencoders.rae import (
+    RaeGP,
+    RaeGPAutoencoder,
+    RaeL2,
+    RaeL2Autoencoder,
+    RaeSN,
+    RaeSNAutoencoder,
+)
+from aejax.autoencoders.tied import Tied, TiedAutoencoder
 
 Autoencoder = Annotated[
-    Plain | Denoising,
+    Plain | Denoising | LatentNoise | Dropout | Tied | RaeL2 | RaeGP | RaeSN,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[base.Autoencoder]] = {
     "plain": PlainAutoencoder,
     "denoising": DenoisingAutoencoder,
+    "latent_noise": LatentNoiseAutoencoder,
+    "dropout": DropoutAutoencoder,
+    "tied": TiedAutoencoder,
+    "rae_l2": RaeL2Autoencoder,
+    "rae_gp": RaeGPAutoencoder,
+    "rae_sn": RaeSNAutoencoder,
 }
 
 

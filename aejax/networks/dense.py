@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 
 from aejax.config import PositiveInt
-from aejax.networks.layers import ALL, Activation, DenseStack, Initializer, flatten, make_dense
+from aejax.networks.layers import ACTIVATIONS, ALL, Activation, DenseStack, Initializer, flatten, make_dense
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,3 +57,31 @@ class DenseDecoder(nn.Module):
             return hidden
         output = make_dense(math.prod(self.image_shape), config.initializer, name="Dense_0")(hidden)
         return output.reshape(-1, *self.image_shape)
+
+
+def encoder_kernels(config: Dense, params: Any) -> list[jax.Array]:
+    """Returns the kernels of a `DenseEncoder` with these parameters, [inputs, outputs] each, from the image on."""
+    # By number, because "Dense_10" sorts before "Dense_2"; without hidden layers there is no stack at all.
+    return [params["DenseStack_0"][f"Dense_{index}"]["kernel"] for index in range(len(config.widths))]
+
+
+class TransposedDenseDecoder(nn.Module):
+    """A `DenseDecoder` whose kernels are another network's, transposed: only the biases are its own."""
+
+    config: Dense
+    image_shape: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, kernels: Sequence[jax.Array]) -> jax.Array:
+        """Returns the likelihood's parameters, [batch, *image_shape], computed in the kernels' type.
+
+        Args:
+          latent: [batch, latent].
+          kernels: from the image to the latent, [inputs, outputs] each.
+        """
+        x = latent
+        for index, kernel in reversed(list(enumerate(kernels))):
+            bias = self.param(f"bias_{index}", nn.initializers.zeros, (kernel.shape[0],))
+            x = x.astype(kernel.dtype) @ kernel.T + bias[None]
+            x = ACTIVATIONS[self.config.activation](x) if index else x
+        return x.reshape(-1, *self.image_shape)

@@ -1,0 +1,36 @@
+"""Dropout of the latent: no unit may rely on another one being there (Hinton et al., 2012; Srivastava et al., 2014)."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import Rate, traced
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dropout(Family):
+    """Loss: −log p(x | decode(r · encode(x) / (1 − rate))) with r ~ Bernoulli(1 − rate) for each latent unit.
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, section 4; as
+    in section 10, units are scaled in training, so that their expectation is the code that is used outside it.
+    """
+
+    kind: Literal["dropout"] = "dropout"
+    rate: Rate = traced(0.2)  # Probability that a unit is dropped.
+
+
+class DropoutAutoencoder(Autoencoder):
+    """The networks of a `Dropout` config. Outside training nothing is dropped."""
+
+    config: Dropout
+
+    def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the latent, [batch, latent_size]; in training with units dropped."""
+        latent = super().activate(preactivation)
+        if not train:
+            return latent
+        kept = 1 - self.config.rate
+        return jnp.where(jax.random.bernoulli(self.make_rng("noise"), kept, latent.shape), latent / kept, 0.0)

@@ -1,0 +1,38 @@
+"""Noise in the latent: codes that survive it lie apart (Poole, Sohl-Dickstein and Ganguli, 2014)."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import NonNegativeFloat, traced
+from aejax.networks.layers import Activation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LatentNoise(Family):
+    """Loss: −log p(x | decode(encode(x) + ε)) with ε ~ N(0, scale²) for each latent unit.
+
+    Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014, section 2,
+    with noise after the activation of the latent alone.
+
+    With an unbounded `latent_activation` a code can grow until it drowns the noise; that of tanh stays in [−1, 1].
+    """
+
+    kind: Literal["latent_noise"] = "latent_noise"
+    latent_activation: Activation = "tanh"
+    scale: NonNegativeFloat = traced(0.3)  # Standard deviation of the noise.
+
+
+class LatentNoiseAutoencoder(Autoencoder):
+    """The networks of a `LatentNoise` config. Outside training there is no noise."""
+
+    config: LatentNoise
+
+    def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the latent, [batch, latent_size]; in training with noise added."""
+        latent = super().activate(preactivation)
+        if not train:
+            return latent
+        return latent + self.config.scale * jax.random.normal(self.make_rng("noise"), latent.shape)

@@ -1,0 +1,146 @@
+"""Regularized autoencoders: a small code and a smooth decoder in place of a variational posterior's noise.
+
+Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020, equation
+11: reconstruction + β · ½ ‖z‖² + λ · L_REG. Three ways to make the decoder smooth share the first two terms. The
+reconstruction here is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve its β and
+λ to train the same.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.data.resident import Batch
+from aejax.networks.spectral import SpectrallyNormalized
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Regularized(Family):
+    """What all three have: loss −log p(x | decode(z)) + embedding_weight · ½ ‖z‖² with z = encode(x)."""
+
+    TERMS = ("reconstruction", "embedding")
+
+    embedding_weight: NonNegativeFloat = traced(0.01)  # β.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RaeL2(Regularized):
+    """And decoder_weight · ‖θ‖² over all of the decoder's parameters: kernels, biases, scales of normalizations."""
+
+    TERMS = (*Regularized.TERMS, "decoder")
+
+    kind: Literal["rae_l2"] = "rae_l2"
+    decoder_weight: NonNegativeFloat = traced(1e-4)  # λ.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RaeGP(Regularized):
+    """And decoder_weight · ‖∂x̂/∂z‖² (Frobenius), where x̂ is the expected image, in pixels, at z = encode(x)."""
+
+    TERMS = (*Regularized.TERMS, "decoder")
+
+    kind: Literal["rae_gp"] = "rae_gp"
+    decoder_weight: NonNegativeFloat = traced(0.01)  # λ.
+    num_probes: PositiveInt | None = 1  # Random directions for each image; null: every latent unit's, which is exact.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RaeSN(Regularized):
+    """And a decoder whose kernels are divided by their largest singular values, instead of a third term."""
+
+    LAYERWISE: ClassVar[bool] = False
+
+    kind: Literal["rae_sn"] = "rae_sn"
+
+
+class RegularizedAutoencoder(Autoencoder):
+    """The networks of a `Regularized` config."""
+
+    config: Any  # A Regularized.
+
+    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the terms beyond the first two, [batch] each; the decoder has been applied before."""
+        del latent, train
+        return {}
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction, the size of the code and what the kind adds, [batch] each."""
+        latent = self.encode(batch.image, train=train)
+        square = jnp.sum(jnp.square(latent.astype(jnp.float32)), axis=-1)
+        return {
+            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "embedding": 0.5 * self.config.embedding_weight * square,
+            **self.penalties(latent, train=train),
+        }
+
+
+class RaeL2Autoencoder(RegularizedAutoencoder):
+    """The networks of a `RaeL2` config."""
+
+    config: RaeL2
+
+    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the decoder's squared parameters, the same for every example."""
+        del train
+        params = optax.tree.cast(self.decoder.variables["params"], jnp.float32)
+        square = optax.tree.norm(params, squared=True)
+        return {"decoder": jnp.broadcast_to(self.config.decoder_weight * square, latent.shape[:1])}
+
+
+class RaeGPAutoencoder(RegularizedAutoencoder):
+    """The networks of a `RaeGP` config. Outside training the random directions are the same every time."""
+
+    config: RaeGP
+
+    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the decoder's squared derivative at each latent.
+
+        It is that of the decoder as it is used after training: one with batch statistics would mix the examples.
+        """
+        decoder, variables = self.decoder.unbind()
+        mean = self.config.likelihood.mean
+        key = self.make_rng("noise") if train else jax.random.key(0)
+        square = squared_jacobian(lambda z: mean(decoder.apply(variables, z)), latent, self.config.num_probes, key)
+        return {"decoder": self.config.decoder_weight * square}
+
+
+class RaeSNAutoencoder(RegularizedAutoencoder):
+    """The networks of a `RaeSN` config."""
+
+    config: RaeSN
+
+    def build_decoder(self) -> nn.Module:
+        """Returns the network from the latent to the image, normalized."""
+        return SpectrallyNormalized(super().build_decoder())
+
+
+def squared_jacobian(
+    function: Callable[[jax.Array], jax.Array], point: jax.Array, num_probes: int | None, key: jax.Array
+) -> jax.Array:
+    """Returns ‖J‖² (Frobenius) of a function of each example by itself, or an unbiased estimate of it, [batch].
+
+    ‖J‖² is the trace of JᵀJ, and so the expectation of ‖J u‖² over directions u of random signs (Hutchinson, 1989).
+    Directions of the output, with reverse derivatives, would do as well, but with a larger variance.
+
+    Args:
+      function: [examples, inputs] -> [examples, ...].
+      point: where, [batch, inputs].
+      num_probes: random directions for each example; None: one along each input, which is exact.
+      key: of the directions.
+    """
+    batch, size = point.shape
+    count = num_probes or size
+    if num_probes is None:
+        directions, share = jnp.tile(jnp.eye(size), (batch, 1)), 1.0
+    else:
+        directions, share = jax.random.rademacher(key, (batch * count, size), jnp.float32), 1 / count
+    # Copies of the points, and not a loop over directions: all of it stays one matrix product a layer.
+    _, slopes = jax.jvp(function, (jnp.repeat(point, count, axis=0),), (directions.astype(point.dtype),))
+    return share * jnp.sum(jnp.square(slopes).reshape(batch, -1), axis=1)

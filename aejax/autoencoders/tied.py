@@ -1,0 +1,49 @@
+"""Tied weights: a dense autoencoder that decodes with the transposes of the kernels it encodes with."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import flax.linen as nn
+import jax
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.data.preprocessing import Kind
+from aejax.networks.dense import TransposedDenseDecoder, encoder_kernels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tied(Family):
+    """Loss: −log p(x | decode(encode(x))), where each layer W x + b of the encoder has a layer Wᵀ h + b′ to mirror it.
+
+    Source: Vincent et al., "Stacked denoising autoencoders", 2010, section 2.2. The biases are each direction's own.
+    """
+
+    LAYERWISE: ClassVar[bool] = False
+
+    kind: Literal["tied"] = "tied"
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns which network cannot be tied, or None."""
+        if self.encoder.kind != "dense":
+            return f"encoder={self.encoder.kind} has no kernels to transpose; use dense"
+        if self.decoder.kind != "mirror":
+            return f"decoder={self.decoder.kind} cannot share the encoder's kernels; use mirror"
+        return super().conflict(preprocessing)
+
+
+class TiedAutoencoder(Autoencoder):
+    """The networks of a `Tied` config."""
+
+    config: Tied
+
+    def build_decoder(self) -> nn.Module:
+        """Returns the network from the latent and the encoder's kernels to the image."""
+        assert self.config.encoder.kind == "dense", "a conflict, which the check of the config refuses"
+        return TransposedDenseDecoder(self.config.encoder, self.image_shape)
+
+    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the likelihood's parameters, [batch, height, width, channels]."""
+        del train
+        params = self.variables["params"]
+        kernels = [*encoder_kernels(self.config.encoder, params.get("encoder")), params["latent"]["kernel"]]
+        return self.decoder(latent, kernels)

@@ -1,0 +1,122 @@
+"""Autoencoders with noise or dropout in the latent, and with tied weights."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from aejax.autoencoders.dropout import Dropout
+from aejax.autoencoders.latent_noise import LatentNoise
+from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.tied import Tied
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.errors import ConfigError
+from aejax.evaluation.weights import weight_images
+from aejax.experiment import Config, check
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
+from tests.autoencoders.families import fit_linear, fit_population, initialize, share_outside
+
+IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(200, 8, 8, 1)), jnp.float32)
+SMALL = Dense(widths=(12,))
+
+
+def codes(family):
+    """Returns (latents outside training, latents in training), 10,000 numbers each."""
+    model, variables = initialize(dataclasses.replace(family, encoder=SMALL, latent_size=50), IMAGE)
+    noisy = model.apply(variables, IMAGE, train=True, method="encode", rngs={"noise": jax.random.key(1)})
+    clean = model.apply(variables, IMAGE, method="encode")
+    plain = Plain(encoder=SMALL, latent_size=50, latent_activation=family.latent_activation)
+    expected = make_autoencoder(plain, IMAGE.shape[1:]).apply(variables, IMAGE, method="encode")
+    np.testing.assert_array_equal(clean, expected)  # Outside training there is nothing but the encoder.
+    return np.asarray(clean), np.asarray(noisy)
+
+
+def test_noise_has_the_scale_that_was_asked_for_and_outside_training_there_is_none():
+    clean, noisy = codes(LatentNoise(scale=0.5))
+    noise = noisy - clean
+    assert abs(noise.std() / 0.5 - 1) < 0.03
+    assert abs(noise.mean()) < 0.02
+    assert abs(np.corrcoef(noise[:, 0], noise[:, 1])[0, 1]) < 0.3  # Units have noise of their own.
+    assert np.abs(clean).max() <= 1  # So that the code cannot outgrow it.
+
+
+def test_units_are_dropped_at_the_rate_and_the_rest_keeps_the_expectation():
+    clean, noisy = codes(Dropout(rate=0.3))
+    dropped = noisy == 0
+    assert np.all(clean != 0)
+    assert abs(dropped.mean() - 0.3) < 0.02
+    np.testing.assert_allclose(noisy[~dropped], clean[~dropped] / 0.7, rtol=1e-6)
+    assert abs((noisy / clean).mean() - 1) < 0.03
+    assert 0 < dropped[0].sum() < 50
+    assert np.any(dropped[0] != dropped[1])
+
+
+def test_a_rate_of_zero_drops_nothing():
+    clean, noisy = codes(Dropout(rate=0.0))
+    np.testing.assert_array_equal(clean, noisy)
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "values"),
+    [(LatentNoise(), "scale", [0.0, 0.3, 3.0]), (Dropout(), "rate", [0.0, 0.2, 0.8])],
+    ids=["latent_noise", "dropout"],
+)
+def test_strengths_are_one_population_and_more_is_harder_to_train(family, field, values, data):
+    metrics = fit_population(dataclasses.replace(family, encoder=SMALL), field, values, data)
+    assert np.all(np.diff(metrics["train_loss"][:, -1]) > 0)
+
+
+def test_a_tied_linear_autoencoder_spans_the_principal_axes_with_one_kernel():
+    error, params, axes = fit_linear(Tied)
+    assert 0.999 <= error <= 1.01
+    kernel = np.asarray(params["latent"]["kernel"])
+    assert share_outside(kernel.T, axes) < 0.03
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(3), atol=0.03)  # The optimum projects.
+
+
+def test_a_tied_decoder_is_the_encoder_transposed():
+    family = Tied(encoder=Dense(widths=(12, 7), activation="tanh"), latent_size=5)
+    model, variables = initialize(family, IMAGE)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf) + 0.01, variables["params"])
+    stack, latent, biases = params["encoder"]["DenseStack_0"], params["latent"], params["decoder"]
+    x = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
+    decoded = model.apply({"params": params}, x, method="decode")
+    x = np.tanh(x @ latent["kernel"].T + biases["bias_2"][None])
+    x = np.tanh(x @ stack["Dense_1"]["kernel"].T + biases["bias_1"][None])
+    x = x @ stack["Dense_0"]["kernel"].T + biases["bias_0"][None]
+    np.testing.assert_allclose(decoded, x.reshape(3, 8, 8, 1), rtol=1e-5, atol=1e-5)
+    assert all(leaf.ndim == 1 for leaf in jax.tree.leaves(biases))
+
+
+def test_a_tied_decoder_computes_in_the_type_of_its_parameters():
+    model, variables = initialize(Tied(encoder=SMALL), IMAGE)
+    latent = jnp.ones((2, 32))
+    assert model.apply(variables, latent, method="decode").dtype == jnp.float32
+    low = optax.tree.cast(variables, jnp.bfloat16)
+    assert model.apply(low, latent, method="decode").dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("widths", [(), (12,)])
+def test_the_weight_images_of_tied_weights_are_the_encoders(widths):
+    _, variables = initialize(Tied(encoder=Dense(widths=widths), latent_size=5), IMAGE)
+    params = variables["params"]
+    layer = params["encoder"]["DenseStack_0"]["Dense_0"] if widths else params["latent"]
+    images = weight_images(params, (8, 8, 1))
+    assert set(images) == {"encoder"}
+    np.testing.assert_array_equal(images["encoder"].reshape(-1, 64), np.asarray(layer["kernel"]).T)
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        (Tied(encoder=Convolutional()), "autoencoder=tied: encoder=conv has no kernels to transpose; use dense"),
+        (Tied(decoder=Dense()), "autoencoder=tied: decoder=dense cannot share the encoder's kernels; use mirror"),
+    ],
+)
+def test_networks_that_cannot_be_tied_are_refused(family, says):
+    with pytest.raises(ConfigError, match=says):
+        check(Config(autoencoder=family))

@@ -1,0 +1,151 @@
+"""The terms of regularized autoencoders against NumPy, and what a normalized decoder computes with."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN, squared_jacobian
+from aejax.data.resident import Batch
+from aejax.experiment import Config
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
+from aejax.networks.residual import Residual
+from aejax.networks.spectral import follow_vectors, normalize
+from aejax.training.step import TrainingConfig
+from tests.autoencoders.families import fit, fit_population, initialize
+
+IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 8, 8, 1)), jnp.float32)
+SMALL = Dense(widths=(12,), activation="tanh")
+
+
+def terms_of(model, variables, **options):
+    return model.apply(variables, Batch(IMAGE, None), method="terms", **({"train": False} | options))
+
+
+def test_the_embedding_and_the_decoders_norm_are_those_of_numpy():
+    model, variables = initialize(RaeL2(encoder=SMALL, latent_size=3, embedding_weight=0.5, decoder_weight=0.2), IMAGE)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])  # Biases are zero at first.
+    terms = terms_of(model, {"params": params})
+    latent = np.asarray(model.apply({"params": params}, IMAGE, method="encode"))
+    decoder = params["decoder"]
+    layers = decoder["DenseStack_0"]["Dense_0"], decoder["Dense_0"]
+    square = sum(np.sum(np.asarray(layer[name]) ** 2) for layer in layers for name in ("kernel", "bias"))
+    np.testing.assert_allclose(terms["embedding"], 0.5 * 0.5 * np.sum(latent**2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(terms["decoder"], np.full(6, 0.2 * square), rtol=1e-5)
+
+
+def test_the_gradient_penalty_of_all_probes_is_that_of_the_jacobian_in_pixels():
+    model, variables = initialize(RaeGP(encoder=SMALL, latent_size=3, decoder_weight=0.2, num_probes=None), IMAGE)
+    latent = model.apply(variables, IMAGE, method="encode")
+
+    def pixels(z):
+        return jax.nn.sigmoid(model.apply(variables, z[None], method="decode"))[0]
+
+    jacobian = np.stack([jax.jacobian(pixels)(z) for z in latent]).reshape(6, 64, 3)
+    expected = 0.2 * np.sum(jacobian**2, axis=(1, 2))
+    np.testing.assert_allclose(terms_of(model, variables)["decoder"], expected, rtol=1e-5)
+
+
+def test_random_probes_estimate_the_squared_jacobian_without_bias():
+    matrix = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
+    points = jnp.asarray(np.random.default_rng(2).uniform(1, 2, size=(4, 5)), jnp.float32)
+    num_probes = 2000
+    estimate = squared_jacobian(lambda x: (x**2 / 2) @ matrix, points, num_probes, jax.random.key(0))
+    gram = np.einsum("bi,io,jo,bj->bij", points, matrix, matrix, points)
+    exact = np.trace(gram, axis1=1, axis2=2)
+    np.testing.assert_allclose(squared_jacobian(lambda x: (x**2 / 2) @ matrix, points, None, None), exact, rtol=1e-5)
+    # The variance of uᵀ A u over random signs u is twice the sum of the squares off the diagonal of A.
+    off_diagonal = gram * (1 - np.eye(5))
+    error = np.sqrt(2 * np.sum(off_diagonal**2, axis=(1, 2)) / num_probes)
+    assert np.all(np.abs(estimate - exact) < 4 * error)
+    assert np.any(np.abs(estimate - exact) > 0.05 * error)
+
+
+def test_probes_are_drawn_in_training_and_fixed_outside():
+    model, variables = initialize(RaeGP(encoder=SMALL, latent_size=3), IMAGE)
+    outside = [terms_of(model, variables)["decoder"] for _ in range(2)]
+    inside = [terms_of(model, variables, train=True, rngs={"noise": jax.random.key(i)})["decoder"] for i in range(2)]
+    np.testing.assert_array_equal(*outside)
+    assert np.any(inside[0] != inside[1])
+
+
+def spectral_norm(kernel):
+    kernel = np.asarray(kernel, np.float64)
+    return np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+
+
+def test_a_trained_decoder_reconstructs_with_kernels_of_spectral_norm_one(dataset):
+    family = RaeSN(encoder=SMALL, latent_size=3)
+    config = Config(autoencoder=family, training=TrainingConfig(epochs=8, batch_size=20))
+    data, model, variables, _ = fit(config, dataset.train.image)
+    network = variables["params"]["decoder"]["network"]
+    layers = network["DenseStack_0"]["Dense_0"], network["Dense_0"]
+    norms = [spectral_norm(layer["kernel"]) for layer in layers]
+    assert max(abs(norm - 1) for norm in norms) > 0.1  # Before they are divided.
+
+    latent = np.random.default_rng(0).normal(size=(10, 3))
+    hidden, output = (
+        (np.asarray(layer["kernel"]) / norm, layer["bias"]) for layer, norm in zip(layers, norms, strict=True)
+    )
+    expected = np.tanh(latent @ hidden[0] + hidden[1][None]) @ output[0] + output[1][None]
+    decoded = model.apply(variables, latent.astype(np.float32), method="decode").reshape(10, 64)
+    np.testing.assert_allclose(decoded, expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [SMALL, Convolutional(widths=(6, 8)), Residual(widths=(6,), norm="batch")],
+    ids=lambda encoder: encoder.kind,
+)
+def test_every_kernel_of_a_decoder_is_normalized_from_the_start_and_follows_in_bfloat16(encoder):
+    model, variables = initialize(RaeSN(encoder=encoder, latent_size=3), IMAGE)
+
+    @jax.jit
+    def step(params, collections):
+        def loss(params):
+            low = {"params": optax.tree.cast(params, jnp.bfloat16), **collections}
+            output, after = model.apply(low, IMAGE[:, :3, 0, 0], train=True, method="decode", mutable=list(collections))
+            assert output.dtype == jnp.bfloat16
+            return jnp.square(output.astype(jnp.float32) - 0.5).mean(), after
+
+        gradient, after = jax.grad(loss, has_aux=True)(params)
+        return jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, params, gradient), {**collections, **after}
+
+    params, collections = variables["params"], {name: variables[name] for name in variables if name != "params"}
+    for _ in range(3):
+        decoder, vectors = params["decoder"]["network"], collections["spectral"]["decoder"]["vectors"]
+        normalized = normalize(decoder, follow_vectors(decoder, vectors))
+        for before, after in zip(jax.tree.leaves(decoder), jax.tree.leaves(normalized), strict=True):
+            if after.ndim > 1:
+                assert 0.999 < spectral_norm(after) < 1.01
+            else:
+                np.testing.assert_array_equal(before, after)
+        params, collections = step(params, collections)
+    assert set(collections) == ({"spectral", "batch_stats"} if encoder.kind == "resnet" else {"spectral"})
+
+
+def test_the_derivative_of_a_normalized_kernel_is_that_of_dividing_by_the_largest_singular_value():
+    kernel = jnp.asarray(np.random.default_rng(3).normal(size=(4, 3)), jnp.float32)
+    vector = jnp.asarray(np.linalg.svd(kernel)[2][0])
+    weights = jnp.arange(12.0).reshape(4, 3)
+    ours = jax.grad(lambda kernel: jnp.sum(weights * normalize(kernel, vector)))(kernel)
+    exact = jax.grad(lambda kernel: jnp.sum(weights * kernel / jnp.linalg.svd(kernel)[1][0]))(kernel)
+    np.testing.assert_allclose(ours, exact, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "term"),
+    [
+        (RaeL2(encoder=SMALL), "decoder_weight", "decoder"),
+        (RaeGP(encoder=SMALL), "decoder_weight", "decoder"),
+        (RaeSN(encoder=SMALL), "embedding_weight", "embedding"),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_a_larger_weight_makes_what_it_weighs_smaller_within_one_population(family, field, term, data):
+    values = [1e-3, 1e-1, 10.0]
+    metrics = fit_population(family, field, values, data)
+    unweighted = metrics[f"validation_{term}"][:, -1] / np.asarray(values)
+    assert np.all(np.diff(unweighted) < 0)
