@@ -91,7 +91,10 @@ def to_chart(record: Mapping[str, Any]) -> str:
         )
     style = Html((importlib.resources.files("aejax.report") / "assets" / "report.css").read_text())
     title = "images/s when a number grows by a factor"
-    return line_drawing(series, element("style", style), title=title, x_label="times the first value") + "\n"
+    return (
+        line_drawing(series, element("style", style), title=title, x_label="times the first value", y_label="images/s")
+        + "\n"
+    )
 
 
 def _median(case: Mapping[str, Any], title: str) -> float:
@@ -105,7 +108,8 @@ def _advantage(case: Mapping[str, Any], title: str, other: str) -> float:
 
 
 def _share(case: Mapping[str, Any], title: str) -> str:
-    flops = next(iter(case["contenders"].values())).get("flops_per_image")
+    first = next(iter(case["contenders"].values()))  # Peers do what the first contender does.
+    flops = (first | case["contenders"][title]).get("flops_per_image")
     if "matmul_gflops" not in case or not flops:
         return ""
     return f"{100 * _median(case, title) * flops / 1e9 / statistics.median(case['matmul_gflops']):.0f} %"

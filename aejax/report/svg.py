@@ -59,20 +59,20 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, log_x: boo
     return element("figure", element("figcaption", title), chart, legend)
 
 
-def line_drawing(series: Sequence[Series], style: Html, *, title: str, x_label: str) -> Html:
+def line_drawing(series: Sequence[Series], style: Html, *, title: str, x_label: str, y_label: str) -> Html:
     """Returns a picture of its own of curves with bands over logarithmic axes, each named beside its last point."""
     horizontal = make_axis(np.concatenate([one.x for one in series]), LEFT, WIDTH - RIGHT, log=True)
     vertical = make_axis(
         np.concatenate([x for one in series for x in (one.low, one.high)]), HEIGHT - BOTTOM, TOP, log=True
     )
-    parts = [style, _frame(horizontal, vertical, x_label)]
-    for one in series:
+    parts = [style, _frame(horizontal, vertical, x_label), element("text", y_label, x=4, y=TOP + 4)]
+    above = -math.inf
+    for one in sorted(series, key=lambda one: -one.y[-1]):
         parts += _line(one, horizontal, vertical)
-        x, y = horizontal.place(one.x[-1]), vertical.place(one.y[-1])
+        x, above = horizontal.place(one.x[-1]), max(vertical.place(one.y[-1]) - 6, above + 14)  # Names do not overlap.
         anchor = "end" if x > WIDTH / 2 else "start"
-        parts.append(
-            element("text", one.name, x=_round(x), y=_round(y - 6), text_anchor=anchor, class_=f"dot c{one.color}")
-        )
+        name = element("text", one.name, x=_round(x), y=_round(above), text_anchor=anchor, class_=f"dot c{one.color}")
+        parts.append(name)
     return _svg(join(*parts), HEIGHT, title)
 
 
