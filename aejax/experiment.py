@@ -7,7 +7,7 @@ from aejax.autoencoders.zoo import Autoencoder
 from aejax.config import Seed, traced
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
-from aejax.evaluation.suite import NEED_LABELS, EvaluationConfig
+from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
 
@@ -55,18 +55,41 @@ def check(config: Config) -> None:
     if config.data.validation_size == 0:
         if config.training.patience is not None:
             raise ConfigError("training.patience needs validation images, and data.validation_size is 0")
-        measures = config.evaluation.measures
-        if len(config.evaluation.probe_strengths) > 1 and (measures is None or "probe" in measures):
-            raise ConfigError(
-                "data.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
-                "give a single one in evaluation.probe_strengths, or leave 'probe' out of evaluation.measures"
-            )
+        _check_probe(config.evaluation, "data")
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
+    if config.evaluation.transfer is not None:
+        _check_transfer(config.evaluation, config.evaluation.transfer)
 
 
-def check_data(config: Config, dataset: Dataset) -> None:
-    """Checks that the data allow what the config asks for, before anything is written.
+def _check_probe(evaluation: EvaluationConfig, path: str) -> None:
+    """Checks that the probe can do without validation images, of which the data at a path have none."""
+    measures = evaluation.measures
+    if len(evaluation.probe_strengths) > 1 and (measures is None or {"probe", "robustness"} & set(measures)):
+        raise ConfigError(
+            f"{path}.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
+            "give a single one in evaluation.probe_strengths, or leave 'probe' and 'robustness' out of "
+            "evaluation.measures"
+        )
+
+
+def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:
+    if transfer.validation_size == 0:
+        raise ConfigError("evaluation.transfer.validation_size is 0; the probe and k-NN need some validation images")
+    if transfer.preprocessing != "none":
+        raise ConfigError(
+            f"evaluation.transfer.preprocessing={transfer.preprocessing}: what is fitted to the training images is "
+            "applied to these too; leave it out and set data.preprocessing"
+        )
+    if evaluation.measures is not None and not set(OF_FEATURES) & set(evaluation.measures):
+        raise ConfigError(
+            f"evaluation.transfer is read by {' and '.join(map(repr, OF_FEATURES))}, and evaluation.measures has "
+            "neither; add one or leave transfer out"
+        )
+
+
+def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None) -> None:
+    """Checks that the data, and those of `evaluation.transfer`, allow what the config asks for, before any writing.
 
     Raises:
       DataError: naming what does not fit.
@@ -92,3 +115,22 @@ def check_data(config: Config, dataset: Dataset) -> None:
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")
+    if transfer is not None:
+        _check_transfer_data(config, dataset, transfer)
+
+
+def _check_transfer_data(config: Config, dataset: Dataset, transfer: Dataset) -> None:
+    shapes = [data.train.image.shape[1:] for data in (dataset, transfer)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            f"evaluation.transfer: images of {transfer.name} are {shapes[1]} and those of {dataset.name} {shapes[0]}; "
+            "the same encoder cannot read both, so choose data of one shape"
+        )
+    if transfer.num_classes is None:
+        raise DataError(f"evaluation.transfer: {transfer.name} has no labels to read from features; choose other data")
+    num_train = len(transfer.train.image)
+    if config.evaluation.num_neighbors > num_train:
+        raise DataError(
+            f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
+            f"of {transfer.name}, evaluation.transfer; make it smaller"
+        )

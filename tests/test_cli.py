@@ -57,6 +57,15 @@ def script(*arguments, **kwargs):
         (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
         (["--set=data.validation_size=0"], "nothing can choose the probe's strength"),
         (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
+        (["--set=data.classes=[3]"], "data.classes: Tuple should have at least 2 items"),
+        (["--set=data.classes=[3,4,3]"], "data.classes: Classes should be named once, not twice as 3"),
+        (['--set=evaluation.transfer={"nam":"mnist"}'], "unknown field 'evaluation.transfer.nam'"),
+        (['--set=evaluation.transfer={"validation_size":0}'], "evaluation.transfer.validation_size is 0"),
+        (['--set=evaluation.transfer={"preprocessing":"zca"}'], "leave it out and set data.preprocessing"),
+        (
+            ['--set=evaluation.transfer={"name":"mnist"}', '--set=evaluation.measures=["reconstruction"]'],
+            "evaluation.transfer is read by 'probe' and 'neighbors'",
+        ),
     ],
 )
 def test_a_wrong_flag_is_one_line_before_anything_is_read_or_written(tmp_path, arguments, message):

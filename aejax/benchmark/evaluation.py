@@ -64,7 +64,7 @@ def _together(splits: Splits) -> np.ndarray:
 
 def _probe(features: Splits, label: Splits) -> _Runner:
     features, label = jax.device_put((features, label))
-    work = jax.jit(functools.partial(linear_probe, num_classes=10, strengths=STRENGTHS))
+    work = jax.jit(lambda features, label: linear_probe(features, label, num_classes=10, strengths=STRENGTHS)[0])
 
     @functools.cache
     def describe() -> dict[str, Any]:

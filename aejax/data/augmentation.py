@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
@@ -53,10 +54,17 @@ def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.
 
 def _cut_out(key: jax.Array, image: jax.Array, side: int) -> jax.Array:
     """Returns an image with a black square whose center is anywhere, so that parts of it may lie outside."""
+    row_key, column_key = jax.random.split(key)
+    row = jax.random.randint(row_key, (), 0, image.shape[0]) - side // 2
+    column = jax.random.randint(column_key, (), 0, image.shape[1]) - side // 2
+    return fill_square(image, row, column, side, 0.0)
+
+
+def fill_square(image: jax.Array, row: ArrayLike, column: ArrayLike, side: ArrayLike, value: ArrayLike) -> jax.Array:
+    """Returns an image [height, width, channels] whose pixels in a square, from (row, column) on, have one value."""
     inside = []
-    for axis, axis_key in enumerate(jax.random.split(key)):
-        first = jax.random.randint(axis_key, (), 0, image.shape[axis]) - side // 2
-        place = jnp.arange(image.shape[axis])
+    for size, first in zip(image.shape[:2], (row, column), strict=True):
+        place = jnp.arange(size)
         inside.append((place >= first) & (place < first + side))
     square = inside[0][:, None] & inside[1][None, :]
-    return jnp.where(square[:, :, None], 0.0, image)
+    return jnp.where(square[:, :, None], value, image)

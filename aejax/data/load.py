@@ -4,8 +4,11 @@ import dataclasses
 import hashlib
 import pathlib
 import tempfile
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from aejax.cache import cache_directory, cached_arrays, read_arrays
 from aejax.config import NonNegativeInt, PositiveInt
@@ -20,6 +23,17 @@ DECODING = (
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
 
 
+def _distinct(classes: tuple[int, ...]) -> tuple[int, ...]:
+    twice = sorted(number for number in set(classes) if classes.count(number) > 1)
+    if twice:
+        raise PydanticCustomError("twice", "Classes should be named once, not twice as {number}", {"number": twice[0]})
+    return classes
+
+
+# With a single class there would be nothing to tell apart.
+Classes = Annotated[tuple[NonNegativeInt, ...], Field(min_length=2), AfterValidator(_distinct)]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which images, and how they are split."""
@@ -28,6 +42,8 @@ class DataConfig:
     name: str = "digits"
     # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. The digits are in the cache.
     directory: str | None = None
+    # The classes whose images are kept, in every split, and counted from 0 in this order. None: all.
+    classes: Classes | None = None
     # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
     train_size: PositiveInt | None = None
     # How many images are cut from the training split to select on. None: a tenth.
@@ -64,7 +80,7 @@ def load(config: DataConfig) -> Dataset:
     Raises:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
-    arrays = _read(config)
+    arrays = _choose_classes(config, _read(config))
     train, validation, test = _cut(config, arrays)
     return Dataset(
         name=config.name,
@@ -166,6 +182,29 @@ def _check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
     if label.min() < 0 or label.max() > np.iinfo(np.int32).max:
         raise DataError(f"{what} ranges from {label.min()} to {label.max()}; it should hold classes counted from 0")
     return label.astype(np.int32)
+
+
+def _choose_classes(config: DataConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays with the images of the wanted classes alone, which are numbered anew."""
+    if config.classes is None:
+        return arrays
+    if "label" not in arrays:
+        raise DataError(f"data.classes={list(config.classes)}: {config.name} has no labels; leave it out")
+    chosen = {"num_classes": np.array(len(config.classes))}
+    for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
+        image, label = arrays[f"{prefix}image"], arrays[f"{prefix}label"]
+        absent = sorted(set(config.classes) - set(label.tolist()))
+        if absent:
+            where = "test split" if prefix else "training split" if "test_label" in arrays else "data"
+            raise DataError(
+                f"data.classes names {absent[0]}, a class without images in the {where} of {config.name}; its classes "
+                f"go from {label.min()} to {label.max()}"
+            )
+        number = np.full(label.max() + 1, -1, np.int32)
+        number[list(config.classes)] = np.arange(len(config.classes))
+        kept = number[label] >= 0
+        chosen |= {f"{prefix}image": image[kept], f"{prefix}label": number[label[kept]]}
+    return chosen
 
 
 def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:

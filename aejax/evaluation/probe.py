@@ -140,11 +140,14 @@ def linear_probe(
     *,
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
-) -> dict[str, jax.Array]:
-    """Returns the accuracy of a linear classifier on the test examples, and how it came about, as scalars.
+) -> tuple[dict[str, jax.Array], Callable[[jax.Array, jax.Array], jax.Array]]:
+    """Returns the accuracy of a linear classifier on the test examples, and the function that gives it on others.
 
     The strength of the L2 penalty is the one most accurate on validation when fitted on train, the stronger of equals;
     at that strength the classifier is fitted again on train and validation together, and meets the test examples once.
+    This second classifier is also what `accuracy(features, labels)` of further examples, a scalar, is about.
+
+    The first of the results are scalars by name:
 
       validation_probe_accuracy  in [0, 1], of the chosen strength, fitted on train alone
       test_probe_accuracy        in [0, 1], fitted on train and validation; both are NaN if the features are not finite
@@ -177,13 +180,17 @@ def linear_probe(
     def known(accuracy: jax.Array) -> jax.Array:
         return jnp.where(jnp.isfinite(gradient_norm), accuracy, jnp.nan)
 
-    return {
+    def accuracy(features: jax.Array, labels: jax.Array) -> jax.Array:
+        return known(jnp.mean(predict(refit, features)[:, 0] == labels))
+
+    metrics = {
         "validation_probe_accuracy": known(jnp.mean(correct, axis=0)[best]),
-        "test_probe_accuracy": known(jnp.mean(predict(refit, features["test"])[:, 0] == labels["test"])),
+        "test_probe_accuracy": accuracy(features["test"], labels["test"]),
         "probe_strength": strength,
         "probe_gradient_norm": gradient_norm,
         "probe_iterations": fit.iterations + refit.iterations,
     }
+    return metrics, accuracy
 
 
 def _standardization(features: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -10,25 +10,33 @@ import jax.numpy as jnp
 
 from aejax.config import PositiveFloat, PositiveInt
 from aejax.data import preprocessing
+from aejax.data.load import DataConfig
 from aejax.data.resident import ResidentData, map_examples
-from aejax.evaluation import image_metrics
+from aejax.evaluation import image_metrics, robustness
 from aejax.evaluation.generalization import generalization_gap
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.probe import STRENGTHS, linear_probe
 
-Measure = Literal["reconstruction", "probe", "neighbors"]
+Measure = Literal["reconstruction", "probe", "neighbors", "robustness"]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 NEED_LABELS = ("probe", "neighbors", "supervised", "pixels")
+OF_FEATURES = ("probe", "neighbors")  # What transfer reads from other data; robustness has its own way.
+
+Features = dict[str, jax.Array]  # [examples, size] of every split, and perhaps those of corrupted test images.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """What to measure, and beside which baselines."""
 
-    measures: tuple[Measure, ...] | None = None  # null: all that the data allow; a name that they do not is an error.
+    # null: all that the data allow, but for "robustness", which has to be named: it fits the probe and takes thirty
+    # passes over test images. A name that the data do not allow is an error.
+    measures: tuple[Measure, ...] | None = None
     baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
     num_neighbors: PositiveInt = 5
+    # Other data with labels, on which the features are worth something too, or are not. null: none.
+    transfer: DataConfig | None = None
 
 
 class Representation(NamedTuple):
@@ -40,15 +48,31 @@ class Representation(NamedTuple):
 
 
 def describe(
-    representation: Representation, data: ResidentData, config: EvaluationConfig
-) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    representation: Representation, data: ResidentData, config: EvaluationConfig, transfer: ResidentData | None = None
+) -> tuple[dict[str, jax.Array], dict[str, Features]]:
     """Returns what can be said of one member without another fit, and its features for those who fit.
 
     Returns:
-      Metrics as scalars, named with the split first (`test_mse`), and the features of every split, [examples, size]
-      (none if no measure wants them).
+      Metrics as scalars, named with the split first (`test_mse`), and features by what they are of: "own" data (empty
+      if no measure wants them), and "transfer" if there are such data.
     """
     measures = available_measures(config, labelled=bool(data.label))
+    metrics, features = _describe_splits(representation, data, measures)
+    if "robustness" in measures:
+        encode = representation.encode if data.label else None
+        corrupted_metrics, corrupted = robustness.describe(encode, representation.reconstruct, data.image["test"])
+        metrics |= corrupted_metrics
+        features |= corrupted
+    described = {"own": features}
+    if transfer is not None:
+        # Their reconstructions and classes are none that the member was trained for.
+        described["transfer"] = _describe_splits(Representation(representation.encode), transfer, OF_FEATURES)[1]
+    return metrics, described
+
+
+def _describe_splits(
+    representation: Representation, data: ResidentData, measures: tuple[str, ...]
+) -> tuple[dict[str, jax.Array], Features]:
     metrics: dict[str, jax.Array] = {}
     features: dict[str, jax.Array] = {}
     error: dict[str, jax.Array] = {}
@@ -68,19 +92,29 @@ def describe(
 
 
 def classify(
-    features: dict[str, jax.Array], label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int
+    features: Features, label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int
 ) -> dict[str, jax.Array]:
     """Returns how well classifiers read the labels from one member's features, as scalars (`test_probe_accuracy`).
 
-    What they choose, they choose on the validation split; the test split is read once.
+    What they choose, they choose on the validation split; the test split is read once, and where features of corrupted
+    test images are there, these are.
     """
     measures = available_measures(config, labelled=True)
     metrics: dict[str, jax.Array] = {}
-    if "probe" in measures:
-        metrics |= linear_probe(features, label, num_classes=num_classes, strengths=config.probe_strengths)
+    if "probe" in measures or robustness.CORRUPTED in features:
+        probed, accuracy = linear_probe(features, label, num_classes=num_classes, strengths=config.probe_strengths)
+        metrics |= probed
+        if robustness.CORRUPTED in features:
+            metrics |= robustness.accuracies(accuracy, features[robustness.CORRUPTED], label["test"])
     if "neighbors" in measures:
         metrics |= neighbors_accuracy(features, label, num_classes=num_classes, num_neighbors=config.num_neighbors)
     return metrics
+
+
+def transferred(name: str) -> str:
+    """Returns what a metric is called where it is about the transfer data: `test_transfer_probe_accuracy`."""
+    split, _, rest = name.partition("_")
+    return f"{split}_transfer_{rest}" if split in ("validation", "test") else f"transfer_{name}"
 
 
 def available_measures(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
@@ -105,7 +139,7 @@ def _per_example(
         values["mse"] = image_metrics.mean_squared_error(image, reconstruction)
         values["psnr"] = image_metrics.peak_signal_to_noise_ratio(image, reconstruction)
         values["ssim"] = image_metrics.structural_similarity(image, reconstruction)
-    if {"probe", "neighbors"} & set(measures):
+    if data.label and {*OF_FEATURES, "robustness"} & set(measures):
         values["features"] = representation.encode(stored)
     if representation.classify is not None:
         values["accuracy"] = jnp.argmax(representation.classify(stored), axis=-1) == data.label[split][indices]

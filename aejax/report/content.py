@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.report.findings import SUBJECT, Finding, findings, rank
+from aejax.report.findings import SUBJECT, Finding, choose, findings, rank
 from aejax.report.html import Html
+from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
 from aejax.study.results import Row, Setting, settings
 
@@ -43,6 +44,17 @@ class Content:
         if not self.findings:
             return own
         return rank(self.findings[0].measure, own)
+
+    def beside_baselines(self, measure: Measure, most: int) -> list[Setting]:
+        """Returns the settings that validation ranks first by a measure, and of every other method the best."""
+        methods: dict[tuple[str, str], list[Setting]] = {}
+        for setting in self.settings:
+            if setting.mean(measure.validation) is not None:
+                methods.setdefault((setting.study, setting.method), []).append(setting)
+        shown: list[Setting] = []
+        for (_, method), group in methods.items():
+            shown += rank(measure, group)[:most] if method == SUBJECT else [choose(measure, group)]
+        return shown
 
     def curves(self, setting: Setting) -> Curves:
         """Returns the curves of a setting's members that did not diverge, by their id."""

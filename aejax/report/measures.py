@@ -47,6 +47,8 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("probe_accuracy", "linear probe", "%", True),
     Measure("knn_accuracy", "k-NN", "%", True),
+    Measure("transfer_probe_accuracy", "transfer probe", "%", True),
+    Measure("transfer_knn_accuracy", "transfer k-NN", "%", True),
     Measure("accuracy", "own classifier", "%", True),
     Measure("mse", "MSE", "", False),
     Measure("ssim", "SSIM", "", True),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section, gather
 from aejax.report.html import Html, element, join
-from aejax.report.sections import answer, pictures, provenance, sweeps, training
+from aejax.report.sections import answer, overfitting, pictures, provenance, robustness, sweeps, training, transfer
 from aejax.study.contents import Study
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
@@ -16,7 +16,10 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     sweeps.effects,
     training.curves,
     training.gap,
-    training.overfitting,
+    overfitting.gaps,
+    overfitting.against_features,
+    transfer.transfer,
+    robustness.robustness,
     pictures.reconstructions,
     pictures.weights,
     provenance.failures,

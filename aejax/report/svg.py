@@ -25,6 +25,7 @@ class Series(NamedTuple):
     color: int = 0
     dashed: bool = False
     marked: bool = False
+    points: Sequence[str] = ()  # What to call marked points, if not all by the series' name.
 
 
 class Dot(NamedTuple):
@@ -175,14 +176,15 @@ def _line(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
 
 def _points(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
     parts = []
-    for x, y, low, high in zip(one.x, one.y, one.low, one.high, strict=True):
+    names = one.points or [one.name] * len(one.x)
+    for name, x, y, low, high in zip(names, one.x, one.y, one.low, one.high, strict=True):
         if not math.isfinite(y):
             continue
         at = _round(horizontal.place(x))
         if math.isfinite(low) and math.isfinite(high):
             ends = {"y1": _round(vertical.place(low)), "y2": _round(vertical.place(high))}
             parts.append(element("line", x1=at, x2=at, **ends, class_=f"bar c{one.color}"))
-        tip = element("title", f"{one.name} {x:.6g}: {y:.6g}".strip())
+        tip = element("title", f"{name} {x:.6g}: {y:.6g}".strip())
         parts.append(element("circle", tip, cx=at, cy=_round(vertical.place(y)), r=3, class_=f"dot c{one.color}"))
     return parts
 

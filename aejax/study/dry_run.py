@@ -26,6 +26,7 @@ def describe(configs: Sequence[Config]) -> str:
         count = len(job.population.members)
         programs += job.method.has_parameters + job.method.trains  # Initialisation, training.
         programs += 1 + (dataset.num_classes is not None)  # Describing, and classifying features.
+        programs += first.evaluation.transfer is not None  # Classifying those of other data.
         line = f"{job.method.name:12} {count:5} member{'s' if count > 1 else ' '} on {dataset.name}"
         if job.method.has_parameters:
             task = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)(first)

@@ -1,5 +1,6 @@
 """Executing a job: one population of one method, trained, evaluated, and written; or evaluated again."""
 
+import functools
 import io
 import json
 import time
@@ -12,10 +13,10 @@ import numpy as np
 import tqdm
 
 from aejax.config import config_id, flatten, to_tree
-from aejax.data.load import Dataset
+from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.errors import UserError
-from aejax.evaluation.suite import classify, describe
+from aejax.evaluation.suite import classify, describe, transferred
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study import results as results_file
@@ -28,7 +29,7 @@ from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, compile_chunk, epochs_per_chunk, state_shapes, train
-from aejax.training.population import Members, fit_members
+from aejax.training.population import Members, Program, fit_members
 from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
@@ -54,6 +55,16 @@ class Job(NamedTuple):
         return f"{self.method.name} ({count} member{'s' if count > 1 else ''})"
 
 
+class Source(NamedTuple):
+    """A data set in host memory, and on the devices."""
+
+    dataset: Dataset
+    data: ResidentData
+
+
+Place = Callable[[DataConfig], Source]
+
+
 class Options(NamedTuple):
     """How to execute, none of which changes a result."""
 
@@ -66,11 +77,17 @@ class Options(NamedTuple):
 class _Job:
     """A job with everything that stays the same while it is executed."""
 
-    def __init__(self, job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options):
-        self.job, self.dataset, self.data, self.options = job, dataset, data, options
+    def __init__(self, job: Job, place: Place, directory: StudyDirectory, options: Options):
+        self.job, self.options = job, options
         self.configs = job.population.members
+        config = self.configs[0]
+        self.sources = {"own": place(config.data)}
+        if config.evaluation.transfer is not None:
+            self.sources["transfer"] = place(config.evaluation.transfer)
+        self.dataset, self.data = self.sources["own"]
         self.path = directory.population(job.method.name, job.ids)
-        self.task: MakeTask = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)
+        image_shape = self.dataset.train.image.shape[1:]
+        self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
         self.members = self._fit_members()
         self.checkpoints = Checkpoints(self.path)
 
@@ -83,14 +100,16 @@ class _Job:
         return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
 
 
-def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options) -> None:
+def execute(job: Job, place: Place, directory: StudyDirectory, options: Options) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
+
+    `place` gives the data of a data config.
 
     Raises:
       Interrupted: if a stop was asked for; what was done is saved.
       OSError: if something could not be written; what was saved before is still there.
     """
-    work = _Job(job, dataset, data, directory, options)
+    work = _Job(job, place, directory, options)
     work.path.mkdir(parents=True, exist_ok=True)
     known = read_status(work.path)
     status = PopulationStatus(job.method.name, job.ids, "training", None if known is None else known.checkpoint)
@@ -106,15 +125,13 @@ def execute(job: Job, dataset: Dataset, data: ResidentData, directory: StudyDire
     work.checkpoints.keep(1)
 
 
-def evaluate(
-    job: Job, dataset: Dataset, data: ResidentData, directory: StudyDirectory, options: Options
-) -> dict[str, Any]:
+def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options) -> dict[str, Any]:
     """Returns what results.json of a finished population would hold, evaluated again from its checkpoint.
 
     Raises:
       UserError: if there is no whole checkpoint of the trained population.
     """
-    work = _Job(job, dataset, data, directory, options)
+    work = _Job(job, place, directory, options)
     start = None
     if job.method.trains:
         status = read_status(work.path)
@@ -258,47 +275,57 @@ def _evaluate(work: _Job, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.
 
 def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
     """Returns metrics, arrays [members]; reconstructions of some test images, [members, ...], or None; and the cost."""
-    job, data, task = work.job, work.data, work.task
-    num_classes = work.dataset.num_classes
+    job, task = work.job, work.task
+    shared = {name: source.data for name, source in work.sources.items()}
 
-    def describe_member(config: Config, variables: Any, data: ResidentData) -> Any:
+    def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
+        data = shared["own"]
         representation = represent(job.method.name, task(config), variables, config, data)
-        metrics, features = describe(representation, data, config.evaluation)
+        metrics, features = describe(representation, data, config.evaluation, shared.get("transfer"))
         if representation.reconstruct is None:
             return metrics, features, None
         return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
-    def classify_member(config: Config, features: Any, label: Any) -> Any:
+    def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
+        num_classes = work.sources[name].dataset.num_classes
         assert num_classes is not None, "data without labels ask for no features"
-        return classify(features, label, config.evaluation, num_classes)
+        metrics = classify(features, label, config.evaluation, num_classes)
+        return metrics if name == "own" else {transferred(metric): value for metric, value in metrics.items()}
+
+    def compile_classifiers(members: Members, features: Any) -> dict[str, Program]:
+        # Features of one size are classified by one program, whatever method they come from.
+        return {
+            name: members.compile(functools.partial(classify_member, name), features[name], shared[name].label)
+            for name in shared
+            if features[name]
+        }
 
     def evaluation_bytes(members: Members) -> int:
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
         member = members.abstract(one)
-        describing = members.compile(describe_member, member, data)
+        describing = members.compile(describe_member, member, shared)
         _, features, _ = describing.result_shapes
-        if not features:
-            return describing.memory_bytes
-        return max(describing.memory_bytes, members.compile(classify_member, features, data.label).memory_bytes)
+        programs = [describing, *compile_classifiers(members, features).values()]
+        return max(program.memory_bytes for program in programs)
 
     members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
     if members.round_size != work.members.round_size:
         variables = list(members.deal(work.members.fetch(variables)))
-    describing = members.compile(describe_member, variables[0], data)
-    classifying = None
+    describing = members.compile(describe_member, variables[0], shared)
+    classifying: dict[str, Program] | None = None
     compile_seconds = describing.compile_seconds
     results, samples = [], []
     started = time.perf_counter()
     with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=None) as bar:
         for index in range(members.num_rounds):
-            metrics, features, sample = describing(index, variables[index], data)
-            if features:
-                if classifying is None:
-                    # Features of one size are classified by one program, whatever method they come from.
-                    classifying = members.compile(classify_member, features, data.label)
-                    compile_seconds += classifying.compile_seconds
-                    started += classifying.compile_seconds
-                metrics |= classifying(index, features, data.label)
+            metrics, features, sample = describing(index, variables[index], shared)
+            if classifying is None:
+                classifying = compile_classifiers(members, features)
+                seconds = sum(program.compile_seconds for program in classifying.values())
+                compile_seconds += seconds
+                started += seconds
+            for name, program in classifying.items():
+                metrics |= program(index, features[name], shared[name].label)
             results.append(jax.device_get(metrics))
             samples.append(jax.device_get(sample))
             first, after = members.span(index)

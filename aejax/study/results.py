@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aejax.errors import UserError
@@ -49,8 +49,10 @@ def varying_fields(rows: Sequence[Row]) -> list[str]:
     """Returns the config paths in which rows differ, the seed always and last."""
     paths = list(dict.fromkeys(path for row in rows for path in row["config"]))
     values = {path: {json.dumps(row["config"][path]) for row in rows if path in row["config"]} for path in paths}
-    # A field that only some kinds of a part have follows from the part's kind unless it differs by itself.
-    return [path for path in paths if path != "seed" and len(values[path]) > 1] + ["seed"]
+    # A field that only some kinds of a part have follows from the part's kind unless it differs by itself. But a part
+    # that is null in some rows has no kind there.
+    sometimes = {path for path in paths for other in paths if other.startswith(path + ".")}
+    return [path for path in paths if path != "seed" and (len(values[path]) > 1 or path in sometimes)] + ["seed"]
 
 
 def sort_rows(rows: Sequence[Row]) -> list[Row]:
@@ -101,6 +103,12 @@ class Setting:
     def interval(self, metric: str) -> Interval | None:
         """Returns the metric's mean and interval over the seeds that did not diverge, or None where it has none."""
         values = list(self.values(metric).values())
+        return student_interval(values) if values else None
+
+    def interval_of(self, function: Callable[[dict[str, float]], float | None]) -> Interval | None:
+        """Returns the same of what a function makes of a member's metrics, of the members of which it is not None."""
+        rows = [row for row in self.rows if row["status"] != "diverged"]
+        values = [value for row in rows if (value := function(row["metrics"])) is not None]
         return student_interval(values) if values else None
 
     def mean(self, metric: str) -> float | None:

@@ -4,18 +4,18 @@ import contextlib
 import functools
 import json
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from aejax.config import config_id, departures, load, partition, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
-from aejax.data.resident import ResidentData, make_resident
+from aejax.data.resident import make_resident
 from aejax.errors import UserError
 from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory, write_atomically
-from aejax.study.execute import Job, Options, evaluate, execute
+from aejax.study.execute import Job, Options, Place, Source, evaluate, execute
 from aejax.study.methods import METHODS
 from aejax.study.record import (
     Record,
@@ -37,10 +37,12 @@ class PopulationsFailed(UserError):
 
 
 def load_data(configs: Sequence[Config]) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, checked against every config that uses it."""
-    datasets = {data: load_dataset(data) for data in dict.fromkeys(config.data for config in configs)}
+    """Returns the data set of every data config, those of transfer too, checked against every config that uses it."""
+    wanted = [data for config in configs for data in (config.data, config.evaluation.transfer) if data is not None]
+    datasets = {data: load_dataset(data) for data in dict.fromkeys(wanted)}
     for config in configs:
-        check_data(config, datasets[config.data])
+        transfer = config.evaluation.transfer
+        check_data(config, datasets[config.data], None if transfer is None else datasets[transfer])
     return datasets
 
 
@@ -154,12 +156,11 @@ def _run_jobs(
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
 
-    resident = resident_data(datasets)
+    place = place_once(datasets)
     failed = []
     for job in jobs:
-        data = job.population.members[0].data
         try:
-            execute(job, datasets[data], resident(data), directory, options)
+            execute(job, place, directory, options)
         except (UserError, OSError):
             raise
         except Exception as error:
@@ -179,14 +180,14 @@ def _run_jobs(
         )
 
 
-def resident_data(datasets: dict[DataConfig, Dataset]) -> Callable[[DataConfig], ResidentData]:
+def place_once(datasets: dict[DataConfig, Dataset]) -> Place:
     """Returns the function that places a data set on the devices, once."""
 
     @functools.cache
-    def resident(data: DataConfig) -> ResidentData:
-        return share(make_resident(datasets[data], data.preprocessing))
+    def place(data: DataConfig) -> Source:
+        return Source(datasets[data], share(make_resident(datasets[data], data.preprocessing)))
 
-    return resident
+    return place
 
 
 def _data_key(data: Any) -> str:
@@ -210,7 +211,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
         datasets = load_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
-        members, resident = members_of(configs, datasets), resident_data(datasets)
+        members, place = members_of(configs, datasets), place_once(datasets)
         rows: list[Row] = []
         for path in directory.populations():
             status = read_status(path)
@@ -218,8 +219,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
                 continue
             together = tuple(members[status.method][name] for name in status.members)
             job = Job(METHODS[status.method], Population(partition(together[0])[0], together))
-            data = together[0].data
-            results = evaluate(job, datasets[data], resident(data), directory, options)
+            results = evaluate(job, place, directory, options)
             rows += to_rows(results)
             if update:
                 write_atomically(path / FILE, to_text(results))

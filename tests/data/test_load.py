@@ -14,6 +14,8 @@ import pytest
 from aejax.data.load import DataConfig, load
 from aejax.errors import DataError
 
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
 
 def gray(count=60, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 3, 2, 1), np.uint8)
@@ -194,6 +196,50 @@ def test_fingerprint_names_the_exact_arrays(tmp_path):
         load_file(tmp_path, image=image, label=label, config={"train_size": 44}),
     ]
     assert len({dataset.fingerprint for dataset in [original, *others]}) == 6
+
+
+def test_fingerprints_are_those_that_were_published():
+    record = json.loads((ROOT / "experiments" / "results" / "quickstart" / "study.json").read_text())
+    assert set(record["data"].values()) == {load(DataConfig()).fingerprint}
+
+
+# Classes.
+
+
+def test_chosen_classes_are_kept_in_every_split_and_counted_from_0_in_their_order(tmp_path):
+    image, label, test = gray(), np.arange(60) % 5, gray(20, seed=1)
+    arrays = {"image": image, "label": label, "test_image": test, "test_label": np.arange(20) % 5}
+    dataset = load_file(tmp_path, **arrays, config={"classes": (4, 1)})
+    assert dataset.num_classes == 2
+    assert [len(split.image) for split in (dataset.train, dataset.validation, dataset.test)] == [22, 2, 8]
+    for number, original in enumerate((4, 1)):
+        of = [split.image[split.label == number] for split in (dataset.train, dataset.validation)]
+        assert sorted(map(bytes, np.concatenate(of))) == sorted(map(bytes, image[label == original]))
+        np.testing.assert_array_equal(dataset.test.image[dataset.test.label == number], test[original::5])
+    assert dataset.train.label.dtype == np.int32
+
+
+def test_all_classes_in_their_order_are_the_whole_data_set(tmp_path):
+    whole = load_file(tmp_path, image=gray(), label=np.arange(60) % 5)
+    chosen = load_file(tmp_path, image=gray(), label=np.arange(60) % 5, config={"classes": (0, 1, 2, 3, 4)})
+    assert chosen.fingerprint == whole.fingerprint
+    other = load_file(tmp_path, image=gray(), label=np.arange(60) % 5, config={"classes": (0, 1, 2, 4, 3)})
+    assert other.fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "data.classes=[0, 7]: "),
+        ({"label": np.arange(60) % 5}, "names 7, a class without images in the data of "),
+        (
+            {"label": np.arange(60) % 8, "test_image": gray(5), "test_label": np.arange(5)},
+            "in the test split of ",
+        ),
+    ],
+)
+def test_classes_that_are_not_there(tmp_path, arrays, message):
+    assert message in refusal(load_file, tmp_path, image=gray(), **arrays, config={"classes": (0, 7)})
 
 
 # .npz files.

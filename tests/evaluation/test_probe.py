@@ -12,7 +12,7 @@ from aejax.evaluation.probe import fit_logistic, linear_probe, predict
 # Most of the time here is compilation: the tests share two programs, of the same shapes.
 STRENGTHS = (0.01, 1.0)
 fit = jax.jit(fit_logistic, static_argnames="num_classes")
-probe = jax.jit(lambda features, labels: linear_probe(features, labels, num_classes=10, strengths=STRENGTHS))
+probe = jax.jit(lambda features, labels: linear_probe(features, labels, num_classes=10, strengths=STRENGTHS)[0])
 
 
 def splits(*arrays):

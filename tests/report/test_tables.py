@@ -44,6 +44,17 @@ def test_csv_does_not_depend_on_the_order_in_which_members_finished():
     assert to_csv(ROWS) == to_csv(ROWS[::-1])
 
 
+def test_a_part_that_is_null_in_some_rows_tells_settings_apart():
+    part = "evaluation.transfer"
+    rows = [
+        row | {"config": row["config"] | extra}
+        for row in (make_row("autoencoder", seed, 0.1, 0.9) for seed in (0, 1))
+        for extra in ({part: None}, {f"{part}.name": "other", f"{part}.classes": None})
+    ]
+    assert varying_fields(rows) == [part, "seed"]
+    assert [len(group.rows) for group in settings(rows)] == [2, 2]
+
+
 def test_settings_average_over_seeds_and_leave_out_the_diverged():
     rows = [*ROWS, make_row("autoencoder", 11, 0.1, 0.0, status="diverged")]
     groups = settings(rows)

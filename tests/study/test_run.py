@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import Plain
-from aejax.data.load import DataConfig
+from aejax.data.load import DataConfig, load
 from aejax.errors import DataError, UserError
+from aejax.evaluation.probe import linear_probe
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -19,7 +20,7 @@ from aejax.study.dry_run import describe
 from aejax.study.execute import Options
 from aejax.study.methods import METHODS
 from aejax.study.results import ORDER, read_rows
-from aejax.study.run import run
+from aejax.study.run import evaluate_again, run
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 
@@ -145,6 +146,10 @@ def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
         ({"evaluation": EvaluationConfig(baselines=("supervised",))}, "asks for 'supervised'"),
         ({"training": TrainingConfig(batch_size=5000)}, "batch_size=5000 is larger than the"),
         ({"evaluation": EvaluationConfig(num_neighbors=5000)}, "num_neighbors=5000 is more than the"),
+        (
+            {"evaluation": EvaluationConfig(transfer=DataConfig())},
+            r"images of digits are \(8, 8, 1\) and those of .*npz",
+        ),
     ],
 )
 def test_what_the_data_do_not_allow_is_one_line_and_nothing_is_written(tmp_path, changes, message):
@@ -153,6 +158,47 @@ def test_what_the_data_do_not_allow_is_one_line_and_nothing_is_written(tmp_path,
     with pytest.raises(DataError, match=message):
         train([config], tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_transfer_data_without_labels_are_one_line(tmp_path):
+    np.savez(tmp_path / "images.npz", image=np.zeros((120, 8, 8), np.uint8))
+    evaluation = EvaluationConfig(transfer=DataConfig(name=str(tmp_path / "images.npz")))
+    with pytest.raises(DataError, match=r"evaluation.transfer: .*npz has no labels"):
+        train([dataclasses.replace(CONFIG, evaluation=evaluation)], tmp_path / "study")
+
+
+def test_every_method_is_probed_on_other_data_and_on_corrupted_images(tmp_path):
+    half, others = DataConfig(classes=(0, 1, 2, 3, 4)), DataConfig(classes=(9, 8, 7, 6, 5))
+    config = dataclasses.replace(
+        CONFIG,
+        data=half,
+        training=TrainingConfig(epochs=1, batch_size=32),
+        evaluation=EvaluationConfig(
+            probe_strengths=(1e-2,), measures=("probe", "neighbors", "robustness"), transfer=others
+        ),
+    )
+    rows = train([config], tmp_path)
+    assert {row["method"] for row in rows} == set(METHODS)
+    for row in rows:
+        metrics = row["metrics"]
+        assert metrics["test_transfer_probe_accuracy"] != metrics["test_probe_accuracy"]
+        assert 0.2 < metrics["validation_transfer_probe_accuracy"] <= 1
+        assert 0.2 < metrics["test_transfer_knn_accuracy"] <= 1
+        assert 0.2 < metrics["test_corrupted_probe_accuracy"] < metrics["test_probe_accuracy"]
+        assert ("test_corrupted_mse" in metrics) == (row["method"] in ("autoencoder", "untrained", "pca"))
+    datasets = {data: load(data) for data in (half, others)}
+    record = json.loads((tmp_path / "study.json").read_text())
+    assert set(record["data"].values()) == {dataset.fingerprint for dataset in datasets.values()}
+    pixels = next(row["metrics"] for row in rows if row["method"] == "pixels")
+    splits = {name: getattr(datasets[others], name) for name in ("train", "validation", "test")}
+    features = {name: split.image.reshape(len(split.image), -1) / np.float32(255) for name, split in splits.items()}
+    label = {name: split.label for name, split in splits.items()}
+    direct, _ = linear_probe(features, label, num_classes=5, strengths=(1e-2,))
+    for name in ("validation", "test"):
+        accuracy = float(direct[f"{name}_probe_accuracy"])
+        assert pixels[f"{name}_transfer_probe_accuracy"] == pytest.approx(accuracy, abs=1.5 / len(label[name]))
+    again = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}
 
 
 def test_a_results_file_of_something_else_is_one_line(study, tmp_path):

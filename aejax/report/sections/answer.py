@@ -3,12 +3,12 @@
 import math
 
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECT, choose, rank
+from aejax.report.findings import SUBJECT
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import notes
-from aejax.study.results import Setting, show_value
+from aejax.study.results import show_value
 from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, Range, interquartile_mean, probability_of_improvement
 
 MAX_DOTS = 12  # Settings of one method in a chart; a table holds them all.
@@ -84,7 +84,7 @@ def beside_baselines(content: Content) -> Section | None:
     charts = []
     for measure in MEASURES:
         dots = []
-        for setting in _shown(content, measure.name):
+        for setting in content.beside_baselines(measure, MAX_DOTS):
             interval = setting.interval(measure.test)
             if interval:
                 values = measure.value(interval.mean), measure.value(interval.half_width)
@@ -94,18 +94,6 @@ def beside_baselines(content: Content) -> Section | None:
     if not charts:
         return None
     return Section("baselines", "Beside the baselines", element("div", *charts, class_="charts"))
-
-
-def _shown(content: Content, name: str) -> list[Setting]:
-    measure = next(measure for measure in MEASURES if measure.name == name)
-    methods: dict[tuple[str, str], list[Setting]] = {}
-    for setting in content.settings:
-        if setting.interval(measure.validation):
-            methods.setdefault((setting.study, setting.method), []).append(setting)
-    shown: list[Setting] = []
-    for (_, method), settings in methods.items():
-        shown += rank(measure, settings)[:MAX_DOTS] if method == SUBJECT else [choose(measure, settings)]
-    return shown
 
 
 def many_seeds(content: Content) -> Section | None:

@@ -7,11 +7,10 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.findings import SUBJECT
 from aejax.report.html import element, join, table
-from aejax.report.measures import MEASURES, Measure, digits
+from aejax.report.measures import MEASURES, digits
 from aejax.report.svg import NUM_COLORS, Series, line_chart
 from aejax.study.contents import Curves
 from aejax.study.results import Setting
-from aejax.study.statistics import Interval
 
 MAX_CURVES = 6  # Settings in one chart: more, and nobody can tell them apart.
 
@@ -95,29 +94,3 @@ def gap(content: Content) -> Section | None:
         return None
     heading = ["measure", "setting", "train", "validation", "test", "test beside train"]
     return Section("gap", "Training, validation, test", table(heading, rows))
-
-
-def overfitting(content: Content) -> Section | None:
-    """Returns how far each setting overfits, two ways: the gap to unseen images, and the rise past the minimum."""
-    rows = []
-    for setting in content.subjects():
-        gap, test_gap, rise = (setting.interval(name) for name in ("gap", "test_gap", "past_minimum"))
-        if gap is None:
-            continue
-        flagged = sum(value > 0 for value in setting.values("overfits").values())
-        cells = [_plain(interval) for interval in (gap, test_gap, rise)]
-        rows.append([setting.name, cells[0], f"{flagged} of {gap.num}", cells[1], cells[2]])
-    if not rows:
-        return None
-    text = (
-        "gap: validation error divided by training error; flagged where it exceeds 1.5 and the interval over images of "
-        "the difference excludes zero. past minimum: how far the validation error has risen since its lowest epoch, in "
-        "standard errors of the paired difference of the same images."
-    )
-    heading = ["setting", "gap", "flagged", "gap of the test images", "past minimum"]
-    body = join(element("p", text, class_="note"), table(heading, rows))
-    return Section("overfitting", "Overfitting", body)
-
-
-def _plain(interval: Interval | None) -> str:
-    return Measure("", "", "", higher_is_better=False).show(interval)

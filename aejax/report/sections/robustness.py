@@ -1,0 +1,94 @@
+"""What corrupted test images do to the probe and to reconstructions, beside what they do to raw pixels."""
+
+import functools
+import re
+from collections.abc import Callable
+
+from aejax.report.content import Content, Section
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import MEASURES, Measure
+from aejax.study.results import Setting
+
+MAX_SETTINGS = 4
+REFERENCE = "pixels"  # Whose errors mean corruption errors are relative to.
+
+
+def robustness(content: Content) -> Section | None:
+    """Returns the probe's accuracy and the MSE by corruption, means over severities, and mean corruption errors."""
+    parts: list[Html] = []
+    for measure in MEASURES:
+        names = _corruptions(content, measure)
+        if not names:
+            continue
+        settings = content.beside_baselines(measure, MAX_SETTINGS)
+        relative = measure.name == "probe_accuracy"
+        rows = [row for setting in settings if (row := _row(content, measure, names, setting, relative))]
+        heading = ["setting", "clean", *names, "all", *(["mCE %"] if relative else [])]
+        parts += [element("h3", f"{measure.title} {measure.unit}".strip()), table(heading, rows)]
+    if not parts:
+        return None
+    text = (
+        "Test images, corrupted at five severities, of which these are means; the probe is fitted on clean images and "
+        "the MSE is against the clean image. mCE: the errors of the probe, summed over severities, over those on raw "
+        "pixels, mean over corruptions; below 100 is more robust than pixels (Hendrycks and Dietterich, 2019). Clean "
+        "is of all test images, the rest of the first 1,000."
+    )
+    return Section("robustness", "Corrupted images", join(element("p", text, class_="note"), *parts))
+
+
+def mean_corruption_error(metrics: dict[str, float], reference: dict[str, float]) -> float | None:
+    """Returns the mean over corruptions of the probe's errors summed over severities, over the reference's.
+
+    Source: Hendrycks and Dietterich, 2019, section 3.2, with raw pixels in the place of AlexNet. None where a metric is
+    missing, or where the reference errs nowhere.
+    """
+    ratios = []
+    for names in _by_corruption(reference, "probe_accuracy").values():
+        if any(name not in metrics for name in names):
+            return None
+        own, other = (sum(1 - of[name] for name in names) for of in (metrics, reference))
+        if not other:
+            return None
+        ratios.append(own / other)
+    return sum(ratios) / len(ratios) if ratios else None
+
+
+def _by_corruption(metrics: dict[str, float], measure: str) -> dict[str, list[str]]:
+    """Returns the names of the metrics of each corruption, one for each severity."""
+    found: dict[str, list[str]] = {}
+    for name in metrics:
+        match = re.fullmatch(rf"test_([a-z]+)_\d+_{measure}", name)
+        if match:
+            found.setdefault(match[1], []).append(name)
+    return found
+
+
+def _corruptions(content: Content, measure: Measure) -> list[str]:
+    return list(dict.fromkeys(name for row in content.rows for name in _by_corruption(row["metrics"], measure.name)))
+
+
+def _row(content: Content, measure: Measure, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
+    def show(function: Callable[[dict[str, float]], float | None]) -> str:
+        return measure.show(setting.interval_of(function), seeded=setting.seeded)
+
+    def mean(corruption: str, metrics: dict[str, float]) -> float | None:
+        names = _by_corruption(metrics, measure.name).get(corruption)
+        return sum(metrics[name] for name in names) / len(names) if names else None
+
+    cells = [show(functools.partial(mean, corruption)) for corruption in corruptions]
+    if not any(cells):
+        return []
+    total = show(lambda metrics: metrics.get(f"test_corrupted_{measure.name}"))
+    cells = [setting.name, show(lambda metrics: metrics.get(measure.test)), *cells, total]
+    if relative:
+        reference = _reference(content, setting)
+        cells.append("" if reference is None else show(lambda metrics: mean_corruption_error(metrics, reference)))
+    return cells
+
+
+def _reference(content: Content, setting: Setting) -> dict[str, float] | None:
+    """Returns the metrics of the raw pixels of a setting's own data."""
+    data = setting.rows[0]["data"]["fingerprint"]
+    rows = [row for other in content.settings if other.study == setting.study for row in other.rows]
+    own = [row for row in rows if row["method"] == REFERENCE and row["data"]["fingerprint"] == data]
+    return own[0]["metrics"] if own else None

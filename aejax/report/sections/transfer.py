@@ -1,0 +1,31 @@
+"""What the features are worth on other data than those that the encoder was trained on."""
+
+from aejax.report.content import Content, Section
+from aejax.report.html import element, join, table
+from aejax.report.measures import MEASURES, Measure
+from aejax.study.results import show_value
+
+MAX_SETTINGS = 12
+_MEASURES = {measure.name: measure for measure in MEASURES}
+_PAIRS = [(_MEASURES[name], _MEASURES[f"transfer_{name}"]) for name in ("probe_accuracy", "knn_accuracy")]
+
+
+def transfer(content: Content) -> Section | None:
+    """Returns the accuracy on test images of the own and of the other data, side by side."""
+    pairs = [pair for pair in _PAIRS if any(setting.mean(pair[1].test) is not None for setting in content.settings)]
+    if not pairs:
+        return None
+    measures: list[Measure] = [measure for pair in pairs for measure in pair]
+    rows = []
+    for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
+        config = setting.rows[0]["config"]
+        other = f"{config['evaluation.transfer.name']} {show_value(config.get('evaluation.transfer.classes'))}".strip()
+        cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in measures]
+        rows.append([setting.name, setting.rows[0]["data"]["name"], other, *cells])
+    heading = ["setting", "trained on", "transferred to", *(f"{measure.title} {measure.unit}" for measure in measures)]
+    text = (
+        "Test images. The encoder, with the preprocessing fitted to its training images, turns the other data into "
+        "features; probe and k-NN are fitted to these and their labels as to its own. Settings are chosen by "
+        f"validation images of the other data ({pairs[0][1].title})."
+    )
+    return Section("transfer", "Features on other data", join(element("p", text, class_="note"), table(heading, rows)))

@@ -1,0 +1,151 @@
+"""Sections that few studies have, made from rows as their results.json would hold them."""
+
+import re
+
+import pytest
+
+from aejax.report.content import Content
+from aejax.report.findings import findings
+from aejax.report.sections.overfitting import overfitting
+from aejax.report.sections.robustness import mean_corruption_error, robustness
+from aejax.report.sections.transfer import transfer
+from aejax.report.tables import to_markdown
+from aejax.study.results import settings
+
+DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
+
+
+def make_row(method="autoencoder", seed=0, config=(), status="finished", **metrics):
+    seeded = {} if method == "pixels" else {"seed": seed, "autoencoder.kind": "plain"}
+    config = {"data.name": "toy"} | seeded | dict(config)
+    return {
+        "method": method,
+        "id": f"{method}{config}",
+        "config": config,
+        "metrics": metrics,
+        "status": status,
+        "cost": {},
+        "data": DATA,
+    }
+
+
+def make_content(rows):
+    groups = settings(rows)
+    return Content({}, rows, groups, findings(groups))
+
+
+def fit(size, seed, train, validation, accuracy, kind="plain", **kwargs):
+    metrics = {"train_mse": train, "validation_mse": validation, "validation_probe_accuracy": accuracy}
+    config = {"autoencoder.latent_size": size, "autoencoder.kind": kind}
+    return make_row(seed=seed, config=config, **metrics, **kwargs)
+
+
+# Overfitting.
+
+
+def test_overfitting_has_a_point_for_each_setting_in_the_color_of_its_family():
+    rows = [
+        *(fit(8, seed, 0.1, 0.11 + 0.02 * seed, 0.9 + 0.01 * seed) for seed in (0, 1)),
+        *(fit(16, seed, 0.1, 0.4, 0.8) for seed in (0, 1)),
+        fit(16, 2, 0.1, 90.0, 0.1, status="diverged"),
+        *(fit(32, seed, 0.1, 0.2, 0.85, kind="denoising") for seed in (0, 1)),
+    ]
+    section = overfitting(make_content(rows))
+    assert section.title == "Overfitting against features"
+    colors = re.findall(r'class="dot c(\d)"', section.body)
+    assert sorted(colors) in (["0", "0", "1"], ["0", "1", "1"])
+    tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
+    assert len(tips) == 3
+    # The mean of the ratios by seed, and of the accuracies.
+    assert any("latent_size 8" in tip and tip.endswith("1.2: 90.5") for tip in tips), tips
+    assert any("latent_size 16" in tip and tip.endswith("4: 80") for tip in tips), tips
+    assert len(re.findall(r'class="bar c\d"', section.body)) == 3
+    assert re.findall(r"</span>(\w+)</li>", section.body) == ["plain", "denoising"]
+    assert 'aria-label="linear probe %, validation images"' in section.body
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [fit(8, 0, 0.1, 0.2, 0.9), fit(8, 1, 0.1, 0.2, 0.9)],
+        [fit(8, 0, 0.1, 0.2, 0.9), make_row(config={"autoencoder.latent_size": 16}, validation_probe_accuracy=0.5)],
+        [fit(8, 0, 0.1, 0.2, 0.9), make_row(config={"autoencoder.latent_size": 16}, train_mse=0.1, validation_mse=0.2)],
+        [fit(8, 0, 0.1, 0.2, 0.9), fit(16, 0, 0.0, 0.2, 0.9)],
+    ],
+)
+def test_overfitting_needs_two_settings_with_both_numbers(rows):
+    assert overfitting(make_content(rows)) is None
+
+
+# Robustness.
+
+
+def corrupted(noise, blur):
+    accuracies = {"noise": noise, "blur": blur}
+    return {
+        f"test_{name}_{severity}_probe_accuracy": value
+        for name, values in accuracies.items()
+        for severity, value in enumerate(values, 1)
+    } | {"test_corrupted_probe_accuracy": (sum(noise) + sum(blur)) / 4}
+
+
+PIXELS, OURS = corrupted((0.8, 0.6), (0.9, 0.9)), corrupted((0.9, 0.8), (0.8, 0.9))
+
+
+def test_the_mean_corruption_error_is_relative_to_the_pixels():
+    assert mean_corruption_error(PIXELS, PIXELS) == pytest.approx(1)
+    # Noise: .3 / .6 of the pixels' errors; blur: .3 / .2.
+    assert mean_corruption_error(OURS, PIXELS) == pytest.approx((0.5 + 1.5) / 2)
+    assert mean_corruption_error(corrupted((1, 1), (1, 1)), PIXELS) == 0
+    assert mean_corruption_error(PIXELS, corrupted((1, 1), (0.9, 0.9))) is None
+    assert mean_corruption_error({}, PIXELS) is None
+    assert mean_corruption_error(PIXELS, {}) is None
+
+
+def cells(section):
+    """The rows of a section's tables, heading included."""
+    rows = re.findall(r"<tr>(.*?)</tr>", section.body)
+    return [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in rows]
+
+
+def test_robustness_shows_each_corruption_beside_the_pixels():
+    clean = {"test_probe_accuracy": 0.95, "validation_probe_accuracy": 0.9}
+    rows = [
+        *(make_row(seed=seed, **clean, **OURS) for seed in (0, 1)),
+        make_row("pixels", **clean, **PIXELS),
+        make_row("supervised", **clean),  # Of an evaluation without corruptions.
+    ]
+    section = robustness(make_content(rows))
+    heading, ours, pixels = cells(section)
+    assert heading == ["setting", "clean", "noise", "blur", "all", "mCE %"]
+    assert ours[0] == "autoencoder"
+    assert [float(cell.split()[0]) for cell in ours[1:]] == pytest.approx([95, 85, 85, 85, 100])
+    assert [float(cell) for cell in pixels[1:]] == pytest.approx([95, 70, 90, 80, 100])
+
+
+def test_robustness_of_reconstructions_alone():
+    metrics = {"test_mse": 0.1, "validation_mse": 0.1, "test_noise_1_mse": 0.2, "test_noise_2_mse": 0.4}
+    section = robustness(make_content([make_row(**metrics, test_corrupted_mse=0.3)]))
+    heading, row = cells(section)
+    assert heading == ["setting", "clean", "noise", "all"]
+    assert [float(cell.split()[0]) for cell in row[1:]] == pytest.approx([0.1, 0.3, 0.3])
+    assert robustness(make_content([make_row(test_mse=0.1, validation_mse=0.1)])) is None
+
+
+# Transfer.
+
+
+def test_transfer_stands_beside_the_own_data_and_in_the_tables():
+    config = {"evaluation.transfer.name": "fashion", "evaluation.transfer.classes": [5, 6]}
+    metrics = {
+        "test_probe_accuracy": 0.9,
+        "test_transfer_probe_accuracy": 0.7,
+        "validation_transfer_probe_accuracy": 0.6,
+    }
+    rows = [make_row(method, config=config, **metrics) for method in ("autoencoder", "pixels")]
+    heading, ours, _ = cells(transfer(make_content(rows)))
+    assert heading == ["setting", "trained on", "transferred to", "linear probe %", "transfer probe %"]
+    assert ours == ["autoencoder", "toy", "fashion [5, 6]", "90.00 (no interval)", "70.00 (no interval)"]
+    assert "transfer probe: autoencoder reaches 70.00" in to_markdown(rows)
+    assert transfer(make_content([make_row(test_probe_accuracy=0.9, validation_probe_accuracy=0.9)])) is None
