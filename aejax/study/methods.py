@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 
 from aejax.autoencoders.base import Autoencoder
@@ -74,10 +75,11 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
 
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
-        stages, model = _stages(method, autoencoder, config.training), autoencoder
+        model: nn.Module = autoencoder
         if method in CLASSIFIERS:
             assert num_classes is not None, "data without labels have no classifier"
             model = Classifier(autoencoder, num_classes)
+        stages = _stages(method, autoencoder, config.training)
         return Task(model, config.optimizer, config.training, config.seed, stages)
 
     return task

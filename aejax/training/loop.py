@@ -108,8 +108,8 @@ def train(
       start: where to go on from; None: from the beginning.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
-    first = make_task(members.first)
-    total_epochs, num_epochs = first.epochs, chunk_epochs or epochs_per_chunk(first, data)
+    example = make_task(members.first)  # In its stages, all are alike.
+    total_epochs, num_epochs = example.epochs, chunk_epochs or epochs_per_chunk(example, data)
     cost = Cost() if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
         return Trained(list(members.deal(start.state)), cost)

@@ -1,5 +1,7 @@
 """Corruptions against what their names say, and what is measured of corrupted images."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +91,7 @@ def test_severities_are_steps_away_from_the_clean_image(images, name):
     errors = [np.square(result - images).mean() for result in results]
     assert len(errors) == 5
     assert errors[0] > 0
-    assert all(weaker < stronger for weaker, stronger in zip(errors, errors[1:], strict=False)), errors
+    assert all(weaker < stronger for weaker, stronger in itertools.pairwise(errors)), errors
     assert min(result.min() for result in results) >= 0
     assert max(result.max() for result in results) <= 1
 

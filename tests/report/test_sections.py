@@ -6,7 +6,7 @@ import pytest
 
 from aejax.report.content import Content
 from aejax.report.findings import findings
-from aejax.report.sections.overfitting import overfitting
+from aejax.report.sections.overfitting import against_features, gaps
 from aejax.report.sections.robustness import mean_corruption_error, robustness
 from aejax.report.sections.transfer import transfer
 from aejax.report.tables import to_markdown
@@ -36,6 +36,12 @@ def make_content(rows):
 
 def fit(size, seed, train, validation, accuracy, kind="plain", **kwargs):
     metrics = {"train_mse": train, "validation_mse": validation, "validation_probe_accuracy": accuracy}
+    metrics |= {
+        "gap": validation / train,
+        "test_gap": 2.0,
+        "overfits": float(validation > 2 * train),
+        "past_minimum": 3.0,
+    }
     config = {"autoencoder.latent_size": size, "autoencoder.kind": kind}
     return make_row(seed=seed, config=config, **metrics, **kwargs)
 
@@ -50,7 +56,7 @@ def test_overfitting_has_a_point_for_each_setting_in_the_color_of_its_family():
         fit(16, 2, 0.1, 90.0, 0.1, status="diverged"),
         *(fit(32, seed, 0.1, 0.2, 0.85, kind="denoising") for seed in (0, 1)),
     ]
-    section = overfitting(make_content(rows))
+    section = against_features(make_content(rows))
     assert section.title == "Overfitting against features"
     colors = re.findall(r'class="dot c(\d)"', section.body)
     assert sorted(colors) in (["0", "0", "1"], ["0", "1", "1"])
@@ -64,18 +70,28 @@ def test_overfitting_has_a_point_for_each_setting_in_the_color_of_its_family():
     assert 'aria-label="linear probe %, validation images"' in section.body
 
 
+def test_gaps_are_ratios_with_the_seeds_that_are_flagged():
+    rows = [
+        *(fit(8, seed, 0.1, 0.15 + 0.1 * seed, 0.9) for seed in (0, 1)),
+        make_row("pixels", test_probe_accuracy=0.9),
+    ]
+    body = gaps(make_content(rows)).body
+    cells = re.findall(r"<td>([^<]*)", body)
+    assert cells[1:3] == ["2.0 ± 6.4", "1 of 2"]
+    assert gaps(make_content([make_row("pixels", test_probe_accuracy=0.9)])) is None
+
+
 @pytest.mark.parametrize(
     "rows",
     [
         [],
         [fit(8, 0, 0.1, 0.2, 0.9), fit(8, 1, 0.1, 0.2, 0.9)],
         [fit(8, 0, 0.1, 0.2, 0.9), make_row(config={"autoencoder.latent_size": 16}, validation_probe_accuracy=0.5)],
-        [fit(8, 0, 0.1, 0.2, 0.9), make_row(config={"autoencoder.latent_size": 16}, train_mse=0.1, validation_mse=0.2)],
-        [fit(8, 0, 0.1, 0.2, 0.9), fit(16, 0, 0.0, 0.2, 0.9)],
+        [fit(8, 0, 0.1, 0.2, 0.9), make_row(config={"autoencoder.latent_size": 16}, gap=2.0)],
     ],
 )
 def test_overfitting_needs_two_settings_with_both_numbers(rows):
-    assert overfitting(make_content(rows)) is None
+    assert against_features(make_content(rows)) is None
 
 
 # Robustness.
