@@ -44,7 +44,7 @@ def test_gaussian_noise_has_its_scale():
         ({"autoencoder.corruption": "gaussian", "autoencoder.corruption.scale": -1.0}, "corruption.scale"),
         ({"autoencoder.corruption": "blur"}, "choices: masking, gaussian, salt_and_pepper"),
         (
-            {"autoencoder.corruption": "salt_and_pepper", "data.preprocessing": "standardise"},
+            {"autoencoder.corruption": "salt_and_pepper", "data.preprocessing": "standardize"},
             "use gaussian or masking",
         ),
     ],
