@@ -16,11 +16,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-_skipped = pytest.StashKey()
-
-
-def pytest_configure(config):
-    config.stash[_skipped] = []
+_skipped = []  # Of all processes: reports of the workers come to the one that speaks.
 
 
 def pytest_collection_modifyitems(config, items):
@@ -39,25 +35,26 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=drop)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if outcome.get_result().skipped:
-        item.config.stash[_skipped].append(item.nodeid)
+@pytest.hookimpl
+def pytest_runtest_logreport(report):
+    if report.skipped:
+        _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session):
     """Fails a run in which a test was skipped: what cannot run here should be deselected for a stated reason."""
-    skipped = session.config.stash[_skipped]
-    if skipped:
-        print(f"\nunexpected skips: {', '.join(skipped)}")
+    if _skipped:
+        print(f"\nunexpected skips: {', '.join(_skipped)}")
         session.exitstatus = 1
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Gives the whole run a cache directory of its own, so that tests neither read nor fill the user's."""
-    directory = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    # Workers share it: theirs is the directory around their own.
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    directory.mkdir(exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = str(directory)
     # Programs that several tests compile alike are compiled once.
     jax.config.update("jax_compilation_cache_dir", str(directory / "jax"))
