@@ -167,14 +167,14 @@ def test_transfer_data_without_labels_are_one_line(tmp_path):
 
 def test_features_are_probed_on_other_data_too(tmp_path):
     # Of the same sizes, so that one program classifies both.
-    sizes = {"train_size": 240, "validation_size": 60, "test_size": 100}
-    half, others = (DataConfig(classes=classes, **sizes) for classes in ((0, 1, 2, 3, 4), (9, 8, 7, 6, 5)))
-    evaluation = EvaluationConfig(baselines=("supervised", "pixels"), probe_strengths=(1e-2,), transfer=others)
+    sizes = {"train_size": 240, "validation_size": 60}
+    half, others = (DataConfig(classes=classes, **sizes) for classes in ((0, 1, 5, 6, 7), (9, 8, 4, 3, 2)))
+    evaluation = EvaluationConfig(baselines=("pixels",), probe_strengths=(1e-2,), transfer=others)
     training = TrainingConfig(epochs=1, batch_size=32)
     config = dataclasses.replace(CONFIG, data=half, training=training, evaluation=evaluation)
-    assert "3 populations" in describe([config])
+    assert "2 populations" in describe([config])
     rows = train([config], tmp_path)
-    assert {row["method"] for row in rows} == {"autoencoder", "supervised", "pixels"}
+    assert {row["method"] for row in rows} == {"autoencoder", "pixels"}
     for row in rows:
         for split in ("validation", "test"):
             for classifier in ("probe", "knn"):
