@@ -55,22 +55,18 @@ def check(config: Config) -> None:
     if config.data.validation_size == 0:
         if config.training.patience is not None:
             raise ConfigError("training.patience needs validation images, and data.validation_size is 0")
-        _check_probe(config.evaluation, "data")
+        measures = config.evaluation.measures
+        probes = measures is None or {"probe", "robustness"} & set(measures)
+        if probes and len(config.evaluation.probe_strengths) > 1:
+            raise ConfigError(
+                "data.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
+                "give a single one in evaluation.probe_strengths, or leave 'probe' and 'robustness' out of "
+                "evaluation.measures"
+            )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
-
-
-def _check_probe(evaluation: EvaluationConfig, path: str) -> None:
-    """Checks that the probe can do without validation images, of which the data at a path have none."""
-    measures = evaluation.measures
-    if len(evaluation.probe_strengths) > 1 and (measures is None or {"probe", "robustness"} & set(measures)):
-        raise ConfigError(
-            f"{path}.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
-            "give a single one in evaluation.probe_strengths, or leave 'probe' and 'robustness' out of "
-            "evaluation.measures"
-        )
 
 
 def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:

@@ -6,9 +6,8 @@ the others are chosen for small images. Their mean corruption error needs two me
 """
 
 import functools
-import math
 from collections.abc import Callable
-from typing import cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,17 +40,11 @@ _IMAGES_AT_ONCE = 250
 def corrupt(name: str, image: jax.Array, strength: ArrayLike) -> jax.Array:
     """Returns corrupted copies of images, both float32 [n, height, width, channels] in [0, 1].
 
-    What is drawn (noise, a place, a direction) depends on the corruption and an image's index alone: it is the same at
-    every strength, so that a stronger corruption of an image is the weaker one, and more.
+    What is drawn for each image (noise, a place, a direction) is the same at every strength, so that a stronger
+    corruption of an image is the weaker one, and more.
     """
     key = rng.stream(rng.root(SEED), name)
-
-    def one(row: tuple[jax.Array, jax.Array]) -> jax.Array:
-        index, image = row
-        return jnp.clip(_CORRUPTIONS[name](rng.at(key, index), image, jnp.asarray(strength)), 0.0, 1.0)
-
-    num = image.shape[0]
-    return jax.lax.map(one, (jnp.arange(num), image), batch_size=min(_IMAGES_AT_ONCE, num))
+    return jnp.clip(_CORRUPTIONS[name](key, image, jnp.asarray(strength)), 0.0, 1.0)
 
 
 def describe(
@@ -113,7 +106,7 @@ def _by_name(metric: str, values: jax.Array) -> dict[str, jax.Array]:
     return dict(zip(names, values, strict=True)) | {f"test_corrupted_{metric}": jnp.mean(values)}
 
 
-# What follows is of one image, [height, width, channels]; the result may leave [0, 1].
+# What follows may leave [0, 1].
 
 
 def _add_noise(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
@@ -121,23 +114,27 @@ def _add_noise(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Arr
 
 
 def _blur(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
-    import dm_pix
-
     del key
-    side = _side(image)
-    radius = math.ceil(3 * STRENGTHS["blur"][-1] * side)
-    # What lies beyond the edge is like the edge; black would darken it.
-    padded = jnp.pad(image, ((radius, radius), (radius, radius), (0, 0)), "edge")
-    return dm_pix.gaussian_blur(padded, strength * side, 2 * radius + 1, padding="VALID")
+    deviation = strength * _side(image)
+
+    def window(size: int) -> jax.Array:
+        weights = jnp.exp(-jnp.square(_distance(size) / deviation) / 2)
+        return weights / jnp.sum(weights, axis=1, keepdims=True)  # Of pixels inside: edges do not darken.
+
+    return _mix(window(image.shape[1])[None], image, window(image.shape[2])[None])
 
 
 def _occlude(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
-    height, width, _ = image.shape
+    num, height, width, _ = image.shape
     side = jnp.round(strength * _side(image))
-    # Places of larger squares hold those of smaller ones.
-    share = jax.random.uniform(key, (2,))
-    row, column = jnp.floor(share[0] * (height - side + 1)), jnp.floor(share[1] * (width - side + 1))
-    return fill_square(image, row, column, side, _GRAY)
+
+    def one(row: tuple[jax.Array, jax.Array]) -> jax.Array:
+        share, image = row
+        # Larger squares hold the smaller ones.
+        top, left = jnp.floor(share[0] * (height - side + 1)), jnp.floor(share[1] * (width - side + 1))
+        return fill_square(image, top, left, side, _GRAY)
+
+    return _map(one, (jax.random.uniform(key, (num, 2)), image))
 
 
 def _reduce_contrast(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
@@ -148,21 +145,45 @@ def _reduce_contrast(key: jax.Array, image: jax.Array, strength: jax.Array) -> j
 
 
 def _shift(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
-    import dm_pix
+    pixels = strength * _side(image) * jax.random.rademacher(key, (2, image.shape[0], 1, 1), jnp.float32)
 
-    pixels = strength * _side(image) * jax.random.rademacher(key, (2,), jnp.float32)
-    return dm_pix.affine_transform(image, jnp.ones(3), offset=jnp.append(pixels, 0.0), mode="constant")
+    def interpolation(size: int, pixels: jax.Array) -> jax.Array:
+        return jnp.maximum(1 - jnp.abs(_distance(size)[None] - pixels), 0.0)
+
+    return _mix(interpolation(image.shape[1], pixels[0]), image, interpolation(image.shape[2], pixels[1]))
 
 
 def _rotate(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
     import dm_pix
 
-    angle = jnp.deg2rad(strength) * jax.random.rademacher(key, (), jnp.float32)
-    return dm_pix.rotate(image, cast(float, angle), mode="constant")
+    angle = jnp.deg2rad(strength) * jax.random.rademacher(key, image.shape[:1], jnp.float32)
+    return _map(lambda row: dm_pix.rotate(row[1], row[0], mode="constant"), (angle, image))
+
+
+def _map(function: Callable[[Any], jax.Array], rows: Any) -> jax.Array:
+    """Returns what the function makes of each row of the arrays, so many at once that they fit into memory."""
+    return jax.lax.map(function, rows, batch_size=min(_IMAGES_AT_ONCE, rows[1].shape[0]))
+
+
+def _distance(size: int) -> jax.Array:
+    """Returns [size, size]: how far output pixel i lies behind input pixel j."""
+    place = jnp.arange(size, dtype=jnp.float32)
+    return place[:, None] - place[None, :]
+
+
+def _mix(rows: jax.Array, image: jax.Array, columns: jax.Array) -> jax.Array:
+    """Returns images whose pixel (i, j) is the sum over pixels (h, w) weighted by rows[i, h] and columns[j, w].
+
+    As matrix products: XLA's convolutions are slow on a CPU. The weights are of each image, or of all (n = 1).
+    """
+    highest = jax.lax.Precision.HIGHEST
+    n = (image.shape[0],)
+    rows, columns = (jnp.broadcast_to(x, n + x.shape[1:]) for x in (rows, columns))
+    return jnp.einsum("nih,nhwc,njw->nijc", rows, image, columns, precision=highest)
 
 
 def _side(image: jax.Array) -> int:
-    return min(image.shape[:2])
+    return min(image.shape[1:3])
 
 
 _CORRUPTIONS = {

@@ -289,8 +289,7 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
     def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
         num_classes = work.sources[name].dataset.num_classes
         assert num_classes is not None, "data without labels ask for no features"
-        metrics = classify(features, label, config.evaluation, num_classes)
-        return metrics if name == "own" else {transferred(metric): value for metric, value in metrics.items()}
+        return classify(features, label, config.evaluation, num_classes)
 
     def compile_classifiers(members: Members, features: Any) -> dict[str, Program]:
         # Features of one size are classified by one program, whatever method they come from.
@@ -325,7 +324,10 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
                 compile_seconds += seconds
                 started += seconds
             for name, program in classifying.items():
-                metrics |= program(index, features[name], shared[name].label)
+                classified = program(index, features[name], shared[name].label)
+                metrics |= {
+                    metric if name == "own" else transferred(metric): classified[metric] for metric in classified
+                }
             results.append(jax.device_get(metrics))
             samples.append(jax.device_get(sample))
             first, after = members.span(index)

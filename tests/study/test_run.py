@@ -10,7 +10,6 @@ import pytest
 from aejax.autoencoders.plain import Plain
 from aejax.data.load import DataConfig, load
 from aejax.errors import DataError, UserError
-from aejax.evaluation.probe import linear_probe
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -167,36 +166,24 @@ def test_transfer_data_without_labels_are_one_line(tmp_path):
         train([dataclasses.replace(CONFIG, evaluation=evaluation)], tmp_path / "study")
 
 
-def test_every_method_is_probed_on_other_data_and_on_corrupted_images(tmp_path):
-    half, others = DataConfig(classes=(0, 1, 2, 3, 4)), DataConfig(classes=(9, 8, 7, 6, 5))
-    config = dataclasses.replace(
-        CONFIG,
-        data=half,
-        training=TrainingConfig(epochs=1, batch_size=32),
-        evaluation=EvaluationConfig(
-            probe_strengths=(1e-2,), measures=("probe", "neighbors", "robustness"), transfer=others
-        ),
-    )
+def test_features_are_probed_on_other_data_too(tmp_path):
+    # Of the same sizes, so that one program classifies both.
+    sizes = {"train_size": 240, "validation_size": 60}
+    half, others = (DataConfig(classes=classes, **sizes) for classes in ((0, 1, 5, 6, 7), (9, 8, 4, 3, 2)))
+    evaluation = EvaluationConfig(baselines=("pixels",), probe_strengths=(1e-2,), transfer=others)
+    training = TrainingConfig(epochs=1, batch_size=32)
+    config = dataclasses.replace(CONFIG, data=half, training=training, evaluation=evaluation)
+    assert "2 populations" in describe([config])
     rows = train([config], tmp_path)
-    assert {row["method"] for row in rows} == set(METHODS)
+    assert {row["method"] for row in rows} == {"autoencoder", "pixels"}
     for row in rows:
-        metrics = row["metrics"]
-        assert metrics["test_transfer_probe_accuracy"] != metrics["test_probe_accuracy"]
-        assert 0.2 < metrics["validation_transfer_probe_accuracy"] <= 1
-        assert 0.2 < metrics["test_transfer_knn_accuracy"] <= 1
-        assert 0.2 < metrics["test_corrupted_probe_accuracy"] < metrics["test_probe_accuracy"]
-        assert ("test_corrupted_mse" in metrics) == (row["method"] in ("autoencoder", "untrained", "pca"))
-    datasets = {data: load(data) for data in (half, others)}
+        for split in ("validation", "test"):
+            for classifier in ("probe", "knn"):
+                assert 0.4 < row["metrics"][f"{split}_transfer_{classifier}_accuracy"] <= 1
+        assert row["metrics"]["test_transfer_probe_accuracy"] != row["metrics"]["test_probe_accuracy"]
+    assert rows[-1]["metrics"]["test_transfer_knn_accuracy"] > 0.85  # Pixels, of which chance would read a fifth.
     record = json.loads((tmp_path / "study.json").read_text())
-    assert set(record["data"].values()) == {dataset.fingerprint for dataset in datasets.values()}
-    pixels = next(row["metrics"] for row in rows if row["method"] == "pixels")
-    splits = {name: getattr(datasets[others], name) for name in ("train", "validation", "test")}
-    features = {name: split.image.reshape(len(split.image), -1) / np.float32(255) for name, split in splits.items()}
-    label = {name: split.label for name, split in splits.items()}
-    direct, _ = linear_probe(features, label, num_classes=5, strengths=(1e-2,))
-    for name in ("validation", "test"):
-        accuracy = float(direct[f"{name}_probe_accuracy"])
-        assert pixels[f"{name}_transfer_probe_accuracy"] == pytest.approx(accuracy, abs=1.5 / len(label[name]))
+    assert set(record["data"].values()) == {load(half).fingerprint, load(others).fingerprint}
     again = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
     assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}
 
