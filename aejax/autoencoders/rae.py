@@ -25,7 +25,7 @@ from aejax.networks.spectral import SpectrallyNormalized
 class Regularized(Family):
     """What all three have: loss −log p(x | decode(z)) + embedding_weight · ½ ‖z‖² with z = encode(x)."""
 
-    TERMS = ("reconstruction", "embedding")
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "embedding")
 
     embedding_weight: NonNegativeFloat = traced(0.01)  # β.
 
@@ -105,9 +105,13 @@ class RaeGPAutoencoder(RegularizedAutoencoder):
         It is that of the decoder as it is used after training: one with batch statistics would mix the examples.
         """
         decoder, variables = self.decoder.unbind()
-        mean = self.config.likelihood.mean
+
+        def mean_image(latent: jax.Array) -> jax.Array:
+            output: Any = decoder.apply(variables, latent)
+            return self.config.likelihood.mean(output)
+
         key = self.make_rng("noise") if train else jax.random.key(0)
-        square = squared_jacobian(lambda z: mean(decoder.apply(variables, z)), latent, self.config.num_probes, key)
+        square = squared_jacobian(mean_image, latent, self.config.num_probes, key)
         return {"decoder": self.config.decoder_weight * square}
 
 

@@ -45,5 +45,5 @@ class TiedAutoencoder(Autoencoder):
         """Returns the likelihood's parameters, [batch, height, width, channels]."""
         del train
         params = self.variables["params"]
-        kernels = [*encoder_kernels(self.config.encoder, params.get("encoder")), params["latent"]["kernel"]]
-        return self.decoder(latent, kernels)
+        hidden = encoder_kernels(params.get("encoder", {}))  # Without hidden layers the encoder has no parameters.
+        return self.decoder(latent, [*hidden, params["latent"]["kernel"]])

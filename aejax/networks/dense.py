@@ -59,10 +59,10 @@ class DenseDecoder(nn.Module):
         return output.reshape(-1, *self.image_shape)
 
 
-def encoder_kernels(config: Dense, params: Any) -> list[jax.Array]:
+def encoder_kernels(params: Any) -> list[jax.Array]:
     """Returns the kernels of a `DenseEncoder` with these parameters, [inputs, outputs] each, from the image on."""
-    # By number, because "Dense_10" sorts before "Dense_2"; without hidden layers there is no stack at all.
-    return [params["DenseStack_0"][f"Dense_{index}"]["kernel"] for index in range(len(config.widths))]
+    layers = params.get("DenseStack_0", {})
+    return [layers[f"Dense_{index}"]["kernel"] for index in range(len(layers))]  # "Dense_10" sorts before "Dense_2".
 
 
 class TransposedDenseDecoder(nn.Module):

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-NUM_INITIAL_ITERATIONS = 100  # Before the first step; from then on a kernel moves so little that one a step is enough.
+NUM_INITIAL_ITERATIONS = 100  # Before the first step, from a random vector.
+# In a step, from the last step's vector. One, as in the paper, left norms of up to 1.12 after a few hundred steps of
+# Adam: training makes singular values overtake each other, and the vector follows late. With five it was 1.05.
+NUM_ITERATIONS = 5
 _TINY = 1e-12
 
 
@@ -16,7 +19,8 @@ class SpectrallyNormalized(nn.Module):
 
     A kernel [..., inputs] is taken as the matrix that its layer multiplies with: [rest, last axis]. Parameters with one
     axis (biases, the scales of normalization layers) stay as they are. The singular vectors are followed by power
-    iteration (Miyato et al., 2018, algorithm 1) in the collection "spectral", which training updates.
+    iteration (Miyato et al., 2018, algorithm 1) in the collection "spectral", which training updates. What it finds is
+    never above the singular value, so the quotient's norm is 1 or a few hundredths more.
     """
 
     network: nn.Module
@@ -43,20 +47,21 @@ def initial_vectors(params: Any) -> Any:
         return jax.random.normal(jax.random.key(0), kernel.shape[-1:]) if kernel.ndim > 1 else None
 
     vectors = jax.tree.map(start, params)
-    return jax.lax.fori_loop(0, NUM_INITIAL_ITERATIONS, lambda _, vectors: follow_vectors(params, vectors), vectors)
+    return follow_vectors(params, vectors, NUM_INITIAL_ITERATIONS)
 
 
-def follow_vectors(params: Any, vectors: Any) -> Any:
-    """Returns the vectors after one power iteration, as constants to differentiation."""
+def follow_vectors(params: Any, vectors: Any, num_iterations: int = NUM_ITERATIONS) -> Any:
+    """Returns the vectors after power iterations, as constants to differentiation."""
+    params = jax.lax.stop_gradient(params)
 
     def iterate(kernel: jax.Array, vector: jax.Array | None) -> jax.Array | None:
         if vector is None:
             return None
-        matrix = _as_matrix(jax.lax.stop_gradient(kernel))
+        matrix = _as_matrix(kernel)
         moved = matrix.T @ (matrix @ vector)
         return moved / optax.safe_norm(moved, _TINY)
 
-    return jax.tree.map(iterate, params, vectors)
+    return jax.lax.fori_loop(0, num_iterations, lambda _, vectors: jax.tree.map(iterate, params, vectors), vectors)
 
 
 def normalize(params: Any, vectors: Any) -> Any:

@@ -18,6 +18,7 @@ from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
+from aejax.sweep import expand, grid, group
 from tests.autoencoders.families import fit_linear, fit_population, initialize, share_outside
 
 IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(200, 8, 8, 1)), jnp.float32)
@@ -60,14 +61,14 @@ def test_a_rate_of_zero_drops_nothing():
     np.testing.assert_array_equal(clean, noisy)
 
 
-@pytest.mark.parametrize(
-    ("family", "field", "values"),
-    [(LatentNoise(), "scale", [0.0, 0.3, 3.0]), (Dropout(), "rate", [0.0, 0.2, 0.8])],
-    ids=["latent_noise", "dropout"],
-)
-def test_strengths_are_one_population_and_more_is_harder_to_train(family, field, values, data):
-    metrics = fit_population(dataclasses.replace(family, encoder=SMALL), field, values, data)
+def test_rates_are_one_population_and_more_is_harder_to_train(data):
+    metrics = fit_population(Dropout(encoder=SMALL), "rate", [0.0, 0.2, 0.8], data)
     assert np.all(np.diff(metrics["train_loss"][:, -1]) > 0)
+
+
+def test_scales_are_one_population():
+    members = expand(Config(autoencoder=LatentNoise()), grid("autoencoder.scale", [0.0, 0.3, 3.0]))
+    assert [len(population.members) for population in group(members)] == [3]
 
 
 def test_a_tied_linear_autoencoder_spans_the_principal_axes_with_one_kernel():

@@ -48,7 +48,7 @@ def members():
                 yield pytest.param(config, id=f"{name}-{likelihood.kind}")
 
 
-@pytest.mark.parametrize("config", members())
+@pytest.mark.parametrize("config", list(members()))
 def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
     check(config)
     family = config.autoencoder
