@@ -5,16 +5,24 @@ from typing import Annotated
 import flax.linen as nn
 from pydantic import Field
 
+from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll, ConvWinnerTakeAllAutoencoder
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
+from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
+from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
 Autoencoder = Annotated[
-    Plain | Denoising,
+    Plain | Denoising | KSparse | BatchTopK | WinnerTakeAll | ConvWinnerTakeAll,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[nn.Module]] = {
     "plain": PlainAutoencoder,
     "denoising": DenoisingAutoencoder,
+    "k_sparse": KSparseAutoencoder,
+    "batch_top_k": BatchTopKAutoencoder,
+    "winner_take_all": WinnerTakeAllAutoencoder,
+    "conv_winner_take_all": ConvWinnerTakeAllAutoencoder,
 }
 
 

@@ -1,0 +1,82 @@
+"""What the tests of families share: training one member or a population, and a problem that PCA solves."""
+
+import jax
+import numpy as np
+
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.data.load import Dataset, Split
+from aejax.data.resident import Batch, make_resident
+from aejax.experiment import Config, check
+from aejax.networks.dense import Dense
+from aejax.objectives.likelihoods import HalfSquaredError
+from aejax.study.methods import make_task
+from aejax.sweep import expand, grid, group
+from aejax.training.loop import train, train_chunk
+from aejax.training.optimizers import Adam, Cosine
+from aejax.training.population import Members
+from aejax.training.step import TrainingConfig, init_state
+
+
+def fit(config, image):
+    """Returns (resident data, model, variables, metrics) after training one member on images alone."""
+    split = Split(image=image, label=None)
+    dataset = Dataset(name="x", train=split, validation=split, test=split, num_classes=None, fingerprint="")
+    data = jax.device_put(make_resident(dataset, "none"))
+    task = make_task("autoencoder", image.shape[1:], None)(config)
+    run = jax.jit(lambda: train_chunk(task, init_state(task, data), data, config.training.epochs))
+    state, metrics = run()
+    return data, task.model, state.evaluated_variables(), metrics
+
+
+def initialize(family, image):
+    """Returns (model, variables) before training, for float32 images [batch, height, width, channels]."""
+    model = make_autoencoder(family, image.shape[1:])
+    init = jax.jit(lambda key, image: model.init(key, Batch(image, None), train=False, method="terms"))
+    return model, init(jax.random.key(0), image)
+
+
+def fit_population(family, field, values, data):
+    """Returns the metrics, [values, epochs], of a family's members that differ in one field: a single population."""
+    config = Config(autoencoder=family, training=TrainingConfig(epochs=4, batch_size=20))
+    (population,) = group(expand(config, grid(f"autoencoder.{field}", values)))
+    for member in population.members:
+        check(member)
+    chunks = []
+    train(
+        Members(population.members),
+        make_task("autoencoder", data.image["train"].shape[1:], None),
+        config.training,
+        data,
+        write=lambda first, metrics: chunks.append((first, metrics)),
+        description="",
+        chunk_epochs=config.training.epochs,
+    )
+    rounds = [metrics for _, metrics in sorted(chunks, key=lambda chunk: chunk[0])]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *rounds)
+
+
+def fit_linear(family):
+    """Returns what a linear autoencoder with three units learns of images with twelve factors, by full batches.
+
+    Returns:
+      Its squared error divided by that of PCA, its parameters, and the three leading principal axes, [3, 16].
+    """
+    generator = np.random.default_rng(0)
+    factors = generator.normal(size=(200, 12)) * np.linspace(1.0, 0.1, 12)
+    image = (factors @ generator.normal(size=(12, 16)) * 0.05 + 0.5).reshape(200, 4, 4, 1).astype(np.float32)
+    config = Config(
+        autoencoder=family(encoder=Dense(widths=()), latent_size=3, likelihood=HalfSquaredError(output="identity")),
+        optimizer=Adam(learning_rate=0.02, schedule=Cosine()),
+        training=TrainingConfig(epochs=5000, batch_size="all"),
+    )
+    data, model, variables, _ = fit(config, np.clip(image, 0, 1))
+    x = np.asarray(data.image["train"]).reshape(200, 16)
+    _, singular, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    reconstruction = model.apply(variables, data.image["train"], method="reconstruct").reshape(200, 16)
+    return np.sum((x - reconstruction) ** 2) / np.sum(singular[3:] ** 2), variables["params"], axes[:3]
+
+
+def share_outside(vectors, axes):
+    """Returns the norm of what vectors [num, size] lose when projected on axes [k, size], divided by their norm."""
+    vectors = np.asarray(vectors)
+    return np.linalg.norm(vectors - vectors @ axes.T @ axes) / np.linalg.norm(vectors)
