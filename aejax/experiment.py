@@ -31,10 +31,10 @@ def check(config: Config) -> None:
       ConfigError: naming the fields that do not go together.
     """
     likelihood, family = config.autoencoder.likelihood, config.autoencoder
-    if likelihood.kind == "mean_squared_error" and len(family.TERMS) > 1:
+    if likelihood.kind == "mean_squared_error" and len(family.term_names()) > 1:
         raise ConfigError(
             "autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
-            f"terms of '{family.kind}' ({', '.join(family.TERMS[1:])}); use half_squared_error"
+            f"terms of '{family.kind}' ({', '.join(family.term_names()[1:])}); use half_squared_error"
         )
     conflict = family.conflict(config.data.preprocessing)
     if conflict is not None:

@@ -33,6 +33,10 @@ class Family:
     latent_activation: Activation = "identity"
     likelihood: Likelihood = HalfSquaredError()
 
+    def term_names(self) -> tuple[str, ...]:
+        """Returns the names of the loss's terms, where they depend on the fields."""
+        return self.TERMS
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields of the family do not go together, or with the data's preprocessing; None if all do."""
         del preprocessing
@@ -83,9 +87,9 @@ class Autoencoder(nn.Module):
         """Returns the latent, [batch, latent_size]; `train` is whether layers behave as in training."""
         return self.activate(self.preactivate(image, train=train), train=train)
 
-    def features(self, image: jax.Array) -> jax.Array:
+    def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns what classifiers are given, [batch, size]: the latent, unless a family says otherwise."""
-        return self.encode(image)
+        return self.encode(image, train=train)
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, channels]."""

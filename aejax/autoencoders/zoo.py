@@ -5,30 +5,42 @@ from typing import Annotated
 from pydantic import Field
 
 from aejax.autoencoders import base
+from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll, ConvWinnerTakeAllAutoencoder
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
 from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
+from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
-from aejax.autoencoders.rae import (
-    RaeGP,
-    RaeGPAutoencoder,
-    RaeL2,
-    RaeL2Autoencoder,
-    RaeSN,
-    RaeSNAutoencoder,
-)
+from aejax.autoencoders.rae import RaeGP, RaeGPAutoencoder, RaeL2, RaeL2Autoencoder, RaeSN, RaeSNAutoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
+from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
 Autoencoder = Annotated[
-    Plain | Denoising | LatentNoise | Dropout | Tied | RaeL2 | RaeGP | RaeSN,
+    Plain
+    | Tied
+    | Denoising
+    | LatentNoise
+    | Dropout
+    | KSparse
+    | BatchTopK
+    | WinnerTakeAll
+    | ConvWinnerTakeAll
+    | RaeL2
+    | RaeGP
+    | RaeSN,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[base.Autoencoder]] = {
     "plain": PlainAutoencoder,
+    "tied": TiedAutoencoder,
     "denoising": DenoisingAutoencoder,
     "latent_noise": LatentNoiseAutoencoder,
     "dropout": DropoutAutoencoder,
-    "tied": TiedAutoencoder,
+    "k_sparse": KSparseAutoencoder,
+    "batch_top_k": BatchTopKAutoencoder,
+    "winner_take_all": WinnerTakeAllAutoencoder,
+    "conv_winner_take_all": ConvWinnerTakeAllAutoencoder,
     "rae_l2": RaeL2Autoencoder,
     "rae_gp": RaeGPAutoencoder,
     "rae_sn": RaeSNAutoencoder,

@@ -16,7 +16,7 @@ from aejax.networks.layers import make_dense
 
 
 class Classifier(nn.Module):
-    """An autoencoder's encoder up to its latent, and a linear layer to the classes: supervised or fine-tuned."""
+    """An autoencoder's encoder up to its features, and a linear layer to the classes: supervised or fine-tuned."""
 
     autoencoder: nn.Module
     num_classes: int
@@ -26,8 +26,8 @@ class Classifier(nn.Module):
         self.head = make_dense(self.num_classes, "lecun_normal")
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the encoder's latent, [batch, latent_size]."""
-        return self.autoencoder.encode(image, train=train)
+        """Returns the autoencoder's features, [batch, size]."""
+        return self.autoencoder.features(image, train=train)
 
     def classify(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the logits of the classes, float32 [batch, num_classes]."""

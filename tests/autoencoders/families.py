@@ -36,14 +36,14 @@ def initialize(family, image):
 
 
 def fit_population(family, field, values, data):
-    """Returns the metrics, [values, epochs], of a family's members that differ in one field: one vmapped population."""
+    """Returns the metrics, [values, epochs], of a family's members that differ in one field: a single population."""
     config = Config(autoencoder=family, training=TrainingConfig(epochs=4, batch_size=20))
     (population,) = group(expand(config, grid(f"autoencoder.{field}", values)))
     for member in population.members:
         check(member)
     chunks = []
     train(
-        Members(population.members, members_at_once=2),
+        Members(population.members),
         make_task("autoencoder", data.image["train"].shape[1:], None),
         config.training,
         data,

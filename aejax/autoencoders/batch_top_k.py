@@ -1,0 +1,63 @@
+"""BatchTopK: an image may keep many units and another few, k on average (Bussmann et al., 2024, "BatchTopK")."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.k_sparse import exceeding
+from aejax.config import PositiveInt, traced
+from aejax.data.preprocessing import Kind
+from aejax.networks.dense import Dense
+from aejax.networks.layers import Activation
+from aejax.networks.zoo import Encoder
+from aejax.objectives.selection import drop_below, keep_largest
+
+_DECAY = 0.99  # Of the running mean of thresholds.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchTopK(Family):
+    """Loss: −log p(x | decode(keep the k · batch largest of encode(batch)))."""
+
+    kind: Literal["batch_top_k"] = "batch_top_k"
+    encoder: Encoder = Dense(widths=())
+    latent_size: PositiveInt = 1000
+    latent_activation: Activation = "relu"
+    k: PositiveInt = traced(25)  # Units that an image keeps, on average over the batch.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that k is larger than the latent, or None."""
+        del preprocessing
+        return exceeding(self, ("k",))
+
+
+class BatchTopKAutoencoder(Autoencoder):
+    """The networks of a `BatchTopK` config.
+
+    Outside training an image must not depend on others: units are kept from a threshold on (their equation 4), the
+    running mean over training steps of the smallest positive value that was kept, in the collection "activity".
+    """
+
+    config: BatchTopK
+
+    def setup(self) -> None:
+        """Makes the networks and the threshold."""
+        super().setup()
+        # 0 until training has seen a positive value: then every unit is kept.
+        self.threshold = self.variable("activity", "threshold", jnp.zeros, (), jnp.float32)
+
+    def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the latent, [batch, latent_size], in which k units of an image are not 0 on average."""
+        latent = super().activate(preactivation, train=train)
+        if not train:
+            return drop_below(latent, self.threshold.value)
+        latent = keep_largest(latent, self.config.k * latent.shape[0], axis=(0, 1))
+        kept = jax.lax.stop_gradient(latent).astype(jnp.float32)
+        smallest = jnp.min(jnp.where(kept > 0, kept, jnp.inf))
+        old = self.threshold.value
+        mean = jnp.where(old == 0, smallest, _DECAY * old + (1 - _DECAY) * smallest)
+        self.threshold.value = jnp.where(jnp.isfinite(smallest), mean, old)
+        return latent

@@ -1,0 +1,91 @@
+"""The convolutional winner-take-all autoencoder: each map of the code keeps one place (Makhzani and Frey, 2015,
+section 3)."""
+
+import dataclasses
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.winner_take_all import num_winners
+from aejax.config import PositiveInt, Share, traced
+from aejax.data.preprocessing import Kind
+from aejax.networks.convolution import Conv
+from aejax.networks.convolutional import Convolutional, make_conv
+from aejax.networks.layers import ACTIVATIONS, Activation, flatten
+from aejax.networks.zoo import Mirror, make_encoder
+from aejax.objectives.selection import drop_below, kth_largest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvWinnerTakeAll(Family):
+    """Loss: −log p(x | decode(encode(x))), where each map keeps its largest value, and the decoder is one layer.
+
+    The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. So the defaults
+    are the paper's 64conv5-64conv5-64deconv11, and the PCA beside it has a component for each map.
+    """
+
+    kind: Literal["conv_winner_take_all"] = "conv_winner_take_all"
+    encoder: Convolutional = Convolutional(widths=(64,), strides=(1,), kernel_size=5)
+    decoder: Mirror = Mirror()  # No choice: one transposed convolution.
+    latent_size: PositiveInt = 64  # Maps.
+    latent_activation: Activation = "relu"
+    decoder_kernel_size: PositiveInt = 11  # Of the transposed convolution that draws the image.
+    rate: Share | None = traced(None)  # Share of the batch for which a map keeps its winner in training; null: all.
+    pool: PositiveInt = 4  # Classifiers are given the maximum of squares of this side.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the encoder makes images smaller, or None."""
+        del preprocessing
+        if set(self.encoder.strides) == {1}:
+            return None
+        return f"encoder.strides={list(self.encoder.strides)}, but its maps are as large as the image; use [1]"
+
+
+class ConvWinnerTakeAllAutoencoder(Autoencoder):
+    """The networks of a `ConvWinnerTakeAll` config. Its code is the maps, flattened: height · width · latent_size."""
+
+    config: ConvWinnerTakeAll
+
+    def setup(self) -> None:
+        """Makes the networks: all of them convolutions of stride 1."""
+        config, encoder = self.config, self.config.encoder
+        self.encoder = make_encoder(encoder)
+        self.maps = make_conv(encoder, config.latent_size, 1)
+        self.decoder = Conv(
+            self.image_shape[-1],
+            config.decoder_kernel_size,
+            1,
+            encoder.initializer,
+            transpose=True,
+            method=encoder.method,
+        )
+
+    def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the maps before their activation, [batch, height, width, latent_size]."""
+        return self.maps(self.encoder(image, train=train))
+
+    def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the code, [batch, height · width · latent_size]: of each map the largest value, the winner.
+
+        In training, if there is a `rate`, a map keeps its winner only for the images where it is largest.
+        """
+        maps = ACTIVATIONS[self.config.latent_activation](preactivation)
+        threshold = jnp.max(maps, axis=(1, 2), keepdims=True)
+        if train and self.config.rate is not None:
+            rank = num_winners(self.config.rate, maps.shape[0])
+            threshold = jnp.maximum(threshold, kth_largest(threshold, rank, axis=0).astype(maps.dtype))
+        return flatten(drop_below(maps, threshold))
+
+    def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the maps without sparsity, max-pooled: [batch, ⌈height / pool⌉ · ⌈width / pool⌉ · latent_size]."""
+        maps = ACTIVATIONS[self.config.latent_activation](self.preactivate(image, train=train))
+        window = (self.config.pool, self.config.pool)
+        return flatten(nn.max_pool(maps, window, strides=window, padding="SAME"))
+
+    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the likelihood's parameters, [batch, height, width, channels]."""
+        del train
+        return self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size))

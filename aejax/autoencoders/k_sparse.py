@@ -1,0 +1,108 @@
+"""The k-sparse autoencoder: of an image's latent units the k largest are kept (Makhzani and Frey, 2014).
+
+With `auxiliary_weight` its dead units are revived by the AuxK loss (Gao et al., 2024, "Scaling and evaluating sparse
+autoencoders", appendix A.2).
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+from aejax.networks.dense import Dense
+from aejax.networks.zoo import Encoder
+from aejax.objectives.selection import drop_below, keep_largest, kth_largest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KSparse(Family):
+    """Loss: −log p(x | decode(keep the k largest of encode(x))) + auxiliary_weight · AuxK.
+
+    The units compete after their activation: with "identity" as in Makhzani and Frey, with "relu" as in Gao et al.,
+    where fewer than k may be left. The defaults are their networks, but the decoder's weights are not tied.
+    """
+
+    kind: Literal["k_sparse"] = "k_sparse"
+    encoder: Encoder = Dense(widths=())
+    latent_size: PositiveInt = 1000
+    k: PositiveInt = traced(25)  # Units that an image keeps.
+    inference_k: PositiveInt | None = traced(None)  # Outside training (the paper's αk, α from 1 to 3); null: k.
+    auxiliary_weight: NonNegativeFloat | None = traced(None)  # Of AuxK (1/32 in the paper); null: no such term.
+    auxiliary_k: PositiveInt = traced(32)  # Dead units that explain what the living leave unexplained.
+    dead_after: PositiveInt = traced(100)  # Training steps in which no image kept the unit.
+
+    def term_names(self) -> tuple[str, ...]:
+        """Returns the names of the loss's terms."""
+        return self.TERMS if self.auxiliary_weight is None else (*self.TERMS, "auxiliary")
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns which number of units is larger than the latent, or None."""
+        del preprocessing
+        names = ("k", "inference_k", *(() if self.auxiliary_weight is None else ("auxiliary_k",)))
+        return exceeding(self, names)
+
+
+def exceeding(family: Family, names: tuple[str, ...]) -> str | None:
+    """Returns which of the fields asks for more units than the latent has, and what to do; None if none does."""
+    for name in names:
+        wanted = getattr(family, name)
+        if wanted is not None and wanted > family.latent_size:
+            return (
+                f"{name}={wanted} is more than the {family.latent_size} units of the latent; "
+                "make it smaller, or latent_size larger"
+            )
+    return None
+
+
+class KSparseAutoencoder(Autoencoder):
+    """The networks of a `KSparse` config.
+
+    With AuxK the collection "activity" counts for each unit the steps since an image last kept it.
+    """
+
+    config: KSparse
+
+    def setup(self) -> None:
+        """Makes the networks, and the counter where it is needed."""
+        super().setup()
+        if self.config.auxiliary_weight is not None:
+            self.idle_steps = self.variable("activity", "idle_steps", jnp.zeros, (self.config.latent_size,), jnp.int32)
+
+    def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the latent, [batch, latent_size], in which k units of each image are not 0."""
+        config, latent = self.config, super().activate(preactivation, train=train)
+        return keep_largest(latent, config.k if train or config.inference_k is None else config.inference_k, axis=1)
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction and, if it is weighed, AuxK: each [batch]."""
+        config = self.config
+        preactivation = self.preactivate(batch.image, train=train)
+        latent = self.activate(preactivation, train=train)
+        output = self.decode(latent, train=train)
+        terms = {"reconstruction": config.likelihood.loss(output, batch.image)}
+        if config.auxiliary_weight is not None:
+            if train:
+                kept = jnp.any(latent != 0, axis=0)
+                self.idle_steps.value = jnp.where(kept, 0, self.idle_steps.value + 1)
+            dense = super().activate(preactivation, train=train)
+            terms["auxiliary"] = config.auxiliary_weight * self._auxiliary(dense, output, batch.image)
+        return terms
+
+    def _auxiliary(self, dense: jax.Array, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns AuxK, [batch]: how well the largest dead units mend the decoder's output, and 0 where none is dead.
+
+        It is ½‖e − ê‖² of Gao et al., for any likelihood: e is what the output, held fixed, leaves unexplained, and ê
+        what the dead units add to it. Their decoder is linear; of another one it is what they add to its output at 0.
+        """
+        dead = (self.idle_steps.value >= self.config.dead_after)[None]
+        competing = jnp.where(dead, dense, -jnp.inf)
+        largest = drop_below(competing, kth_largest(competing, self.config.auxiliary_k, axis=1))
+        # Decoded as outside training: running statistics are those of the code itself.
+        change = self.decode(jnp.where(dead, largest, 0)) - self.decode(jnp.zeros_like(dense[:1]))
+        mended = self.config.likelihood.loss(jax.lax.stop_gradient(output) + change, target)
+        return jnp.where(jnp.any(dead), mended, 0.0)
