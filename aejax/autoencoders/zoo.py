@@ -5,16 +5,27 @@ from typing import Annotated
 import flax.linen as nn
 from pydantic import Field
 
+from aejax.autoencoders.contractive import Contractive, ContractiveAutoencoder
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
+from aejax.autoencoders.higher_order_contractive import (
+    HigherOrderContractive,
+    HigherOrderContractiveAutoencoder,
+)
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
+from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
+from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 
 Autoencoder = Annotated[
-    Plain | Denoising,
+    Plain | Denoising | SparseL1 | SparseKL | Contractive | HigherOrderContractive,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[nn.Module]] = {
     "plain": PlainAutoencoder,
     "denoising": DenoisingAutoencoder,
+    "sparse_l1": SparseL1Autoencoder,
+    "sparse_kl": SparseKLAutoencoder,
+    "contractive": ContractiveAutoencoder,
+    "higher_order_contractive": HigherOrderContractiveAutoencoder,
 }
 
 

@@ -67,12 +67,19 @@ def test_constant_images_are_reconstructed():
     np.testing.assert_allclose(model.apply({"params": params}, image, method="reconstruct"), 0.2, atol=1e-3)
 
 
-@pytest.mark.parametrize("likelihood", [HalfSquaredError(), MeanSquaredError(), Bernoulli()])
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_trains_encodes_decodes_and_stays_finite(name, likelihood, dataset):
-    family = dataclasses.replace(
-        typing.get_type_hints(FAMILIES[name])["config"](), likelihood=likelihood, latent_size=5
-    )
+def families():
+    """Yields every family with every likelihood that it takes."""
+    for name, model in FAMILIES.items():
+        family = typing.get_type_hints(model)["config"]()
+        for likelihood in (HalfSquaredError(), MeanSquaredError(), Bernoulli()):
+            if likelihood.kind != "mean_squared_error" or len(family.TERMS) == 1:
+                yield pytest.param(
+                    dataclasses.replace(family, likelihood=likelihood, latent_size=5), id=f"{name}-{likelihood.kind}"
+                )
+
+
+@pytest.mark.parametrize("family", list(families()))
+def test_every_family_trains_encodes_decodes_and_stays_finite(family, dataset):
     config = Config(autoencoder=family, training=TrainingConfig(epochs=8, batch_size=20))
     _, model, params, metrics = fit(config, dataset.train.image)
     assert metrics["train_loss"][-1] < metrics["train_loss"][0]
