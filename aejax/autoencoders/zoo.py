@@ -6,13 +6,17 @@ from pydantic import Field
 
 from aejax.autoencoders import base
 from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
+from aejax.autoencoders.contractive import Contractive, ContractiveAutoencoder
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll, ConvWinnerTakeAllAutoencoder
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
 from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
+from aejax.autoencoders.higher_order_contractive import HigherOrderContractive, HigherOrderContractiveAutoencoder
 from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
 from aejax.autoencoders.rae import RaeGP, RaeGPAutoencoder, RaeL2, RaeL2Autoencoder, RaeSN, RaeSNAutoencoder
+from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
+from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
@@ -22,6 +26,10 @@ Autoencoder = Annotated[
     | Denoising
     | LatentNoise
     | Dropout
+    | SparseL1
+    | SparseKL
+    | Contractive
+    | HigherOrderContractive
     | KSparse
     | BatchTopK
     | WinnerTakeAll
@@ -37,6 +45,10 @@ FAMILIES: dict[str, type[base.Autoencoder]] = {
     "denoising": DenoisingAutoencoder,
     "latent_noise": LatentNoiseAutoencoder,
     "dropout": DropoutAutoencoder,
+    "sparse_l1": SparseL1Autoencoder,
+    "sparse_kl": SparseKLAutoencoder,
+    "contractive": ContractiveAutoencoder,
+    "higher_order_contractive": HigherOrderContractiveAutoencoder,
     "k_sparse": KSparseAutoencoder,
     "batch_top_k": BatchTopKAutoencoder,
     "winner_take_all": WinnerTakeAllAutoencoder,

@@ -44,16 +44,15 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 
 
 def members():
-    """Yields a small member of every family with every likelihood that it takes."""
+    """Yields a small member of every family, with the likelihood whose logits may be extreme; the plain one with all."""
     for name, module in FAMILIES.items():
         family = typing.get_type_hints(module)["config"](latent_size=5, **SMALL.get(name, {}))
-        for likelihood in (HalfSquaredError(), MeanSquaredError(), Bernoulli()):
-            if len(family.term_names()) == 1 or likelihood.kind != "mean_squared_error":
-                config = Config(
-                    autoencoder=dataclasses.replace(family, likelihood=likelihood),
-                    training=TrainingConfig(epochs=8, batch_size=20),
-                )
-                yield pytest.param(config, id=f"{name}-{likelihood.kind}")
+        for likelihood in (Bernoulli(), HalfSquaredError(), MeanSquaredError())[: 3 if name == "plain" else 1]:
+            config = Config(
+                autoencoder=dataclasses.replace(family, likelihood=likelihood),
+                training=TrainingConfig(epochs=8, batch_size=20),
+            )
+            yield pytest.param(config, id=f"{name}-{likelihood.kind}")
 
 
 @pytest.mark.parametrize("config", list(members()))

@@ -1,0 +1,26 @@
+"""The contractive autoencoder: its code is to change little with the image.
+
+Rifai et al. (2011a), "Contractive auto-encoders: explicit invariance during feature extraction".
+"""
+
+import dataclasses
+from typing import Literal
+
+from aejax.autoencoders.jacobian import JacobianAutoencoder, JacobianFamily
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contractive(JacobianFamily):
+    """Loss: −log p(x | decode(h)) + weight · ‖J(x)‖²_F with h = encode(x), J = ∂h/∂x.
+
+    In the paper the decoder's weights are the encoder's. Here they are free, so a code may also contract by a smaller
+    scale, which the decoder undoes.
+    """
+
+    kind: Literal["contractive"] = "contractive"
+
+
+class ContractiveAutoencoder(JacobianAutoencoder):
+    """The networks of a `Contractive` config."""
+
+    config: Contractive

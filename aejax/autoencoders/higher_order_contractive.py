@@ -1,0 +1,38 @@
+"""The higher-order contractive autoencoder: the Jacobian of its code, too, is to change little with the image.
+
+Rifai et al. (2011b), "Higher order contractive auto-encoder".
+"""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+
+from aejax.autoencoders.jacobian import JacobianAutoencoder, JacobianFamily
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.objectives.penalties import JacobianNorm, curvature
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HigherOrderContractive(JacobianFamily):
+    """Loss: `Contractive`'s + hessian_weight · E_ε ‖J(x) − J(x + ε)‖²_F with ε ~ N(0, noise_scale² I)."""
+
+    TERMS: ClassVar[tuple[str, ...]] = (*JacobianFamily.TERMS, "curvature")
+
+    kind: Literal["higher_order_contractive"] = "higher_order_contractive"
+    hessian_weight: NonNegativeFloat = traced(0.1)
+    noise_scale: NonNegativeFloat = traced(0.1)  # Standard deviation; pixels lie in [0, 1].
+    num_corruptions: PositiveInt = 1  # Draws of ε for each example and step.
+
+
+class HigherOrderContractiveAutoencoder(JacobianAutoencoder):
+    """The networks of a `HigherOrderContractive` config. Outside training the noise is fixed."""
+
+    config: HigherOrderContractive
+
+    def penalties(self, norm: JacobianNorm, image: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        """Returns the weighted penalties on the Jacobian and on its change, each [batch]."""
+        config = self.config
+        noise = config.noise_scale * jax.random.normal(key, (config.num_corruptions, *image.shape))
+        penalties = super().penalties(norm, image, key)
+        return penalties | {"curvature": config.hessian_weight * curvature(norm, image, noise)}

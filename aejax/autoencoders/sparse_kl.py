@@ -1,0 +1,58 @@
+"""The sparse autoencoder whose units are to be active at a given rate (Lee et al., 2008; Ng, 2011, CS294A notes)."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import NonNegativeFloat, OpenRate, PositiveInt, traced
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+from aejax.networks.dense import Dense
+from aejax.networks.layers import Activation
+from aejax.networks.zoo import Encoder
+from aejax.objectives.penalties import rate_divergence
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SparseKL(Family):
+    """Loss: −log p(x | decode(h)) + weight · Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)).
+
+    ρ_j is the mean of unit j over the batch, so the penalty depends on the batch's size, and all examples of a batch
+    carry the same value.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "sparsity")
+
+    kind: Literal["sparse_kl"] = "sparse_kl"
+    encoder: Encoder = Dense(widths=())
+    latent_size: PositiveInt = 256
+    latent_activation: Activation = "sigmoid"
+    weight: NonNegativeFloat = traced(1.0)
+    target: OpenRate = traced(0.05)  # Mean activation that every unit should have.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns why the latent is no rate, or None."""
+        if self.latent_activation != "sigmoid":
+            return (
+                f"latent_activation={self.latent_activation} gives units whose mean is no probability, which the "
+                "penalty compares with target; use latent_activation=sigmoid"
+            )
+        return super().conflict(preprocessing)
+
+
+class SparseKLAutoencoder(Autoencoder):
+    """The networks of a `SparseKL` config."""
+
+    config: SparseKL
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction and the batch's weighted penalty, each [batch]."""
+        # The penalty wants the units' logits: their sigmoid may round to 0 or 1.
+        logit = self.preactivate(batch.image, train=train)
+        latent = self.activate(logit, train=train)
+        return {
+            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "sparsity": self.config.weight * rate_divergence(logit, self.config.target),
+        }

@@ -1,0 +1,127 @@
+"""Penalties on codes and on encoders: per example, not weighted, without reduction over the batch."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax.objectives.divergences import bernoulli_kl
+
+Function = Callable[[jax.Array], jax.Array]
+
+
+def absolute_sum(latent: jax.Array) -> jax.Array:
+    """Returns Σ_j |h_j|, [batch], for a latent h of [batch, latent_size]."""
+    return jnp.sum(jnp.abs(latent.astype(jnp.float32)), axis=-1)
+
+
+def rate_divergence(logit: jax.Array, target: jax.typing.ArrayLike) -> jax.Array:
+    """Returns Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)), ρ_j the mean over the batch of unit j, [batch] (Ng, 2011).
+
+    It is a property of the batch, so every example carries the same value. The mean stays in logarithms: units that
+    are saturated on all examples give a finite value, and a gradient that brings them back.
+
+    Args:
+      logit: [batch, latent_size]; the units are its sigmoid.
+      target: the rate that units should have on average, in [0, 1].
+    """
+    logit = logit.astype(jnp.float32)
+    log_on = jax.nn.logsumexp(jax.nn.log_sigmoid(logit), axis=0)
+    log_off = jax.nn.logsumexp(jax.nn.log_sigmoid(-logit), axis=0)
+    return jnp.full(len(logit), jnp.sum(bernoulli_kl(target, log_on - log_off)))
+
+
+class JacobianNorm(NamedTuple):
+    """A way to compute ‖J‖²_F, J = ∂ latent / ∂ image, and the same norm of a difference of two Jacobians.
+
+    `squared(sketch(x))` is ‖J(x)‖²_F, [batch], or an unbiased estimate of it. A sketch is linear in the Jacobian, so
+    `squared(sketch(x) - sketch(y))` is ‖J(x) − J(y)‖²_F likewise.
+    """
+
+    sketch: Function  # Of images, [batch, ...].
+    squared: Function  # Of sketches, or of their differences: [batch].
+
+
+def dense_layer_norm(activation: Function, preactivate: Function, kernel: jax.Array) -> JacobianNorm:
+    """Returns the norm for activation(W x + b): Σ_j activation'(a_j)² Σ_i W_ij² (Rifai et al., 2011a).
+
+    Args:
+      activation: elementwise.
+      preactivate: [batch, ...] -> a = W x + b, [batch, latent_size].
+      kernel: W, [inputs, latent_size].
+    """
+    squared_columns = jnp.sum(jnp.square(kernel.astype(jnp.float32)), axis=0)
+
+    def slope(image: jax.Array) -> jax.Array:
+        preactivation = preactivate(image).astype(jnp.float32)
+        return jax.jvp(activation, (preactivation,), (jnp.ones_like(preactivation),))[1]
+
+    return JacobianNorm(slope, lambda slope: jnp.square(slope) @ squared_columns)
+
+
+def exact_norm(encode: Function) -> JacobianNorm:
+    """Returns the norm for any encoder, from all rows of the Jacobian: one backward pass for each latent unit.
+
+    A pass serves the whole batch, since the latent of one example does not depend on another. Batch normalisation in
+    training breaks that: then what a row holds is the derivative of the batch's sum.
+
+    Args:
+      encode: [batch, ...] -> [batch, latent_size].
+    """
+
+    def sketch(image: jax.Array) -> jax.Array:
+        return _rows(encode, image, lambda latent: jnp.eye(latent.shape[-1], dtype=latent.dtype)[:, None])
+
+    return JacobianNorm(sketch, _sum_of_squares)
+
+
+def hutchinson_norm(encode: Function, key: jax.Array, num_probes: int) -> JacobianNorm:
+    """Returns an unbiased estimate for any encoder: E_v ‖Jᵀ v‖² = ‖J‖²_F for v of random signs (Hutchinson, 1990).
+
+    The key fixes the probes, so all images of a batch's shape are sketched with the same.
+
+    Args:
+      encode: as for `exact_norm`.
+      key: of the probes, which differ between examples.
+      num_probes: over which the estimate is averaged: one backward pass each.
+    """
+
+    def sketch(image: jax.Array) -> jax.Array:
+        draw = lambda latent: jax.random.rademacher(key, (num_probes, *latent.shape), latent.dtype)  # noqa: E731
+        return _rows(encode, image, draw)
+
+    return JacobianNorm(sketch, lambda rows: _sum_of_squares(rows) / num_probes)
+
+
+def contraction(norm: JacobianNorm, image: jax.Array) -> jax.Array:
+    """Returns ‖J(image)‖²_F, [batch]."""
+    return norm.squared(norm.sketch(image))
+
+
+def curvature(norm: JacobianNorm, image: jax.Array, noise: jax.Array) -> jax.Array:
+    """Returns the mean over draws ε of ‖J(image) − J(image + ε)‖²_F, [batch] (Rifai et al., 2011b).
+
+    With ε ~ N(0, σ²I) it tends to σ² times the squared norm of the Hessian as σ falls.
+
+    Args:
+      norm: how Jacobians are compared.
+      image: [batch, ...].
+      noise: the draws, [draws, batch, ...].
+    """
+    sketch = norm.sketch(image)
+    return jnp.mean(jax.lax.map(lambda draw: norm.squared(norm.sketch(image + draw) - sketch), noise), axis=0)
+
+
+def _rows(encode: Function, image: jax.Array, make_probes: Function) -> jax.Array:
+    """Returns vᵀ J for each of several probes v, [probes, batch, ...], in the image's type.
+
+    `make_probes` gives them for the latent: [probes, batch, latent_size], or [probes, 1, latent_size] for all examples.
+    """
+    latent, pull_back = jax.vjp(encode, image)
+    return jax.lax.map(lambda probe: pull_back(jnp.broadcast_to(probe, latent.shape))[0], make_probes(latent))
+
+
+def _sum_of_squares(rows: jax.Array) -> jax.Array:
+    """Returns the sum of squares over all but the second axis, the examples."""
+    return jnp.sum(jnp.square(rows), axis=(0, *range(2, rows.ndim)))
