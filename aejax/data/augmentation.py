@@ -1,16 +1,13 @@
 """Random changes of training images on the device: for each example, step and member its own. Never in evaluation."""
 
 import dataclasses
-from typing import Annotated, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from pydantic import Field
 
-from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
-
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 
 
 def members():
-    """Yields a small member of every family, with the likelihood whose logits may be extreme; the plain one with all."""
+    """Yields a small member of every family, with logits that may be extreme, and of the plain one every likelihood."""
     for name, module in FAMILIES.items():
         family = typing.get_type_hints(module)["config"](latent_size=5, **SMALL.get(name, {}))
         for likelihood in (Bernoulli(), HalfSquaredError(), MeanSquaredError())[: 3 if name == "plain" else 1]:
