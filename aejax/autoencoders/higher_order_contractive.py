@@ -30,9 +30,11 @@ class HigherOrderContractiveAutoencoder(JacobianAutoencoder):
 
     config: HigherOrderContractive
 
-    def penalties(self, norm: JacobianNorm, image: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+    def penalties(
+        self, norm: JacobianNorm, image: jax.Array, sketch: jax.Array, key: jax.Array
+    ) -> dict[str, jax.Array]:
         """Returns the weighted penalties on the Jacobian and on its change, each [batch]."""
         config = self.config
         noise = config.noise_scale * jax.random.normal(key, (config.num_corruptions, *image.shape))
-        penalties = super().penalties(norm, image, key)
-        return penalties | {"curvature": config.hessian_weight * curvature(norm, image, noise)}
+        penalties = super().penalties(norm, image, sketch, key)
+        return penalties | {"curvature": config.hessian_weight * curvature(norm, image, sketch, noise)}

@@ -13,7 +13,7 @@ from aejax.data.resident import Batch
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation
 from aejax.networks.zoo import Encoder
-from aejax.objectives.penalties import JacobianNorm, contraction, dense_layer_norm, exact_norm, hutchinson_norm
+from aejax.objectives.penalties import JacobianNorm, dense_layer_norm, exact_norm, hutchinson_norm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,14 +50,27 @@ class JacobianAutoencoder(Autoencoder):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction and the weighted penalties, each [batch]."""
-        terms = super().terms(batch, train=train)
+        # Makes the parameters, and takes note of the batch's statistics, neither of which a pure function can.
+        self.encode(batch.image, train=train)
         probes_key, noise_key = jax.random.split(self.make_rng("noise") if train else jax.random.key(0))
-        return terms | self.penalties(self._norm(probes_key, train=train), batch.image, noise_key)
+        norm = self._norm(probes_key, train=train)
+        latent, sketch = norm.sketch(batch.image)
+        reconstruction = self.reconstruction(latent, batch.image, train=train)
+        return {"reconstruction": reconstruction} | self.penalties(norm, batch.image, sketch, noise_key)
 
-    def penalties(self, norm: JacobianNorm, image: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
-        """Returns the weighted penalties on the encoder's Jacobian by the names of their terms, each [batch]."""
-        del key
-        return {"contraction": self.config.weight * contraction(norm, image)}
+    def penalties(
+        self, norm: JacobianNorm, image: jax.Array, sketch: jax.Array, key: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Returns the weighted penalties on the encoder's Jacobian by the names of their terms, each [batch].
+
+        Args:
+          norm: how Jacobians are measured.
+          image: [batch, height, width, channels].
+          sketch: of the Jacobian at the image.
+          key: of whatever is random in a penalty.
+        """
+        del image, key
+        return {"contraction": self.config.weight * norm.squared(sketch)}
 
     def _norm(self, key: jax.Array, *, train: bool) -> JacobianNorm:
         """Returns how the config wants the Jacobian's norm computed."""
@@ -71,7 +84,7 @@ class JacobianAutoencoder(Autoencoder):
         return exact_norm(encode) if config.jacobian == "exact" else hutchinson_norm(encode, key, config.num_probes)
 
     def _function(self, method: str, *, train: bool) -> Callable[[jax.Array], jax.Array]:
-        """Returns a method as a function of the image alone, after its parameters have been initialised.
+        """Returns a method as a pure function of the image, once its parameters are there.
 
         Flax forbids that JAX differentiates the methods of a module that is being applied.
         """
@@ -79,7 +92,6 @@ class JacobianAutoencoder(Autoencoder):
         statistics = [name for name in variables if name != "params"]
 
         def call(image: jax.Array) -> jax.Array:
-            # The statistics of this batch have been taken note of when the code was computed for its reconstruction.
             return model.apply(variables, image, train=train, method=method, mutable=statistics)[0]
 
         return call

@@ -35,12 +35,12 @@ def rate_divergence(logit: jax.Array, target: jax.typing.ArrayLike) -> jax.Array
 class JacobianNorm(NamedTuple):
     """A way to compute ‖J‖²_F, J = ∂ latent / ∂ image, and the same norm of a difference of two Jacobians.
 
-    `squared(sketch(x))` is ‖J(x)‖²_F, [batch], or an unbiased estimate of it. A sketch is linear in the Jacobian, so
-    `squared(sketch(x) - sketch(y))` is ‖J(x) − J(y)‖²_F likewise.
+    `squared` of the sketch at x is ‖J(x)‖²_F, [batch], or an unbiased estimate of it. A sketch is linear in the
+    Jacobian, so `squared` of the difference of those at x and y is ‖J(x) − J(y)‖²_F likewise.
     """
 
-    sketch: Function  # Of images, [batch, ...].
-    squared: Function  # Of sketches, or of their differences: [batch].
+    sketch: Callable[[jax.Array], tuple[jax.Array, jax.Array]]  # Images, [batch, ...] -> their latent, and a sketch.
+    squared: Function  # Sketches, or their differences -> [batch].
 
 
 def dense_layer_norm(activation: Function, preactivate: Function, kernel: jax.Array) -> JacobianNorm:
@@ -53,11 +53,11 @@ def dense_layer_norm(activation: Function, preactivate: Function, kernel: jax.Ar
     """
     squared_columns = jnp.sum(jnp.square(kernel.astype(jnp.float32)), axis=0)
 
-    def slope(image: jax.Array) -> jax.Array:
+    def sketch(image: jax.Array) -> tuple[jax.Array, jax.Array]:
         preactivation = preactivate(image).astype(jnp.float32)
-        return jax.jvp(activation, (preactivation,), (jnp.ones_like(preactivation),))[1]
+        return jax.jvp(activation, (preactivation,), (jnp.ones_like(preactivation),))
 
-    return JacobianNorm(slope, lambda slope: jnp.square(slope) @ squared_columns)
+    return JacobianNorm(sketch, lambda slope: jnp.square(slope) @ squared_columns)
 
 
 def exact_norm(encode: Function) -> JacobianNorm:
@@ -70,7 +70,7 @@ def exact_norm(encode: Function) -> JacobianNorm:
       encode: [batch, ...] -> [batch, latent_size].
     """
 
-    def sketch(image: jax.Array) -> jax.Array:
+    def sketch(image: jax.Array) -> tuple[jax.Array, jax.Array]:
         return _rows(encode, image, lambda latent: jnp.eye(latent.shape[-1], dtype=latent.dtype)[:, None])
 
     return JacobianNorm(sketch, _sum_of_squares)
@@ -87,19 +87,14 @@ def hutchinson_norm(encode: Function, key: jax.Array, num_probes: int) -> Jacobi
       num_probes: over which the estimate is averaged: one backward pass each.
     """
 
-    def sketch(image: jax.Array) -> jax.Array:
+    def sketch(image: jax.Array) -> tuple[jax.Array, jax.Array]:
         draw = lambda latent: jax.random.rademacher(key, (num_probes, *latent.shape), latent.dtype)  # noqa: E731
         return _rows(encode, image, draw)
 
     return JacobianNorm(sketch, lambda rows: _sum_of_squares(rows) / num_probes)
 
 
-def contraction(norm: JacobianNorm, image: jax.Array) -> jax.Array:
-    """Returns ‖J(image)‖²_F, [batch]."""
-    return norm.squared(norm.sketch(image))
-
-
-def curvature(norm: JacobianNorm, image: jax.Array, noise: jax.Array) -> jax.Array:
+def curvature(norm: JacobianNorm, image: jax.Array, sketch: jax.Array, noise: jax.Array) -> jax.Array:
     """Returns the mean over draws ε of ‖J(image) − J(image + ε)‖²_F, [batch] (Rifai et al., 2011b).
 
     With ε ~ N(0, σ²I) it tends to σ² times the squared norm of the Hessian as σ falls.
@@ -107,19 +102,21 @@ def curvature(norm: JacobianNorm, image: jax.Array, noise: jax.Array) -> jax.Arr
     Args:
       norm: how Jacobians are compared.
       image: [batch, ...].
+      sketch: of the Jacobian at the image.
       noise: the draws, [draws, batch, ...].
     """
-    sketch = norm.sketch(image)
-    return jnp.mean(jax.lax.map(lambda draw: norm.squared(norm.sketch(image + draw) - sketch), noise), axis=0)
+    distance = lambda draw: norm.squared(norm.sketch(image + draw)[1] - sketch)  # noqa: E731
+    return jnp.mean(jax.lax.map(distance, noise), axis=0)
 
 
-def _rows(encode: Function, image: jax.Array, make_probes: Function) -> jax.Array:
-    """Returns vᵀ J for each of several probes v, [probes, batch, ...], in the image's type.
+def _rows(encode: Function, image: jax.Array, make_probes: Function) -> tuple[jax.Array, jax.Array]:
+    """Returns the latent, and vᵀ J for each of several probes v, [probes, batch, ...], in the image's type.
 
     `make_probes` gives them for the latent: [probes, batch, latent_size], or [probes, 1, latent_size] for all examples.
     """
     latent, pull_back = jax.vjp(encode, image)
-    return jax.lax.map(lambda probe: pull_back(jnp.broadcast_to(probe, latent.shape))[0], make_probes(latent))
+    row = lambda probe: pull_back(jnp.broadcast_to(probe, latent.shape))[0]  # noqa: E731
+    return latent, jax.lax.map(row, make_probes(latent))
 
 
 def _sum_of_squares(rows: jax.Array) -> jax.Array:
