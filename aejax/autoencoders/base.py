@@ -34,7 +34,7 @@ class Family:
     likelihood: Likelihood = HalfSquaredError()
 
     def term_names(self) -> tuple[str, ...]:
-        """Returns the names of the loss's terms, where they depend on the fields."""
+        """Returns the names of the loss's terms: TERMS, unless they depend on the fields."""
         return self.TERMS
 
     def conflict(self, preprocessing: Kind) -> str | None:

@@ -15,7 +15,7 @@ from aejax.networks.layers import Activation
 from aejax.networks.zoo import Encoder
 from aejax.objectives.selection import drop_below, keep_largest
 
-_DECAY = 0.99  # Of the running mean of thresholds.
+_DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,9 @@ class BatchTopKAutoencoder(Autoencoder):
     def setup(self) -> None:
         """Makes the networks and the threshold."""
         super().setup()
-        # 0 until training has seen a positive value: then every unit is kept.
+        # 0 until training has seen a positive value: until then every unit is kept.
         self.threshold = self.variable("activity", "threshold", jnp.zeros, (), jnp.float32)
+        self.num_averaged = self.variable("activity", "num_averaged", jnp.zeros, (), jnp.int32)
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size], in which k units of an image are not 0 on average."""
@@ -55,9 +56,14 @@ class BatchTopKAutoencoder(Autoencoder):
         if not train:
             return drop_below(latent, self.threshold.value)
         latent = keep_largest(latent, self.config.k * latent.shape[0], axis=(0, 1))
-        kept = jax.lax.stop_gradient(latent).astype(jnp.float32)
-        smallest = jnp.min(jnp.where(kept > 0, kept, jnp.inf))
-        old = self.threshold.value
-        mean = jnp.where(old == 0, smallest, _DECAY * old + (1 - _DECAY) * smallest)
-        self.threshold.value = jnp.where(jnp.isfinite(smallest), mean, old)
+        self._average(jax.lax.stop_gradient(latent).astype(jnp.float32))
         return latent
+
+    def _average(self, kept: jax.Array) -> None:
+        """Takes the smallest positive value of a batch's code into the running mean, if there is one."""
+        smallest = jnp.min(jnp.where(kept > 0, kept, jnp.inf))
+        old, count, found = self.threshold.value, self.num_averaged.value, jnp.isfinite(smallest)
+        # Early on the mean would mostly be that of the initial network: let it forget it faster.
+        decay = jnp.minimum(_DECAY, count / (count + 9))
+        self.threshold.value = jnp.where(found, decay * old + (1 - decay) * smallest, old)
+        self.num_averaged.value = count + found

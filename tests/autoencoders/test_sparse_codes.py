@@ -158,13 +158,17 @@ def test_batch_top_k_keeps_k_units_on_average_and_remembers_a_threshold():
     halved = {"params": {**variables["params"], "latent": jax.tree.map(lambda x: x / 2, variables["params"]["latent"])}}
     _, collections = encode(model, {**halved, **collections}, train=True)
     threshold = float(collections["activity"]["threshold"])
-    np.testing.assert_allclose(threshold, 0.99 * first + 0.01 * first / 2, rtol=1e-5)
+    np.testing.assert_allclose(threshold, 0.1 * first + 0.9 * first / 2, rtol=1e-5)
     latent, _ = encode(model, {**variables, **collections}, train=False)
     np.testing.assert_array_equal(latent, np.where(dense >= threshold, dense, 0))
     # Where nothing is positive there is no threshold to learn from.
     silent = {**variables["params"], "latent": jax.tree.map(jnp.zeros_like, variables["params"]["latent"])}
     _, after = encode(model, {"params": silent, **collections}, train=True)
     assert after["activity"]["threshold"] == threshold
+    # Late in training a step counts for a hundredth.
+    late = {"activity": {"threshold": jnp.float32(first), "num_averaged": jnp.int32(5000)}}
+    _, after = encode(model, {**halved, **late}, train=True)
+    np.testing.assert_allclose(after["activity"]["threshold"], 0.995 * first, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("rate", "winners"), [(0.01, 1), (0.1, 2), (0.15, 3), (1.0, 20)])
