@@ -61,20 +61,13 @@ class Block(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Returns tokens of the same shape, [batch, tokens, width]."""
         config, norm = self.config, lambda: nn.LayerNorm(dtype=tokens.dtype)
-        width = tokens.shape[-1]
+        batch, count, width = tokens.shape
         joint = make_dense(3 * width, config.initializer, name="query_key_value")(norm()(tokens))
-        # Head by head: with an axis of heads, XLA would copy everything transposed, forward and back.
-        parts = jnp.split(joint, 3 * config.heads, axis=-1)
-        attended = jnp.concatenate([_attend(*parts[head :: config.heads]) for head in range(config.heads)], axis=-1)
+        query, key, value = jnp.split(joint.reshape(batch, count, 3 * config.heads, width // config.heads), 3, axis=2)
+        attended = jax.nn.dot_product_attention(query, key, value).reshape(tokens.shape)
         tokens = tokens + make_dense(width, config.initializer, name="output")(attended)
         hidden = make_dense(config.expansion * width, config.initializer, name="expand")(norm()(tokens))
         return tokens + make_dense(width, config.initializer, name="contract")(ACTIVATIONS[config.activation](hidden))
-
-
-def _attend(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-    """Returns scaled dot-product attention of one head (Vaswani et al., 2017, equation 1), [batch, tokens, size]."""
-    scores = jnp.einsum("btd,bsd->bts", query, key) / math.sqrt(query.shape[-1])
-    return jnp.einsum("bts,bsd->btd", jax.nn.softmax(scores), value)
 
 
 class ViTEncoder(nn.Module):
