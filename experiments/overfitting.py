@@ -32,7 +32,7 @@ def get_config(variant: str) -> Config:
     return Config(
         data=DataConfig(name="mnist", train_size=1000, validation_size=5000),
         autoencoder=Plain(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
-        training=TrainingConfig(epochs=100, batch_size=50),
+        training=TrainingConfig(epochs=100, batch_size=100),
         evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe_strengths=(0.3, 0.1, 0.03, 0.01)),
     )
 

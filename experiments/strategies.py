@@ -29,7 +29,7 @@ def get_config() -> Config:
             latent_activation="relu",
             likelihood=HalfSquaredError(output="identity"),
         ),
-        training=TrainingConfig(epochs=100, batch_size=50),
+        training=TrainingConfig(epochs=100, batch_size=100),
         evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe_strengths=(0.3, 0.1, 0.03, 0.01)),
     )
 

@@ -7,7 +7,6 @@ reconstruction here is the likelihood's. The paper's squared error lacks the ½ 
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -19,6 +18,7 @@ from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.spectral import SpectrallyNormalized
+from aejax.objectives.penalties import squared_jacobian
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,28 +123,3 @@ class RaeSNAutoencoder(RegularizedAutoencoder):
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent to the image, normalized."""
         return SpectrallyNormalized(super().build_decoder())
-
-
-def squared_jacobian(
-    function: Callable[[jax.Array], jax.Array], point: jax.Array, num_probes: int | None, key: jax.Array
-) -> jax.Array:
-    """Returns ‖J‖² (Frobenius) of a function of each example by itself, or an unbiased estimate of it, [batch].
-
-    ‖J‖² is the trace of JᵀJ, and so the expectation of ‖J u‖² over directions u of random signs (Hutchinson, 1989).
-    Directions of the output, with reverse derivatives, would do as well, but with a larger variance.
-
-    Args:
-      function: [examples, inputs] -> [examples, ...].
-      point: where, [batch, inputs].
-      num_probes: random directions for each example; None: one along each input, which is exact.
-      key: of the directions.
-    """
-    batch, size = point.shape
-    count = num_probes or size
-    if num_probes is None:
-        directions, share = jnp.tile(jnp.eye(size), (batch, 1)), 1.0
-    else:
-        directions, share = jax.random.rademacher(key, (batch * count, size), jnp.float32), 1 / count
-    # Copies of the points, and not a loop over directions: all of it stays one matrix product a layer.
-    _, slopes = jax.jvp(function, (jnp.repeat(point, count, axis=0),), (directions.astype(point.dtype),))
-    return share * jnp.sum(jnp.square(slopes).reshape(batch, -1), axis=1)

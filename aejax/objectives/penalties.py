@@ -109,6 +109,32 @@ def curvature(norm: JacobianNorm, image: jax.Array, sketch: jax.Array, noise: ja
     return jnp.mean(jax.lax.map(distance, noise), axis=0)
 
 
+def squared_jacobian(
+    function: Callable[[jax.Array], jax.Array], point: jax.Array, num_probes: int | None, key: jax.Array
+) -> jax.Array:
+    """Returns ‖J‖² (Frobenius) of a function of each example by itself, or an unbiased estimate of it, [batch].
+
+    ‖J‖² is the trace of JᵀJ, and so the expectation of ‖J u‖² over directions u of random signs (Hutchinson, 1989).
+    Directions of the output, with reverse derivatives as for encoders above, would do as well, but with a larger
+    variance where there are more outputs than inputs, as a decoder has.
+
+    Args:
+      function: [examples, inputs] -> [examples, ...].
+      point: where, [batch, inputs].
+      num_probes: random directions for each example; None: one along each input, which is exact.
+      key: of the directions.
+    """
+    batch, size = point.shape
+    count = num_probes or size
+    if num_probes is None:
+        directions, share = jnp.tile(jnp.eye(size), (batch, 1)), 1.0
+    else:
+        directions, share = jax.random.rademacher(key, (batch * count, size), jnp.float32), 1 / count
+    # Copies of the points, and not a loop over directions: all of it stays one matrix product a layer.
+    _, slopes = jax.jvp(function, (jnp.repeat(point, count, axis=0),), (directions.astype(point.dtype),))
+    return share * jnp.sum(jnp.square(slopes).reshape(batch, -1), axis=1)
+
+
 def _rows(encode: Function, image: jax.Array, make_probes: Function) -> tuple[jax.Array, jax.Array]:
     """Returns the latent, and vᵀ J for each of several probes v, [probes, batch, ...], in the image's type.
 

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN, squared_jacobian
+from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.data.resident import Batch
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
 from aejax.networks.spectral import follow_vectors, normalize
+from aejax.objectives.penalties import squared_jacobian
 from aejax.sweep import expand, grid, group
 from aejax.training.step import TrainingConfig
 from tests.autoencoders.families import fit, fit_population, initialize
