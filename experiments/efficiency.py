@@ -9,11 +9,11 @@ in bfloat16 too: the columns `train_seconds` and `train_tflop` are the cost of g
 training size three budgets at batch 128: the cost of an accuracy is that of the cheapest budget that reaches it.
 
 Cost: about four minutes on 2 cores for each of the two.
-Expected: the cost of an error hardly grows with the data: 0.034 TFLOP for each member from 1,000 images, 0.25 from 59,000, at
-batch 32; what is bought with it does (test MSE 0.0190 and 0.0079). Batch 256 takes 1.5 to 6.5 times the operations, and on
-a CPU bfloat16 saves nothing: the same operations in 1.2 times the time. A probe accuracy is cheaper from more data: 89 %
-takes 0.095 TFLOP with 15,000 images, and 0.124 in a single epoch of 59,000 gives 89.8 %, where more training adds nothing.
-At no budget do these features reach raw pixels (92.7 %).
+Expected: the cost of an error grows more slowly than the data: 0.034 TFLOP for each member from 1,000 images, 0.25 from
+59,000, at batch 32, and what is bought with it is worth more (test MSE 0.0190 and 0.0079). Batch 256 takes 1.5 to 6.5
+times the operations; on a CPU bfloat16 saves nothing, the same operations in 1.2 times the time. Accuracy is cheaper
+from more data: 89 % takes 0.095 TFLOP with 15,000 images; one epoch of 59,000 gives 89.8 % for 0.124, and more training
+adds nothing. At no budget do these features reach raw pixels (92.7 %).
 """
 
 from aejax import sweep as sweeps
