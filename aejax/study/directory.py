@@ -11,6 +11,7 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -95,8 +96,20 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a JSON file atomically; a list in it, and a mapping in such a list, take a line each."""
-    write_atomically(path, json.dumps(value, indent=1) + "\n")
+    """Writes a mapping as JSON, atomically: a line for each value, and for each item of a list in it."""
+    write_atomically(path, to_json(value))
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """Returns the JSON of a mapping: a line for each value, and for each item of a list in it."""
+    compact = functools.partial(json.dumps, separators=(",", ":"))
+    lines = [
+        f"{compact(name)}: [\n  " + ",\n  ".join(map(compact, part)) + "\n ]"
+        if isinstance(part, list | tuple) and part
+        else f"{compact(name)}: {compact(part)}"
+        for name, part in value.items()
+    ]
+    return "{\n " + ",\n ".join(lines) + "\n}\n"
 
 
 def write_atomically(path: pathlib.Path, content: str | bytes) -> None:

@@ -21,7 +21,7 @@ from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study import results as results_file
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory, write_atomically, write_json
 from aejax.study.methods import MakeTask, Method, make_task, represent
 from aejax.study.metrics import MetricsWriter
 from aejax.study.status import PopulationStatus, read_status, write_status
@@ -119,7 +119,7 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options)
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **pictures)
         write_atomically(work.path / "pictures.npz", content.getvalue())
-    write_atomically(work.path / results_file.FILE, results_file.to_text(results))
+    write_json(work.path / results_file.FILE, results)
     status = read_status(work.path) or status
     write_status(work.path, status._replace(state="finished"))
     work.checkpoints.keep(1)

@@ -38,13 +38,6 @@ def to_rows(results: dict[str, Any]) -> list[Row]:
     return [{name: member[name] for name in KEYS} for member in members]
 
 
-def to_text(results: dict[str, Any]) -> str:
-    """Returns the JSON of a results.json, in which every member takes one line."""
-    parts = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in results.items() if name != "members"]
-    members = ",\n  ".join(json.dumps(member) for member in results["members"])
-    return "{\n" + ",\n".join([*parts, f' "members": [\n  {members}\n ]']) + "\n}\n"
-
-
 def varying_fields(rows: Sequence[Row]) -> list[str]:
     """Returns the config paths in which rows differ, the seed always and last."""
     paths = list(dict.fromkeys(path for row in rows for path in row["config"]))

@@ -14,7 +14,7 @@ from aejax.data.resident import make_resident
 from aejax.errors import UserError
 from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory, write_json
 from aejax.study.execute import Job, Options, Place, Source, evaluate, execute
 from aejax.study.methods import METHODS
 from aejax.study.record import (
@@ -26,7 +26,7 @@ from aejax.study.record import (
     unite,
     write_record,
 )
-from aejax.study.results import FILE, Row, read_rows, to_rows, to_text
+from aejax.study.results import FILE, Row, read_rows, to_rows
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.sweep import Population, group
 from aejax.training.population import share
@@ -222,7 +222,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
             results = evaluate(job, place, directory, options)
             rows += to_rows(results)
             if update:
-                write_atomically(path / FILE, to_text(results))
+                write_json(path / FILE, results)
     return rows
 
 

@@ -45,7 +45,6 @@ def fit_population(family, field, values, data):
     train(
         Members(population.members),
         make_task("autoencoder", data.image["train"].shape[1:], None),
-        config.training,
         data,
         write=lambda first, metrics: chunks.append((first, metrics)),
         description="",

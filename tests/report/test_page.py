@@ -147,8 +147,8 @@ def sections(page):
 
 
 def test_sections_appear_when_their_data_exist(finished, single, diverged, unfinished):
-    everything = ["answer", "leaderboard", "baselines", "effects", "curves", "gap", "reconstructions", "weights"]
-    assert sections(finished) == [*everything, "cost", "environment"]
+    results = ["answer", "leaderboard", "baselines", "effects", "curves", "gap", "overfitting", "overfitting-features"]
+    assert sections(finished) == [*results, "reconstructions", "weights", "cost", "environment"]
     assert "effects" not in sections(single)
     assert "failures" in sections(diverged)
     assert sections(unfinished) == ["answer", "curves", "failures", "environment"]

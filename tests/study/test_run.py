@@ -91,6 +91,7 @@ def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
     assert sorted((row["method"], row["config"].get("seed")) for row in rows if row not in before) == [
         ("autoencoder", 2),
+        ("fine_tuned", 2),
         ("supervised", 2),
         ("untrained", 2),
     ]
@@ -112,7 +113,7 @@ def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_pa
     ]
     text = describe(rates)
     counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()[:-1]}
-    assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "pixels": 1, "pca": 1}
+    assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "fine_tuned": 2, "pixels": 1, "pca": 1}
 
 
 def test_a_dry_run_counts_parameters_and_flops():
@@ -121,7 +122,7 @@ def test_a_dry_run_counts_parameters_and_flops():
     assert "5 members" in line
     assert "2,408 parameters" in line
     assert "FLOP" in line
-    assert "5 configs: 5 autoencoders, 5 populations with their baselines" in text
+    assert "5 configs: 5 autoencoders, 6 populations with their baselines" in text
 
 
 def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):

@@ -20,7 +20,7 @@ from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
 
-DEEP = Plain(encoder=Dense(widths=(12, 9)), latent_size=5)
+DEEP = Plain(encoder=Dense(widths=(12,)), latent_size=5)
 TRAINING = TrainingConfig(pretraining_epochs=2, epochs=3, fine_tuning_epochs=4, batch_size=40)
 CONFIG = Config(autoencoder=DEEP, optimizer=Adam(learning_rate=3e-3, schedule=Cosine()), training=TRAINING)
 
@@ -51,18 +51,18 @@ def changed(before, after):
     return {name for name, one in zip(names, jax.tree.leaves(moved), strict=True) if one and name.endswith("kernel")}
 
 
-@pytest.mark.parametrize(
-    ("epochs", "layers"),
-    [
-        (2, {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"}),
-        (4, {"encoder/DenseStack_0/Dense_1/kernel", "decoder/DenseStack_0/Dense_1/kernel"}),
-        (6, {"latent/kernel", "decoder/DenseStack_0/Dense_0/kernel"}),
-    ],
-)
-def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local, epochs, layers):
-    _, before, after, _ = run(CONFIG, local, epochs)
-    _, _, earlier, _ = run(CONFIG, local, epochs - 2) if epochs > 2 else (None, None, before, None)
-    assert changed(earlier, after) == layers
+def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local):
+    config = dataclasses.replace(CONFIG, autoencoder=Plain(encoder=Dense(widths=(12, 9)), latent_size=5))
+    task = make_task("autoencoder", (8, 8, 1), 4)(config)
+    state = jax.jit(lambda: init_state(task, local))()
+    chunk = jax.jit(lambda state: train_chunk(task, state, local, 2)[0])
+    for layers in (
+        {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"},
+        {"encoder/DenseStack_0/Dense_1/kernel", "decoder/DenseStack_0/Dense_1/kernel"},
+        {"latent/kernel", "decoder/DenseStack_0/Dense_0/kernel"},
+    ):
+        before, state = state, chunk(state)
+        assert changed(before, state) == layers
 
 
 def test_a_layer_reconstructs_what_the_layers_before_it_give(local):
@@ -71,8 +71,8 @@ def test_a_layer_reconstructs_what_the_layers_before_it_give(local):
     layer = lambda x, part: np.maximum(x @ part["kernel"] + part["bias"], 0)  # noqa: E731
     x = np.asarray(local.image["validation"]).reshape(60, 64) / 255
     target = layer(x, params["encoder"]["DenseStack_0"]["Dense_0"])
-    code = layer(target, params["encoder"]["DenseStack_0"]["Dense_1"])
-    output = layer(code, params["decoder"]["DenseStack_0"]["Dense_1"])
+    code = target @ params["latent"]["kernel"] + params["latent"]["bias"]
+    output = layer(code, params["decoder"]["DenseStack_0"]["Dense_0"])
     expected = 0.5 * np.sum((output - target) ** 2, axis=1).mean()
     np.testing.assert_allclose(metrics["validation_reconstruction"][-1], expected, rtol=1e-4)
     assert metrics["train_loss"][3] < metrics["train_loss"][2]
@@ -81,27 +81,27 @@ def test_a_layer_reconstructs_what_the_layers_before_it_give(local):
 
 
 def test_every_stage_begins_with_moments_and_a_schedule_of_its_own(local):
-    _, _, state, _ = run(CONFIG, local, 5)
+    _, _, state, _ = run(CONFIG, local, 3)
     counts = [leaf for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim == 0]
     assert counts
-    assert all(count == 240 // 40 for count in counts)  # The third stage's first epoch has ended.
-    assert state.step == 5 * (240 // 40)
+    assert all(count == 240 // 40 for count in counts)  # The second stage's first epoch has ended.
+    assert state.step == 3 * (240 // 40)
 
 
 def test_cutting_a_staged_run_into_chunks_changes_nothing(local):
-    whole, cut = (run(CONFIG, local, 9, chunks=chunks)[2] for chunks in (1, 9))
+    whole, cut = (run(CONFIG, local, 7, chunks=chunks)[2] for chunks in (1, 7))
     jax.tree.map(np.testing.assert_array_equal, whole, cut)
-    assert whole.epoch == 9
+    assert whole.epoch == 7
 
 
 def test_a_fine_tuned_classifier_goes_through_the_autoencoders_stages_first(local):
-    task, before, after, metrics = run(CONFIG, local, 13, method="fine_tuned")
-    assert task.epochs == 3 * 2 + 3 + 4 == after.epoch
-    assert np.isnan(metrics["train_cross_entropy"][:9]).all()
-    assert np.isfinite(metrics["train_cross_entropy"][9:]).all()
-    assert np.isfinite(metrics["train_reconstruction"][:9]).all()
-    assert np.isnan(metrics["train_reconstruction"][9:]).all()
-    assert metrics["train_cross_entropy"][-1] < metrics["train_cross_entropy"][9]
+    task, before, after, metrics = run(CONFIG, local, 11, method="fine_tuned")
+    assert task.epochs == 2 * 2 + 3 + 4 == after.epoch
+    assert np.isnan(metrics["train_cross_entropy"][:7]).all()
+    assert np.isfinite(metrics["train_cross_entropy"][7:]).all()
+    assert np.isfinite(metrics["train_reconstruction"][:7]).all()
+    assert np.isnan(metrics["train_reconstruction"][7:]).all()
+    assert metrics["train_cross_entropy"][-1] < metrics["train_cross_entropy"][7]
     assert "head/kernel" in changed(before, after)
     # A stage's steps are counted with that stage's operations.
     steps = [240 // 40 * stage.epochs for stage in task.stages]
@@ -119,7 +119,7 @@ def test_a_denoising_autoencoders_layers_see_corrupted_inputs(local):
             task.model.apply(variables, batch, train, method=stage.terms, rngs={"noise": jax.random.key(0)})
             for train in (False, True)
         )
-        assert corrupted["reconstruction"].mean() > 1.05 * clean["reconstruction"].mean(), stage
+        assert np.mean(corrupted["reconstruction"] != clean["reconstruction"]) > 0.99, stage
 
 
 def test_layers_of_other_networks_cannot_be_trained_one_by_one():
