@@ -147,7 +147,7 @@ def sections(page):
 
 
 def test_sections_appear_when_their_data_exist(finished, single, diverged, unfinished):
-    results = ["answer", "leaderboard", "baselines", "effects", "curves", "gap", "overfitting", "overfitting-features"]
+    results = ["answer", "leaderboard", "baselines", "effects", "curves", "gap", "overfitting"]
     assert sections(finished) == [*results, "reconstructions", "weights", "cost", "environment"]
     assert "effects" not in sections(single)
     assert "failures" in sections(diverged)

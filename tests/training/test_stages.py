@@ -119,7 +119,7 @@ def test_a_denoising_autoencoders_layers_see_corrupted_inputs(local):
             task.model.apply(variables, batch, train, method=stage.terms, rngs={"noise": jax.random.key(0)})
             for train in (False, True)
         )
-        assert np.mean(corrupted["reconstruction"] != clean["reconstruction"]) > 0.99, stage
+        assert np.mean(corrupted["reconstruction"] != clean["reconstruction"]) > 0.8, stage
 
 
 def test_layers_of_other_networks_cannot_be_trained_one_by_one():
