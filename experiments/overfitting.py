@@ -8,9 +8,9 @@ of the code and of its derivatives, noise, dropout, tied weights; and the genera
 weight decay, a smaller code, more data. Five seeds; `gap` is the validation error divided by the training error, and
 `past_minimum` how far validation has risen past its lowest, in standard errors.
 
-Cost: for each setting about 25 core-seconds of training and 8 of evaluation on 2 cores; `full` has 101 settings, `small` 19.
-Expected: not run whole yet. In a first run with one seed the plain autoencoder's gap is 3.4; rotations of up to 30 degrees
-narrow it to 1.2 and lower the validation error as well, from 0.0057 to 0.0041.
+Cost: for each setting about 25 core-seconds of training and 8 of evaluation; `full` has 101 settings, `small` 19.
+Expected: not run whole yet. In a first run with one seed the plain autoencoder's gap is 3.4; rotations of up to 30
+degrees narrow it to 1.2 and lower the validation error as well, from 0.0057 to 0.0041.
 """
 
 from collections.abc import Sequence
