@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import random
 import shutil
@@ -122,7 +123,8 @@ def flip_a_bit(checkpoint):
 
 def change_the_facts(checkpoint):
     file = checkpoint / "facts.json"
-    file.write_text(file.read_text().replace('"metrics_bytes": ', '"metrics_bytes": 1'))
+    facts = json.loads(file.read_text())
+    file.write_text(json.dumps(facts | {"facts": facts["facts"] | {"metrics_bytes": 1}}))
 
 
 def lose_a_file(checkpoint):
