@@ -22,7 +22,7 @@ from aejax.training.step import TrainingConfig
 def get_config() -> Config:
     """Returns the config of one seed."""
     return Config(
-        data=DataConfig(name="mnist", train_size=1000, validation_size=5000),
+        data=DataConfig(name="mnist", train_size=1000, validation_size=2000),
         autoencoder=Plain(
             encoder=Dense(widths=()),
             latent_size=256,
