@@ -8,16 +8,16 @@ import tempfile
 
 from aejax.errors import UserError
 from aejax.report import speed
-from aejax.report.tables import make_table, to_aligned
+from aejax.report.tables import make_table, to_aligned, to_markdown
 from aejax.study import metrics
 from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.results import settings
+from aejax.study.directory import StudyDirectory, exists, packed, read_bytes, unpacked
+from aejax.study.results import read_rows, settings
 
-_OF_STUDY = ("study.json", "results.csv", "results.md")
-_OF_POPULATION = ("status.json", metrics.FILE, metrics.PUBLISHED_FILE, "results.json")
-FILES = (*_OF_STUDY, *(f"populations/*/{name}" for name in _OF_POPULATION))
+FILES = ("study.json", *(f"populations/*/{name}" for name in ("status.json", "results.json", metrics.FILE)))
+TABLE = "results.md"  # For people: the only file that is not compressed.
 MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
+_MAX_THINNING = 1024  # Of curves, to one in so many epochs.
 
 # Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
 # record of a benchmark (.json), or a directory of such records.
@@ -29,23 +29,28 @@ CHARTS = re.compile(r"<!-- chart: (?P<path>\S+) (?P<picture>\S+\.svg) -->")
 def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     """Returns the bytes of the copy, after copying what is needed to read, report and reproduce a study.
 
+    Where it would take more than `MAX_BYTES`, of the curves only every second epoch is copied, or every fourth, and so
+    on, and the last.
+
     Raises:
-      UserError: if a population is not finished, or if the copy would be larger than `MAX_BYTES`.
+      UserError: if a population is not finished, or if the copy would be larger than `MAX_BYTES` without curves.
     """
     unfinished = [
         population for population in read_study(directory).populations if population.status.state != "finished"
     ]
     if unfinished:
         raise UserError(f"{directory.path} is not finished; run its command again, then publish it")
-    paths = [path for pattern in FILES for path in sorted(directory.path.glob(pattern))]
-    contents = {path.relative_to(directory.path): path.read_bytes() for path in paths}
-    for file in [file for file in contents if file.name == metrics.FILE]:
-        contents[file.with_name(metrics.PUBLISHED_FILE)] = gzip.compress(contents.pop(file), mtime=0)
-    size = sum(map(len, contents.values()))
-    if size > MAX_BYTES:
-        raise UserError(
-            f"{directory.path} would take {size} bytes, and {MAX_BYTES} is the most; publish a smaller study"
-        )
+    paths = {unpacked(path) for pattern in FILES for path in directory.path.glob(f"{pattern}*")}
+    files = {path.relative_to(directory.path): read_bytes(path) for path in sorted(paths)}
+    files[pathlib.Path(TABLE)] = to_markdown(read_rows(directory)).encode()
+    every = 1
+    while sum(map(len, (contents := _compress(files, every)).values())) > MAX_BYTES:
+        every *= 2
+        if every > _MAX_THINNING:
+            size = sum(map(len, contents.values()))
+            raise UserError(
+                f"{directory.path} would take {size} bytes, and {MAX_BYTES} is the most; publish a smaller study"
+            )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tmp-") as temporary:
         copy = pathlib.Path(temporary) / "study"
@@ -54,7 +59,20 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
             (copy / file).write_bytes(content)
         shutil.rmtree(target, ignore_errors=True)
         copy.rename(target)
-    return size
+    return sum(map(len, contents.values()))
+
+
+def _compress(files: dict[pathlib.Path, bytes], every: int) -> dict[pathlib.Path, bytes]:
+    """Returns the files of a published study by their names; of curves, one in so many epochs, and the last."""
+    contents = {}
+    for path, content in files.items():
+        if path.name == TABLE:
+            contents[path] = content
+            continue
+        if path.name == metrics.FILE and every > 1:
+            content = metrics.thin(content, every)
+        contents[packed(path)] = gzip.compress(content, mtime=0)
+    return contents
 
 
 def renew_tables(path: pathlib.Path) -> int:
@@ -70,6 +88,6 @@ def table_of(path: pathlib.Path) -> str:
     """Returns the table of a published study, of the record of a benchmark, or of several, as Markdown."""
     if path.suffix == ".json":
         return speed.to_table(speed.read_record(path))
-    if records := sorted(path.glob("*.json")) if not (path / "study.json").exists() else []:
+    if records := sorted(path.glob("*.json")) if not exists(StudyDirectory(path).record) else []:
         return speed.to_summary(map(speed.read_record, records))
     return to_aligned(make_table(settings(read_study(StudyDirectory(path)).rows))) + "\n"

@@ -7,23 +7,28 @@
 <workdir>/populations/<id>/pictures.npz   reconstructions and weights of some members
 <workdir>/populations/<id>/results.json   what came of every member: written last, it marks the population as finished
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
+
+A published study holds some of them, compressed: study.json.gz for study.json.
 """
 
 import contextlib
 import fcntl
 import functools
+import gzip
 import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from aejax.errors import UserError
 
 TEMPORARY = ".tmp-"  # What a killed process left behind begins so.
+PACKED = ".gz"  # Ends the names of compressed files.
 
 
 class StudyDirectory:
@@ -44,7 +49,7 @@ class StudyDirectory:
         if not self.path.is_dir():
             raise UserError(f"{self.path} is not a directory; choose another --workdir")
         files = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
-        if files and not self.record.exists():
+        if files and not exists(self.record):
             raise UserError(
                 f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another --workdir"
             )
@@ -80,17 +85,49 @@ class StudyDirectory:
 
     def populations(self) -> list[pathlib.Path]:
         """Returns the directories of all populations that were begun."""
-        return sorted(path.parent for path in self.path.glob("populations/*/status.json"))
+        return sorted({path.parent for path in self.path.glob("populations/*/status.json*")})
+
+
+def exists(path: pathlib.Path) -> bool:
+    """Returns whether a file is there, as it is or compressed."""
+    return path.exists() or packed(path).exists()
+
+
+def packed(path: pathlib.Path) -> pathlib.Path:
+    """Returns where a file lies compressed."""
+    return path.with_name(path.name + PACKED)
+
+
+def unpacked(path: pathlib.Path) -> pathlib.Path:
+    """Returns what a file is called where it is not compressed."""
+    return path.with_name(path.name.removesuffix(PACKED))
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """Returns what a file holds, which may be there compressed.
+
+    Raises:
+      OSError: if it is not there, or cannot be read or unpacked.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if not packed(path).exists():
+            raise
+    try:
+        return gzip.decompress(packed(path).read_bytes())
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{packed(path)} is damaged: {error}") from None
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """Returns what a JSON file of a study holds.
+    """Returns what a JSON file of a study holds, which may be there compressed.
 
     Raises:
       UserError: if it holds no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_bytes(path))
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); delete it, or the directory it is in, and train again") from None
 

@@ -23,7 +23,7 @@ from aejax.study import results as results_file
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory, write_atomically, write_json
 from aejax.study.methods import MakeTask, Method, make_task, represent
-from aejax.study.metrics import MetricsWriter
+from aejax.study.metrics import MetricsWriter, shortest
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
@@ -262,7 +262,7 @@ def _evaluate(work: _Job, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.
             {
                 "id": name,
                 "config": {path: value for path, value in tree.items() if path not in common},
-                "metrics": {metric: value[index].item() for metric, value in metrics.items()},
+                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
                 "status": status,
             }
             for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))

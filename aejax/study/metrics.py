@@ -1,6 +1,5 @@
 """The curves of a population: a JSON line for each member and epoch, and TensorBoard's files where asked for."""
 
-import gzip
 import json
 import math
 import os
@@ -12,9 +11,9 @@ import numpy as np
 
 from aejax.config import config_id
 from aejax.errors import UserError
+from aejax.study.directory import exists, read_bytes
 
 FILE = "metrics.jsonl"
-PUBLISHED_FILE = "metrics.jsonl.gz"  # The same, to take less room in a repository.
 
 
 class MetricsWriter:
@@ -40,10 +39,11 @@ class MetricsWriter:
     def __call__(self, first: int, metrics: dict[str, np.ndarray]) -> None:
         """Writes metrics of [members, epochs] from the member at index `first` on; epoch 0 stands for none."""
         for member, epoch in zip(*np.nonzero(metrics["epoch"]), strict=True):
-            values = {name: value[member, epoch].item() for name, value in metrics.items()}
+            values = {name: shortest(value[member, epoch]) for name, value in metrics.items()}
             name, seed = self._ids[first + member]
-            shortest = {key: _shortest(value[member, epoch]) for key, value in metrics.items()}
-            self._file.write((json.dumps({"id": name, "seed": seed, **shortest}) + "\n").encode())
+            # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
+            finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+            self._file.write((json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode())
             for key, value in values.items() if self._summaries else ():
                 self._summaries[first + member].add_scalar(key, value, values["epoch"])
         self._file.flush()
@@ -56,10 +56,7 @@ class MetricsWriter:
 
 def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """Returns the metrics of each member of a population by its id, arrays [epochs] in order; NaN where not finite."""
-    content = b""
-    for name, read in ((FILE, bytes), (PUBLISHED_FILE, gzip.decompress)):
-        if (directory / name).exists():
-            content = read((directory / name).read_bytes())
+    content = read_bytes(directory / FILE) if exists(directory / FILE) else b""
     records: dict[str, dict[int, dict[str, float]]] = {}
     for line in content.decode(errors="replace").splitlines():
         try:
@@ -76,10 +73,17 @@ def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _shortest(value: np.generic) -> Any:
+def thin(content: bytes, every: int) -> bytes:
+    """Returns the lines of a file of curves: of each member one epoch in `every`, from the first on, and the last."""
+    lines = content.decode().splitlines(keepends=True)
+    records = [json.loads(line) for line in lines]
+    last = {record["id"]: record["epoch"] for record in records}
+    kept = [r["epoch"] % every == 1 or r["epoch"] == last[r["id"]] for r in records]
+    return "".join(line for line, keep in zip(lines, kept, strict=True) if keep).encode()
+
+
+def shortest(value: np.generic) -> float | int:
     """Returns what stands in JSON for a value: of a float, no more digits than tell it from the next of its type."""
-    if not math.isfinite(value):
-        return None  # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
     return float(str(value)) if isinstance(value, np.floating) else value.item()
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from aejax.config import flatten, load, to_tree
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import StudyDirectory, read_json, write_json
+from aejax.study.directory import StudyDirectory, exists, read_json, write_json
 
 PACKAGES = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy")
 
@@ -49,7 +49,7 @@ def read_record(directory: StudyDirectory) -> Record | None:
       UserError: if it is no study's, or was edited into something that is none.
     """
     directory.check()
-    if not directory.record.exists():
+    if not exists(directory.record):
         return None
     tree = read_json(directory.record)
     if not isinstance(tree, dict) or tree.get("project") != "aejax":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aejax.errors import UserError
-from aejax.study.directory import StudyDirectory, read_json
+from aejax.study.directory import StudyDirectory, read_json, unpacked
 from aejax.study.statistics import Interval, student_interval
 
 FILE = "results.json"
@@ -23,7 +23,7 @@ def read_rows(directory: StudyDirectory) -> list[Row]:
       UserError: if a results file is not what this project wrote.
     """
     rows: list[Row] = []
-    for path in sorted(directory.path.glob(f"populations/*/{FILE}")):
+    for path in sorted(map(unpacked, directory.path.glob(f"populations/*/{FILE}*"))):
         try:
             rows += to_rows(read_json(path))
         except (KeyError, TypeError):

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, Literal, NamedTuple
 
 from aejax.errors import UserError
-from aejax.study.directory import read_json, write_json
+from aejax.study.directory import exists, read_json, write_json
 
 FILE = "status.json"
 
@@ -25,7 +25,7 @@ def read_status(path: pathlib.Path) -> PopulationStatus | None:
     Raises:
       UserError: if the file holds something else.
     """
-    if not (path / FILE).exists():
+    if not exists(path / FILE):
         return None
     tree: Any = read_json(path / FILE)
     try:

@@ -11,7 +11,7 @@ from aejax.study.directory import StudyDirectory
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "experiments" / "results"
-STUDIES = sorted(record.parent for record in RESULTS.glob("*/study.json"))
+STUDIES = sorted(record.parent for record in RESULTS.glob("*/study.json.gz"))
 
 
 def size(path):

@@ -9,7 +9,9 @@ import pytest
 
 from aejax.cli import commands
 from aejax.errors import ConfigError, UserError
+from aejax.report import publish as publishing
 from aejax.study.compare import compare_rows, only_in_one, to_text
+from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
 from aejax.study.results import read_rows
 from tests.study.studies import ROOT
@@ -151,7 +153,34 @@ def test_publishing_keeps_what_reproduces_and_tables_come_from_it(study, tmp_pat
     assert "| autoencoder |" in readme.read_text()
     assert "old" not in readme.read_text()
     assert readme.read_text().endswith("<!-- end of table -->\nrest\n")
-    assert (published / "results.csv").read_text() == (study / "results.csv").read_text()
+    call(commands.report, published, f"--output={tmp_path / 'tables'}")
+    assert (tmp_path / "tables" / "results.csv").read_text() == (study / "results.csv").read_text()
     status, said = call(commands.reproduce, published, f"--workdir={tmp_path / 'again'}")
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
+
+
+def test_what_is_published_is_thinned_until_it_is_small(study, tmp_path, monkeypatch):
+    def published(most):
+        monkeypatch.setattr(publishing, "MAX_BYTES", most)
+        size = publishing.publish(StudyDirectory(study), tmp_path / str(most))
+        assert size == sum(file.stat().st_size for file in (tmp_path / str(most)).rglob("*") if file.is_file())
+        curves = read_study(StudyDirectory(tmp_path / str(most))).populations[0].curves.values()
+        return size, [list(curve["epoch"]) for curve in curves]
+
+    whole, epochs = published(200_000)
+    assert epochs == [[1, 2, 3]] * 2
+    thinned, epochs = published(whole - 1)
+    assert thinned < whole
+    assert epochs == [[1, 3]] * 2
+    with pytest.raises(UserError, match="publish a smaller study"):
+        published(thinned // 4)
+    assert not (tmp_path / str(thinned // 4)).exists()
+
+
+def test_a_damaged_file_of_a_published_study_is_one_line(study, tmp_path):
+    publishing.publish(StudyDirectory(study), tmp_path / "published")
+    packed = tmp_path / "published" / "study.json.gz"
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(OSError, match=r"study.json.gz is damaged"):
+        call(commands.reproduce, tmp_path / "published", f"--workdir={tmp_path / 'again'}")
