@@ -111,8 +111,8 @@ class Autoencoder(nn.Module):
     def layer_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
         """Returns how well one dense layer and its mirror reconstruct the layer's input, [batch].
 
-        Greedy pre-training (Bengio et al., 2007; Vincent et al., 2010, section 3.4): the layers before it give that
-        input and stay as they are. Of the family, the corruption and what it does to the code take part.
+        Greedy pre-training (Bengio et al., 2007; Vincent et al., 2010): the layers before it give that input, never
+        corrupted, and stay as they are. Of the family, the corruption and what it does to the code take part.
         """
         last = self.num_layers - 1
         target = jax.lax.stop_gradient(self.encoder(batch.image, part=slice(layer)))

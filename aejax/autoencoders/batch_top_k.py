@@ -1,4 +1,7 @@
-"""BatchTopK: an image may keep many units and another few, k on average (Bussmann et al., 2024, "BatchTopK")."""
+"""BatchTopK: an image may keep many units and another few, k on average.
+
+Bussmann, Leask and Nanda (2024), "BatchTopK sparse autoencoders".
+"""
 
 import dataclasses
 from typing import Literal
@@ -37,8 +40,8 @@ class BatchTopK(Family):
 class BatchTopKAutoencoder(Autoencoder):
     """The networks of a `BatchTopK` config.
 
-    Outside training an image must not depend on others: units are kept from a threshold on (their equation 4), the
-    running mean over training steps of the smallest positive value that was kept, in the collection "activity".
+    Outside training an image must not depend on others: units are kept from a threshold on, the running mean over
+    training steps of the smallest positive value that was kept, in the collection "activity".
     """
 
     config: BatchTopK

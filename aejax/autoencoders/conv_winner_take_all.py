@@ -1,5 +1,4 @@
-"""The convolutional winner-take-all autoencoder: each map of the code keeps one place (Makhzani and Frey, 2015,
-section 3)."""
+"""The convolutional winner-take-all autoencoder: each map of the code keeps one place (Makhzani and Frey, 2015)."""
 
 import dataclasses
 from typing import Literal
@@ -23,8 +22,9 @@ from aejax.objectives.selection import drop_below, kth_largest
 class ConvWinnerTakeAll(Family):
     """Loss: −log p(x | decode(encode(x))), where each map keeps its largest value, and the decoder is one layer.
 
-    The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. So the defaults
-    are the paper's 64conv5-64conv5-64deconv11, and the PCA beside it has a component for each map.
+    The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. The defaults
+    have the paper's filters, twice 5 × 5 and at last 11 × 11, and the PCA beside it has a component for each map. The
+    paper's decoder is linear, ours only with `likelihood.output=identity`.
     """
 
     kind: Literal["conv_winner_take_all"] = "conv_winner_take_all"

@@ -12,7 +12,7 @@ from aejax.data.preprocessing import Kind
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Denoising(Family):
-    """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x) (Vincent et al., 2010, equation 8)."""
+    """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x) (Vincent et al., 2008, 2010)."""
 
     kind: Literal["denoising"] = "denoising"
     corruption: Corruption = Masking()

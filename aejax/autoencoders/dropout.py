@@ -14,8 +14,9 @@ from aejax.config import Rate, traced
 class Dropout(Family):
     """Loss: −log p(x | decode(r · encode(x) / (1 − rate))) with r ~ Bernoulli(1 − rate) for each latent unit.
 
-    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, section 4; as
-    in section 10, units are scaled in training, so that their expectation is the code that is used outside it.
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. Units are
+    scaled in training, which it gives as another way than smaller weights outside it: so their expectation is the code
+    that is used there.
     """
 
     kind: Literal["dropout"] = "dropout"

@@ -24,15 +24,16 @@ class KSparse(Family):
     """Loss: −log p(x | decode(keep the k largest of encode(x))) + auxiliary_weight · AuxK.
 
     The units compete after their activation: with "identity" as in Makhzani and Frey, with "relu" as in Gao et al.,
-    where fewer than k may be left. The defaults are their networks, but the decoder's weights are not tied.
+    where fewer than k may be left. The defaults are the network of Makhzani and Frey, but for the decoder: its weights
+    are not tied, and its output is linear only with `likelihood.output=identity`.
     """
 
     kind: Literal["k_sparse"] = "k_sparse"
     encoder: Encoder = Dense(widths=())
     latent_size: PositiveInt = 1000
     k: PositiveInt = traced(25)  # Units that an image keeps.
-    inference_k: PositiveInt | None = traced(None)  # Outside training (the paper's αk, α from 1 to 3); null: k.
-    auxiliary_weight: NonNegativeFloat | None = traced(None)  # Of AuxK (1/32 in the paper); null: no such term.
+    inference_k: PositiveInt | None = traced(None)  # Outside training (αk of Makhzani and Frey); null: k.
+    auxiliary_weight: NonNegativeFloat | None = traced(None)  # Of AuxK (1/32 in Gao et al.); null: no such term.
     auxiliary_k: PositiveInt = traced(32)  # Dead units that explain what the living leave unexplained.
     dead_after: PositiveInt = traced(100)  # Training steps in which no image kept the unit.
 
@@ -96,8 +97,9 @@ class KSparseAutoencoder(Autoencoder):
     def _auxiliary(self, dense: jax.Array, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns AuxK, [batch]: how well the largest dead units mend the decoder's output, and 0 where none is dead.
 
-        It is ½‖e − ê‖² of Gao et al., for any likelihood: e is what the output, held fixed, leaves unexplained, and ê
-        what the dead units add to it. Their decoder is linear; of another one it is what they add to its output at 0.
+        It is ‖e − ê‖² of Gao et al. for any likelihood, so halved where the reconstruction is: e is what the output,
+        held fixed, leaves unexplained, and ê what the dead units add to it. Their decoder is linear; of another one it
+        is what they add to its output at 0.
         """
         dead = (self.idle_steps.value >= self.config.dead_after)[None]
         competing = jnp.where(dead, dense, -jnp.inf)

@@ -14,8 +14,8 @@ from aejax.networks.layers import Activation
 class LatentNoise(Family):
     """Loss: −log p(x | decode(encode(x) + ε)) with ε ~ N(0, scale²) for each latent unit.
 
-    Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014, section 2,
-    with noise after the activation of the latent alone.
+    Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014, with noise
+    after the activation of the latent alone.
 
     With an unbounded `latent_activation` a code can grow until it drowns the noise; that of tanh stays in [−1, 1].
     """

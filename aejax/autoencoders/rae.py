@@ -1,7 +1,7 @@
 """Regularized autoencoders: a small code and a smooth decoder in place of a variational posterior's noise.
 
-Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020, equation
-11: reconstruction + β · ½ ‖z‖² + λ · L_REG. Three ways to make the decoder smooth share the first two terms. The
+Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020:
+reconstruction + β · ½ ‖z‖² + λ · L_REG. Three ways to make the decoder smooth share the first two terms. The
 reconstruction here is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve its β and
 λ to train the same.
 """

@@ -1,4 +1,4 @@
-"""The sparse autoencoder whose units are to be active at a given rate (Lee et al., 2008; Ng, 2011, CS294A notes)."""
+"""The sparse autoencoder whose units are active at a given rate (Ng, 2011, CS294A notes; for RBMs Lee et al., 2008)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -19,8 +19,8 @@ from aejax.objectives.penalties import rate_divergence
 class SparseKL(Family):
     """Loss: −log p(x | decode(h)) + weight · Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)).
 
-    ρ_j is the mean of unit j over the batch, so the penalty depends on the batch's size, and all examples of a batch
-    carry the same value.
+    ρ_j is the mean of unit j over the batch (in the notes: over the training set), so the penalty depends on the
+    batch's size, and all examples of a batch carry the same value.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "sparsity")

@@ -15,7 +15,7 @@ from aejax.networks.dense import TransposedDenseDecoder, encoder_kernels
 class Tied(Family):
     """Loss: −log p(x | decode(encode(x))), where each layer W x + b of the encoder has a layer Wᵀ h + b′ to mirror it.
 
-    Source: Vincent et al., "Stacked denoising autoencoders", 2010, section 2.2. The biases are each direction's own.
+    Source: Vincent et al., "Stacked denoising autoencoders", 2010. The biases are each direction's own.
     """
 
     LAYERWISE: ClassVar[bool] = False

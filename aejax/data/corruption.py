@@ -1,7 +1,7 @@
 """Random corruptions of a network's input, from which a denoising autoencoder is to find back to the image.
 
-All are drawn for each component of each image by itself (Vincent et al., 2010, section 3.3), and all strengths are
-traced: a sweep over them is one population.
+The three of Vincent et al. (2010, section 3.3). All are drawn for each component of each image by itself, where the
+paper masks or sets a fixed share of them. All strengths are traced: a sweep over them is one population.
 """
 
 import dataclasses

@@ -1,4 +1,7 @@
-"""Spectral normalization of any network (Miyato et al., 2018, "Spectral normalization for GANs")."""
+"""Spectral normalization of any network (Miyato et al., 2018).
+
+"Spectral normalization for generative adversarial networks".
+"""
 
 from typing import Any
 

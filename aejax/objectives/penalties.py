@@ -17,10 +17,11 @@ def absolute_sum(latent: jax.Array) -> jax.Array:
 
 
 def rate_divergence(logit: jax.Array, target: jax.typing.ArrayLike) -> jax.Array:
-    """Returns Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)), ρ_j the mean over the batch of unit j, [batch] (Ng, 2011).
+    """Returns Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)), ρ_j the mean over the batch of unit j, [batch].
 
-    It is a property of the batch, so every example carries the same value. The mean stays in logarithms: units that
-    are saturated on all examples give a finite value, and a gradient that brings them back.
+    Ng (2011) takes the mean over the training set. This one is a property of the batch, so every example carries the
+    same value. It stays in logarithms: units that are saturated on all examples give a finite value, and a gradient
+    that brings them back.
 
     Args:
       logit: [batch, latent_size]; the units are its sigmoid.
@@ -77,7 +78,7 @@ def exact_norm(encode: Function) -> JacobianNorm:
 
 
 def hutchinson_norm(encode: Function, key: jax.Array, num_probes: int) -> JacobianNorm:
-    """Returns an unbiased estimate for any encoder: E_v ‖Jᵀ v‖² = ‖J‖²_F for v of random signs (Hutchinson, 1990).
+    """Returns an unbiased estimate for any encoder: E_v ‖Jᵀ v‖² = ‖J‖²_F for v of random signs (Hutchinson, 1989).
 
     The key fixes the probes, so all images of a batch's shape are sketched with the same.
 
