@@ -8,9 +8,13 @@ of the code and of its derivatives, noise, dropout, tied weights; and the genera
 weight decay, a smaller code, more data. Five seeds; `gap` is the validation error divided by the training error, and
 `past_minimum` how far validation has risen past its lowest, in standard errors.
 
-Cost: about 17 minutes for `full` (101 settings) and 3 for `small` (19), on 2 cores.
-Expected: not run whole yet. In a first run with one seed the plain autoencoder's gap is 3.4; rotations of up to 30
-degrees narrow it to 1.2 and lower the validation error as well, from 0.0057 to 0.0041.
+Cost: about 21 minutes for `full` (101 settings) and 4 for `small` (19), on 2 cores.
+Expected: the plain autoencoder's test error is 2.39 times its training error, though its validation error never rises:
+there is nothing for early stopping to do, and weight decay does little. Of all that leaves the 1,000 images as they
+are, rotating them by up to 30 degrees has the lowest validation error (0.00602 against 0.00743) and closes the gap
+(test over train 1.09, that is 1.301 ± 0.052 less, n = 5). Better features are another matter: by the probe sparse codes
+(`sparse_kl` 92.9 %), tied weights, strong noise, dropout of half the code and winner-take-all beat the plain 90.4 % and
+the pixels' 89.6 %, at gaps from 1.1 to 2.2; by 5-NN only contraction does much (94.6 % against 94.1 and 94.0).
 """
 
 from collections.abc import Sequence

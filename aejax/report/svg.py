@@ -9,6 +9,7 @@ import numpy as np
 from aejax.report.html import Html, element, join
 
 WIDTH, HEIGHT = 420, 260
+WIDE = (880, 420)  # Width and height of a chart that has a row of the page to itself.
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
 ROW_HEIGHT = 34  # Of `interval_chart`: a name, and its value below.
 NUM_COLORS = 8  # As many as assets/report.css defines.
@@ -26,6 +27,7 @@ class Series(NamedTuple):
     dashed: bool = False
     marked: bool = False
     points: Sequence[str] = ()  # What to call marked points, if not all by the series' name.
+    labelled: bool = False  # Whether the name stands beside the highest of its marked points, not in the legend.
 
 
 class Dot(NamedTuple):
@@ -45,17 +47,27 @@ class Axis(NamedTuple):
     labels: list[str]
 
 
-def line_chart(series: Sequence[Series], *, title: str, x_label: str, log_x: bool = False, log_y: bool = False) -> Html:
+def line_chart(
+    series: Sequence[Series],
+    *,
+    title: str,
+    x_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> Html:
     """Returns curves with bands, and single points with bars, over one pair of axes, with a legend below."""
+    width, height = size
     x = np.concatenate([one.x for one in series])
     y = np.concatenate([values for one in series for values in (one.y, one.low, one.high)])
-    horizontal = make_axis(x, LEFT, WIDTH - RIGHT, log=log_x, whole=bool(np.all(x == np.round(x))))
-    vertical = make_axis(y, HEIGHT - BOTTOM, TOP, log=log_y)
-    parts = [_frame(horizontal, vertical, x_label)]
+    horizontal = make_axis(x, LEFT, width - RIGHT, log=log_x, whole=bool(np.all(x == np.round(x))))
+    vertical = make_axis(y, height - BOTTOM, TOP, log=log_y)
+    parts = [_frame(horizontal, vertical, x_label, size)]
     for one in series:
         parts += _points(one, horizontal, vertical) if one.marked else _line(one, horizontal, vertical)
-    names = {one.name: one for one in series if one.name}
-    chart = _svg(join(*parts), HEIGHT, title)
+    parts += _labels([one for one in series if one.labelled], horizontal, vertical, width)
+    names = {one.name: one for one in series if one.name and not one.labelled}
+    chart = _svg(join(*parts), size, title)
     legend = element("ul", *(_legend_entry(one) for one in names.values()), class_="legend") if len(names) > 1 else ""
     return element("figure", element("figcaption", title), chart, legend)
 
@@ -66,7 +78,7 @@ def line_drawing(series: Sequence[Series], style: Html, *, title: str, x_label: 
     vertical = make_axis(
         np.concatenate([x for one in series for x in (one.low, one.high)]), HEIGHT - BOTTOM, TOP, log=True
     )
-    parts = [style, _frame(horizontal, vertical, x_label), element("text", y_label, x=4, y=TOP + 4)]
+    parts = [style, _frame(horizontal, vertical, x_label, (WIDTH, HEIGHT)), element("text", y_label, x=4, y=TOP + 4)]
     above = -math.inf
     for one in sorted(series, key=lambda one: -one.y[-1]):
         parts += _line(one, horizontal, vertical)
@@ -74,7 +86,7 @@ def line_drawing(series: Sequence[Series], style: Html, *, title: str, x_label: 
         anchor = "end" if x > WIDTH / 2 else "start"
         name = element("text", one.name, x=_round(x), y=_round(above), text_anchor=anchor, class_=f"dot c{one.color}")
         parts.append(name)
-    return _svg(join(*parts), HEIGHT, title)
+    return _svg(join(*parts), (WIDTH, HEIGHT), title)
 
 
 def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
@@ -99,7 +111,7 @@ def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
             parts.append(element("line", x1=low, x2=high, y1=middle, y2=middle, class_=f"bar c{color}"))
         tip = element("title", f"{dot.name}: {dot.value:.6g}" + (f" ± {half:.2g}" if half else ""))
         parts.append(element("circle", tip, cx=_round(at), cy=middle, r=4, class_=f"dot c{color}"))
-    return element("figure", element("figcaption", title), _svg(join(*parts), height, title))
+    return element("figure", element("figcaption", title), _svg(join(*parts), (WIDTH, height), title))
 
 
 def make_axis(values: np.ndarray, start: float, end: float, *, log: bool, whole: bool = False) -> Axis:
@@ -140,17 +152,18 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return inside[:: math.ceil(len(inside) / 7)]
 
 
-def _frame(horizontal: Axis, vertical: Axis, x_label: str) -> Html:
+def _frame(horizontal: Axis, vertical: Axis, x_label: str, size: tuple[int, int]) -> Html:
+    width, height = size
     parts = []
     for tick, label in zip(vertical.ticks, vertical.labels, strict=True):
         at = _round(vertical.place(tick))
-        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
+        parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=at, y2=at, class_="grid"))
         parts.append(element("text", label, x=LEFT - 6, y=at + 4, text_anchor="end"))
     for tick, label in zip(horizontal.ticks, horizontal.labels, strict=True):
         at = _round(horizontal.place(tick))
-        parts.append(element("line", x1=at, x2=at, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM + 4, class_="grid"))
-        parts.append(element("text", label, x=at, y=HEIGHT - BOTTOM + 16, text_anchor="middle"))
-    parts.append(element("text", x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle"))
+        parts.append(element("line", x1=at, x2=at, y1=height - BOTTOM, y2=height - BOTTOM + 4, class_="grid"))
+        parts.append(element("text", label, x=at, y=height - BOTTOM + 16, text_anchor="middle"))
+    parts.append(element("text", x_label, x=(LEFT + width - RIGHT) / 2, y=height - 6, text_anchor="middle"))
     return join(*parts)
 
 
@@ -189,13 +202,29 @@ def _points(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
     return parts
 
 
+def _labels(series: Sequence[Series], horizontal: Axis, vertical: Axis, width: float) -> list[Html]:
+    """Returns the names of series beside their highest points, moved down where they would cover each other."""
+    parts: list[Html] = []
+    taken: list[tuple[float, float, float]] = []  # The left and right ends of a name, and its height.
+    for one in sorted(series, key=lambda one: -np.max(one.y)):
+        highest = int(np.argmax(one.y))
+        length = 6.2 * len(one.name)
+        x, y = horizontal.place(one.x[highest]) + 6, vertical.place(one.y[highest]) - 4
+        left = min(x, width - RIGHT - length)
+        while any(left < end and start < left + length and abs(y - at) < 13 for start, end, at in taken):
+            y += 4
+        taken.append((left, left + length, y))
+        parts.append(element("text", one.name, x=_round(left), y=_round(y), class_=f"dot c{one.color}"))
+    return parts
+
+
 def _legend_entry(one: Series) -> Html:
     swatch = element("span", class_=f"swatch c{one.color}" + (" dashed" if one.dashed else ""))
     return element("li", swatch, one.name)
 
 
-def _svg(content: Html, height: float, title: str) -> Html:
-    box = f"0 0 {WIDTH} {_round(height)}"
+def _svg(content: Html, size: tuple[float, float], title: str) -> Html:
+    box = f"0 0 {size[0]} {_round(size[1])}"
     return element("svg", content, viewBox=box, role="img", aria_label=title, xmlns="http://www.w3.org/2000/svg")
 
 

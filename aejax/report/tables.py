@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aejax.report.findings import findings
 from aejax.report.measures import MEASURES
-from aejax.study.results import Row, Setting, settings, show_value, sort_rows, varying_fields
+from aejax.study.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
 
 class Table(NamedTuple):
@@ -43,10 +43,10 @@ def _cell(value: Any) -> Any:
 
 def make_table(groups: Sequence[Setting]) -> Table:
     """Returns the table of settings: swept fields, test metrics with intervals, seconds and number of seeds."""
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    columns = columns_of_fields(groups)
     measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
     study = ["study"] if any(group.study for group in groups) else []
-    heading = [*study, "method", *fields, *(f"{m.title} {m.unit}".strip() for m in measures), "seconds", "n"]
+    heading = [*study, "method", *columns, *(f"{m.title} {m.unit}".strip() for m in measures), "seconds", "n"]
     table = Table(heading, [])
     for group in groups:
         seconds = group.cost("train_seconds")
@@ -55,7 +55,7 @@ def make_table(groups: Sequence[Setting]) -> Table:
             [
                 *([group.study] if study else []),
                 group.method,
-                *(show_value(group.fields.get(field)) for field in fields),
+                *(show_value(value(group)) for value in columns.values()),
                 *(measure.show(group.interval(measure.test), seeded=group.seeded) for measure in measures),
                 "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
                 count,

@@ -1,6 +1,7 @@
 """The rows of a study: what came of every member and baseline, and how they group. Free of training code."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ FILE = "results.json"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
+MAX_COLUMNS = 6  # Of swept fields, in tables for people.
 ORDER = ("autoencoder", "untrained", "supervised", "fine_tuned", "pixels", "pca")  # Of the methods, in every table.
 
 
@@ -73,6 +75,7 @@ class Setting:
     fields: dict[str, Any]
     rows: list[Row]
     study: str = ""
+    usual: frozenset[str] = frozenset()  # Fields whose value most settings of the method share.
 
     @property
     def seeded(self) -> bool:
@@ -81,9 +84,22 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What to call it: the method, and the last part of each swept field's path with its value."""
-        fields = [f"{path.rsplit('.', 1)[-1]} {show_value(value)}" for path, value in self.fields.items()]
-        return " · ".join([*([self.study] if self.study else []), self.method, *fields])
+        """What to call it: the method, and what tells the setting from most others."""
+        return " · ".join(filter(None, [self.study, self.method, self.label]))
+
+    @property
+    def label(self) -> str:
+        """What tells it from most others of its method: the last part of a field's path with its value, or a kind."""
+        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._told())
+
+    @property
+    def kinds(self) -> str:
+        """The label without numbers: what settings share that differ in the strength or size of something alone."""
+        return " · ".join(value if name == "kind" else name for name, value in self._told())
+
+    def _told(self) -> list[tuple[str, str]]:
+        told = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
+        return [(path.rsplit(".", 1)[-1], show_value(value)) for path, value in told.items()]
 
     def values(self, metric: str) -> dict[Any, float]:
         """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""
@@ -125,7 +141,35 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
         study = row.get("study", "")
         key = json.dumps([study, row["method"], values])
         groups.setdefault(key, Setting(row["method"], values, [], study)).rows.append(row)
-    return list(groups.values())
+    found = list(groups.values())
+    return [dataclasses.replace(setting, usual=_usual(setting, found)) for setting in found]
+
+
+def _usual(setting: Setting, among: Sequence[Setting]) -> frozenset[str]:
+    """Returns the fields that have this setting's value in more than half of the method's settings that have them."""
+    alike = [other.fields for other in among if (other.method, other.study) == (setting.method, setting.study)]
+
+    def is_usual(path: str, value: Any) -> bool:
+        values = [fields[path] for fields in alike if path in fields]
+        return len(values) > 1 and values.count(value) > len(values) / 2
+
+    return frozenset(path for path, value in setting.fields.items() if is_usual(path, value))
+
+
+def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:
+    """Returns the columns in which tables say how settings differ: the heading, and the value for a setting.
+
+    There is a column for each swept field. If these are so many that most cells would say nothing, or the same, there
+    is one for all.
+    """
+    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    if len(fields) > MAX_COLUMNS:
+        return {"setting": lambda setting: setting.label}
+    return {field: functools.partial(_value_of, field) for field in fields}
+
+
+def _value_of(field: str, setting: Setting) -> Any:
+    return setting.fields.get(field)
 
 
 def show_value(value: Any) -> str:

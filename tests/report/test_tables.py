@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from aejax.report.tables import to_csv, to_latex, to_markdown
+from aejax.report.tables import make_table, to_csv, to_latex, to_markdown
 from aejax.study.results import settings, varying_fields
 
 DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
@@ -53,6 +53,32 @@ def test_a_part_that_is_null_in_some_rows_tells_settings_apart():
     ]
     assert varying_fields(rows) == [part, "seed"]
     assert [len(group.rows) for group in settings(rows)] == [2, 2]
+
+
+def test_a_setting_is_called_by_what_tells_it_from_most():
+    rows = [
+        make_row("autoencoder", 0, None, 0.5) | {"config": {"a.kind": kind, "a.rate": rate, "a.size": size, "seed": 0}}
+        for kind, rate, size in [("x", 0.1, 8), ("x", 0.2, 8), ("y", 0.1, 8), ("z", None, 16), ("v", 0.1, 8)]
+    ]
+    labels = {setting.label: setting.kinds for setting in settings(rows)}
+    assert labels == {
+        "x": "x",
+        "x · rate 0.2": "x · rate",
+        "y": "y",
+        "v": "v",
+        "z · size 16": "z · size",
+    }
+
+
+def test_many_fields_share_a_column():
+    def heading(num):
+        configs = [{"seed": 0} | {f"a.f{i}": int(i == own) for i in range(num)} for own in range(num)]
+        table = make_table(settings([make_row("autoencoder", 0, None, 0.5) | {"config": config} for config in configs]))
+        return table.heading, [line[1] for line in table.rows]
+
+    assert heading(6)[0][:7] == ["method", *(f"a.f{i}" for i in range(6))]
+    assert heading(7)[0][:2] == ["method", "setting"]
+    assert sorted(heading(7)[1]) == [f"f{i} 1" for i in range(7)]
 
 
 def test_settings_average_over_seeds_and_leave_out_the_diverged():

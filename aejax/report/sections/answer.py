@@ -8,7 +8,7 @@ from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import notes
-from aejax.study.results import show_value
+from aejax.study.results import columns_of_fields, show_value
 from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, Range, interquartile_mean, probability_of_improvement
 
 MAX_DOTS = 12  # Settings of one method in a chart; a table holds them all.
@@ -37,11 +37,11 @@ def leaderboard(content: Content) -> Section | None:
     if not content.rows:
         return None
     groups = content.settings
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
+    columns = columns_of_fields(groups)
     measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
     chosen = {(id(finding.best), finding.measure.name) for finding in content.findings}
     several = len(content.studies) > 1
-    heading = [*(["study"] if several else []), "method", *fields]
+    heading = [*(["study"] if several else []), "method", *columns]
     heading += [f"{measure.title} {measure.unit}".strip() for measure in measures]
     any_diverged = any(row["status"] == "diverged" for row in content.rows)
     heading += ["train s", "images/s", "parameters", "n", *(["diverged"] if any_diverged else [])]
@@ -49,7 +49,7 @@ def leaderboard(content: Content) -> Section | None:
     for group in groups:
         cells = [_cell(group.study)] if several else []
         cells.append(_cell(group.method))
-        cells += [_cell(show_value(group.fields.get(field)), group.fields.get(field)) for field in fields]
+        cells += [_cell(show_value(field(group)), field(group)) for field in columns.values()]
         for measure in measures:
             interval = group.interval(measure.test)
             text = measure.show(interval, seeded=group.seeded)

@@ -3,70 +3,96 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECT
+from aejax.report.findings import SUBJECT, choose
 from aejax.report.html import element, join, table
 from aejax.report.measures import MEASURES, Measure
-from aejax.report.svg import NUM_COLORS, Series, line_chart
+from aejax.report.svg import NUM_COLORS, WIDE, Series, line_chart
 from aejax.study.results import Setting
-from aejax.study.statistics import Interval
+from aejax.study.statistics import Interval, paired_difference
 
-_PROBE = next(measure for measure in MEASURES if measure.name == "probe_accuracy")
+_PROBE, _ERROR = (next(measure for measure in MEASURES if measure.name == name) for name in ("probe_accuracy", "mse"))
 
 
 def gaps(content: Content) -> Section | None:
     """Returns how far each setting overfits, two ways: the gap to unseen images, and the rise past the minimum."""
-    rows = []
-    for setting in content.subjects():
-        gap, test_gap, rise = (setting.interval(name) for name in ("gap", "test_gap", "past_minimum"))
-        if gap is None:
-            continue
-        flagged = sum(value > 0 for value in setting.values("overfits").values())
-        cells = [_plain(interval) for interval in (gap, test_gap, rise)]
-        rows.append([setting.name, cells[0], f"{flagged} of {gap.num}", cells[1], cells[2]])
-    if not rows:
+    known = [(setting, gap) for setting in content.subjects() if (gap := setting.interval("gap")) is not None]
+    if not known:
         return None
+    rows = []
+    for setting, gap in sorted(known, key=lambda pair: pair[1].mean):
+        flagged = sum(value > 0 for value in setting.values("overfits").values())
+        cells = [_shown(setting.interval(name)) for name in ("test_gap", "past_minimum")]
+        rows.append([setting.name, _shown(gap), f"{flagged} of {gap.num}", *cells])
     text = (
         "gap: validation error divided by training error; flagged where it exceeds 1.5 and the interval over images of "
         "the difference excludes zero. past minimum: how far the validation error has risen since its lowest epoch, in "
         "standard errors of the paired difference of the same images."
     )
     heading = ["setting", "gap", "flagged", "gap of the test images", "past minimum"]
-    body = join(element("p", text, class_="note"), table(heading, rows))
+    said = [element("p", sentence) for sentence in cures([setting for setting, _ in known])]
+    body = join(*said, element("p", text, class_="note"), table(heading, rows))
     return Section("overfitting", "Overfitting", body)
 
 
-def _plain(interval: Interval | None) -> str:
+def cures(settings: list[Setting]) -> list[str]:
+    """Returns, for each training set with several settings, what that chosen by validation error does to the gap.
+
+    It stands beside the plain autoencoder that is told apart by least; where there is none, nothing is said.
+    """
+    groups: dict[str, list[Setting]] = {}
+    for setting in settings:
+        groups.setdefault(setting.rows[0]["data"]["fingerprint"], []).append(setting)
+    sentences = []
+    for group in groups.values():
+        plain = [setting for setting in group if setting.rows[0]["config"]["autoencoder.kind"] == "plain"]
+        if not plain:
+            continue
+        uncured, best = min(plain, key=lambda setting: len(setting.label)), choose(_ERROR, group)
+        difference = paired_difference(best.values("test_gap"), uncured.values("test_gap"))
+        if best is uncured or difference is None:
+            continue
+        before, after = (_shown(setting.interval("test_gap")) for setting in (uncured, best))
+        errors = [_ERROR.show(setting.interval(_ERROR.validation)) for setting in (uncured, best)]
+        sentences.append(
+            f"Of {len(group)} settings trained on the same {best.rows[0]['data']['train']} images, {best.name} has the "
+            f"lowest validation error, {errors[1]} ({uncured.name}: {errors[0]}). Its test error is {after} times its "
+            f"training error, where that of {uncured.name} is {before} times: a difference of {_shown(difference)}, "
+            f"paired over {difference.num} seeds."
+        )
+    return sentences
+
+
+def _shown(interval: Interval | None) -> str:
     return Measure("", "", "", higher_is_better=False).show(interval)
 
 
 def against_features(content: Content) -> Section | None:
     """Returns a chart of the autoencoder's settings: how much larger the validation error is, and the probe."""
-    families: dict[str, list[tuple[Setting, float]]] = {}
+    cures: dict[str, list[tuple[Setting, float]]] = {}
     for setting in content.settings:
         gap = setting.interval("gap")
         if setting.method == SUBJECT and gap is not None and setting.interval(_PROBE.validation) is not None:
-            family = setting.rows[0]["config"]["autoencoder.kind"]
-            families.setdefault(family, []).append((setting, gap.mean))
-    if sum(map(len, families.values())) < 2:
+            cures.setdefault(setting.kinds or SUBJECT, []).append((setting, gap.mean))
+    if sum(map(len, cures.values())) < 2:
         return None
-    series = [_points(family, points, index % NUM_COLORS) for index, (family, points) in enumerate(families.items())]
+    series = [_points(name, points, index % NUM_COLORS) for index, (name, points) in enumerate(cures.items())]
     title = f"{_PROBE.title} {_PROBE.unit}, validation images"
-    chart = line_chart(series, title=title, x_label="validation MSE / training MSE", log_x=True)
+    chart = line_chart(series, title=title, x_label="validation MSE / training MSE", log_x=True, size=WIDE)
     text = (
         "One point for each setting, means over seeds with the probe's 95 % interval: at 1 on the horizontal axis "
-        f"validation images are reconstructed as well as training images. Families: {', '.join(families)}."
+        "validation images are reconstructed as well as training images. Names stand at the best of their points."
     )
     return Section(
         "overfitting-features",
         "Overfitting against features",
-        join(element("p", text, class_="note"), element("div", chart, class_="charts")),
+        join(element("p", text, class_="note"), chart),
     )
 
 
-def _points(family: str, points: list[tuple[Setting, float]], color: int) -> Series:
+def _points(name: str, points: list[tuple[Setting, float]], color: int) -> Series:
     intervals = [interval for setting, _ in points if (interval := setting.interval(_PROBE.validation)) is not None]
     mean = np.array([_PROBE.value(interval.mean) for interval in intervals])
     half = np.array([_PROBE.value(interval.half_width) for interval in intervals])
     names = [setting.name for setting, _ in points]
     gaps = np.array([gap for _, gap in points])
-    return Series(family, gaps, mean, mean - half, mean + half, color=color, marked=True, points=names)
+    return Series(name, gaps, mean, mean - half, mean + half, color=color, marked=True, points=names, labelled=True)

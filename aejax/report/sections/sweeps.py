@@ -22,7 +22,14 @@ def effects(content: Content) -> Section | None:
         if len({show_value(group.fields.get(field)) for group in groups}) < 2:
             continue
         for measure in MEASURES:
-            known = [group for group in groups if group.interval(measure.test) and group.interval(measure.validation)]
+            # Where a number is null for some, these have not the smallest of it, but do without.
+            known = [
+                group
+                for group in groups
+                if group.interval(measure.test)
+                and group.interval(measure.validation)
+                and (group.fields.get(field) is not None or not _numeric(field, groups))
+            ]
             if not known:
                 continue
             warning = edge_warning(field, measure, known)
@@ -54,7 +61,7 @@ def edge_warning(field: str, measure: Measure, settings: list[Setting]) -> str |
 
 
 def _numeric(field: str, settings: list[Setting]) -> bool:
-    values = [setting.fields.get(field) for setting in settings]
+    values = [value for setting in settings if (value := setting.fields.get(field)) is not None]
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
