@@ -55,13 +55,10 @@ def check(config: Config) -> None:
     if config.data.validation_size == 0:
         if config.training.patience is not None:
             raise ConfigError("training.patience needs validation images, and data.validation_size is 0")
-        measures = config.evaluation.measures
-        probes = measures is None or {"probe", "robustness"} & set(measures)
-        if probes and len(config.evaluation.probe_strengths) > 1:
+        if config.evaluation.measures is None or {*OF_FEATURES, "robustness"} & set(config.evaluation.measures):
             raise ConfigError(
-                "data.validation_size is 0, so nothing can choose the probe's strength: keep some validation images, "
-                "give a single one in evaluation.probe_strengths, or leave 'probe' and 'robustness' out of "
-                "evaluation.measures"
+                "data.validation_size is 0, and classifiers of features need some validation images: keep some, or set "
+                'evaluation.measures=["reconstruction"]'
             )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")

@@ -55,7 +55,7 @@ def script(*arguments, **kwargs):
         (["--set=training.epochs=-1"], "training.epochs: should be greater than or equal to 0"),
         (["--set=data.preprocessing=zca"], "targets outside [0, 1]"),
         (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
-        (["--set=data.validation_size=0"], "nothing can choose the probe's strength"),
+        (["--set=data.validation_size=0"], "classifiers of features need some validation images"),
         (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
         (["--set=data.classes=[3]"], "data.classes: Tuple should have at least 2 items"),
         (["--set=data.classes=[3,4,3]"], "data.classes: Classes should be named once, not twice as 3"),

@@ -30,7 +30,8 @@ class TrainState(flax.struct.PyTreeNode):
     status: jax.Array  # int32: a `Status`.
     best_error: jax.Array  # float32: the lowest validation error so far.
     stale_epochs: jax.Array  # int32: epochs since then.
-    lowest_errors: jax.Array  # float32 [validation images]: each one's error at the epoch with the lowest mean.
+    # float32 [validation images]: each one's error at the epoch with the lowest mean. None where there are none.
+    lowest_errors: jax.Array | None
     past_minimum: jax.Array  # float32: how far their mean has risen since, in standard errors of the paired difference.
 
     def current_variables(self) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def init_state(task: Task, data: ResidentData) -> TrainState:
     """Returns the state before the first step."""
     variables = init_variables(task, data)
     params = variables.pop("params")
+    num_validation = data.size("validation")
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731
     return TrainState(
         params=params,
@@ -110,7 +111,7 @@ def init_state(task: Task, data: ResidentData) -> TrainState:
         status=jnp.asarray(Status.RUNNING if task.epochs else Status.FINISHED, jnp.int32),
         best_error=jnp.full((), jnp.inf, jnp.float32),
         stale_epochs=jnp.zeros((), jnp.int32),
-        lowest_errors=jnp.full(data.size("validation"), jnp.inf, jnp.float32),
+        lowest_errors=jnp.full(num_validation, jnp.inf, jnp.float32) if num_validation else None,
         past_minimum=jnp.zeros((), jnp.float32),
     )
 
@@ -271,10 +272,11 @@ def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors
     training = task.training
     status = jnp.where(state.epoch >= task.epochs, Status.FINISHED, Status.RUNNING)
     past_minimum = state.past_minimum
-    if errors is not None:
+    if errors is not None and state.lowest_errors is not None:
         is_lowest = jnp.mean(errors) < jnp.mean(state.lowest_errors)
-        state = state.replace(lowest_errors=jnp.where(is_lowest, errors, state.lowest_errors))
-        past_minimum = _standardized_rise(state.lowest_errors, errors)
+        lowest = jnp.where(is_lowest, errors, state.lowest_errors)
+        past_minimum = _standardized_rise(lowest, errors)
+        state = state.replace(lowest_errors=lowest)
     if training.patience is not None:
         error = metrics["validation_loss"]
         better = error < state.best_error

@@ -189,6 +189,20 @@ def test_features_are_probed_on_other_data_too(tmp_path):
     assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}
 
 
+def test_all_images_may_be_trained_on(tmp_path):
+    config = Config(
+        data=DataConfig(validation_size=0),
+        autoencoder=Plain(encoder=Dense(widths=()), latent_size=4),
+        training=TrainingConfig(epochs=2),
+        evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
+    )
+    (row,) = train([config], tmp_path)
+    assert row["status"] == "finished"
+    assert row["data"]["validation"] == 0
+    assert {"train_mse", "test_mse", "test_gap"} <= set(row["metrics"])
+    assert not {"gap", "validation_mse", "past_minimum"} & set(row["metrics"])
+
+
 def test_a_results_file_of_something_else_is_one_line(study, tmp_path):
     bad = tmp_path / "populations" / "autoencoder-0" / "results.json"
     bad.parent.mkdir(parents=True)
