@@ -24,6 +24,11 @@ def grid(path: str, values: Iterable[Any]) -> Sweep:
     return [{path: value} for value in values]
 
 
+def part(path: str, kind: str, fields: Mapping[str, Any]) -> Override:
+    """Returns the override that chooses a whole part of the config by its kind, and refines fields of it."""
+    return {path: kind} | {f"{path}.{name}": value for name, value in fields.items()}
+
+
 def product(*sweeps: Sweep) -> Sweep:
     """Returns every combination of the points, the last sweep varying fastest.
 

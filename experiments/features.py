@@ -94,4 +94,4 @@ def sweep(variant: str) -> sweeps.Sweep:
 def _family(kind: str, fields: dict[str, object]) -> sweeps.Override:
     """Returns a family with the network that all have, and its own fields."""
     network = {"encoder.widths": [], "latent_size": 1000, "latent_activation": "relu", "likelihood": "bernoulli"}
-    return {"autoencoder": kind} | {f"autoencoder.{name}": value for name, value in (network | fields).items()}
+    return sweeps.part("autoencoder", kind, network | fields)

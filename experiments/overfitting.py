@@ -79,8 +79,7 @@ def _family(
 ) -> sweeps.Sweep:
     """Returns a family at each value of a field of its own, with the network that all have."""
     common = {"encoder.widths": [], "latent_size": 256, "latent_activation": activation, **(more or {})}
-    points = [common | {field: value} for value in values]
-    return [{"autoencoder": kind} | {f"autoencoder.{name}": x for name, x in point.items()} for point in points]
+    return [sweeps.part("autoencoder", kind, common | {field: value}) for value in values]
 
 
 def _general(field: str, values: Sequence[Any], more: dict[str, Any] | None = None) -> sweeps.Sweep:

@@ -58,3 +58,7 @@ def test_group_splits_by_static_part_only():
     assert {population.members[0].optimizer.kind for population in populations} == {"adam", "sgd"}
     widths = sweep.grid("autoencoder.latent_size", [8, 16])
     assert len(sweep.group(sweep.expand(Config(), widths))) == 2
+
+
+def test_a_part_is_chosen_then_refined():
+    assert sweep.part("a", "x", {"k": 3, "b.c": []}) == {"a": "x", "a.k": 3, "a.b.c": []}
