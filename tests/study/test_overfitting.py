@@ -23,7 +23,7 @@ def test_planted_overfits_are_flagged_and_sound_runs_are_not(train_size, latent_
     configs = [
         Config(
             seed=seed,
-            data=DataConfig(name="mnist", train_size=train_size, validation_size=5000),
+            data=DataConfig(name="mnist", train_size=train_size, validation_size=1000),
             autoencoder=Plain(encoder=Dense(widths=()), latent_size=latent_size, latent_activation="relu"),
             training=TrainingConfig(epochs=epochs, batch_size=50),
             evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
