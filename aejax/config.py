@@ -22,8 +22,8 @@ from aejax.errors import ConfigError
 
 Config = TypeVar("Config")
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]  # Devices count with 32 bits.
+NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -169,6 +169,11 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         *parents, name = path.removesuffix(".kind").split(".")
         part = tree
         for parent in parents:
+            if parent in part and part[parent] is None:
+                missing = path[: path.index(parent) + len(parent)]
+                raise ConfigError(
+                    f"{path}: {missing} is null; set it as a whole, {missing}='{{\"{path[len(missing) + 1 :]}\": ...}}'"
+                )
             if not isinstance(part.get(parent), dict):
                 raise ConfigError(_unknown(path, tree))
             part = part[parent]

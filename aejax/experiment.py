@@ -45,6 +45,12 @@ def check(config: Config) -> None:
             "cannot reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
         )
     if config.training.pretraining_epochs:
+        corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
+        if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":
+            raise ConfigError(
+                f"training.pretraining_epochs: autoencoder.corruption={corruption.kind} sets the inputs of layers to 0 "
+                "or 1, and these lie between only if autoencoder.encoder.activation=sigmoid; set it so"
+            )
         if not family.LAYERWISE:
             raise ConfigError(f"training.pretraining_epochs: layers of '{family.kind}' cannot be trained one by one")
         if (family.encoder.kind, family.decoder.kind) != ("dense", "mirror"):
@@ -105,6 +111,8 @@ def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
+    if config.training.fine_tuning_epochs and dataset.num_classes is None:
+        raise DataError(f"training.fine_tuning_epochs needs labels, and {dataset.name} has none; set it to 0")
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")

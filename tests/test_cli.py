@@ -56,6 +56,24 @@ def script(*arguments, **kwargs):
         (["--set=data.preprocessing=zca"], "targets outside [0, 1]"),
         (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
         (["--set=data.validation_size=0"], "classifiers of features need some validation images"),
+        (["--set=training.patience=10000000000"], "training.patience: should be less than 2147483648"),
+        (["--set=evaluation.transfer.name=mnist"], "evaluation.transfer is null; set it as a whole"),
+        (
+            [
+                "--set=autoencoder=denoising",
+                "--set=autoencoder.corruption=salt_and_pepper",
+                "--set=training.pretraining_epochs=1",
+            ],
+            "only if autoencoder.encoder.activation=sigmoid",
+        ),
+        (
+            [
+                "--set=autoencoder=contractive",
+                "--set=autoencoder.encoder=resnet",
+                "--set=autoencoder.encoder.norm=batch",
+            ],
+            "use encoder.norm=group",
+        ),
         (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
         (["--set=data.classes=[3]"], "data.classes: Tuple should have at least 2 items"),
         (["--set=data.classes=[3,4,3]"], "data.classes: Classes should be named once, not twice as 3"),

@@ -124,4 +124,5 @@ class Autoencoder(nn.Module):
         output = self.decoder(code, part=slice(last - layer, last - layer + 1))
         if layer == 0:
             return {"reconstruction": self.config.likelihood.loss(output, batch.image)}
-        return {"reconstruction": 0.5 * jnp.sum(jnp.square(output - target), axis=1)}
+        error = output.astype(jnp.float32) - target.astype(jnp.float32)
+        return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}

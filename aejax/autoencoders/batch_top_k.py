@@ -49,7 +49,7 @@ class BatchTopKAutoencoder(Autoencoder):
     def setup(self) -> None:
         """Makes the networks and the threshold."""
         super().setup()
-        # 0 until training has seen a positive value: until then every unit is kept.
+        # 0 until training has seen a positive value: until then every positive value is kept.
         self.threshold = self.variable("activity", "threshold", jnp.zeros, (), jnp.float32)
         self.num_averaged = self.variable("activity", "num_averaged", jnp.zeros, (), jnp.int32)
 

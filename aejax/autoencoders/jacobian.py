@@ -31,7 +31,12 @@ class JacobianFamily(Family):
     num_probes: PositiveInt = 1  # Backward passes of the hutchinson estimate.
 
     def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns why the Jacobian has no closed form, or None."""
+        """Returns why the Jacobian has no closed form, or is none of a single image, or None."""
+        if getattr(self.encoder, "norm", None) == "batch":
+            return (
+                "encoder.norm=batch makes a code depend on the other images of its batch, and its derivatives with it; "
+                "use encoder.norm=group"
+            )
         if self.jacobian == "closed_form" and (not isinstance(self.encoder, Dense) or self.encoder.widths):
             return (
                 "jacobian=closed_form is that of a single dense layer, and this encoder has others before the latent; "

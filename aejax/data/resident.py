@@ -56,10 +56,11 @@ def map_examples(function: Callable[[jax.Array], Any], num_examples: int) -> Any
 
     Args:
       function: takes int32 [block] indices and returns arrays [block, ...].
-      num_examples: how many there are. The last block repeats the last example; what it gave twice is dropped.
+      num_examples: how many there are. The last block may repeat the last example a few times; what it gave more than
+        once is dropped.
     """
-    block = min(EXAMPLES_AT_ONCE, num_examples)
-    num_blocks = -(-num_examples // block)
+    num_blocks = -(-num_examples // EXAMPLES_AT_ONCE)
+    block = -(-num_examples // num_blocks)  # Alike in size: statistics of a block are hardly those of repetitions.
     indices = jnp.minimum(jnp.arange(num_blocks * block), num_examples - 1).reshape(num_blocks, block)
     results = jax.lax.map(function, indices)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:num_examples], results)

@@ -1,5 +1,6 @@
 """What a study's numbers say: the setting that validation chooses, and what the test split says of it beside others."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -87,10 +88,10 @@ def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
 
 
 def rank(measure: Measure, settings: Sequence[Setting]) -> list[Setting]:
-    """Returns the settings that have the measure, the one with the best mean on validation first."""
+    """Returns the settings that have the measure, the one with the best mean on validation first, NaN last."""
     means = [(setting, mean) for setting in settings if (mean := setting.mean(measure.validation)) is not None]
     sign = -1 if measure.higher_is_better else 1
-    return [setting for setting, mean in sorted(means, key=lambda pair: sign * pair[1])]
+    return [setting for setting, mean in sorted(means, key=lambda pair: (math.isnan(pair[1]), sign * pair[1]))]
 
 
 def choose(measure: Measure, settings: Sequence[Setting]) -> Setting:

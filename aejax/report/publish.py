@@ -33,8 +33,12 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     on, and the last.
 
     Raises:
-      UserError: if a population is not finished, or if the copy would be larger than `MAX_BYTES` without curves.
+      UserError: if a population is not finished, if something other than a study lies at `target`, or if the copy would
+        be larger than `MAX_BYTES` without curves.
     """
+    StudyDirectory(target).check()  # Another study there is replaced, but nothing else.
+    if target.resolve() == directory.path.resolve():
+        raise UserError(f"{target} is the study itself; publish it to another directory")
     unfinished = [
         population for population in read_study(directory).populations if population.status.state != "finished"
     ]

@@ -76,11 +76,14 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
         model: nn.Module = autoencoder
+        training = config.training
         if method in CLASSIFIERS:
             assert num_classes is not None, "data without labels have no classifier"
             model = Classifier(autoencoder, num_classes)
-        stages = _stages(method, autoencoder, config.training)
-        return Task(model, config.optimizer, config.training, config.seed, stages)
+            # An error to be reached is one of reconstruction.
+            training = dataclasses.replace(training, target_error=None)
+        stages = _stages(method, autoencoder, training)
+        return Task(model, config.optimizer, training, config.seed, stages)
 
     return task
 
@@ -91,7 +94,8 @@ def _stages(method: str, model: Autoencoder, training: TrainingConfig) -> tuple[
         return (Stage(training.epochs),)
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
-    stages.append(Stage(training.epochs))
+    if training.epochs or not stages:
+        stages.append(Stage(training.epochs))
     if method != "fine_tuned":
         return tuple(stages)
     # The autoencoder inside the classifier goes through the same, and then serves it.

@@ -25,7 +25,7 @@ def read_rows(directory: StudyDirectory) -> list[Row]:
       UserError: if a results file is not what this project wrote.
     """
     rows: list[Row] = []
-    for path in sorted(map(unpacked, directory.path.glob(f"populations/*/{FILE}*"))):
+    for path in sorted(set(map(unpacked, directory.path.glob(f"populations/*/{FILE}*")))):
         try:
             rows += to_rows(read_json(path))
         except (KeyError, TypeError):

@@ -36,8 +36,8 @@ def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
     """Returns the operations of all matrix products and convolutions in a function, two for each multiplication.
 
-    The bodies of loops count once. What is left out (activations, the optimizer) is less than a hundredth in most
-    networks.
+    The body of a scan or map counts as often as it runs, that of another loop once. What is left out (activations, the
+    optimizer) is less than a hundredth in most networks.
     """
     return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -53,5 +53,6 @@ def _count(jaxpr: Any) -> int:
             kernel, outputs = equation.invars[1].aval.shape, equation.params["dimension_numbers"].rhs_spec[0]
             total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // kernel[outputs]
         inner = [getattr(value, "jaxpr", value) for value in jax.tree.leaves(list(equation.params.values()))]
-        total += sum(_count(part) for part in inner if hasattr(part, "eqns"))
+        times = equation.params["length"] if equation.primitive.name == "scan" else 1
+        total += times * sum(_count(part) for part in inner if hasattr(part, "eqns"))
     return total

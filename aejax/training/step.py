@@ -123,6 +123,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     want_norm: jax.typing.ArrayLike,
+    first_step: int = 0,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after one update, and the means over the batch of the loss and of every term of it.
 
@@ -132,6 +133,8 @@ def train_step(
     With `precision` bfloat16 the networks see copies of their parameters in bfloat16, and compute in it (Micikevicius
     et al., 2018). The parameters, the optimizer's moments and the running statistics stay float32, and so do the terms
     of the loss. Evaluation always computes in float32.
+
+    `first_step` is the step at which the stage began.
     """
     key = rng.at(rng.stream(rng.root(task.seed), "noise"), state.step)
 
@@ -145,11 +148,15 @@ def train_step(
 
     (total, (terms, collections)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    if len(task.stages) > 1:
+        # What a stage does not train stays as it is, where weight decay would shrink it.
+        updates = jax.tree.map(lambda update, slope: jnp.where(jnp.any(slope != 0), update, 0.0), updates, gradient)
     params = optax.apply_updates(state.params, updates)
     average, decay = state.average, task.optimizer.averaging
     if decay is not None:
         # Early on the average would mostly be the initial parameters: let it forget them faster.
-        weight = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+        num_steps = state.step - first_step
+        weight = jnp.minimum(decay, (1.0 + num_steps) / (10.0 + num_steps))
         average = optax.incremental_update(params, average, 1 - weight)
     state = state.replace(
         params=params, opt_state=opt_state, collections=collections, average=average, step=state.step + 1
@@ -231,16 +238,19 @@ def _run_stage(
     optimizer = _optimizer(task, stage, data)
     before = state
     if first_epoch:
-        # Another loss: moments and schedule begin anew.
-        fresh = optimizer.init(state.params)
+        # Another loss: moments, schedule and average begin anew.
+        fresh = {"opt_state": optimizer.init(state.params)}
+        if state.average is not None:
+            fresh["average"] = state.params
         begins = state.epoch == first_epoch
-        before = state.replace(
-            opt_state=jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, state.opt_state)
-        )
+        old = {name: getattr(state, name) for name in fresh}
+        before = state.replace(**jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, old))
     draw = functools.partial(_training_batch, task, data)
     is_last = jnp.arange(len(indices)) == len(indices) - 1
     after, terms = jax.lax.scan(
-        lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1]),
+        lambda carry, x: train_step(
+            task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_epoch * len(indices)
+        ),
         before,
         (indices, is_last),
         unroll=2,

@@ -178,6 +178,17 @@ def test_what_is_published_is_thinned_until_it_is_small(study, tmp_path, monkeyp
     assert not (tmp_path / str(thinned // 4)).exists()
 
 
+def test_publishing_takes_the_place_of_a_study_only(study, tmp_path):
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "precious").write_text("x")
+    with pytest.raises(UserError, match="precious"):
+        publishing.publish(StudyDirectory(study), tmp_path / "others")
+    with pytest.raises(UserError, match="is the study itself"):
+        publishing.publish(StudyDirectory(study), study)
+    assert list(study.rglob("checkpoints"))
+    assert (tmp_path / "others" / "precious").exists()
+
+
 def test_a_damaged_file_of_a_published_study_is_one_line(study, tmp_path):
     publishing.publish(StudyDirectory(study), tmp_path / "published")
     packed = tmp_path / "published" / "study.json.gz"

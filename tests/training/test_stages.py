@@ -17,7 +17,8 @@ from aejax.networks.dense import Dense
 from aejax.study.methods import make_task
 from aejax.training.flops import step_flops, training_flops
 from aejax.training.loop import train_chunk
-from aejax.training.optimizers import Adam, Cosine
+from aejax.training.optimizers import Adam, AdamW, Cosine
+from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
 
 DEEP = Plain(encoder=Dense(widths=(12,)), latent_size=5)
@@ -63,6 +64,55 @@ def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local):
     ):
         before, state = state, chunk(state)
         assert changed(before, state) == layers
+
+
+def test_weight_decay_and_average_leave_other_stages_alone(local):
+    config = dataclasses.replace(
+        CONFIG,
+        autoencoder=Plain(encoder=Dense(widths=(12, 9)), latent_size=5),
+        optimizer=AdamW(learning_rate=1e-2, weight_decay=1.0, averaging=0.999),
+    )
+    task = make_task("autoencoder", (8, 8, 1), 4)(config)
+    state = jax.jit(lambda: init_state(task, local))()
+    chunk = jax.jit(lambda state: train_chunk(task, state, local, 2)[0])
+    first = chunk(state)
+    assert changed(state, first) == {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"}
+    second = chunk(first)
+    assert changed(first, second) == {"encoder/DenseStack_0/Dense_1/kernel", "decoder/DenseStack_0/Dense_1/kernel"}
+    # After 12 steps of a stage's own, the average has forgotten where it began as one of a run by itself has.
+    start, end, average = (
+        tree["encoder"]["DenseStack_0"]["Dense_1"]["kernel"] for tree in (first.params, second.params, second.average)
+    )
+    assert np.linalg.norm(average - end) < 0.6 * np.linalg.norm(start - end)
+    # What was trained before is evaluated as the stage before left it, not on its way there.
+    np.testing.assert_allclose(
+        second.average["encoder"]["DenseStack_0"]["Dense_0"]["kernel"],
+        first.params["encoder"]["DenseStack_0"]["Dense_0"]["kernel"],
+        rtol=1e-5,
+    )
+
+
+def test_layers_alone_may_be_trained(local):
+    config = dataclasses.replace(CONFIG, training=dataclasses.replace(TRAINING, epochs=0))
+    task, _, state, metrics = run(config, local, 6)
+    assert task.epochs == 4
+    assert list(metrics["epoch"]) == [1, 2, 3, 4, 0, 0]
+    assert state.status == Status.FINISHED
+
+
+def test_layers_are_trained_in_bfloat16_too(local):
+    config = dataclasses.replace(CONFIG, training=dataclasses.replace(TRAINING, precision="bfloat16"))
+    _, _, _, metrics = run(config, local, 5)
+    assert metrics["train_loss"].dtype == np.float32
+    assert np.isfinite(metrics["train_loss"]).all()
+
+
+def test_an_error_to_reach_is_one_of_reconstruction(local):
+    training = dataclasses.replace(TRAINING, target_error=1e6)
+    for method, epochs in (("autoencoder", 5), ("supervised", 3), ("fine_tuned", 11)):
+        _, _, state, _ = run(dataclasses.replace(CONFIG, training=training), local, 11, method)
+        assert state.epoch == epochs
+        assert (state.status == Status.REACHED_TARGET) == (method == "autoencoder")
 
 
 def test_a_layer_reconstructs_what_the_layers_before_it_give(local):

@@ -23,6 +23,8 @@ def robustness(content: Content) -> Section | None:
         settings = content.beside_baselines(measure, MAX_SETTINGS)
         relative = measure.name == "probe_accuracy"
         rows = [row for setting in settings if (row := _row(content, measure, names, setting, relative))]
+        if not rows:
+            continue
         heading = ["setting", "clean", *names, "all", *(["mCE %"] if relative else [])]
         parts += [element("h3", f"{measure.title} {measure.unit}".strip()), table(heading, rows)]
     if not parts:

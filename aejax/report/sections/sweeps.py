@@ -1,5 +1,7 @@
 """What each swept field does, and whether the best lies at the edge of what was tried."""
 
+from typing import Any
+
 import numpy as np
 
 from aejax.report.content import Content, Section
@@ -82,10 +84,13 @@ def _numbers(field: str, measure: Measure, settings: list[Setting]) -> Html:
 
 
 def _choices(field: str, measure: Measure, settings: list[Setting]) -> Html:
-    groups: dict[str, list[float]] = {}
+    # By seed first: settings of one seed are not independent.
+    groups: dict[str, dict[Any, list[float]]] = {}
     for setting in settings:
-        values = [measure.value(value) for value in setting.values(measure.test).values()]
-        groups.setdefault(show_value(setting.fields.get(field)) or "null", []).extend(values)
-    intervals = {name: student_interval(values) for name, values in groups.items()}
+        by_seed = groups.setdefault(show_value(setting.fields.get(field)) or "null", {})
+        for seed, value in setting.values(measure.test).items():
+            by_seed.setdefault(seed, []).append(measure.value(value))
+    means = {name: [float(np.mean(values)) for values in by_seed.values()] for name, by_seed in groups.items()}
+    intervals = {name: student_interval(values) for name, values in means.items()}
     dots = [Dot(f"{field} {name}", interval.mean, interval.half_width) for name, interval in intervals.items()]
-    return interval_chart(dots, title=f"{measure.title}, all settings and seeds", unit=measure.unit)
+    return interval_chart(dots, title=f"{measure.title}, mean of all settings", unit=measure.unit)

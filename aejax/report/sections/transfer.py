@@ -19,9 +19,12 @@ def transfer(content: Content) -> Section | None:
     rows = []
     for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
         config = setting.rows[0]["config"]
-        other = f"{config['evaluation.transfer.name']} {show_value(config.get('evaluation.transfer.classes'))}".strip()
+        own, other = (
+            f"{config[f'{part}.name']} {show_value(config.get(f'{part}.classes'))}".strip()
+            for part in ("data", "evaluation.transfer")
+        )
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in measures]
-        rows.append([setting.name, setting.rows[0]["data"]["name"], other, *cells])
+        rows.append([setting.name, own, other, *cells])
     heading = ["setting", "trained on", "transferred to", *(f"{measure.title} {measure.unit}" for measure in measures)]
     text = (
         "Test images. The encoder, with the preprocessing fitted to its training images, turns the other data into "
