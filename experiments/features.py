@@ -44,7 +44,7 @@ def get_config(variant: str) -> Config:
         training=TrainingConfig(
             epochs={"fine_tuned": 0, "conv": 1}.get(variant, 10),
             pretraining_epochs=4 if fine_tuned else 0,
-            fine_tuning_epochs=12 if fine_tuned else 0,
+            fine_tuning_epochs=20 if fine_tuned else 0,
             batch_size=100,
         ),
         evaluation=EvaluationConfig(
@@ -83,6 +83,7 @@ def sweep(variant: str) -> sweeps.Sweep:
             [_family("contractive", {"weight": x}) for x in (0.1, 1.0)],
         )
     return [
+        {},
         {"autoencoder.latent_size": 64},
         _family("denoising", {"corruption": "gaussian", "corruption.scale": 0.6}),
         _family("winner_take_all", {"rate": 0.05}),
