@@ -1,0 +1,74 @@
+"""A sweep over a family's strength is one population, compiled once, however its members run."""
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.zoo import FAMILIES
+from aejax.data.resident import make_resident
+from aejax.experiment import Config, check
+from aejax.study.methods import make_task
+from aejax.sweep import expand, grid, group, part, product
+from aejax.training.loop import train
+from aejax.training.population import Members, share
+from aejax.training.step import TrainingConfig
+
+# What is swept of each family, and what else makes it small.
+SWEPT = {
+    "plain": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {}),
+    "tied": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {}),
+    "denoising": ("autoencoder.corruption.rate", [0.0, 0.1, 0.2, 0.5, 0.9], {}),
+    "latent_noise": ("autoencoder.scale", [0.0, 0.1, 0.2, 0.4, 0.8], {}),
+    "dropout": ("autoencoder.rate", [0.0, 0.1, 0.2, 0.5, 0.9], {}),
+    "sparse_l1": ("autoencoder.weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "sparse_kl": ("autoencoder.weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "contractive": ("autoencoder.weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "higher_order_contractive": ("autoencoder.hessian_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "k_sparse": ("autoencoder.k", [1, 2, 3, 5, 8], {}),
+    "batch_top_k": ("autoencoder.k", [1, 2, 3, 5, 8], {}),
+    "winner_take_all": ("autoencoder.rate", [0.05, 0.1, 0.2, 0.5, 1.0], {}),
+    "conv_winner_take_all": (
+        "autoencoder.rate",
+        [0.05, 0.1, 0.2, 0.5, 1.0],
+        {"encoder.widths": [2], "encoder.kernel_size": 3, "decoder_kernel_size": 3},
+    ),
+    "rae_l2": ("autoencoder.decoder_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "rae_gp": ("autoencoder.decoder_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "rae_sn": ("autoencoder.embedding_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+}
+
+
+@pytest.fixture(scope="module")
+def data(dataset):
+    return share(make_resident(dataset, "none"))
+
+
+def test_every_family_is_swept():
+    assert set(SWEPT) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("members_at_once", [1, 13])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_five_strengths_and_five_seeds_compile_once(kind, members_at_once, data, compile_events):
+    field, values, small = SWEPT[kind]
+    base = Config(training=TrainingConfig(epochs=1, batch_size=120))
+    sweep = product(
+        [part("autoencoder", kind, {"latent_size": 20, **({} if small else {"encoder.widths": []}), **small})],
+        grid(field, values),
+        grid("seed", range(5)),
+    )
+    (population,) = group(expand(base, sweep))
+    assert len(population.members) == 25
+    for member in population.members:
+        check(member)
+    losses = []
+    train(
+        Members(population.members, members_at_once),
+        make_task("autoencoder", data.image["train"].shape[1:], None),
+        data,
+        write=lambda _, metrics: losses.append(metrics["train_loss"]),
+        description="",
+    )
+    assert len(compile_events) == 2  # The initial state, and the chunk of training.
+    assert np.isfinite(np.concatenate(losses)).all()
+    # Every member has its own strength and seed: no two losses are the same.
+    assert len(set(np.concatenate(losses)[:, 0].tolist())) == 25
