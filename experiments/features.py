@@ -83,7 +83,6 @@ def sweep(variant: str) -> sweeps.Sweep:
             [_family("contractive", {"weight": x}) for x in (0.1, 1.0)],
         )
     return [
-        {},
         {"autoencoder.latent_size": 64},
         _family("denoising", {"corruption": "gaussian", "corruption.scale": 0.6}),
         _family("winner_take_all", {"rate": 0.05}),
