@@ -1,10 +1,11 @@
 """Random changes of training images on the device: for each example, step and member its own. Never in evaluation."""
 
 import dataclasses
-from typing import cast
+import functools
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
@@ -40,13 +41,32 @@ def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.
         image = dm_pix.random_flip_left_right(flip_key, image, probability=config.flip)
     if config.rotation is not None:
         angle = jnp.deg2rad(config.rotation) * jax.random.uniform(rotation_key, minval=-1.0)
-        image = dm_pix.rotate(image, cast(float, angle), mode="constant")
+        image = rotate(image, angle)
     if config.shift:
         padded = dm_pix.pad_to_size(image, height + 2 * config.shift, width + 2 * config.shift)
         image = dm_pix.random_crop(shift_key, padded, (height, width, channels))
     if config.cutout is not None:
         image = _cut_out(cutout_key, image, config.cutout)
     return image
+
+
+def rotate(image: jax.Array, angle: ArrayLike) -> jax.Array:
+    """Returns an image [height, width, channels] turned counter-clockwise about its center; what comes in is black.
+
+    `dm_pix.rotate` interpolates between channels as well, and takes 30 times as long on a CPU.
+
+    Args:
+      image: floats.
+      angle: in radians.
+    """
+    height, width, _ = image.shape
+    rows, columns = jnp.meshgrid(
+        jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij"
+    )
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    source = [cos * rows + sin * columns + (height - 1) / 2, cos * columns - sin * rows + (width - 1) / 2]
+    turn = functools.partial(map_coordinates, coordinates=source, order=1, mode="constant")
+    return jax.vmap(turn, in_axes=-1, out_axes=-1)(image)
 
 
 def _cut_out(key: jax.Array, image: jax.Array, side: int) -> jax.Array:
