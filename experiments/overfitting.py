@@ -1,14 +1,14 @@
 """Which cure for overfitting narrows the gap between training and unseen images, and what do its features gain?
 
     python scripts/train.py --config=experiments/overfitting.py          # every cure at five strengths
-    python scripts/train.py --config=experiments/overfitting.py:small    # six cures at three strengths
+    python scripts/train.py --config=experiments/overfitting.py:small    # six cures at two strengths
 
 A 784-256-784 network that overfits 1,000 images of MNIST, and cures for it: corrupted inputs, sparse codes, penalties
 of the code and of its derivatives, noise, dropout, tied weights; and the general ones: stopping early, augmentation,
 weight decay, a smaller code, more data. Five seeds; `gap` is the validation error divided by the training error, and
 `past_minimum` how far validation has risen past its lowest, in standard errors.
 
-Cost: about 21 minutes for `full` (101 settings) and 4 for `small` (19), on 2 cores.
+Cost: about 21 minutes for `full` (101 settings) and 3 for `small` (13), on 2 cores.
 Expected: the plain autoencoder's test error is 2.39 times its training error, though its validation error never rises:
 there is nothing for early stopping to do, and weight decay does little. Of all that leaves the 1,000 images as they
 are, rotating them by up to 30 degrees has the lowest validation error (0.00602 against 0.00743) and closes the gap
@@ -53,7 +53,7 @@ def sweep(variant: str) -> sweeps.Sweep:
         *_general("training.augmentation.rotation", [2.0, 5.0, 10.0, 20.0, 30.0]),
     ]
     if variant == "small":
-        return sweeps.chain([{}], [point for index, point in enumerate(cures) if index % 5 in (1, 2, 3)])
+        return sweeps.chain([{}], [point for index, point in enumerate(cures) if index % 5 in (2, 3)])
     cures += [
         *_family("denoising", "corruption.scale", [0.1, 0.2, 0.3, 0.5, 0.8], {"corruption": "gaussian"}),
         *_family("sparse_kl", "weight", [0.01, 0.03, 0.1, 0.3, 1.0], activation="sigmoid"),

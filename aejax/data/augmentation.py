@@ -60,9 +60,8 @@ def rotate(image: jax.Array, angle: ArrayLike) -> jax.Array:
       angle: in radians.
     """
     height, width, _ = image.shape
-    rows, columns = jnp.meshgrid(
-        jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij"
-    )
+    centered = (jnp.arange(size) - (size - 1) / 2 for size in (height, width))
+    rows, columns = jnp.meshgrid(*centered, indexing="ij")
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     source = [cos * rows + sin * columns + (height - 1) / 2, cos * columns - sin * rows + (width - 1) / 2]
     turn = functools.partial(map_coordinates, coordinates=source, order=1, mode="constant")

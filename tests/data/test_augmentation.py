@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.data.augmentation import Augmentation, augment
+from aejax.data.augmentation import Augmentation, augment, rotate
 from aejax.experiment import Config
 from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
@@ -48,6 +48,13 @@ def test_a_rotation_keeps_the_center_and_stays_within_its_angle():
     assert np.all(np.abs(angle) < 32)
     assert angle.min() < -20
     assert angle.max() > 20
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, -1.2, 3.1])
+def test_a_rotation_is_that_of_scipy(angle):
+    image = np.random.default_rng(0).uniform(size=(9, 12, 2)).astype(np.float32)
+    expected = scipy.ndimage.rotate(image, np.rad2deg(angle), reshape=False, order=1, mode="grid-constant")
+    np.testing.assert_allclose(rotate(image, angle), expected, atol=1e-5)
 
 
 def test_a_cutout_is_a_black_square():
