@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from aejax.data.augmentation import Augmentation, augment, rotate
 from aejax.experiment import Config
