@@ -111,8 +111,6 @@ def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
-    if config.training.fine_tuning_epochs and dataset.num_classes is None:
-        raise DataError(f"training.fine_tuning_epochs needs labels, and {dataset.name} has none; set it to 0")
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")

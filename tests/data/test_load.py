@@ -13,6 +13,8 @@ import pytest
 
 from aejax.data.load import DataConfig, load
 from aejax.errors import DataError
+from aejax.study.directory import StudyDirectory
+from aejax.study.record import require_record
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -199,8 +201,8 @@ def test_fingerprint_names_the_exact_arrays(tmp_path):
 
 
 def test_fingerprints_are_those_that_were_published():
-    record = json.loads((ROOT / "experiments" / "results" / "quickstart" / "study.json").read_text())
-    assert set(record["data"].values()) == {load(DataConfig()).fingerprint}
+    record = require_record(StudyDirectory(ROOT / "experiments" / "results" / "quickstart"))
+    assert set(record.data.values()) == {load(DataConfig()).fingerprint}
 
 
 # Classes.
