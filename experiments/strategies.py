@@ -5,8 +5,11 @@
 Three kinds of preprocessing x three optimizers x two schedules x five seeds, on the 1,000 images and the 784-256-784
 network of `overfitting.py`, with an unbounded output so that all preprocessing is served by one likelihood.
 
-Cost: estimated at three minutes on 2 cores.
-Expected: not run yet.
+Cost: three and a half minutes on 2 cores.
+Expected: with so few images preprocessing does harm: whitening fits the noise of 1,000 images (probe 51 %, where no
+preprocessing has 89.6 and the pixels too), standardizing costs 5-NN 6 to 8 points and reconstruction three quarters. Adam
+and AdamW hardly differ; a cosine schedule stops short of the error that a constant rate reaches in 100 epochs. Slow
+momentum reconstructs worst and keeps 5-NN best (94.0 %).
 """
 
 from aejax import sweep as sweeps
