@@ -168,12 +168,10 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         tree = to_tree(config)
         *parents, name = path.removesuffix(".kind").split(".")
         part = tree
-        for parent in parents:
+        for depth, parent in enumerate(parents):
             if parent in part and part[parent] is None:
-                missing = path[: path.index(parent) + len(parent)]
-                raise ConfigError(
-                    f"{path}: {missing} is null; set it as a whole, {missing}='{{\"{path[len(missing) + 1 :]}\": ...}}'"
-                )
+                missing = ".".join(parents[: depth + 1])
+                raise ConfigError(f"{path}: {missing} is null and has no fields; set it as a whole, to an object")
             if not isinstance(part.get(parent), dict):
                 raise ConfigError(_unknown(path, tree))
             part = part[parent]

@@ -57,7 +57,10 @@ def script(*arguments, **kwargs):
         (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
         (["--set=data.validation_size=0"], "classifiers of features need some validation images"),
         (["--set=training.patience=10000000000"], "training.patience: should be less than 2147483648"),
-        (["--set=evaluation.transfer.name=mnist"], "evaluation.transfer is null; set it as a whole"),
+        (
+            ["--set=evaluation.transfer.name=mnist"],
+            "evaluation.transfer is null and has no fields; set it as a whole, to an object",
+        ),
         (
             [
                 "--set=autoencoder=denoising",

@@ -47,11 +47,11 @@ class StudyDirectory:
         if not self.path.exists():
             return
         if not self.path.is_dir():
-            raise UserError(f"{self.path} is not a directory; choose another --workdir")
+            raise UserError(f"{self.path} is not a directory; choose another")
         files = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
         if files and not exists(self.record):
             raise UserError(
-                f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another --workdir"
+                f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another directory"
             )
 
     @contextlib.contextmanager

@@ -68,14 +68,14 @@ def _shown(interval: Interval | None) -> str:
 
 def against_features(content: Content) -> Section | None:
     """Returns a chart of the autoencoder's settings: how much larger the validation error is, and the probe."""
-    cures: dict[str, list[tuple[Setting, float]]] = {}
+    groups: dict[str, list[tuple[Setting, float]]] = {}
     for setting in content.settings:
         gap = setting.interval("gap")
         if setting.method == SUBJECT and gap is not None and setting.interval(_PROBE.validation) is not None:
-            cures.setdefault(setting.kinds or SUBJECT, []).append((setting, gap.mean))
-    if sum(map(len, cures.values())) < 2:
+            groups.setdefault(setting.kinds or SUBJECT, []).append((setting, gap.mean))
+    if sum(map(len, groups.values())) < 2:
         return None
-    series = [_points(name, points, index % NUM_COLORS) for index, (name, points) in enumerate(cures.items())]
+    series = [_points(name, points, index % NUM_COLORS) for index, (name, points) in enumerate(groups.items())]
     title = f"{_PROBE.title} {_PROBE.unit}, validation images"
     chart = line_chart(series, title=title, x_label="validation MSE / training MSE", log_x=True, size=WIDE)
     text = (
