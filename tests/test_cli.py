@@ -59,7 +59,7 @@ def script(*arguments, **kwargs):
         (["--set=training.patience=10000000000"], "training.patience: should be less than 2147483648"),
         (
             ["--set=evaluation.transfer.name=mnist"],
-            "evaluation.transfer is null and has no fields; set it as a whole, to an object",
+            "evaluation.transfer is null and has no fields",
         ),
         (
             [
