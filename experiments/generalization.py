@@ -11,10 +11,10 @@ severities.
 
 Cost: on 2 cores 3 minutes for `mnist`, 2.5 for `fashion`, 2 for `classes`.
 Expected: under the probe, features of Fashion-MNIST serve MNIST (denoising 94.18 ± 0.24 % of the test images, pixels
-91.66), and features of the digits 0 to 4 serve the digits 5 to 9 (winner-take-all 96.14 ± 0.14 %, pixels 93.99); features
-of MNIST do not serve Fashion-MNIST better than its pixels (dropout 83.70 ± 0.20 %, pixels 83.75). By k-NN no family is
-shown to beat the pixels of other data. Corrupted images cost the probe on features two thirds (MNIST; dropout 67.1 ± 3.2 %)
-or nine tenths (Fashion-MNIST; winner-take-all 88.7 ± 1.2 %) of what they cost the probe on pixels.
+91.66), and features of the digits 0 to 4 serve 5 to 9 (winner-take-all 96.14 ± 0.14 %, pixels 93.99); features of MNIST
+do not serve Fashion-MNIST better than its pixels (dropout 83.70 ± 0.20 %, pixels 83.75). By k-NN no family is shown to
+beat the pixels of other data. Corrupted images cost the probe on features two thirds (MNIST; dropout 67.1 ± 3.2 %) or
+nine tenths (Fashion-MNIST; winner-take-all 88.7 ± 1.2 %) of what they cost the probe on pixels.
 """
 
 from aejax import sweep as sweeps
