@@ -3,6 +3,7 @@
     python scripts/train.py --config=experiments/features.py:mnist         # dense families, 784-1000-784
     python scripts/train.py --config=experiments/features.py:fashion
     python scripts/train.py --config=experiments/features.py:conv          # convolutional winner-take-all, MNIST
+    python scripts/train.py --config=experiments/features.py:conv_fashion
     python scripts/train.py --config=experiments/features.py:fine_tuned    # stacked denoising, then all labels
     python scripts/train.py --config=experiments/features.py:search --seeds=1    # how the strengths were chosen
 
@@ -34,24 +35,29 @@ from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.step import TrainingConfig
 
-VARIANTS = ("mnist", "fashion", "conv", "fine_tuned", "search")
+VARIANTS = ("mnist", "fashion", "conv", "conv_fashion", "fine_tuned", "search")
+_CONV = ("conv", "conv_fashion")
 
 
 def get_config(variant: str) -> Config:
     """Returns the config of one seed; `sweep` adds the families."""
     fine_tuned = variant == "fine_tuned"
     return Config(
-        data=DataConfig(name="fashion_mnist" if variant == "fashion" else "mnist", validation_size=5000),
+        data=DataConfig(name="fashion_mnist" if variant in ("fashion", "conv_fashion") else "mnist", validation_size=5000),
         autoencoder=_autoencoder(variant),
         optimizer=Adam(schedule=Cosine(), averaging=0.999 if fine_tuned else None),
         training=TrainingConfig(
-            epochs={"fine_tuned": 0, "conv": 1}.get(variant, 10),
+            epochs=0 if fine_tuned else 1 if variant in _CONV else 10,
             pretraining_epochs=4 if fine_tuned else 0,
             fine_tuning_epochs=20 if fine_tuned else 0,
             batch_size=100,
         ),
         evaluation=EvaluationConfig(
-            measures={"fine_tuned": ("reconstruction",), "search": ("probe",)}.get(variant, ("probe", "neighbors")),
+            measures={
+                "fine_tuned": ("reconstruction",),
+                "search": ("probe",),
+                "conv_fashion": ("probe",),
+            }.get(variant, ("probe", "neighbors")),
             baselines=("pixels", "pca") if variant in ("mnist", "fashion") else (),
             probe_strengths=(0.003, 0.001, 0.0003, 0.0001),
         ),
@@ -59,7 +65,7 @@ def get_config(variant: str) -> Config:
 
 
 def _autoencoder(variant: str) -> Family:
-    if variant == "conv":
+    if variant in _CONV:
         encoder = Convolutional(widths=(16,), strides=(1,), kernel_size=5)
         return ConvWinnerTakeAll(encoder=encoder, rate=0.2, likelihood=Bernoulli())
     if variant == "fine_tuned":
@@ -75,7 +81,7 @@ def _autoencoder(variant: str) -> Family:
 
 def sweep(variant: str) -> sweeps.Sweep:
     """Returns the dense families, at the strength that was chosen or at all that were tried."""
-    if variant in ("conv", "fine_tuned"):
+    if variant in (*_CONV, "fine_tuned"):
         return [{}]
     if variant == "search":
         return sweeps.chain(
