@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.zoo import Autoencoder
 from aejax.config import Seed, traced
@@ -82,8 +84,8 @@ def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:
         )
     if evaluation.measures is not None and not set(OF_FEATURES) & set(evaluation.measures):
         raise ConfigError(
-            f"evaluation.transfer is read by {' and '.join(map(repr, OF_FEATURES))}, and evaluation.measures has "
-            "neither; add one or leave transfer out"
+            f"evaluation.transfer is read by {', '.join(map(repr, OF_FEATURES))}, and evaluation.measures has "
+            "none of them; add one or leave transfer out"
         )
 
 
@@ -111,6 +113,7 @@ def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
+    _check_label_counts(config.evaluation, "data", dataset)
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")
@@ -132,4 +135,18 @@ def _check_transfer_data(config: Config, dataset: Dataset, transfer: Dataset) ->
         raise DataError(
             f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
             f"of {transfer.name}, evaluation.transfer; make it smaller"
+        )
+    _check_label_counts(config.evaluation, "evaluation.transfer", transfer)
+
+
+def _check_label_counts(evaluation: EvaluationConfig, what: str, dataset: Dataset) -> None:
+    if dataset.train.label is None or dataset.num_classes is None or "few_labels" not in (evaluation.measures or ()):
+        return
+    counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
+    wanted, smallest = max(evaluation.labels_per_class), int(np.argmin(counts))
+    if counts[smallest] < 2 * wanted:
+        raise DataError(
+            f"evaluation.labels_per_class={list(evaluation.labels_per_class)} takes {wanted} training images of every "
+            f"class and {wanted} more to choose by, and {what} ({dataset.name}) has {counts[smallest]} of class "
+            f"{smallest}; ask for at most {counts[smallest] // 2}"
         )

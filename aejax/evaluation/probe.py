@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.evaluation.calibration import calibration_error
+
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 # At this tolerance the loss is within about 1e-3 nats of the optimum, and accuracy on MNIST within .1 points.
@@ -46,6 +48,7 @@ def fit_logistic(
     *,
     num_classes: int,
     strengths: Sequence[float] | jax.Array,
+    standardization: tuple[jax.Array, jax.Array] | None = None,
     start: tuple[jax.Array, jax.Array] | None = None,
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
@@ -56,14 +59,16 @@ def fit_logistic(
     the standardized features and an unpenalized bias. In scikit-learn's terms C = 1 / (n · strength).
 
     The solver is L-BFGS with backtracking, in coordinates where Böhning's bound on the Hessian, ½ XᵀX / n + strength,
-    is the identity: an eigendecomposition of XᵀX makes it diagonal for all strengths. It ends when every gradient in
-    these coordinates is below `tolerance`, relative to the classifier that knows only the class frequencies.
+    is the identity: an eigendecomposition of XᵀX makes it diagonal for all strengths. Of fewer examples than features
+    that of XXᵀ does the same: directions that no example has need no weights. It ends when every gradient in these
+    coordinates is below `tolerance`, relative to the classifier that knows only the class frequencies.
 
     Args:
       features: float32 [n, d].
       labels: int32 [n], in [0, num_classes); a class without examples gets a probability near zero.
       num_classes: C.
       strengths: L positive numbers.
+      standardization: mean and 1 / standard deviation of the features, each [d]; None: those of these examples.
       start: weights [L, d, C] and bias [L, C] of another fit, to begin from.
       tolerance: of the relative gradient norm.
       max_iterations: evaluations of the gradient, after which it ends in any case.
@@ -73,10 +78,14 @@ def fit_logistic(
     """
     size, dimension = features.shape
     strength = jnp.asarray(strengths, jnp.float32)[None, None]
-    mean, scale = _standardization(features)
+    mean, scale = standardize(features) if standardization is None else standardization
     standardized = (features - mean[None]) * scale[None]
-    gram = jnp.matmul(standardized.T, standardized, precision=_HIGHEST) / size
-    eigenvalues, rotation = jnp.linalg.eigh(gram)
+    center = None
+    if standardization is not None:
+        center = jnp.mean(standardized, axis=0)
+        standardized = standardized - center[None]
+    eigenvalues, rotation = _principal_axes(standardized)
+    dimension = eigenvalues.size
     # A last column of ones carries the bias. Centered features are orthogonal to it: the bound stays diagonal.
     inputs = jnp.matmul(standardized, jnp.pad(rotation, ((0, 0), (0, 1))), precision=_HIGHEST).at[:, -1].set(1.0)
     bound = jnp.append(jnp.maximum(eigenvalues, 0.0), 1.0)[:, None, None] / 2
@@ -103,7 +112,7 @@ def fit_logistic(
     reference = jnp.maximum(_norm(gradient), 1e-2)
     if start is not None:
         rotated = jnp.einsum("dk,ldc->kcl", rotation, start[0], precision=_HIGHEST)
-        point = jnp.concatenate([rotated, start[1].T[None]]) * whiten
+        point = jnp.concatenate([rotated, (start[1] + _shift(center, start[0])).T[None]]) * whiten
         loss, gradient = evaluate(point)
     unconverged = lambda search: _norm(search.gradient) > tolerance * reference  # noqa: E731
     memory = jnp.zeros((_MEMORY, *point.shape))
@@ -123,15 +132,20 @@ def fit_logistic(
     )
     solution = search.point / whiten
     weights = jnp.einsum("dk,kcl->ldc", rotation, solution[:-1], precision=_HIGHEST)
+    bias = solution[-1].T - _shift(center, weights)
     gradient_norm = (_norm(search.gradient) / reference)[0, 0]
-    return LogisticFit(mean, scale, weights, solution[-1].T, gradient_norm, search.iterations)
+    return LogisticFit(mean, scale, weights, bias, gradient_norm, search.iterations)
+
+
+def class_logits(fit: LogisticFit, features: jax.Array) -> jax.Array:
+    """Returns the logits of the classes of each example by each of the regressions, [n, L, C]."""
+    standardized = (features - fit.mean[None]) * fit.scale[None]
+    return jnp.einsum("nd,ldc->nlc", standardized, fit.weights, precision=_HIGHEST) + fit.bias[None]
 
 
 def predict(fit: LogisticFit, features: jax.Array) -> jax.Array:
     """Returns the most probable class of each example by each of the regressions, int32 [n, L]."""
-    standardized = (features - fit.mean[None]) * fit.scale[None]
-    logits = jnp.einsum("nd,ldc->nlc", standardized, fit.weights, precision=_HIGHEST) + fit.bias[None]
-    return jnp.argmax(logits, axis=2)
+    return jnp.argmax(class_logits(fit, features), axis=2)
 
 
 def linear_probe(
@@ -140,6 +154,7 @@ def linear_probe(
     *,
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
+    calibration: bool = False,
 ) -> tuple[dict[str, jax.Array], Callable[[jax.Array, jax.Array], jax.Array]]:
     """Returns the accuracy of a linear classifier on the test examples, and the function that gives it on others.
 
@@ -154,12 +169,15 @@ def linear_probe(
       probe_strength             the chosen one
       probe_gradient_norm        the largest of all fits at their end, relative to the start: evidence of convergence
       probe_iterations           evaluations of the gradient, both fits together
+      validation_probe_calibration_error, test_probe_calibration_error
+                                 of the same two classifiers, in [0, 1], if `calibration` is wanted
 
     Args:
       features: "train", "validation", "test": float32 [n, d].
       labels: of the same keys, int32 [n].
       num_classes: labels lie in [0, num_classes).
       strengths: the penalties to choose from, positive.
+      calibration: whether its probabilities are measured too.
 
     Raises:
       ValueError: a strength is not positive, or there are none.
@@ -190,16 +208,41 @@ def linear_probe(
         "probe_gradient_norm": gradient_norm,
         "probe_iterations": fit.iterations + refit.iterations,
     }
+    if calibration:
+        own = class_logits(fit, features["validation"])[:, best]
+        metrics["validation_probe_calibration_error"] = calibration_error(own, labels["validation"])
+        test = class_logits(refit, features["test"])[:, 0]
+        metrics["test_probe_calibration_error"] = calibration_error(test, labels["test"])
     return metrics, accuracy
 
 
-def _standardization(features: jax.Array) -> tuple[jax.Array, jax.Array]:
+def standardize(features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the mean of each feature and the inverse of its standard deviation, 0 where it is constant; both [d]."""
     # From the first example on: the mean of a constant feature is then exact, and its deviation exactly zero.
     mean = features[0] + jnp.mean(features - features[:1], axis=0)
     deviation = jnp.std(features - mean[None], axis=0)
     varies = deviation > 1e-6 * jnp.abs(mean)
     return mean, jnp.where(varies, 1 / jnp.where(varies, deviation, 1.0), 0.0)
+
+
+def _shift(center: jax.Array | None, weights: jax.Array) -> jax.Array | float:
+    """Returns what weights [L, d, C] make of the center of the features, [L, C]; 0 where that is the origin."""
+    return 0.0 if center is None else jnp.einsum("d,ldc->lc", center, weights, precision=_HIGHEST)
+
+
+def _principal_axes(centered: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the eigenvalues of XᵀX / n and its eigenvectors [d, r], r = min(n, d): all that are not zero."""
+    size, dimension = centered.shape
+    if size >= dimension:
+        return jnp.linalg.eigh(jnp.matmul(centered.T, centered, precision=_HIGHEST) / size)
+    eigenvalues, left = jnp.linalg.eigh(jnp.matmul(centered, centered.T, precision=_HIGHEST) / size)
+    axes = jnp.matmul(centered.T, left, precision=_HIGHEST)
+    # Of a zero eigenvalue there is no axis, but rounding alone.
+    length = jnp.sqrt(jnp.maximum(eigenvalues, 0.0) * size)
+    present = eigenvalues > 1e-6 * jnp.max(eigenvalues)
+    return jnp.where(present, eigenvalues, 0.0), axes * jnp.where(present, 1 / jnp.where(present, length, 1.0), 0.0)[
+        None
+    ]
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -3,38 +3,60 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from pydantic import Field
 
 from aejax.config import PositiveFloat, PositiveInt
 from aejax.data import preprocessing
 from aejax.data.load import DataConfig
 from aejax.data.resident import ResidentData, map_examples
 from aejax.evaluation import image_metrics, robustness
+from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
+from aejax.evaluation.few_labels import few_labels_accuracies
 from aejax.evaluation.generalization import generalization_gap
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.probe import STRENGTHS, linear_probe
+from aejax.evaluation.retrieval import retrieval_precision
 
-Measure = Literal["reconstruction", "probe", "neighbors", "robustness"]
+Measure = Literal[
+    "reconstruction",
+    "probe",
+    "calibration",  # Of the probe.
+    "neighbors",
+    "weighted_neighbors",
+    "ridge",
+    "gaussian",
+    "class_mean",
+    "few_labels",
+    "retrieval",
+    "robustness",
+]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
-NEED_LABELS = ("probe", "neighbors", "supervised", "pixels")
-OF_FEATURES = ("probe", "neighbors")  # What transfer reads from other data; robustness has its own way.
+# What transfer reads from other data; robustness has its own way.
+OF_FEATURES = ("probe", "calibration", "neighbors", "weighted_neighbors", *CLOSED_FORMS, "few_labels", "retrieval")
+NEED_LABELS = (*OF_FEATURES, "supervised", "pixels")
 
 Features = dict[str, jax.Array]  # [examples, size] of every split, and perhaps those of corrupted test images.
+
+
+LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """What to measure, and beside which baselines."""
 
-    # null: all that the data allow, but for "robustness", which has to be named: it fits the probe and takes thirty
-    # passes over test images. A name that the data do not allow is an error.
+    # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
+    # that the data do not allow is an error.
     measures: tuple[Measure, ...] | None = None
     baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
     num_neighbors: PositiveInt = 5
+    neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.
+    labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
     # Other data with labels, on which the features are worth something too, or are not. null: none.
     transfer: DataConfig | None = None
 
@@ -101,13 +123,33 @@ def classify(
     """
     measures = available_measures(config, labelled=True)
     metrics: dict[str, jax.Array] = {}
-    if "probe" in measures or robustness.CORRUPTED in features:
-        probed, accuracy = linear_probe(features, label, num_classes=num_classes, strengths=config.probe_strengths)
+    wants = lambda *names: bool(set(names) & set(measures))  # noqa: E731
+    if wants("probe", "calibration") or robustness.CORRUPTED in features:
+        probed, accuracy = linear_probe(
+            features,
+            label,
+            num_classes=num_classes,
+            strengths=config.probe_strengths,
+            calibration=wants("calibration"),
+        )
         metrics |= probed
         if robustness.CORRUPTED in features:
             metrics |= robustness.accuracies(accuracy, features[robustness.CORRUPTED], label["test"])
-    if "neighbors" in measures:
-        metrics |= neighbors_accuracy(features, label, num_classes=num_classes, num_neighbors=config.num_neighbors)
+    if wants("neighbors", "weighted_neighbors"):
+        metrics |= neighbors_accuracy(
+            features,
+            label,
+            num_classes=num_classes,
+            num_neighbors=config.num_neighbors,
+            temperature=config.neighbor_temperature if wants("weighted_neighbors") else None,
+        )
+    if wants(*CLOSED_FORMS):
+        names = [name for name in CLOSED_FORMS if wants(name)]
+        metrics |= closed_form_accuracies(features, label, num_classes=num_classes, names=names)
+    if wants("few_labels"):
+        metrics |= few_labels_accuracies(features, label, num_classes=num_classes, per_class=config.labels_per_class)
+    if wants("retrieval"):
+        metrics |= retrieval_precision(features, label)
     return metrics
 
 

@@ -44,9 +44,18 @@ class Measure(NamedTuple):
         return f"{digits(mean, half)} ± {digits(half, half)}"
 
 
+_LABEL_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # With a column; others are in results.csv.
+
 MEASURES = (
     Measure("probe_accuracy", "linear probe", "%", True),
     Measure("knn_accuracy", "k-NN", "%", True),
+    Measure("weighted_knn_accuracy", "weighted k-NN", "%", True),
+    Measure("ridge_accuracy", "ridge", "%", True),
+    Measure("gaussian_accuracy", "Gaussian", "%", True),
+    Measure("class_mean_accuracy", "class mean", "%", True),
+    *(Measure(f"few_labels_{num}_accuracy", f"probe, {num} a class", "%", True) for num in _LABEL_COUNTS),
+    Measure("retrieval_map", "retrieval mAP", "%", True),
+    Measure("probe_calibration_error", "calibration error of the probe", "%", False),
     Measure("transfer_probe_accuracy", "transfer probe", "%", True),
     Measure("transfer_knn_accuracy", "transfer k-NN", "%", True),
     Measure("accuracy", "own classifier", "%", True),

@@ -7,7 +7,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from aejax.evaluation import neighbors
 
-neighbors_accuracy = jax.jit(neighbors.neighbors_accuracy, static_argnames=("num_classes", "num_neighbors"))
+neighbors_accuracy = jax.jit(
+    neighbors.neighbors_accuracy, static_argnames=("num_classes", "num_neighbors", "temperature")
+)
 
 
 def splits(*arrays):
@@ -42,6 +44,20 @@ def test_votes_of_two_classes_are_those_of_scikit_learn(digits, num_neighbors):
     classifier = KNeighborsClassifier(num_neighbors, metric="cosine", algorithm="brute")
     expected = classifier.fit(features["train"], labels["train"]).score(features["validation"], labels["validation"])
     np.testing.assert_allclose(accuracies["validation_knn_accuracy"], expected, rtol=1e-6)
+
+
+def test_weighted_votes_are_those_of_scikit_learn(digits):
+    features, labels = digits
+    accuracies = neighbors_accuracy(features, labels, num_classes=10, num_neighbors=20, temperature=0.07)
+    # A cosine distance is 1 − similarity.
+    classifier = KNeighborsClassifier(
+        20, metric="cosine", algorithm="brute", weights=lambda distance: np.exp(-distance / 0.07)
+    )
+    expected = classifier.fit(features["train"], labels["train"]).score(features["validation"], labels["validation"])
+    np.testing.assert_allclose(accuracies["validation_weighted_knn_accuracy"], expected, rtol=1e-6)
+    cold = neighbors_accuracy(features, labels, num_classes=10, num_neighbors=20, temperature=1e-4)
+    nearest = neighbors_accuracy(features, labels, num_classes=10, num_neighbors=1)  # All weight is on it.
+    assert cold["test_weighted_knn_accuracy"] == nearest["test_knn_accuracy"]
 
 
 def angles(*degrees):

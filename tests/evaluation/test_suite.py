@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from aejax.evaluation.baselines import represent_pixels
-from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, transferred
+from aejax.evaluation.suite import (
+    OF_FEATURES,
+    EvaluationConfig,
+    Representation,
+    classify,
+    describe,
+    transferred,
+)
+from aejax.report.measures import MEASURES
 
 CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
 
@@ -59,3 +67,14 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
     assert len(metrics) == 31
     assert all(name.endswith("_mse") for name in metrics)
     assert features == {"own": {}}
+
+
+def test_every_measure_of_features_says_something_of_validation_and_test(data):
+    features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG))[1]["own"]
+    for measure in OF_FEATURES:
+        config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure,), labels_per_class=(2,))
+        names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
+        of_test = {name.removeprefix("test_") for name in names if name.startswith("test_")}
+        assert of_test
+        assert of_test == {name.removeprefix("validation_") for name in names if name.startswith("validation_")}
+        assert of_test & {known.name for known in MEASURES}  # The tables know it.

@@ -1,0 +1,127 @@
+"""Classifiers that moments of the features solve without a search: ridge regression, Gaussian classes, class means."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax.evaluation.probe import standardize
+
+# As shares of the mean eigenvalue of what they are added to.
+STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class Moments(NamedTuple):
+    """What the classifiers know of n examples of d standardized features and C classes: sums, not means."""
+
+    sizes: jax.Array  # [C], the number of examples of each class
+    total: jax.Array  # [C, d], of each class
+    scatter: jax.Array  # [d, d]: XᵀX
+
+    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]
+        """Returns the moments of both sets of examples together."""
+        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Linear(NamedTuple):
+    """Scores of the classes: x · weights + bias, for each of L strengths; the largest is the prediction."""
+
+    weights: jax.Array  # [L, d, C]
+    bias: jax.Array  # [L, C]
+
+    def predict(self, features: jax.Array) -> jax.Array:
+        """Returns the class of the highest score for each example and strength, int32 [n, L]."""
+        scores = jnp.einsum("nd,ldc->nlc", features, self.weights, precision=_HIGHEST) + self.bias[None]
+        return jnp.argmax(scores, axis=2)
+
+
+def moments(features: jax.Array, label: jax.Array, num_classes: int) -> Moments:
+    """Returns the moments of features [n, d] with labels int32 [n]."""
+    member = jax.nn.one_hot(label, num_classes)
+    total = jnp.matmul(member.T, features, precision=_HIGHEST)
+    return Moments(jnp.sum(member, axis=0), total, jnp.matmul(features.T, features, precision=_HIGHEST))
+
+
+def ridge(known: Moments, strengths: Sequence[float] | jax.Array) -> Linear:
+    """Returns the least-squares regression of one-hot labels on the features, weights penalized, the bias not.
+
+    It minimizes mean ‖y − Wᵀx − b‖² + λ ‖W‖², λ being a strength times the mean variance of a feature.
+    """
+    size = jnp.sum(known.sizes)
+    mean, frequency = jnp.sum(known.total, axis=0) / size, known.sizes / size
+    covariance = known.scatter / size - jnp.outer(mean, mean)
+    cross = known.total.T / size - jnp.outer(mean, frequency)
+    weights = _solve(covariance, cross, strengths)
+    return Linear(weights, frequency[None] - jnp.einsum("d,ldc->lc", mean, weights, precision=_HIGHEST))
+
+
+def gaussian(known: Moments, strengths: Sequence[float] | jax.Array) -> Linear:
+    """Returns the classifier of Gaussian classes that share one covariance (linear discriminant analysis).
+
+    To the covariance within classes a strength times its mean variance is added on the diagonal. A class without
+    examples is never predicted.
+    """
+    size = jnp.sum(known.sizes)
+    mean = known.total / jnp.maximum(known.sizes, 1.0)[:, None]
+    between = jnp.matmul((mean * known.sizes[:, None]).T, mean, precision=_HIGHEST)
+    weights = _solve((known.scatter - between) / size, mean.T, strengths)
+    bias = jnp.log(known.sizes / size)[None] - jnp.einsum("cd,ldc->lc", mean, weights, precision=_HIGHEST) / 2
+    return Linear(weights, bias)
+
+
+def class_mean(known: Moments) -> Linear:
+    """Returns the classifier by the nearest of the classes' means (Euclidean), as a single strength."""
+    mean = known.total / jnp.maximum(known.sizes, 1.0)[:, None]
+    bias = jnp.where(known.sizes > 0, -jnp.sum(mean**2, axis=1) / 2, -jnp.inf)
+    return Linear(mean.T[None], bias[None])
+
+
+def _solve(matrix: jax.Array, target: jax.Array, strengths: Sequence[float] | jax.Array) -> jax.Array:
+    """Returns (matrix + strength · mean eigenvalue)⁻¹ target for each strength, [L, d, C]."""
+    eigenvalues, axes = jnp.linalg.eigh(matrix)
+    # A matrix that is zero has nothing to say: then neither have the weights.
+    unit = jnp.maximum(jnp.mean(eigenvalues), 1e-12)
+    added = jnp.asarray(strengths, jnp.float32)[:, None] * unit
+    rotated = jnp.matmul(axes.T, target, precision=_HIGHEST)
+    shrunk = rotated[None] / (jnp.maximum(eigenvalues, 0.0)[None] + added)[..., None]
+    return jnp.einsum("dk,lkc->ldc", axes, shrunk, precision=_HIGHEST)
+
+
+_CLASSIFIERS = {
+    "ridge": ridge,
+    "gaussian": gaussian,
+    "class_mean": lambda known, strengths: class_mean(known),
+}
+CLOSED_FORMS = tuple(_CLASSIFIERS)
+
+
+def closed_form_accuracies(
+    features: Mapping[str, jax.Array], labels: Mapping[str, jax.Array], *, num_classes: int, names: Sequence[str]
+) -> dict[str, jax.Array]:
+    """Returns `validation_<name>_accuracy` and `test_<name>_accuracy` of the classifiers in `names`, scalars.
+
+    Features are standardized by the training split. The strength is the one most accurate on validation when fitted on
+    train, the stronger of equals; with it the classifier is fitted again on train and validation together, and meets
+    the test examples once.
+
+    Args:
+      features: "train", "validation", "test": float32 [n, d].
+      labels: of the same keys, int32 [n].
+      num_classes: labels lie in [0, num_classes).
+      names: some of `CLOSED_FORMS`.
+    """
+    mean, scale = standardize(features["train"])
+    known = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
+    train = moments(known["train"], labels["train"], num_classes)
+    both = train + moments(known["validation"], labels["validation"], num_classes)
+    metrics = {}
+    for name in names:
+        fitted = _CLASSIFIERS[name](train, STRENGTHS)
+        correct = jnp.mean(fitted.predict(known["validation"]) == labels["validation"][:, None], axis=0)
+        best = jnp.argmax(correct)  # The first of equals.
+        refitted = _CLASSIFIERS[name](both, jnp.asarray(STRENGTHS)[best][None])
+        metrics[f"validation_{name}_accuracy"] = correct[best]
+        metrics[f"test_{name}_accuracy"] = jnp.mean(refitted.predict(known["test"])[:, 0] == labels["test"])
+    return metrics

@@ -1,0 +1,61 @@
+"""The linear probe where only a few images of each class have labels."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from aejax.data.subsets import draw_per_class
+from aejax.evaluation.probe import fit_logistic, predict, standardize
+
+NUM_DRAWS = 10  # Of the labelled images, averaged: one draw of ten labels says little.
+STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # The fewer labels, the stronger.
+
+
+def few_labels_accuracies(
+    features: Mapping[str, jax.Array],
+    labels: Mapping[str, jax.Array],
+    *,
+    num_classes: int,
+    per_class: Sequence[int],
+) -> dict[str, jax.Array]:
+    """Returns the accuracy of logistic regressions that a few labels of each class are for, scalars in [0, 1].
+
+    The labelled images are the fixed subsets of `draw_per_class`, the same whatever the features come from. With m
+    labels of each class the L2 strength is the one most accurate on m further images of each, the stronger of equals:
+    2 m labels in all, of which half are for that choice alone. Features are standardized by all training images,
+    without labels.
+
+      validation_few_labels_<m>_accuracy  on those further images, mean over 10 draws: what was chosen by, so too high
+      test_few_labels_<m>_accuracy        on the test images, mean over the draws
+
+    Args:
+      features: "train", "test": float32 [n, d].
+      labels: of the same keys, int32 [n]; 2 m training images of each class at least.
+      num_classes: labels lie in [0, num_classes).
+      per_class: the numbers m.
+    """
+    mean, scale = standardize(features["train"])
+    count = 2 * max(per_class)
+
+    def one(draw: jax.Array) -> dict[str, jax.Array]:
+        indices = draw_per_class(labels["train"], num_classes, count, draw)
+        found = {}
+        for num in per_class:
+            labelled, further = indices[:, :num].reshape(-1), indices[:, num : 2 * num].reshape(-1)
+            fit = fit_logistic(
+                features["train"][labelled],
+                labels["train"][labelled],
+                num_classes=num_classes,
+                strengths=STRENGTHS,
+                standardization=(mean, scale),
+            )
+            correct = predict(fit, features["train"][further]) == labels["train"][further][:, None]
+            best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
+            chosen = fit._replace(weights=fit.weights[best][None], bias=fit.bias[best][None])
+            right = predict(chosen, features["test"])[:, 0] == labels["test"]
+            found[f"validation_few_labels_{num}_accuracy"] = jnp.mean(correct, axis=0)[best]
+            found[f"test_few_labels_{num}_accuracy"] = jnp.mean(right)
+        return found
+
+    return jax.tree.map(jnp.mean, jax.lax.map(one, jnp.arange(NUM_DRAWS)))
