@@ -85,7 +85,7 @@ def script(*arguments, **kwargs):
         (['--set=evaluation.transfer={"preprocessing":"zca"}'], "leave it out and set data.preprocessing"),
         (
             ['--set=evaluation.transfer={"name":"mnist"}', '--set=evaluation.measures=["reconstruction"]'],
-            "evaluation.transfer is read by 'probe' and 'neighbors'",
+            "evaluation.transfer is read by 'probe', 'calibration'",
         ),
     ],
 )

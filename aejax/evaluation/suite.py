@@ -32,11 +32,21 @@ Measure = Literal[
     "class_mean",
     "few_labels",
     "retrieval",
+    "clustering",
     "robustness",
 ]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
-OF_FEATURES = ("probe", "calibration", "neighbors", "weighted_neighbors", *CLOSED_FORMS, "few_labels", "retrieval")
+OF_FEATURES = (
+    "probe",
+    "calibration",
+    "neighbors",
+    "weighted_neighbors",
+    *CLOSED_FORMS,
+    "few_labels",
+    "retrieval",
+    "clustering",
+)
 NEED_LABELS = (*OF_FEATURES, "supervised", "pixels")
 
 Features = dict[str, jax.Array]  # [examples, size] of every split, and perhaps those of corrupted test images.

@@ -54,6 +54,11 @@ MEASURES = (
     Measure("gaussian_accuracy", "Gaussian", "%", True),
     Measure("class_mean_accuracy", "class mean", "%", True),
     *(Measure(f"few_labels_{num}_accuracy", f"probe, {num} a class", "%", True) for num in _LABEL_COUNTS),
+    *(
+        Measure(f"{method}_{name}", f"{title} {unit}", "%", True)
+        for method, title in (("kmeans", "k-means"), ("gmm", "mixture"))
+        for name, unit in (("accuracy", "ACC"), ("nmi", "NMI"), ("ari", "ARI"))
+    ),
     Measure("retrieval_map", "retrieval mAP", "%", True),
     Measure("probe_calibration_error", "calibration error of the probe", "%", False),
     Measure("transfer_probe_accuracy", "transfer probe", "%", True),

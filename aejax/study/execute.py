@@ -16,7 +16,8 @@ from aejax.config import config_id, flatten, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.errors import UserError
-from aejax.evaluation.suite import classify, describe, transferred
+from aejax.evaluation.clustering import cluster_metrics
+from aejax.evaluation.suite import available_measures, classify, describe, transferred
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study import results as results_file
@@ -325,6 +326,7 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
                 started += seconds
             for name, program in classifying.items():
                 classified = program(index, features[name], shared[name].label)
+                classified |= _cluster_round(work, name, members, index, features[name])
                 metrics |= {
                     metric if name == "own" else transferred(metric): classified[metric] for metric in classified
                 }
@@ -338,6 +340,26 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
         "evaluation_compile_seconds": compile_seconds,
     }
     return members.fetch(results), None if samples[0] is None else members.fetch(samples), cost
+
+
+def _cluster_round(
+    work: _Job, name: str, members: Members, index: int, features: dict[str, jax.Array]
+) -> dict[str, np.ndarray]:
+    """Returns the metrics of clusters, arrays [round_size], of one source's features; none if they are not wanted."""
+    if "clustering" not in available_measures(work.configs[0].evaluation, labelled=True):
+        return {}
+    source = work.sources[name]
+    assert source.dataset.num_classes is not None, "data without labels ask for no features"
+    label = {split: np.asarray(label) for split, label in source.data.label.items()}
+    found = []
+    for member in range(members.round_size):
+        if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
+            own = {split: np.asarray(features[split][member]) for split in label}
+            found.append(cluster_metrics(own, label, num_classes=source.dataset.num_classes))
+        else:
+            found.append(found[0])
+        work.options.stop.obey()
+    return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
 
 
 def _pictures(

@@ -71,7 +71,7 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):
     features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG))[1]["own"]
-    for measure in OF_FEATURES:
+    for measure in sorted(set(OF_FEATURES) - {"clustering"}):  # That is done on the host.
         config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure,), labels_per_class=(2,))
         names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
         of_test = {name.removeprefix("test_") for name in names if name.startswith("test_")}

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -215,3 +216,23 @@ def test_a_file_in_the_place_of_the_directory_is_one_line(tmp_path):
     (tmp_path / "study").write_text("")
     with pytest.raises(UserError, match="not a directory"):
         train(seeds([0]), tmp_path / "study")
+
+
+def test_clusters_are_of_each_member_and_found_again(tmp_path):
+    evaluation = EvaluationConfig(measures=("clustering",), baselines=("pixels",))
+    config = dataclasses.replace(
+        CONFIG,
+        data=DataConfig(train_size=300, validation_size=100),
+        training=TrainingConfig(epochs=2, batch_size=32),
+        evaluation=evaluation,
+    )
+    num = 1 + jax.device_count()  # So that the last round is not full.
+    rows = train(seeds(range(num), config), tmp_path)
+    members = [row for row in rows if row["method"] == "autoencoder"]
+    accuracies = [row["metrics"]["test_kmeans_accuracy"] for row in members]
+    assert len(set(accuracies)) > 1
+    assert all(0.2 < accuracy < 1 for accuracy in accuracies)
+    alone = train(seeds([num - 1], config), tmp_path / "alone")[0]
+    assert alone["metrics"] == members[-1]["metrics"]
+    again = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}

@@ -1,0 +1,78 @@
+"""Whether classes are clusters of the features: k-means and mixtures that see no label (scikit-learn, on the host)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+MAX_COMPONENTS = 64  # Principal components of the features that are clustered: more change little and take long.
+NUM_RUNS = {"kmeans": 10, "gmm": 3}  # From different starts; the one of least inertia or most likelihood is kept.
+
+
+def cluster_metrics(
+    features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], *, num_classes: int
+) -> dict[str, float]:
+    """Returns how well clusters agree with classes, by method ("kmeans", "gmm"), split and measure.
+
+    Clusters, as many as classes, are fitted to the training images; those of validation and test are assigned to them.
+    `<split>_<method>_accuracy` is `matched_accuracy`, `_nmi` the normalized mutual information (arithmetic mean of the
+    entropies), `_ari` the adjusted Rand index. All are NaN if the features are not finite.
+
+    Args:
+      features: "train", "validation", "test": [n, d].
+      labels: of the same keys, integers [n]; those of the training images are not read.
+      num_classes: labels lie in [0, num_classes).
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from threadpoolctl import threadpool_limits
+
+    measures: dict[str, Any] = {
+        "accuracy": lambda label, cluster: matched_accuracy(label, cluster, num_classes),
+        "nmi": normalized_mutual_info_score,
+        "ari": adjusted_rand_score,
+    }
+    metrics: dict[str, float] = {}
+    # One thread: sums over several would depend on which of them ends first.
+    with threadpool_limits(1):
+        assigned = _assign(features, num_classes)
+        for method in NUM_RUNS:
+            for split in ("validation", "test"):
+                cluster = assigned.get(method, {}).get(split)
+                for name, measure in measures.items():
+                    value = np.nan if cluster is None else float(measure(np.asarray(labels[split]), cluster))
+                    metrics[f"{split}_{method}_{name}"] = value
+    return metrics
+
+
+def _assign(features: Mapping[str, np.ndarray], num_clusters: int) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the clusters of validation and test images by method; none if the features are not finite."""
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+
+    if not all(np.isfinite(x).all() for x in features.values()):
+        return {}
+    x = {split: np.asarray(value, np.float64) for split, value in features.items()}
+    if x["train"].shape[1] > MAX_COMPONENTS:
+        reduction = PCA(MAX_COMPONENTS, svd_solver="covariance_eigh").fit(x["train"])
+        x = {split: reduction.transform(value) for split, value in x.items()}
+    kmeans = KMeans(num_clusters, n_init=NUM_RUNS["kmeans"], random_state=0).fit(x["train"])
+    # What is added to variances is relative to theirs: features have no unit.
+    floor = 1e-4 * float(np.mean(np.var(x["train"], axis=0))) + 1e-12
+    gmm = GaussianMixture(num_clusters, n_init=NUM_RUNS["gmm"], reg_covar=floor, random_state=0).fit(x["train"])
+    models = {"kmeans": kmeans, "gmm": gmm}
+    return {
+        name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in models.items()
+    }
+
+
+def matched_accuracy(label: np.ndarray, cluster: np.ndarray, num_classes: int) -> float:
+    """Returns the share of examples in the cluster of their class, under the best matching of clusters and classes.
+
+    Source: Xie, Girshick and Farhadi, "Unsupervised deep embedding for clustering analysis", 2016, equation 10.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    count = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(count, (label, cluster), 1)
+    return float(count[linear_sum_assignment(count, maximize=True)].sum() / label.size)

@@ -1,0 +1,51 @@
+"""Clusters beside classes."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from aejax.evaluation.clustering import cluster_metrics, matched_accuracy
+
+
+def cut(x):
+    return {"train": x[:900], "validation": x[900:1200], "test": x[1200:]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_matched_accuracy_is_the_best_of_all_matchings(seed):
+    generator = np.random.default_rng(seed)
+    label, cluster = generator.integers(0, 5, (2, 60))
+    cluster[:20] = (label[:20] + 2) % 5
+    best = max(np.mean(np.asarray(order)[cluster] == label) for order in itertools.permutations(range(5)))
+    assert matched_accuracy(label, cluster, 5) == pytest.approx(best)
+
+
+def test_separate_blobs_are_their_classes_and_wide_features_are_reduced():
+    generator = np.random.default_rng(0)
+    label = np.arange(1500) % 4
+    features = 10 * generator.normal(size=(4, 100))[label] + generator.normal(size=(1500, 100))
+    found = cluster_metrics(cut(features), cut(label), num_classes=4)
+    assert set(found) == {
+        f"{split}_{method}_{name}"
+        for split in ("validation", "test")
+        for method in ("kmeans", "gmm")
+        for name in ("accuracy", "nmi", "ari")
+    }
+    assert all(value == pytest.approx(1.0) for value in found.values())
+
+
+def test_labels_of_training_images_are_not_read_and_runs_agree():
+    image, label = load_digits(return_X_y=True)
+    features, labels = cut(image), cut(label)
+    first = cluster_metrics(features, labels, num_classes=10)
+    second = cluster_metrics(features, labels | {"train": np.full(900, -1)}, num_classes=10)
+    assert first == second
+    assert 0.6 < first["test_kmeans_accuracy"] < 0.9
+
+
+def test_features_that_are_not_finite_have_no_clusters():
+    features = cut(np.full((1500, 3), np.nan))
+    found = cluster_metrics(features, cut(np.arange(1500) % 3), num_classes=3)
+    assert all(np.isnan(value) for value in found.values())
