@@ -91,7 +91,8 @@ def sweep(variant: str) -> sweeps.Sweep:
             [_family("k_sparse", {"k": x, "inference_k": 1000}) for x in (25, 50)],
             [_family("contractive", {"weight": x}) for x in (0.1, 1.0)],
         )
-    families = [
+    families: sweeps.Sweep = [
+        {},
         {"autoencoder.latent_size": 64},
         _family("denoising", {"corruption": "gaussian", "corruption.scale": 0.6}),
         _family("winner_take_all", {"rate": 0.05}),
