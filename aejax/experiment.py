@@ -1,6 +1,8 @@
 """The root config, composed of the config that each package keeps beside its own code, and what must hold across it."""
 
 import dataclasses
+import types
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -70,6 +72,15 @@ def check(config: Config) -> None:
             )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
+    for name, other in config.evaluation.other_data().items():
+        if other.preprocessing != "none":
+            raise ConfigError(
+                f"evaluation.{name}.preprocessing={other.preprocessing}: what is fitted to the training images is "
+                "applied to these too; leave it out and set data.preprocessing"
+            )
+    for where, data in (("data", config.data), ("evaluation.transfer", config.evaluation.transfer)):
+        if data is not None and data.classes is not None and len(data.classes) < 2:
+            raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
 
@@ -77,11 +88,6 @@ def check(config: Config) -> None:
 def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:
     if transfer.validation_size == 0:
         raise ConfigError("evaluation.transfer.validation_size is 0; the probe and k-NN need some validation images")
-    if transfer.preprocessing != "none":
-        raise ConfigError(
-            f"evaluation.transfer.preprocessing={transfer.preprocessing}: what is fitted to the training images is "
-            "applied to these too; leave it out and set data.preprocessing"
-        )
     if evaluation.measures is not None and not set(OF_FEATURES) & set(evaluation.measures):
         raise ConfigError(
             f"evaluation.transfer is read by {', '.join(map(repr, OF_FEATURES))}, and evaluation.measures has "
@@ -89,8 +95,10 @@ def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:
         )
 
 
-def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None) -> None:
-    """Checks that the data, and those of `evaluation.transfer`, allow what the config asks for, before any writing.
+def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] = types.MappingProxyType({})) -> None:
+    """Checks that the data allow what the config asks for, before any writing.
+
+    `others` are those of `evaluation.other_data()`, by the same names.
 
     Raises:
       DataError: naming what does not fit.
@@ -117,17 +125,18 @@ def check_data(config: Config, dataset: Dataset, transfer: Dataset | None = None
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")
-    if transfer is not None:
-        _check_transfer_data(config, dataset, transfer)
+    for name, other in others.items():
+        shapes = [data.train.image.shape[1:] for data in (dataset, other)]
+        if shapes[0] != shapes[1]:
+            raise DataError(
+                f"evaluation.{name}: images of {other.name} are {shapes[1]} and those of {dataset.name} {shapes[0]}; "
+                "the same encoder cannot read both, so choose data of one shape"
+            )
+    if "transfer" in others:
+        _check_transfer_data(config, others["transfer"])
 
 
-def _check_transfer_data(config: Config, dataset: Dataset, transfer: Dataset) -> None:
-    shapes = [data.train.image.shape[1:] for data in (dataset, transfer)]
-    if shapes[0] != shapes[1]:
-        raise DataError(
-            f"evaluation.transfer: images of {transfer.name} are {shapes[1]} and those of {dataset.name} {shapes[0]}; "
-            "the same encoder cannot read both, so choose data of one shape"
-        )
+def _check_transfer_data(config: Config, transfer: Dataset) -> None:
     if transfer.num_classes is None:
         raise DataError(f"evaluation.transfer: {transfer.name} has no labels to read from features; choose other data")
     num_train = len(transfer.train.image)

@@ -78,10 +78,11 @@ def script(*arguments, **kwargs):
             "use encoder.norm=group",
         ),
         (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
-        (["--set=data.classes=[3]"], "data.classes: Tuple should have at least 2 items"),
+        (["--set=data.classes=[3]"], "data.classes=[3]: of a single class there is nothing to tell apart"),
         (["--set=data.classes=[3,4,3]"], "data.classes: Classes should be named once, not twice as 3"),
         (['--set=evaluation.transfer={"nam":"mnist"}'], "unknown field 'evaluation.transfer.nam'"),
         (['--set=evaluation.transfer={"validation_size":0}'], "evaluation.transfer.validation_size is 0"),
+        (['--set=evaluation.outliers={"preprocessing":"zca"}'], "evaluation.outliers.preprocessing=zca: "),
         (['--set=evaluation.transfer={"preprocessing":"zca"}'], "leave it out and set data.preprocessing"),
         (
             ['--set=evaluation.transfer={"name":"mnist"}', '--set=evaluation.measures=["reconstruction"]'],

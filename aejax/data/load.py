@@ -30,8 +30,7 @@ def _distinct(classes: tuple[int, ...]) -> tuple[int, ...]:
     return classes
 
 
-# With a single class there would be nothing to tell apart.
-Classes = Annotated[tuple[NonNegativeInt, ...], Field(min_length=2), AfterValidator(_distinct)]
+Classes = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

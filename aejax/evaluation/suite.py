@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from aejax.data import preprocessing
 from aejax.data.load import DataConfig
 from aejax.data.resident import ResidentData, map_examples
 from aejax.evaluation import image_metrics, robustness
+from aejax.evaluation.anomaly import anomaly_metrics
 from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
 from aejax.evaluation.few_labels import few_labels_accuracies
 from aejax.evaluation.generalization import generalization_gap
@@ -69,6 +71,14 @@ class EvaluationConfig:
     labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
     # Other data with labels, on which the features are worth something too, or are not. null: none.
     transfer: DataConfig | None = None
+    # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
+    # another data set, or of classes that training left out. null: none.
+    outliers: DataConfig | None = None
+
+    def other_data(self) -> dict[str, DataConfig]:
+        """Returns the data that evaluation reads beside the member's own, by what they are for."""
+        known = {"transfer": self.transfer, "outliers": self.outliers}
+        return {name: data for name, data in known.items() if data is not None}
 
 
 class Representation(NamedTuple):
@@ -80,9 +90,18 @@ class Representation(NamedTuple):
 
 
 def describe(
-    representation: Representation, data: ResidentData, config: EvaluationConfig, transfer: ResidentData | None = None
+    representation: Representation,
+    data: ResidentData,
+    config: EvaluationConfig,
+    others: Mapping[str, ResidentData] = types.MappingProxyType({}),
 ) -> tuple[dict[str, jax.Array], dict[str, Features]]:
     """Returns what can be said of one member without another fit, and its features for those who fit.
+
+    Args:
+      representation: what the member offers.
+      data: its own data.
+      config: what to measure.
+      others: the data of `config.other_data()`, by the same names.
 
     Returns:
       Metrics as scalars, named with the split first (`test_mse`), and features by what they are of: "own" data (empty
@@ -96,9 +115,12 @@ def describe(
         metrics |= corrupted_metrics
         features |= corrupted
     described = {"own": features}
-    if transfer is not None:
+    if "transfer" in others:
         # Their reconstructions and classes are none that the member was trained for.
-        described["transfer"] = _describe_splits(Representation(representation.encode), transfer, OF_FEATURES)[1]
+        encoder = Representation(representation.encode)
+        described["transfer"] = _describe_splits(encoder, others["transfer"], OF_FEATURES)[1]
+    if "outliers" in others:
+        metrics |= anomaly_metrics(representation.encode, representation.reconstruct, data, others["outliers"])
     return metrics, described
 
 

@@ -64,6 +64,8 @@ MEASURES = (
     Measure("transfer_probe_accuracy", "transfer probe", "%", True),
     Measure("transfer_knn_accuracy", "transfer k-NN", "%", True),
     Measure("accuracy", "own classifier", "%", True),
+    Measure("anomaly_mse_auroc", "outliers by error, AUROC", "%", True),
+    Measure("anomaly_distance_auroc", "outliers by distance, AUROC", "%", True),
     Measure("mse", "MSE", "", False),
     Measure("ssim", "SSIM", "", True),
 )

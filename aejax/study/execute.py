@@ -82,9 +82,8 @@ class _Job:
         self.job, self.options = job, options
         self.configs = job.population.members
         config = self.configs[0]
-        self.sources = {"own": place(config.data)}
-        if config.evaluation.transfer is not None:
-            self.sources["transfer"] = place(config.evaluation.transfer)
+        others = config.evaluation.other_data()
+        self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"]
         self.path = directory.population(job.method.name, job.ids)
         image_shape = self.dataset.train.image.shape[1:]
@@ -280,9 +279,9 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
     shared = {name: source.data for name, source in work.sources.items()}
 
     def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
-        data = shared["own"]
+        data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
         representation = represent(job.method.name, task(config), variables, config, data)
-        metrics, features = describe(representation, data, config.evaluation, shared.get("transfer"))
+        metrics, features = describe(representation, data, config.evaluation, others)
         if representation.reconstruct is None:
             return metrics, features, None
         return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
@@ -296,7 +295,7 @@ def _measure(work: _Job, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
         # Features of one size are classified by one program, whatever method they come from.
         return {
             name: members.compile(functools.partial(classify_member, name), features[name], shared[name].label)
-            for name in shared
+            for name in features
             if features[name]
         }
 

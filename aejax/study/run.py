@@ -37,12 +37,12 @@ class PopulationsFailed(UserError):
 
 
 def load_data(configs: Sequence[Config]) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, those of transfer too, checked against every config that uses it."""
-    wanted = [data for config in configs for data in (config.data, config.evaluation.transfer) if data is not None]
+    """Returns the data set of every data config, evaluation's too, checked against every config that uses it."""
+    wanted = [data for config in configs for data in (config.data, *config.evaluation.other_data().values())]
     datasets = {data: load_dataset(data) for data in dict.fromkeys(wanted)}
     for config in configs:
-        transfer = config.evaluation.transfer
-        check_data(config, datasets[config.data], None if transfer is None else datasets[transfer])
+        others = {name: datasets[data] for name, data in config.evaluation.other_data().items()}
+        check_data(config, datasets[config.data], others)
     return datasets
 
 

@@ -18,8 +18,8 @@ from aejax.report.measures import MEASURES
 CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
 
 
-def measured(representation, data, config=CONFIG, transfer=None):
-    return jax.jit(lambda data, transfer: describe(representation, data, config, transfer))(data, transfer)
+def measured(representation, data, config=CONFIG, **others):
+    return jax.jit(lambda data, others: describe(representation, data, config, others))(data, others)
 
 
 def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
@@ -33,6 +33,14 @@ def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
     assert len(calls) == 3
     for split in data.image:
         np.testing.assert_array_equal(features["transfer"][split], features["own"][split][::2])
+
+
+def test_outliers_are_told_apart_without_labels(data):
+    pixels = represent_pixels(data)
+    unlabelled = data.replace(label={})
+    metrics, features = measured(pixels, unlabelled, outliers=unlabelled)
+    assert features == {"own": {}}
+    assert metrics["test_anomaly_distance_auroc"] == pytest.approx(0.5)  # They are the same images.
 
 
 def test_metrics_of_transfer_data_have_names_of_their_own():

@@ -218,6 +218,20 @@ def test_a_file_in_the_place_of_the_directory_is_one_line(tmp_path):
         train(seeds([0]), tmp_path / "study")
 
 
+def test_a_class_left_out_is_told_from_the_others(tmp_path):
+    outliers = DataConfig(classes=(0,), train_size=1, validation_size=10)
+    evaluation = EvaluationConfig(measures=("reconstruction",), baselines=("pca",), outliers=outliers)
+    data = DataConfig(classes=(1, 7), validation_size=40)
+    training = TrainingConfig(epochs=20, batch_size=16)
+    rows = train([dataclasses.replace(CONFIG, data=data, training=training, evaluation=evaluation)], tmp_path)
+    for row in rows:
+        for score in ("mse", "distance"):
+            assert row["metrics"][f"test_anomaly_{score}_auroc"] > 0.8
+            assert row["metrics"][f"validation_anomaly_{score}_aupr"] > 0.3  # Chance: 0.2.
+    record = json.loads((tmp_path / "study.json").read_text())
+    assert set(record["data"].values()) == {load(data).fingerprint, load(outliers).fingerprint}
+
+
 def test_clusters_are_of_each_member_and_found_again(tmp_path):
     evaluation = EvaluationConfig(measures=("clustering",), baselines=("pixels",))
     config = dataclasses.replace(

@@ -1,0 +1,100 @@
+"""Anomaly detection: whether images unlike the training images have larger errors, or features far from theirs."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData, map_examples
+from aejax.evaluation.image_metrics import mean_squared_error
+
+_SHRINKAGE = 1e-3  # Of the mean variance, added to the features' covariance: some features may be constant.
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def anomaly_metrics(
+    encode: Callable[[jax.Array], jax.Array],
+    reconstruct: Callable[[jax.Array], jax.Array] | None,
+    data: ResidentData,
+    outliers: ResidentData,
+) -> dict[str, jax.Array]:
+    """Returns how well two scores tell outliers from images of the own data, neither of which has been trained on.
+
+      <split>_anomaly_distance_auroc, _aupr  the score is the Mahalanobis distance of the features from those of the
+                                             training images, with the shrunk covariance
+      <split>_anomaly_mse_auroc, _aupr       the score is the mean squared error of the reconstruction, if there is one
+
+    Scalars in [0, 1], for the splits validation (if it has images) and test; no label is read.
+
+    Args:
+      encode: gives the features of stored images, [block, size].
+      reconstruct: gives their reconstructions, or None.
+      data: the own data.
+      outliers: images of other kinds, of the same shape.
+    """
+
+    def scores(source: ResidentData, split: str) -> dict[str, jax.Array]:
+        def block(indices: jax.Array) -> dict[str, jax.Array]:
+            stored = source.image[split][indices]
+            found = {"distance": encode(stored)}
+            if reconstruct is not None and split != "train":
+                found["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
+            return found
+
+        return map_examples(block, source.size(split))
+
+    distance = mahalanobis(scores(data, "train")["distance"])
+    metrics = {}
+    for split in ("validation", "test"):
+        if not data.size(split) or not outliers.size(split):
+            continue
+        own, other = (scores(source, split) for source in (data, outliers))
+        for name in own:
+            score = distance if name == "distance" else lambda x: x
+            pair = score(own[name]), score(other[name])
+            metrics[f"{split}_anomaly_{name}_auroc"] = auroc(*pair)
+            metrics[f"{split}_anomaly_{name}_aupr"] = average_precision(*pair)
+    return metrics
+
+
+def mahalanobis(features: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """Returns the function that gives the squared Mahalanobis distance, [m], of features [m, d] from these, [n, d]."""
+    mean = jnp.mean(features, axis=0)
+    centered = features - mean[None]
+    covariance = jnp.matmul(centered.T, centered, precision=_HIGHEST) / features.shape[0]
+    eigenvalues, axes = jnp.linalg.eigh(covariance)
+    added = _SHRINKAGE * jnp.maximum(jnp.mean(eigenvalues), 1e-12)
+    scale = 1 / jnp.sqrt(jnp.maximum(eigenvalues, 0.0) + added)
+
+    def distance(other: jax.Array) -> jax.Array:
+        whitened = jnp.matmul(other - mean[None], axes, precision=_HIGHEST) * scale[None]
+        return jnp.sum(jnp.square(whitened), axis=1)
+
+    return distance
+
+
+def auroc(inlier: jax.Array, outlier: jax.Array) -> jax.Array:
+    """Returns the probability that an outlier's score is above an inlier's, equal scores counting half; NaN if any is.
+
+    The area under the curve of true against false positive rates is that probability (Hanley and McNeil, 1982).
+    """
+    ordered = jnp.sort(inlier)
+    below = jnp.searchsorted(ordered, outlier, side="left"), jnp.searchsorted(ordered, outlier, side="right")
+    share = jnp.mean((below[0] + below[1]) / (2 * inlier.size))
+    return _known(share, inlier, outlier)
+
+
+def average_precision(inlier: jax.Array, outlier: jax.Array) -> jax.Array:
+    """Returns the area under the precision-recall curve in steps, outliers being the positives; NaN if a score is.
+
+    Precision is taken at each outlier's score, among all images whose score is no lower; the area is its mean. It
+    depends on how many there are of both.
+    """
+    no_lower = [x.size - jnp.searchsorted(jnp.sort(x), outlier, side="left") for x in (outlier, inlier)]
+    return _known(jnp.mean(no_lower[0] / (no_lower[0] + no_lower[1])), inlier, outlier)
+
+
+def _known(value: jax.Array, *scores: jax.Array) -> jax.Array:
+    finite = jnp.array([~jnp.any(jnp.isnan(score)) for score in scores])
+    return jnp.where(jnp.all(finite), value, jnp.nan)
