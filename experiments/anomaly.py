@@ -45,7 +45,7 @@ def get_config(variant: str) -> Config:
 def sweep(variant: str) -> sweeps.Sweep:
     """Returns the families, on all classes or with each left out once."""
     if variant != "left_out":
-        network = {"encoder.widths": [256]}
+        network = {"encoder.widths": [256], "latent_size": 32, "latent_activation": "identity"}
         return [
             {},
             sweeps.part("autoencoder", "denoising", network | {"corruption": "gaussian", "corruption.scale": 0.4}),
