@@ -114,6 +114,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
         else:
             both = data["train"] + data["validation"]
             lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
+    if any(name.startswith("test_few_labels") for row in rows for name in row["metrics"]):
+        lines.append(
+            "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
+            "seed; its strength is chosen on m further images of each. Features of the supervised network have seen "
+            "all labels."
+        )
     diverged = [row for row in rows if row["status"] == "diverged"]
     if diverged:
         shown = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged[:10])

@@ -122,3 +122,11 @@ def test_latex_is_a_tabular_with_everything_escaped():
     assert r"autoencoder & 0.01 & 93.2 $\pm$ 7.3 & 2 & 4 \\" in text
     assert r"linear probe \%" in text
     assert r"optimizer.learning\_rate" in text
+
+
+def test_a_probe_of_few_labels_says_how_many_draws_it_is_of():
+    few = [row | {"metrics": {"test_few_labels_10_accuracy": row["metrics"]["test_probe_accuracy"]}} for row in ROWS]
+    text = to_markdown(few)
+    assert "probe, 10 a class %" in text
+    assert "the same 10 draws for every method" in text
+    assert "draws" not in to_markdown(ROWS)
