@@ -1,5 +1,6 @@
 """What a study's numbers say: the setting that validation chooses, and what the test split says of it beside others."""
 
+import json
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -54,24 +55,25 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
     """Returns a finding for every measure that a study's autoencoders have; where there are several, study by study.
 
     A difference counts as shown where its interval excludes zero: paired over common seeds, widened so that all of a
-    finding's comparisons hold together. Other studies of the same data are compared with like another method.
+    finding's comparisons hold together. Other studies of the same data are compared with like another method. Settings
+    that are tested on different images answer different questions: there is a finding for each.
     """
     found = []
     for measure in MEASURES:
         known = [
             setting for setting in settings if setting.interval(measure.test) and setting.interval(measure.validation)
         ]
-        groups: dict[tuple[str, str], list[Setting]] = {}
+        groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
-            groups.setdefault((setting.study, setting.method), []).append(setting)
-        for (study, method), own in groups.items():
+            groups.setdefault((setting.study, setting.method, _test_of(setting)), []).append(setting)
+        for (study, method, test), own in groups.items():
             if method != SUBJECT:
                 continue
             best = choose(measure, own)
             others = [
                 choose(measure, group)
-                for (other, name), group in groups.items()
-                if (other == study and name != SUBJECT)
+                for (other, name, its_test), group in groups.items()
+                if (other == study and name != SUBJECT and its_test == test)
                 or (other != study and name == SUBJECT and _same_data(group, own))
             ]
             compared = [compare(measure, best, other, len(others)) for other in others]
@@ -81,6 +83,16 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
             comparisons = [comparison for comparison in compared if comparison is not None]
             found.append(Finding(measure, best, comparisons, len(own), worse))
     return found
+
+
+_TEST = ("data.name", "data.classes", "data.test_size", "evaluation.outliers", "evaluation.transfer")
+
+
+def _test_of(setting: Setting) -> str:
+    """Returns a text that settings share which are tested on the same images; what they train on may differ."""
+    config = setting.rows[0]["config"]
+    tested = {path: config[path] for path in config if any(path == x or path.startswith(x + ".") for x in _TEST)}
+    return json.dumps(tested, sort_keys=True)
 
 
 def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:

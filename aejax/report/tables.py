@@ -111,9 +111,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
         )
         if data["num_classes"] is None:
             lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
-        else:
+        elif any("probe_accuracy" in name or "knn_accuracy" in name for row in rows for name in row["metrics"]):
             both = data["train"] + data["validation"]
             lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
+        else:
+            lines.append(line + ".")
     if any(name.startswith("test_few_labels") for row in rows for name in row["metrics"]):
         lines.append(
             "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "

@@ -3,6 +3,7 @@ import io
 
 import pytest
 
+from aejax.report.findings import findings
 from aejax.report.tables import make_table, to_csv, to_latex, to_markdown
 from aejax.study.results import settings, varying_fields
 
@@ -130,3 +131,17 @@ def test_a_probe_of_few_labels_says_how_many_draws_it_is_of():
     assert "probe, 10 a class %" in text
     assert "the same 10 draws for every method" in text
     assert "draws" not in to_markdown(ROWS)
+
+
+def test_settings_tested_on_other_images_are_not_chosen_among():
+    rows = []
+    for classes, pixels in (([0, 1], 0.7), ([0, 2], 0.8)):
+        for row in ROWS:
+            row = row | {"config": row["config"] | {"data.classes": classes}}
+            accuracy = pixels if row["method"] == "pixels" else row["metrics"]["test_probe_accuracy"]
+            metrics = {"validation_probe_accuracy": accuracy, "test_probe_accuracy": accuracy}
+            rows.append(row | {"metrics": metrics, "id": f"{row['id']}{classes}"})
+    found = findings(settings(rows))
+    assert [finding.num_settings for finding in found] == [2, 2]  # Of the learning rates, for each.
+    others = [[comparison.other.rows[0]["config"]["data.classes"] for comparison in x.comparisons] for x in found]
+    assert others == [[[0, 1]], [[0, 2]]]
