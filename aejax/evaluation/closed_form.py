@@ -20,10 +20,6 @@ class Moments(NamedTuple):
     total: jax.Array  # [C, d], of each class
     scatter: jax.Array  # [d, d]: XᵀX
 
-    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]
-        """Returns the moments of both sets of examples together."""
-        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
-
 
 class Linear(NamedTuple):
     """Scores of the classes: x · weights + bias, for each of L strengths; the largest is the prediction."""
@@ -115,7 +111,8 @@ def closed_form_accuracies(
     mean, scale = standardize(features["train"])
     known = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
     train = moments(known["train"], labels["train"], num_classes)
-    both = train + moments(known["validation"], labels["validation"], num_classes)
+    # Sums of both sets of examples are the sums of their sums.
+    both = jax.tree.map(jnp.add, train, moments(known["validation"], labels["validation"], num_classes))
     metrics = {}
     for name in names:
         fitted = _CLASSIFIERS[name](train, STRENGTHS)
