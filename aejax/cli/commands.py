@@ -26,7 +26,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         return
     from aejax.report.write import write_report
     from aejax.study import dry_run, run
-    from aejax.study.execute import Options
+    from aejax.study.job import Options
     from aejax.study.metrics import require_tensorboard
     from aejax.study.stop import stop_on_signals
 
@@ -63,7 +63,7 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, to_text
-    from aejax.study.execute import Options
+    from aejax.study.job import Options
     from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals
 
@@ -93,7 +93,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
-    from aejax.study.execute import Options
+    from aejax.study.job import Options
     from aejax.study.record import require_record
     from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals

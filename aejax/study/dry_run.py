@@ -7,7 +7,7 @@ import jax
 
 from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
-from aejax.study.execute import Job
+from aejax.study.job import Job
 from aejax.study.methods import make_task
 from aejax.study.run import load_data, plan
 from aejax.training.flops import training_flops

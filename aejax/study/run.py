@@ -15,7 +15,8 @@ from aejax.errors import UserError
 from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory, write_json
-from aejax.study.execute import Job, Options, Place, Source, evaluate, execute
+from aejax.study.execute import evaluate, execute
+from aejax.study.job import Job, Options, Place, Source
 from aejax.study.methods import METHODS
 from aejax.study.record import (
     Record,

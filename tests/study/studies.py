@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 
 from aejax.errors import Interrupted
 from aejax.study.directory import StudyDirectory
-from aejax.study.execute import Options
+from aejax.study.job import Options
 from aejax.study.run import run
 from aejax.study.stop import StopRequest
 

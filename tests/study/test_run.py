@@ -17,7 +17,7 @@ from aejax.networks.dense import Dense
 from aejax.report.tables import to_csv
 from aejax.study.directory import StudyDirectory
 from aejax.study.dry_run import describe
-from aejax.study.execute import Options
+from aejax.study.job import Options
 from aejax.study.methods import METHODS
 from aejax.study.results import ORDER, read_rows
 from aejax.study.run import evaluate_again, run

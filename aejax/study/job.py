@@ -1,0 +1,77 @@
+"""A job: one population of one method, with everything that stays the same while it is executed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aejax.config import config_id
+from aejax.data.load import DataConfig, Dataset
+from aejax.data.resident import ResidentData
+from aejax.study.checkpoint import Checkpoints
+from aejax.study.directory import StudyDirectory
+from aejax.study.methods import MakeTask, Method, make_task
+from aejax.study.stop import StopRequest
+from aejax.sweep import Population
+from aejax.training.loop import compile_chunk, epochs_per_chunk
+from aejax.training.population import Members, fit_members
+
+Say = Callable[[str], None]
+
+
+class Job(NamedTuple):
+    """One population of one method: the unit of work."""
+
+    method: Method
+    population: Population
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the members' configs."""
+        return tuple(config_id(config) for config in self.population.members)
+
+    def __str__(self) -> str:
+        count = len(self.population.members)
+        return f"{self.method.name} ({count} member{'s' if count > 1 else ''})"
+
+
+class Source(NamedTuple):
+    """A data set in host memory, and on the devices."""
+
+    dataset: Dataset
+    data: ResidentData
+
+
+Place = Callable[[DataConfig], Source]
+
+
+class Options(NamedTuple):
+    """How to execute, none of which changes a result."""
+
+    tensorboard: bool = False
+    checkpoint_seconds: float = 60.0  # Between checkpoints, at least; less often where saving takes long.
+    stop: StopRequest = StopRequest()
+    say: Say = print
+
+
+class Work:
+    """A job with everything that stays the same while it is executed."""
+
+    def __init__(self, job: Job, place: Place, directory: StudyDirectory, options: Options):
+        self.job, self.options = job, options
+        self.configs = job.population.members
+        config = self.configs[0]
+        others = config.evaluation.other_data()
+        self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
+        self.dataset, self.data = self.sources["own"]
+        self.path = directory.population(job.method.name, job.ids)
+        image_shape = self.dataset.train.image.shape[1:]
+        self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
+        self.members = self._fit_members()
+        self.checkpoints = Checkpoints(self.path)
+
+    def _fit_members(self) -> Members:
+        at_once = self.configs[0].training.members_at_once
+        if not self.job.method.trains:
+            return Members(self.configs, at_once)
+        num_epochs = epochs_per_chunk(self.task(self.configs[0]), self.data)
+        program = lambda members: compile_chunk(members, self.task, self.data, num_epochs)  # noqa: E731
+        return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)

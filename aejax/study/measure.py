@@ -1,0 +1,194 @@
+"""Measuring a population that was fitted: its metrics, and pictures of what it makes of some images."""
+
+import functools
+import json
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+
+from aejax.config import flatten, to_tree
+from aejax.data.resident import ResidentData
+from aejax.evaluation.clustering import cluster_metrics
+from aejax.evaluation.suite import available_measures, classify, describe, transferred
+from aejax.evaluation.weights import weight_images
+from aejax.experiment import Config
+from aejax.study.job import Work
+from aejax.study.methods import represent
+from aejax.study.metrics import shortest
+from aejax.training.population import Members, Program, fit_members
+
+NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
+NUM_PICTURED_MEMBERS = 4
+
+
+class Fitted(NamedTuple):
+    """What evaluation wants to know of a population that was trained, or that needs no training."""
+
+    variables: list[Any]  # By round.
+    statuses: list[str]  # Of each member.
+    metrics: dict[str, np.ndarray]  # What training itself can say of each member, [members].
+    cost: dict[str, float]
+
+
+def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns what results.json and pictures.npz hold."""
+    metrics, reconstructions, evaluation_cost = _measure(work, fitted.variables)
+    metrics |= fitted.metrics
+    trees = [dict(flatten(to_tree(config))) for config in work.configs]
+    trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
+    common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
+    dataset = work.dataset
+    results = {
+        "method": work.job.method.name,
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "num_classes": dataset.num_classes,
+            "train": len(dataset.train.image),
+            "validation": len(dataset.validation.image),
+            "test": len(dataset.test.image),
+        },
+        "config": common,
+        "cost": fitted.cost | evaluation_cost,
+        "members": [
+            {
+                "id": name,
+                "config": {path: value for path, value in tree.items() if path not in common},
+                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
+                "status": status,
+            }
+            for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
+        ],
+    }
+    if reconstructions is None:
+        return results, {}
+    return results, _pictures(work, fitted.variables, reconstructions, metrics)
+
+
+def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
+    """Returns metrics, arrays [members]; reconstructions of some test images, [members, ...], or None; and the cost."""
+    job, task = work.job, work.task
+    shared = {name: source.data for name, source in work.sources.items()}
+
+    def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
+        data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
+        representation = represent(job.method.name, task(config), variables, config, data)
+        metrics, features = describe(representation, data, config.evaluation, others)
+        if representation.reconstruct is None:
+            return metrics, features, None
+        return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
+
+    def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
+        num_classes = work.sources[name].dataset.num_classes
+        assert num_classes is not None, "data without labels ask for no features"
+        return classify(features, label, config.evaluation, num_classes)
+
+    def compile_classifiers(members: Members, features: Any) -> dict[str, Program]:
+        # Features of one size are classified by one program, whatever method they come from.
+        return {
+            name: members.compile(functools.partial(classify_member, name), features[name], shared[name].label)
+            for name in features
+            if features[name]
+        }
+
+    def evaluation_bytes(members: Members) -> int:
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
+        member = members.abstract(one)
+        describing = members.compile(describe_member, member, shared)
+        _, features, _ = describing.result_shapes
+        programs = [describing, *compile_classifiers(members, features).values()]
+        return max(program.memory_bytes for program in programs)
+
+    members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
+    if members.round_size != work.members.round_size:
+        variables = list(members.deal(work.members.fetch(variables)))
+    describing = members.compile(describe_member, variables[0], shared)
+    classifying: dict[str, Program] | None = None
+    compile_seconds = describing.compile_seconds
+    results, samples = [], []
+    started = time.perf_counter()
+    with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=None) as bar:
+        for index in range(members.num_rounds):
+            metrics, features, sample = describing(index, variables[index], shared)
+            if classifying is None:
+                classifying = compile_classifiers(members, features)
+                seconds = sum(program.compile_seconds for program in classifying.values())
+                compile_seconds += seconds
+                started += seconds
+            for name, program in classifying.items():
+                classified = program(index, features[name], shared[name].label)
+                classified |= _cluster_round(work, name, members, index, features[name])
+                metrics |= {
+                    metric if name == "own" else transferred(metric): classified[metric] for metric in classified
+                }
+            results.append(jax.device_get(metrics))
+            samples.append(jax.device_get(sample))
+            first, after = members.span(index)
+            bar.update(after - first)
+            work.options.stop.obey()
+    cost = {
+        "evaluation_seconds": (time.perf_counter() - started) / members.num,
+        "evaluation_compile_seconds": compile_seconds,
+    }
+    return members.fetch(results), None if samples[0] is None else members.fetch(samples), cost
+
+
+def _cluster_round(
+    work: Work, name: str, members: Members, index: int, features: dict[str, jax.Array]
+) -> dict[str, np.ndarray]:
+    """Returns the metrics of clusters, arrays [round_size], of one source's features; none if they are not wanted."""
+    if "clustering" not in available_measures(work.configs[0].evaluation, labelled=True):
+        return {}
+    source = work.sources[name]
+    assert source.dataset.num_classes is not None, "data without labels ask for no features"
+    label = {split: np.asarray(label) for split, label in source.data.label.items()}
+    found = []
+    for member in range(members.round_size):
+        if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
+            own = {split: np.asarray(features[split][member]) for split in label}
+            found.append(cluster_metrics(own, label, num_classes=source.dataset.num_classes))
+        else:
+            found.append(found[0])
+        work.options.stop.obey()
+    return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
+
+
+def _pictures(
+    work: Work, variables: list[Any], reconstructions: np.ndarray, metrics: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns what pictures.npz holds: some test images, and what the best few settings make of them.
+
+    `id` names the members, the first seed of a setting each; `image` and `reconstruction` are uint8, the weights of
+    layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
+    """
+    error = metrics.get("validation_mse", np.zeros(work.members.num))
+    settings: dict[str, int] = {}
+    for index in np.argsort(np.nan_to_num(error, nan=np.inf), kind="stable"):
+        tree = to_tree(work.configs[index])
+        settings.setdefault(json.dumps({name: tree[name] for name in tree if name != "seed"}), int(index))
+    chosen = list(settings.values())[:NUM_PICTURED_MEMBERS]
+    image = work.dataset.test.image[:NUM_PICTURED_IMAGES]
+    pictures = {
+        "id": np.array([work.job.ids[index] for index in chosen]),
+        "image": image if image.dtype == np.uint8 else _to_bytes(image),
+        "reconstruction": _to_bytes(reconstructions[chosen]),
+    }
+    if not work.job.method.trains:
+        return pictures
+    weights = []
+    for index in chosen:
+        of_round = index // work.members.round_size
+        params = work.members.fetch_round(of_round, variables[of_round]["params"])
+        member = jax.tree.map(lambda leaf: leaf[index % work.members.round_size], params)  # noqa: B023
+        weights.append(weight_images(member, image.shape[1:]))
+    for name in weights[0]:
+        pictures[f"{name}_weights"] = np.stack([images[name] for images in weights]).astype(np.float16)
+    return pictures
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
