@@ -2,16 +2,18 @@
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.zoo import Autoencoder
+from aejax.autoencoders.zoo import Autoencoder, make_autoencoder
 from aejax.config import Seed, traced
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
+from aejax.networks.named import layer_shapes
+from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
 
@@ -25,6 +27,7 @@ class Config:
     autoencoder: Autoencoder = Plain()
     optimizer: Optimizer = Adam()
     training: TrainingConfig = TrainingConfig()
+    fine_tuning: FineTuningConfig = FineTuningConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
@@ -70,6 +73,16 @@ def check(config: Config) -> None:
                 "data.validation_size is 0, and classifiers of features need some validation images: keep some, or set "
                 'evaluation.measures=["reconstruction"]'
             )
+    fine_tuning = config.fine_tuning
+    if not fine_tuning.epochs and fine_tuning != dataclasses.replace(
+        FineTuningConfig(),
+        labels_per_class=fine_tuning.labels_per_class,
+        scratch_epochs=fine_tuning.scratch_epochs,
+    ):
+        raise ConfigError(
+            "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay and learning_rate "
+            "say how; set fine_tuning.epochs or leave them out"
+        )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
     for name, other in config.evaluation.other_data().items():
@@ -121,7 +134,13 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
-    _check_label_counts(config.evaluation, "data", dataset)
+    layers = [*config.evaluation.layers, *(config.fine_tuning.layers or ())]
+    if layers:
+        _check_layers(config, layers, dataset.train.image.shape[1:])
+    if "few_labels" in (config.evaluation.measures or ()):
+        _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "data", dataset)
+    if config.fine_tuning.labels_per_class is not None:
+        _check_label_counts("fine_tuning", config.fine_tuning.labels_per_class, "data", dataset)
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")
@@ -145,17 +164,25 @@ def _check_transfer_data(config: Config, transfer: Dataset) -> None:
             f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
             f"of {transfer.name}, evaluation.transfer; make it smaller"
         )
-    _check_label_counts(config.evaluation, "evaluation.transfer", transfer)
+    if "few_labels" in (config.evaluation.measures or ()):
+        _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "evaluation.transfer", transfer)
 
 
-def _check_label_counts(evaluation: EvaluationConfig, what: str, dataset: Dataset) -> None:
-    if dataset.train.label is None or dataset.num_classes is None or "few_labels" not in (evaluation.measures or ()):
+def _check_label_counts(asking: str, wanted: int, what: str, dataset: Dataset) -> None:
+    if dataset.train.label is None or dataset.num_classes is None:
         return
     counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
-    wanted, smallest = max(evaluation.labels_per_class), int(np.argmin(counts))
+    smallest = int(np.argmin(counts))
     if counts[smallest] < 2 * wanted:
         raise DataError(
-            f"evaluation.labels_per_class={list(evaluation.labels_per_class)} takes {wanted} training images of every "
-            f"class and {wanted} more to choose by, and {what} ({dataset.name}) has {counts[smallest]} of class "
-            f"{smallest}; ask for at most {counts[smallest] // 2}"
+            f"{asking}.labels_per_class={wanted} takes {wanted} training images of every class and {wanted} more to "
+            f"choose by, and {what} ({dataset.name}) has {counts[smallest]} of class {smallest}; ask for at most "
+            f"{counts[smallest] // 2}"
         )
+
+
+def _check_layers(config: Config, layers: Sequence[str], image_shape: tuple[int, ...]) -> None:
+    known = list(layer_shapes(make_autoencoder(config.autoencoder, image_shape), image_shape, "features"))
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        raise DataError(f"the encoder has no layer '{unknown[0]}'; there are {', '.join(known)}")

@@ -34,6 +34,7 @@ from aejax.experiment import Config
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
+from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.step import TrainingConfig
 
@@ -53,9 +54,9 @@ def get_config(variant: str) -> Config:
         training=TrainingConfig(
             epochs=0 if fine_tuned else 1 if variant in _CONV else 10,
             pretraining_epochs=4 if fine_tuned else 0,
-            fine_tuning_epochs=20 if fine_tuned else 0,
             batch_size=100,
         ),
+        fine_tuning=FineTuningConfig(epochs=20 if fine_tuned else 0),
         evaluation=EvaluationConfig(
             measures={
                 "fine_tuned": ("reconstruction",),

@@ -1,12 +1,16 @@
 """Which examples have labels where labels are few: fixed subsets, the same for whatever is compared on them."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from aejax import rng
+from aejax.data.preprocessing import Array
+from aejax.data.resident import ResidentData
 
 
-def draw_per_class(label: jax.Array, num_classes: int, count: int, draw: jax.typing.ArrayLike) -> jax.Array:
+def draw_per_class(label: Array, num_classes: int, count: int, draw: jax.typing.ArrayLike) -> jax.Array:
     """Returns the indices of `count` examples of every class, int32 [num_classes, count], drawn without replacement.
 
     They depend on the labels and the number of the draw alone. Of one draw, fewer examples lie within more.
@@ -22,3 +26,21 @@ def draw_per_class(label: jax.Array, num_classes: int, count: int, draw: jax.typ
     by_class = jnp.lexsort((jax.random.uniform(key, label.shape), label))
     first = jnp.searchsorted(label[by_class], jnp.arange(num_classes))
     return by_class[first[:, None] + jnp.arange(count)[None]]
+
+
+class LabelledSubset(NamedTuple):
+    """A few training images of each class of which the labels are known, and as many more to make choices by."""
+
+    per_class: int
+    num_classes: int
+    draw: jax.typing.ArrayLike  # As `draw_per_class` counts them.
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with these images for the training and validation splits; the test split stays."""
+        indices = draw_per_class(data.label["train"], self.num_classes, 2 * self.per_class, self.draw)
+        chosen = {"train": indices[:, : self.per_class], "validation": indices[:, self.per_class :]}
+        few = {
+            name: {split: jnp.asarray(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
+            for name, arrays in (("image", data.image), ("label", data.label))
+        }
+        return data.replace(image=dict(data.image) | few["image"], label=dict(data.label) | few["label"])

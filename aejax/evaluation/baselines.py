@@ -13,6 +13,9 @@ from aejax.data.resident import Batch, ResidentData
 from aejax.evaluation import pca
 from aejax.evaluation.suite import Representation
 from aejax.networks.layers import make_dense
+from aejax.networks.named import with_layers
+
+AUTOENCODER = "autoencoder"  # What a classifier calls the autoencoder in it.
 
 
 class Classifier(nn.Module):
@@ -20,6 +23,7 @@ class Classifier(nn.Module):
 
     autoencoder: nn.Module
     num_classes: int
+    frozen: bool = False  # Whether the encoder behaves as outside training, without noise or statistics of batches.
 
     def setup(self) -> None:
         """Makes the linear layer."""
@@ -27,7 +31,7 @@ class Classifier(nn.Module):
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the autoencoder's features, [batch, size]."""
-        return self.autoencoder.features(image, train=train)
+        return self.autoencoder.features(image, train=train and not self.frozen)
 
     def classify(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the logits of the classes, float32 [batch, num_classes]."""
@@ -38,14 +42,8 @@ class Classifier(nn.Module):
         logits = self.classify(batch.image, train=train)
         return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
 
-    def pretraining_terms(self, batch: Batch, *, train: bool, method: str, **arguments: Any) -> dict[str, jax.Array]:
-        """Returns the terms that a method of the autoencoder gives: what the encoder is trained by before."""
-        return getattr(self.autoencoder, method)(batch, train=train, **arguments)
 
-
-def represent_model(
-    apply: Callable[[jax.Array, str], jax.Array], data: ResidentData, *, decoder: bool
-) -> Representation:
+def represent_model(apply: Callable[[jax.Array, str], Any], data: ResidentData, *, decoder: bool) -> Representation:
     """Returns what a trained model offers.
 
     Args:
@@ -54,15 +52,21 @@ def represent_model(
       decoder: whether the model reconstructs (an autoencoder) or classifies (a `Classifier`).
     """
 
-    def call(method: str) -> Callable[[jax.Array], jax.Array]:
+    def call(method: str) -> Callable[[jax.Array], Any]:
         return lambda stored: apply(preprocessing.apply(data.preprocessing, stored), method)
 
     def reconstruct(stored: jax.Array) -> jax.Array:
         return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
 
+    features = call("features" if decoder else "encode")
+
+    def layers(stored: jax.Array) -> dict[str, jax.Array]:
+        outputs = with_layers(lambda: features(stored))[1]
+        return {name.removeprefix(f"{AUTOENCODER}/"): output for name, output in outputs.items()}
+
     if decoder:
-        return Representation(call("features"), reconstruct=reconstruct)
-    return Representation(call("encode"), classify=call("classify"))
+        return Representation(features, reconstruct=reconstruct, layers=layers)
+    return Representation(features, classify=call("classify"), layers=layers)
 
 
 def represent_pixels(data: ResidentData) -> Representation:

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from pydantic import Field
@@ -51,6 +52,7 @@ OF_FEATURES = (
 )
 NEED_LABELS = (*OF_FEATURES, "supervised", "pixels")
 
+MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are given.
 Features = dict[str, jax.Array]  # [examples, size] of every split, and perhaps those of corrupted test images.
 
 
@@ -74,6 +76,8 @@ class EvaluationConfig:
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
     outliers: DataConfig | None = None
+    # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
+    layers: tuple[str, ...] = ()
 
     def other_data(self) -> dict[str, DataConfig]:
         """Returns the data that evaluation reads beside the member's own, by what they are for."""
@@ -87,6 +91,8 @@ class Representation(NamedTuple):
     encode: Callable[[jax.Array], jax.Array]  # -> features, [block, size]
     reconstruct: Callable[[jax.Array], jax.Array] | None = None  # -> pixels in [0, 1], of the images' shape
     classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
+    # -> what every layer gives, [block, ...], by its name
+    layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
 
 
 def describe(
@@ -104,17 +110,23 @@ def describe(
       others: the data of `config.other_data()`, by the same names.
 
     Returns:
-      Metrics as scalars, named with the split first (`test_mse`), and features by what they are of: "own" data (empty
-      if no measure wants them), and "transfer" if there are such data.
+      Metrics as scalars, named with the split first (`test_mse`), and features by their place: "own" for those of the
+      own data (empty if no measure wants them), "transfer" if there are such data, and the names of `config.layers`,
+      for what these make of the own data.
     """
     measures = available_measures(config, labelled=bool(data.label))
     metrics, features = _describe_splits(representation, data, measures)
+    described = {}
+    if representation.layers is not None and {*OF_FEATURES} & set(measures):
+        for layer in config.layers:
+            encoder = Representation(functools.partial(_encode_layer, representation.layers, layer))
+            described[layer] = _describe_splits(encoder, data, OF_FEATURES)[1]
     if "robustness" in measures:
         encode = representation.encode if data.label else None
         corrupted_metrics, corrupted = robustness.describe(encode, representation.reconstruct, data.image["test"])
         metrics |= corrupted_metrics
         features |= corrupted
-    described = {"own": features}
+    described["own"] = features
     if "transfer" in others:
         # Their reconstructions and classes are none that the member was trained for.
         encoder = Representation(representation.encode)
@@ -185,10 +197,33 @@ def classify(
     return metrics
 
 
-def transferred(name: str) -> str:
-    """Returns what a metric is called where it is about the transfer data: `test_transfer_probe_accuracy`."""
+def _encode_layer(layers: Callable[[jax.Array], dict[str, jax.Array]], layer: str, stored: jax.Array) -> jax.Array:
+    return pooled(layers(stored)[layer])
+
+
+def pooled(output: jax.Array) -> jax.Array:
+    """Returns a layer's output as features, [block, size].
+
+    Maps larger than 4 × 4, [block, height, width, channels], become means of squares, at most 4 × 4 of them; tokens,
+    [block, tokens, width], their mean.
+    """
+    if output.ndim == 3:
+        output = jnp.mean(output, axis=1)
+    if output.ndim == 4:
+        window = tuple(-(-size // MAX_POOLED) for size in output.shape[1:3])
+        output = nn.avg_pool(output, window, strides=window, padding="SAME", count_include_pad=False)
+    return output.reshape(output.shape[0], -1)
+
+
+def of_place(name: str, place: str) -> str:
+    """Returns what a metric of features is called, by their place: `test_transfer_probe_accuracy`; own ones as it is.
+
+    Of a layer that is, for instance, `test_encoder/Conv_0_probe_accuracy`.
+    """
+    if place == "own":
+        return name
     split, _, rest = name.partition("_")
-    return f"{split}_transfer_{rest}" if split in ("validation", "test") else f"transfer_{name}"
+    return f"{split}_{place}_{rest}" if split in ("validation", "test") else f"{place}_{name}"
 
 
 def available_measures(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:

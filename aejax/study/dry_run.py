@@ -50,7 +50,7 @@ def _costs(job: Job, task: Task, data: ResidentData) -> str:
     text = f", {parameters:,} parameters, {_num_bytes(state) * count / 1e6:.1f} MB of state"
     if not job.method.trains:
         return text
-    num_steps = task.epochs * steps_per_epoch(task.training, data)
+    num_steps = task.epochs * steps_per_epoch(task.training, jax.eval_shape(task.select, data))
     flops = training_flops(task, data, num_steps)
     return text + (
         f", {num_steps:,} steps of {flops / max(num_steps, 1) / 1e6:.1f} MFLOP: {flops * count / 1e12:.3g} TFLOP in all"

@@ -2,16 +2,20 @@
 
 import io
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from aejax.config import config_id
 from aejax.errors import UserError
+from aejax.evaluation.baselines import AUTOENCODER
 from aejax.study import results as results_file
 from aejax.study.directory import StudyDirectory, write_atomically, write_json
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import Fitted, measure
+from aejax.study.methods import METHODS
 from aejax.study.metrics import MetricsWriter
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
@@ -21,13 +25,15 @@ from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
 
-def execute(job: Job, place: Place, directory: StudyDirectory, options: Options) -> None:
+def execute(job: Job, place: Place, directory: StudyDirectory, options: Options, parents: Sequence[Job] = ()) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
 
-    `place` gives the data of a data config.
+    `place` gives the data of a data config. `parents` are finished populations among whose members are those that the
+    job's members begin with.
 
     Raises:
       Interrupted: if a stop was asked for; what was done is saved.
+      ParentMissing: if a member that another begins with was not trained.
       OSError: if something could not be written; what was saved before is still there.
     """
     work = Work(job, place, directory, options)
@@ -35,7 +41,7 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options)
     known = read_status(work.path)
     status = PopulationStatus(job.method.name, job.ids, "training", None if known is None else known.checkpoint)
     write_status(work.path, status)
-    results, pictures = measure(work, _fit(work, status))
+    results, pictures = measure(work, _fit(work, status, parents))
     if pictures:
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **pictures)
@@ -53,14 +59,19 @@ def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options
       UserError: if there is no whole checkpoint of the trained population.
     """
     work = Work(job, place, directory, options)
-    start = None
+    trained = None
     if job.method.trains:
-        status = read_status(work.path)
-        start, _ = _restore(work, None if status is None else status.checkpoint)
-        if start is None or np.any(start.state.status == Status.RUNNING):
-            raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
-    trained = None if start is None else Trained(list(work.members.deal(start.state)), start.cost)
+        start = _restore_trained(work)
+        trained = Trained(list(work.members.deal(start.state)), start.cost)
     return measure(work, _fitted(work, trained))[0]
+
+
+def _restore_trained(work: Work) -> Start:
+    status = read_status(work.path)
+    start, _ = _restore(work, None if status is None else status.checkpoint)
+    if start is None or np.any(start.state.status == Status.RUNNING):
+        raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
+    return start
 
 
 def _restore(work: Work, newest: int | None) -> tuple[Start | None, int]:
@@ -74,6 +85,10 @@ def _restore(work: Work, newest: int | None) -> tuple[Start | None, int]:
         return None, 0
     state, facts = restored
     return Start(state, Cost(**facts["cost"])), facts["metrics_bytes"]
+
+
+class ParentMissing(RuntimeError):
+    """A member begins with what another has learnt, and there is no such."""
 
 
 class _Saver:
@@ -101,10 +116,28 @@ class _Saver:
         self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
-def _fit(work: Work, status: PopulationStatus) -> Fitted:
+def _begin(work: Work, parents: Sequence[Job]) -> list[Any]:
+    """Returns the variables that the members begin with, by round: those that others have learnt."""
+    method = METHODS[work.job.method.begins_with or ""]
+    wanted = [config_id(method.reduce(config)) for config in work.configs]
+    found: dict[str, Any] = {}
+    for job in parents:
+        if set(job.ids) & set(wanted):
+            parent = Work(job, work.place, work.directory, work.options)
+            variables = _restore_trained(parent).state.evaluated_variables()
+            found |= {name: jax.tree.map(lambda leaf: leaf[i], variables) for i, name in enumerate(job.ids)}  # noqa: B023
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ParentMissing(f"{work.job} begins with the {method.name} {missing[0]}, which was not trained")
+    rows = [{name: {AUTOENCODER: part} for name, part in found[name].items()} for name in wanted]
+    return list(work.members.deal(jax.tree.map(lambda *leaves: np.stack(leaves), *rows)))
+
+
+def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted:
     if not work.job.method.trains:
         return _fitted(work, None)
     start, keep_bytes = _restore(work, status.checkpoint)
+    begin = _begin(work, parents) if start is None and work.job.method.begins_with else None
     with MetricsWriter(work.path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
         trained = train(
             work.members,
@@ -114,6 +147,7 @@ def _fit(work: Work, status: PopulationStatus) -> Fitted:
             description=str(work.job),
             saver=_Saver(work, status, write),
             start=start,
+            begin=begin,
         )
     return _fitted(work, trained)
 
@@ -131,18 +165,20 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     status, step, past_minimum = members.fetch(
         [(state.status, state.step, state.past_minimum) for state in trained.states]
     )
-    num_images = int(step.sum()) * batch_size(work.configs[0].training, work.data)
+    task = work.task(work.configs[0])
+    seen = jax.eval_shape(task.select, work.data)
+    num_images = int(step.sum()) * batch_size(task.training, seen)
     seconds = trained.cost.train_seconds
     cost = {
         "parameters": _num_parameters(variables[0], members),
         "train_seconds": seconds / members.num,
-        "train_tflop": training_flops(work.task(work.configs[0]), work.data, float(step.mean())) / 1e12,
+        "train_tflop": training_flops(task, work.data, float(step.mean())) / 1e12,
         "images_per_second": num_images / seconds if num_images else 0.0,
         "train_compile_seconds": trained.cost.compile_seconds,
         "memory_mb": trained.cost.memory_bytes / 1e6,
     }
     statuses = [Status(value).name.lower() for value in status]
-    metrics = {"past_minimum": past_minimum} if work.data.size("validation") else {}
+    metrics = {"past_minimum": past_minimum} if seen.size("validation") else {}
     return Fitted(variables, statuses, metrics, cost)
 
 

@@ -8,7 +8,7 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory
-from aejax.study.methods import MakeTask, Method, make_task
+from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
@@ -56,10 +56,11 @@ class Work:
     """A job with everything that stays the same while it is executed."""
 
     def __init__(self, job: Job, place: Place, directory: StudyDirectory, options: Options):
-        self.job, self.options = job, options
+        self.job, self.place, self.directory, self.options = job, place, directory, options
         self.configs = job.population.members
         config = self.configs[0]
-        others = config.evaluation.other_data()
+        self.evaluation = evaluation_of(job.method.name, config)
+        others = self.evaluation.other_data()
         self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"]
         self.path = directory.population(job.method.name, job.ids)
@@ -67,6 +68,10 @@ class Work:
         self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
         self.members = self._fit_members()
         self.checkpoints = Checkpoints(self.path)
+
+    def source(self, place: str) -> Source:
+        """Returns the data that features of a place are of; what is no name of other data is a layer's."""
+        return self.sources.get(place, self.sources["own"])
 
     def _fit_members(self) -> Members:
         at_once = self.configs[0].training.members_at_once

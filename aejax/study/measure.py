@@ -13,7 +13,7 @@ import tqdm
 from aejax.config import flatten, to_tree
 from aejax.data.resident import ResidentData
 from aejax.evaluation.clustering import cluster_metrics
-from aejax.evaluation.suite import available_measures, classify, describe, transferred
+from aejax.evaluation.suite import available_measures, classify, describe, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study.job import Work
@@ -76,21 +76,24 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
 
     def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
-        representation = represent(job.method.name, task(config), variables, config, data)
-        metrics, features = describe(representation, data, config.evaluation, others)
+        own = task(config)
+        representation = represent(job.method.name, own, variables, config, data)
+        metrics, features = describe(representation, own.select(data), work.evaluation, others)
         if representation.reconstruct is None:
             return metrics, features, None
         return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
-        num_classes = work.sources[name].dataset.num_classes
+        num_classes = work.source(name).dataset.num_classes
         assert num_classes is not None, "data without labels ask for no features"
-        return classify(features, label, config.evaluation, num_classes)
+        return classify(features, label, work.evaluation, num_classes)
 
     def compile_classifiers(members: Members, features: Any) -> dict[str, Program]:
         # Features of one size are classified by one program, whatever method they come from.
         return {
-            name: members.compile(functools.partial(classify_member, name), features[name], shared[name].label)
+            name: members.compile(
+                functools.partial(classify_member, name), features[name], work.source(name).data.label
+            )
             for name in features
             if features[name]
         }
@@ -120,11 +123,9 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
                 compile_seconds += seconds
                 started += seconds
             for name, program in classifying.items():
-                classified = program(index, features[name], shared[name].label)
+                classified = program(index, features[name], work.source(name).data.label)
                 classified |= _cluster_round(work, name, members, index, features[name])
-                metrics |= {
-                    metric if name == "own" else transferred(metric): classified[metric] for metric in classified
-                }
+                metrics |= {of_place(metric, name): value for metric, value in classified.items()}
             results.append(jax.device_get(metrics))
             samples.append(jax.device_get(sample))
             first, after = members.span(index)
@@ -141,9 +142,9 @@ def _cluster_round(
     work: Work, name: str, members: Members, index: int, features: dict[str, jax.Array]
 ) -> dict[str, np.ndarray]:
     """Returns the metrics of clusters, arrays [round_size], of one source's features; none if they are not wanted."""
-    if "clustering" not in available_measures(work.configs[0].evaluation, labelled=True):
+    if "clustering" not in available_measures(work.evaluation, labelled=True):
         return {}
-    source = work.sources[name]
+    source = work.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
     label = {split: np.asarray(label) for split, label in source.data.label.items()}
     found = []

@@ -5,16 +5,18 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import load, to_tree
 from aejax.data.resident import ResidentData
-from aejax.evaluation.baselines import Classifier, represent_model, represent_pca, represent_pixels
-from aejax.evaluation.suite import Representation
+from aejax.data.subsets import LabelledSubset
+from aejax.evaluation.baselines import AUTOENCODER, Classifier, represent_model, represent_pca, represent_pixels
+from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
+from aejax.networks.named import blocks, layer_shapes
+from aejax.training.fine_tuning import make_rates
 from aejax.training.step import Stage, Task, TrainingConfig
 
 
@@ -24,12 +26,14 @@ class Method:
 
     `reads` names the parts of the config that the method depends on: members that differ elsewhere only are the same
     to it, and it runs once for all of them. `trains` is whether it is trained, and has parameters at all.
+    `begins_with` names the method whose trained variables are its first.
     """
 
     name: str
     reads: tuple[str, ...]
     has_parameters: bool = True
     trains: bool = True
+    begins_with: str | None = None
 
     def depends_on(self, path: str) -> bool:
         """Returns whether the field at a dotted path makes a difference to this method."""
@@ -52,13 +56,18 @@ class Method:
 
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
+FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "labels_per_class")
 METHODS = {
     method.name: method
     for method in (
         Method("autoencoder", EVERYTHING),
         Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False),
-        Method("supervised", EVERYTHING),
-        Method("fine_tuned", EVERYTHING),
+        Method("supervised", (*EVERYTHING, "fine_tuning.labels_per_class", "fine_tuning.scratch_epochs")),
+        Method(
+            "fine_tuned",
+            (*EVERYTHING, *(f"fine_tuning.{name}" for name in FINE_TUNING)),
+            begins_with="autoencoder",
+        ),
         Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
         Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
     )
@@ -75,32 +84,43 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
 
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
-        model: nn.Module = autoencoder
-        training = config.training
-        if method in CLASSIFIERS:
-            assert num_classes is not None, "data without labels have no classifier"
-            model = Classifier(autoencoder, num_classes)
-            # An error to be reached is one of reconstruction.
-            training = dataclasses.replace(training, target_error=None)
-        stages = _stages(method, autoencoder, training)
-        return Task(model, config.optimizer, training, config.seed, stages)
+        if method not in CLASSIFIERS:
+            stages = _autoencoder_stages(autoencoder, config.training)
+            return Task(autoencoder, config.optimizer, config.training, config.seed, stages)
+        assert num_classes is not None, "data without labels have no classifier"
+        fine_tuning, optimizer = config.fine_tuning, config.optimizer
+        # An error to be reached is one of reconstruction.
+        training = dataclasses.replace(config.training, target_error=None)
+        known = fine_tuning.labels_per_class
+        labels = None if known is None else LabelledSubset(known, num_classes, draw=config.seed)
+        if method == "supervised":
+            stages = (Stage(fine_tuning.scratch_epochs or training.epochs),)
+            return Task(Classifier(autoencoder, num_classes), optimizer, training, config.seed, stages, labels)
+        if fine_tuning.learning_rate is not None:
+            optimizer = dataclasses.replace(optimizer, learning_rate=fine_tuning.learning_rate)
+        model = Classifier(autoencoder, num_classes, frozen=fine_tuning.layers == ())
+        names = blocks(list(layer_shapes(autoencoder, image_shape, "features")))
+        rates = make_rates(names, fine_tuning.layers, fine_tuning.layer_decay)
+        rates = tuple((f"{AUTOENCODER}/{name}", rate) for name, rate in rates)
+        return Task(model, optimizer, training, config.seed, (Stage(fine_tuning.epochs),), labels, rates)
 
     return task
 
 
-def _stages(method: str, model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
-    """Returns what a method trains, one after another."""
-    if method == "supervised":
-        return (Stage(training.epochs),)
+def _autoencoder_stages(model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
+    """Returns what an autoencoder trains, one after another."""
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:
         stages.append(Stage(training.epochs))
-    if method != "fine_tuned":
-        return tuple(stages)
-    # The autoencoder inside the classifier goes through the same, and then serves it.
-    inner = [Stage(epochs, "pretraining_terms", (("method", name), *rest)) for epochs, name, rest in stages]
-    return (*inner, Stage(training.fine_tuning_epochs))
+    return tuple(stages)
+
+
+def evaluation_of(method: str, config: Config) -> EvaluationConfig:
+    """Returns what is measured of a member: of a classifier that knows few labels, what it says itself, alone."""
+    if method not in CLASSIFIERS or config.fine_tuning.labels_per_class is None:
+        return config.evaluation
+    return dataclasses.replace(config.evaluation, measures=(), transfer=None, outliers=None)
 
 
 def represent(method: str, task: Task, variables: Any, config: Config, data: ResidentData) -> Representation:

@@ -59,7 +59,7 @@ def members_of(configs: Sequence[Config], datasets: dict[DataConfig, Dataset]) -
 
 def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
     labelled = datasets[config.data].num_classes is not None
-    fine_tuned = ("fine_tuned",) if labelled and config.training.fine_tuning_epochs else ()
+    fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
     return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned)
 
 
@@ -151,6 +151,7 @@ def _run_jobs(
     statuses = [status for path in directory.populations() if (status := read_status(path)) is not None]
     begun = [status for status in statuses if status.state != "finished"]
     jobs = plan(configs, datasets, {(row["method"], row["id"]) for row in finished}, begun)
+    members = members_of(configs, datasets)
     for name in sorted({dataset.name for dataset in datasets.values() if dataset.num_classes is None}):
         options.say(f"{name} has no labels: linear probe, k-NN, pixels and the supervised baseline are left out")
     if finished or begun:
@@ -161,7 +162,7 @@ def _run_jobs(
     failed = []
     for job in jobs:
         try:
-            execute(job, place, directory, options)
+            execute(job, place, directory, options, _trained(job.method.begins_with, members, directory))
         except (UserError, OSError):
             raise
         except Exception as error:
@@ -179,6 +180,17 @@ def _run_jobs(
             f"{len(failed)} of {len(jobs)} populations failed (see above): {', '.join(failed)}; all others are "
             "finished, and running the same command again tries these once more"
         )
+
+
+def _trained(method: str | None, members: dict[str, dict[str, Config]], directory: StudyDirectory) -> list[Job]:
+    """Returns the finished populations of a method; none of None."""
+    statuses = [status for path in directory.populations() if (status := read_status(path)) is not None]
+    return [_job_of(status, members) for status in statuses if (status.method, status.state) == (method, "finished")]
+
+
+def _job_of(status: PopulationStatus, members: dict[str, dict[str, Config]]) -> Job:
+    together = tuple(members[status.method][name] for name in status.members)
+    return Job(METHODS[status.method], Population(partition(together[0])[0], together))
 
 
 def place_once(datasets: dict[DataConfig, Dataset]) -> Place:
@@ -218,9 +230,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
             status = read_status(path)
             if status is None or status.state != "finished":
                 continue
-            together = tuple(members[status.method][name] for name in status.members)
-            job = Job(METHODS[status.method], Population(partition(together[0])[0], together))
-            results = evaluate(job, place, directory, options)
+            results = evaluate(_job_of(status, members), place, directory, options)
             rows += to_rows(results)
             if update:
                 write_json(path / FILE, results)

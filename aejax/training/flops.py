@@ -15,7 +15,7 @@ from aejax.training.step import Stage, Task, batch_size, init_state, steps_per_e
 
 def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
     """Returns the floating-point operations of a member's first training steps, stage after stage."""
-    total, per_epoch = 0.0, steps_per_epoch(task.training, data)
+    total, per_epoch = 0.0, steps_per_epoch(task.training, jax.eval_shape(task.select, data))
     for stage in task.stages:
         steps = min(num_steps, stage.epochs * per_epoch)
         total += steps * step_flops(task, stage, data)
@@ -25,9 +25,8 @@ def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
 
 def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
     """Returns the floating-point operations of one step of a stage of one member, as `matmul_flops` counts them."""
-    batch = jax.eval_shape(
-        lambda data: data.batch("train", jnp.zeros(batch_size(task.training, data), jnp.int32)), data
-    )
+    size = batch_size(task.training, jax.eval_shape(task.select, data))
+    batch = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(size, jnp.int32)), data)
     state = jax.eval_shape(functools.partial(init_state, task), data)
     step = functools.partial(train_step, task, stage, make_optimizer(task.optimizer, 1, 1), want_norm=False)
     return matmul_flops(step, state, batch)

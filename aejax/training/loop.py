@@ -6,7 +6,7 @@ result: stops are decided after every epoch, on the device, and a stopped member
 
 import collections
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -59,12 +59,14 @@ class Trained(NamedTuple):
 
 def epochs_per_chunk(task: Task, data: ResidentData) -> int:
     """Returns how many epochs the device runs before the host hears of them."""
-    return max(1, min(task.epochs, STEPS_PER_CHUNK // steps_per_epoch(task.training, data)))
+    seen = jax.eval_shape(task.select, data)
+    return max(1, min(task.epochs, STEPS_PER_CHUNK // steps_per_epoch(task.training, seen)))
 
 
 def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: int) -> tuple[TrainState, Any]:
     """Returns one member's state after some epochs, and the metrics of each, arrays [num_epochs]."""
-    return jax.lax.scan(lambda carry, _: train_epoch(task, carry, data), state, length=num_epochs)
+    seen = task.select(data)
+    return jax.lax.scan(lambda carry, _: train_epoch(task, carry, seen), state, length=num_epochs)
 
 
 def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num_epochs: int) -> Program:
@@ -93,6 +95,7 @@ def train(
     description: str,
     saver: Saver | None = None,
     start: Start | None = None,
+    begin: Sequence[Any] | None = None,
     chunk_epochs: int | None = None,
 ) -> Trained:
     """Returns the members trained until every one of them has stopped.
@@ -106,6 +109,7 @@ def train(
       description: stands before the progress bar.
       saver: saves when it is due, and once when all is done.
       start: where to go on from; None: from the beginning.
+      begin: variables that members begin with, by round, where not those of their initialisation; see `init_state`.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
     example = make_task(members.first)  # In its stages, all are alike.
@@ -120,8 +124,9 @@ def train(
     crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
     park, place = (jax.device_get, members.place) if crowded else (lambda state: state, lambda state: state)
     if start is None:
-        init = members.compile(lambda config, _, data: init_state(make_task(config), data), (), data)
-        states = [park(init(index, (), data)) for index in range(members.num_rounds)]
+        given = begin or [{}] * members.num_rounds
+        init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
+        states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
         cost = cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds)
     else:
         states = [park(state) for state in members.deal(start.state)]

@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import itertools
 import operator
+import types
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -16,6 +18,8 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
 from aejax.data.augmentation import Augmentation, augment
 from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.data.subsets import LabelledSubset
+from aejax.training.fine_tuning import Rates, hold, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
 
@@ -29,8 +33,6 @@ class TrainingConfig:
     epochs: NonNegativeInt = 20
     # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
     pretraining_epochs: NonNegativeInt = 0
-    # After them, of the encoder with a classifier on it: the method "fine_tuned". 0: there is none.
-    fine_tuning_epochs: NonNegativeInt = 0
     batch_size: PositiveInt | Literal["all"] = 64
     target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
     patience: PositiveInt | None = traced(
@@ -61,6 +63,12 @@ class Task(NamedTuple):
     training: TrainingConfig
     seed: jax.typing.ArrayLike
     stages: tuple[Stage, ...]
+    labels: LabelledSubset | None = None  # Which of the training images it sees; None: all.
+    rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the images that it is trained and validated on."""
+        return data if self.labels is None else self.labels.select(data)
 
     @property
     def epochs(self) -> int:
@@ -70,7 +78,8 @@ class Task(NamedTuple):
 
 def batch_size(training: TrainingConfig, data: ResidentData) -> int:
     """Returns the number of examples in a batch."""
-    return data.size("train") if training.batch_size == "all" else training.batch_size
+    size = data.size("train")
+    return size if training.batch_size == "all" else min(training.batch_size, size)
 
 
 def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
@@ -94,9 +103,17 @@ def init_variables(task: Task, data: ResidentData) -> dict[str, Any]:
     return dict(task.model.init({"params": key}, example, method=everything))
 
 
-def init_state(task: Task, data: ResidentData) -> TrainState:
-    """Returns the state before the first step."""
-    variables = init_variables(task, data)
+def _adopt(own: Any, given: Any) -> Any:
+    """Returns a tree with every leaf that a given tree has in the same place taken from there."""
+    if not isinstance(own, Mapping):
+        return given
+    return {name: _adopt(part, given[name]) if name in given else part for name, part in own.items()}
+
+
+def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
+    """Returns the state before the first step; variables that `begin` has, in their place, begin as they are there."""
+    variables = _adopt(init_variables(task, data), begin)
+    data = task.select(data)
     params = variables.pop("params")
     num_validation = data.size("validation")
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731
@@ -139,7 +156,7 @@ def train_step(
     key = rng.at(rng.stream(rng.root(task.seed), "noise"), state.step)
 
     def loss(params: Any) -> Any:
-        variables = {"params": _cast(params, task.training.precision), **state.collections}
+        variables = {"params": _cast(hold(task.rates, params), task.training.precision), **state.collections}
         terms, collections = task.model.apply(
             variables, batch, True, method=stage.terms, rngs={"noise": key}, mutable=list(state.collections)
         )
@@ -151,6 +168,7 @@ def train_step(
     if len(task.stages) > 1:
         # What a stage does not train stays as it is, where weight decay would shrink it.
         updates = jax.tree.map(lambda update, slope: jnp.where(jnp.any(slope != 0), update, 0.0), updates, gradient)
+    updates = scale_updates(task.rates, updates)
     params = optax.apply_updates(state.params, updates)
     average, decay = state.average, task.optimizer.averaging
     if decay is not None:

@@ -11,7 +11,7 @@ from aejax.evaluation.suite import (
     Representation,
     classify,
     describe,
-    transferred,
+    of_place,
 )
 from aejax.report.measures import MEASURES
 
@@ -43,10 +43,12 @@ def test_outliers_are_told_apart_without_labels(data):
     assert metrics["test_anomaly_distance_auroc"] == pytest.approx(0.5)  # They are the same images.
 
 
-def test_metrics_of_transfer_data_have_names_of_their_own():
+def test_metrics_of_other_places_have_names_of_their_own():
     names = ["validation_probe_accuracy", "test_knn_accuracy", "probe_strength"]
     expected = ["validation_transfer_probe_accuracy", "test_transfer_knn_accuracy", "transfer_probe_strength"]
-    assert list(map(transferred, names)) == expected
+    assert [of_place(name, "transfer") for name in names] == expected
+    assert [of_place(name, "own") for name in names] == names
+    assert of_place("test_knn_accuracy", "encoder/Conv_0") == "test_encoder/Conv_0_knn_accuracy"
 
 
 def test_robustness_has_to_be_named_and_brings_the_probe(data):

@@ -21,13 +21,15 @@ from aejax.study.job import Options
 from aejax.study.methods import METHODS
 from aejax.study.results import ORDER, read_rows
 from aejax.study.run import evaluate_again, run
+from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
     autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=8),
-    training=TrainingConfig(epochs=3, batch_size=32, fine_tuning_epochs=2),
+    training=TrainingConfig(epochs=3, batch_size=32),
+    fine_tuning=FineTuningConfig(epochs=2),
     evaluation=EvaluationConfig(probe_strengths=(1e-3, 1e-1)),
 )
 
@@ -174,7 +176,7 @@ def test_features_are_probed_on_other_data_too(tmp_path):
     half, others = (DataConfig(classes=classes, **sizes) for classes in ((0, 1, 5, 6, 7), (9, 8, 4, 3, 2)))
     evaluation = EvaluationConfig(baselines=("pixels",), probe_strengths=(1e-2,), transfer=others)
     training = TrainingConfig(epochs=1, batch_size=32)
-    config = dataclasses.replace(CONFIG, data=half, training=training, evaluation=evaluation)
+    config = Config(data=half, autoencoder=CONFIG.autoencoder, training=training, evaluation=evaluation)
     assert "2 populations" in describe([config])
     rows = train([config], tmp_path)
     assert {row["method"] for row in rows} == {"autoencoder", "pixels"}
@@ -223,7 +225,8 @@ def test_a_class_left_out_is_told_from_the_others(tmp_path):
     evaluation = EvaluationConfig(measures=("reconstruction",), baselines=("pca",), outliers=outliers)
     data = DataConfig(classes=(1, 7), validation_size=40)
     training = TrainingConfig(epochs=20, batch_size=16)
-    rows = train([dataclasses.replace(CONFIG, data=data, training=training, evaluation=evaluation)], tmp_path)
+    config = Config(data=data, autoencoder=CONFIG.autoencoder, training=training, evaluation=evaluation)
+    rows = train([config], tmp_path)
     for row in rows:
         for score in ("mse", "distance"):
             assert row["metrics"][f"test_anomaly_{score}_auroc"] > 0.8
@@ -238,6 +241,7 @@ def test_clusters_are_of_each_member_and_found_again(tmp_path):
         CONFIG,
         data=DataConfig(train_size=300, validation_size=100),
         training=TrainingConfig(epochs=2, batch_size=32),
+        fine_tuning=FineTuningConfig(),
         evaluation=evaluation,
     )
     num = 1 + jax.device_count()  # So that the last round is not full.

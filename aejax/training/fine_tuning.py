@@ -1,0 +1,69 @@
+"""Fine-tuning: how a classifier on a trained encoder, and one from scratch beside it, are trained by labels."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
+from aejax.networks.named import lies_in
+
+# The learning rate of each layer relative to the optimizer's, by the layer's name; None: it is not trained. A parameter
+# takes the first that it lies in.
+Rates = tuple[tuple[str, jax.typing.ArrayLike | None], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuningConfig:
+    """How much of an encoder labels train further, by how many labels, and for how long."""
+
+    epochs: NonNegativeInt = 0  # Of the method "fine_tuned", after the autoencoder is trained. 0: there is none.
+    # Which layers are trained beside the classifier, by their names. null: all; []: none, the encoder is frozen.
+    layers: tuple[str, ...] | None = None
+    layer_decay: Share = traced(1.0)  # The factor of the learning rate from each layer to the one before it.
+    learning_rate: PositiveFloat | None = traced(None)  # Of the classifier and the last layer; null: the optimizer's.
+    # How many training images of each class have labels; as many more of each are for choices, such as when to stop.
+    # Also of "supervised". null: all of them.
+    labels_per_class: PositiveInt | None = None
+    scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
+
+
+def make_rates(blocks: Sequence[str], layers: Sequence[str] | None, decay: jax.typing.ArrayLike) -> Rates:
+    """Returns the rates of the layers that stand one after another, from the image on: decay^distance from the last.
+
+    Args:
+      blocks: the layers, as `networks.named.blocks` gives them.
+      layers: those that are trained, each a block, a part of one, or what holds several; None: all.
+      decay: in (0, 1].
+    """
+    rates: list[tuple[str, Any]] = []
+    for distance, block in enumerate(reversed(blocks)):
+        rate = jnp.asarray(decay) ** distance
+        if layers is None or any(lies_in(block, layer) for layer in layers):
+            rates.append((block, rate))
+        else:
+            rates += [(layer, rate) for layer in layers if lies_in(layer, block)] + [(block, None)]
+    return tuple(rates)
+
+
+def hold(rates: Rates, params: Any) -> Any:
+    """Returns the parameters; no gradient passes to those that are not trained."""
+    return _map_rates(rates, params, lambda leaf, rate: jax.lax.stop_gradient(leaf) if rate is None else leaf)
+
+
+def scale_updates(rates: Rates, updates: Any) -> Any:
+    """Returns the updates of the parameters at the rates of their layers; zero where a layer is not trained."""
+    return _map_rates(rates, updates, lambda leaf, rate: jnp.zeros_like(leaf) if rate is None else leaf * rate)
+
+
+def _map_rates(rates: Rates, tree: Any, function: Callable[[jax.Array, Any], jax.Array]) -> Any:
+    if not rates:
+        return tree
+
+    def change(keys: Any, leaf: jax.Array) -> jax.Array:
+        path = "/".join(key.key for key in keys)
+        return function(leaf, next((rate for layer, rate in rates if lies_in(path, layer)), 1.0))
+
+    return jax.tree_util.tree_map_with_path(change, tree)

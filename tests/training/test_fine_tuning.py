@@ -1,0 +1,147 @@
+"""Fine-tuning: what of an encoder is trained, how fast, by which labels, and what it begins with."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.autoencoders.plain import Plain
+from aejax.config import override
+from aejax.data.load import Dataset
+from aejax.data.resident import make_resident
+from aejax.data.subsets import draw_per_class
+from aejax.errors import ConfigError, DataError
+from aejax.experiment import Config, check, check_data
+from aejax.networks.dense import Dense
+from aejax.networks.residual import Residual
+from aejax.study.methods import make_task
+from aejax.training.fine_tuning import FineTuningConfig
+from aejax.training.loop import train_chunk
+from aejax.training.optimizers import AdamW, Sgd
+from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+
+DEEP = Plain(encoder=Dense(widths=(12, 9)), latent_size=5)
+LAYERS = ["encoder/DenseStack_0/Dense_0", "encoder/DenseStack_0/Dense_1", "latent"]
+CONFIG = Config(
+    autoencoder=DEEP, optimizer=Sgd(), training=TrainingConfig(batch_size=40), fine_tuning=FineTuningConfig(epochs=2)
+)
+
+
+@pytest.fixture(scope="module")
+def local(dataset):
+    """The data on one device, for functions that are not mapped over members."""
+    return jax.device_put(make_resident(dataset, "none"))
+
+
+def tuned(local, config=CONFIG, method="fine_tuned", num_epochs=1, **fields):
+    """Returns (task, state before, state after) some epochs with fields of the fine-tuning set."""
+    config = dataclasses.replace(config, fine_tuning=dataclasses.replace(config.fine_tuning, **fields))
+    task = make_task(method, (8, 8, 1), 4)(config)
+    before = init_state(task, local)
+    return task, before, jax.jit(lambda state: train_chunk(task, state, local, num_epochs)[0])(before)
+
+
+def moved(before, after):
+    """Returns how far the kernel of each layer moved, by the layer's name."""
+    change = jax.tree.map(lambda x, y: float(np.linalg.norm(y - x)), before.params, after.params)
+    paths = jax.tree_util.tree_leaves_with_path(change)
+    names = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
+    return {
+        name.removeprefix("autoencoder/").removesuffix("/kernel"): leaf
+        for name, leaf in names.items()
+        if name.endswith("/kernel")
+    }
+
+
+@pytest.mark.parametrize("layers", [None, [], LAYERS[2:], LAYERS[1:], ["encoder"], [LAYERS[0], "latent"]])
+def test_those_layers_are_trained_that_are_named_and_the_head(local, layers):
+    # Weight decay must not reach the others either.
+    config = dataclasses.replace(CONFIG, optimizer=AdamW(learning_rate=0.01, weight_decay=0.1))
+    _, before, after = tuned(local, config, layers=None if layers is None else tuple(layers))
+    expected = LAYERS if layers is None else LAYERS[:2] if layers == ["encoder"] else layers
+    assert {name for name, change in moved(before, after).items() if change} == {*expected, "head"}
+
+
+def test_a_part_of_a_block_can_be_trained_alone(local):
+    config = dataclasses.replace(
+        CONFIG, autoencoder=Plain(encoder=Residual(widths=(4,), strides=(4,), groups=2), latent_size=5)
+    )
+    _, before, after = tuned(local, config, layers=("encoder/Block_0/Conv_1",))
+    assert {name for name, change in moved(before, after).items() if change} == {"encoder/Block_0/Conv_1", "head"}
+
+
+def test_learning_rates_decay_from_the_head_to_the_image(local):
+    config = dataclasses.replace(CONFIG, training=TrainingConfig(batch_size="all"))
+    moves = {decay: moved(*tuned(local, config, layer_decay=decay)[1:]) for decay in (1.0, 0.5)}
+    # One step of gradient descent: the same gradients, at rates of their own.
+    ratios = {name: moves[0.5][name] / moves[1.0][name] for name in moves[1.0]}
+    expected = dict(zip(["head", *reversed(LAYERS)], (1.0, 1.0, 0.5, 0.25), strict=True))
+    assert ratios == pytest.approx(expected, rel=1e-4)
+
+
+def test_its_own_learning_rate_is_that_of_the_fine_tuned_alone(local):
+    slow, usual = (moved(*tuned(local, learning_rate=rate)[1:])["head"] for rate in (1e-4, None))
+    assert slow < usual / 100
+    scratch = [moved(*tuned(local, method="supervised", learning_rate=rate)[1:])["head"] for rate in (1e-4, None)]
+    assert scratch[0] == scratch[1]
+
+
+def test_it_begins_with_the_variables_that_are_given_and_a_head_of_its_own(local):
+    config = dataclasses.replace(CONFIG, seed=3)
+    learnt = init_state(make_task("autoencoder", (8, 8, 1), 4)(dataclasses.replace(config, seed=4)), local)
+    task = make_task("fine_tuned", (8, 8, 1), 4)(config)
+    begun, drawn = (init_state(task, local, given) for given in ({"params": {"autoencoder": learnt.params}}, {}))
+    own = begun.params["autoencoder"]
+    jax.tree.map(np.testing.assert_array_equal, own, {name: learnt.params[name] for name in own})
+    jax.tree.map(np.testing.assert_array_equal, begun.params["head"], drawn.params["head"])
+    assert not np.array_equal(own["latent"]["kernel"], drawn.params["autoencoder"]["latent"]["kernel"])
+
+
+@pytest.mark.parametrize("method", ["fine_tuned", "supervised"])
+def test_few_labels_are_all_that_it_sees(local, method):
+    config = dataclasses.replace(CONFIG, seed=2, training=TrainingConfig(batch_size=64, epochs=2))
+    task, before, after = tuned(local, config, method, labels_per_class=5, scratch_epochs=3)
+    indices = np.asarray(draw_per_class(local.label["train"], 4, 10, 2))
+    seen = task.select(local)
+    np.testing.assert_array_equal(seen.image["train"], np.asarray(local.image["train"])[indices[:, :5].ravel()])
+    np.testing.assert_array_equal(seen.image["validation"], np.asarray(local.image["train"])[indices[:, 5:].ravel()])
+    np.testing.assert_array_equal(seen.label["test"], local.label["test"])
+    assert after.step == 1  # All 20 are one batch.
+    assert after.lowest_errors.shape == (20,)
+    assert task.epochs == (2 if method == "fine_tuned" else 3)
+    # Training on these images alone is the same.
+    alone = make_task(method, (8, 8, 1), 4)(dataclasses.replace(config, fine_tuning=FineTuningConfig(epochs=2)))
+    same = jax.jit(lambda state: train_chunk(alone, state, seen, 1)[0])(before)
+    jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
+
+
+def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
+    encoder = Residual(widths=(4,), strides=(4,), norm="batch")
+    config = dataclasses.replace(CONFIG, autoencoder=Plain(encoder=encoder, latent_size=5))
+    _, before, after = tuned(local, config, layers=())
+    jax.tree.map(np.testing.assert_array_equal, before.collections, after.collections)
+    assert jax.tree.leaves(before.collections)
+    task, before, after = tuned(local, config, num_epochs=2)
+    assert any(
+        np.any(x != y) for x, y in zip(*map(jax.tree.leaves, (before.collections, after.collections)), strict=True)
+    )
+    losses = [
+        float(np.mean(evaluate_terms(task, task.stages[0], state.current_variables(), local, "train")["loss"]))
+        for state in (before, after)
+    ]
+    assert losses[1] < losses[0]
+
+
+def test_what_cannot_be_is_said_in_a_line(dataset: Dataset):
+    with pytest.raises(ConfigError, match=r"fine_tuning\.epochs is 0"):
+        check(override(Config(), {"fine_tuning.layers": []}))
+    check(override(Config(), {"fine_tuning.labels_per_class": 3}))
+    for path in ("fine_tuning.layers", "evaluation.layers"):
+        config = override(CONFIG, {path: ["latent", "encoder/Dense_7"]})
+        with pytest.raises(
+            DataError, match=r"no layer 'encoder/Dense_7'; there are encoder/DenseStack_0/Dense_0, .*latent"
+        ):
+            check_data(config, dataset)
+    with pytest.raises(DataError, match=r"fine_tuning.labels_per_class=1000 takes 1000 .* ask for at most \d\d"):
+        check_data(override(CONFIG, {"fine_tuning.labels_per_class": 1000}), dataset)
