@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.report.findings import SUBJECT, Finding, choose, findings, rank
+from aejax.report.findings import SUBJECT, Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
 from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
@@ -46,13 +46,16 @@ class Content:
         return rank(self.findings[0].measure, own)
 
     def beside_baselines(self, measure: Measure, most: int) -> list[Setting]:
-        """Returns the settings that validation ranks first by a measure, and of every other method the best."""
-        methods: dict[tuple[str, str], list[Setting]] = {}
+        """Returns the settings that validation ranks first by a measure, and of every other method the best.
+
+        Those that are tested on other images are ranked by themselves.
+        """
+        methods: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in self.settings:
             if setting.mean(measure.validation) is not None:
-                methods.setdefault((setting.study, setting.method), []).append(setting)
+                methods.setdefault((setting.study, tested_on(setting), setting.method), []).append(setting)
         shown: list[Setting] = []
-        for (_, method), group in methods.items():
+        for (_, _, method), group in methods.items():
             shown += rank(measure, group)[:most] if method == SUBJECT else [choose(measure, group)]
         return shown
 

@@ -43,7 +43,7 @@ class Finding(NamedTuple):
         )
         for verdict, lead in (("better", "Better than"), ("worse", "Worse than"), (UNDECIDED, "Undecided against")):
             others = [
-                f"{comparison.other.name} ({_signed(self.measure, comparison.difference)})"
+                f"{comparison.other.name} ({signed(self.measure, comparison.difference)})"
                 for comparison in self.comparisons
                 if comparison.verdict == verdict
             ]
@@ -65,7 +65,7 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         ]
         groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
-            groups.setdefault((setting.study, setting.method, _test_of(setting)), []).append(setting)
+            groups.setdefault((setting.study, setting.method, tested_on(setting)), []).append(setting)
         for (study, method, test), own in groups.items():
             if method != SUBJECT:
                 continue
@@ -88,7 +88,7 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
 _TEST = ("data.name", "data.classes", "data.test_size", "evaluation.outliers", "evaluation.transfer")
 
 
-def _test_of(setting: Setting) -> str:
+def tested_on(setting: Setting) -> str:
     """Returns a text that settings share which are tested on the same images; what they train on may differ."""
     config = setting.rows[0]["config"]
     tested = {path: config[path] for path in config if any(path == x or path.startswith(x + ".") for x in _TEST)}
@@ -121,6 +121,7 @@ def compare(measure: Measure, setting: Setting, other: Setting, num_comparisons:
     return Comparison(other, difference, "better" if measure.better(difference.mean, 0) else "worse")
 
 
-def _signed(measure: Measure, difference: Interval) -> str:
+def signed(measure: Measure, difference: Interval) -> str:
+    """Returns a difference as a person reads it, its sign in front."""
     text = measure.show(difference)
     return text if text.startswith("-") else f"+{text}"

@@ -5,7 +5,18 @@ from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section, gather
 from aejax.report.html import Html, element, join
-from aejax.report.sections import answer, overfitting, pictures, provenance, robustness, sweeps, training, transfer
+from aejax.report.sections import (
+    answer,
+    labels,
+    layers,
+    overfitting,
+    pictures,
+    provenance,
+    robustness,
+    sweeps,
+    training,
+    transfer,
+)
 from aejax.study.contents import Study
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
@@ -14,6 +25,8 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     answer.beside_baselines,
     answer.many_seeds,
     sweeps.effects,
+    labels.labels,
+    layers.layers,
     training.curves,
     training.gap,
     overfitting.gaps,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aejax.report.findings import findings
+from aejax.report.label_curves import label_curves
 from aejax.report.measures import MEASURES
 from aejax.study.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
@@ -79,6 +80,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
     """Returns the table of settings as Markdown, the findings, and the notes."""
     groups = settings(rows)
     said = [f"* {finding.sentence()}" for finding in findings(groups)]
+    said += [f"* {sentence}" for curves in label_curves(groups) if (sentence := curves.sentence())]
     return "\n".join([to_aligned(make_table(groups)), "", *said, "", *notes(rows)]) + "\n"
 
 
@@ -121,6 +123,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
             "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
             "seed; its strength is chosen on m further images of each. Features of the supervised network have seen "
             "all labels."
+        )
+    if any(row["config"].get("fine_tuning.labels_per_class") is not None for row in rows):
+        lines.append(
+            "A network with fine_tuning.labels_per_class m is trained by m labels of each class, a fixed subset for "
+            "each seed, and validated on m further images of each; 'own classifier' is its own, tested on all test "
+            "images. The seconds of 'fine_tuned' are those of the fine-tuning alone."
         )
     diverged = [row for row in rows if row["status"] == "diverged"]
     if diverged:

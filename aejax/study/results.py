@@ -99,7 +99,12 @@ class Setting:
 
     def _told(self) -> list[tuple[str, str]]:
         told = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
-        return [(path.rsplit(".", 1)[-1], show_value(value)) for path, value in told.items()]
+        last = [path.rsplit(".", 1)[-1] for path in told]
+        # As much of the path as tells it from the others, but a kind needs no name.
+        names = [
+            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, told, strict=True)
+        ]
+        return list(zip(names, map(show_value, told.values()), strict=True))
 
     def values(self, metric: str) -> dict[Any, float]:
         """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""

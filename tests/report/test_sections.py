@@ -6,6 +6,9 @@ import pytest
 
 from aejax.report.content import Content
 from aejax.report.findings import findings
+from aejax.report.label_curves import label_curves
+from aejax.report.sections.labels import labels
+from aejax.report.sections.layers import layers
 from aejax.report.sections.overfitting import against_features, cures, gaps
 from aejax.report.sections.robustness import mean_corruption_error, robustness
 from aejax.report.sections.transfer import transfer
@@ -184,3 +187,83 @@ def test_transfer_stands_beside_the_own_data_and_in_the_tables():
     assert ours == ["autoencoder", "toy", "fashion [5, 6]", "90.00 (no interval)", "70.00 (no interval)"]
     assert "transfer probe: autoencoder reaches 70.00" in to_markdown(rows)
     assert transfer(make_content([make_row(test_probe_accuracy=0.9, validation_probe_accuracy=0.9)])) is None
+
+
+# Labels.
+
+
+def network(method, seed, labels, accuracy, rate=0.1, **kwargs):
+    config = {"fine_tuning.labels_per_class": labels, "optimizer.learning_rate": rate}
+    metrics = {"test_accuracy": accuracy, "validation_accuracy": accuracy}
+    return make_row(method, seed, config=config, **metrics, **kwargs)
+
+
+NETWORKS = [
+    *(network("fine_tuned", seed, 1, 0.6 + 0.01 * seed) for seed in (0, 1)),
+    *(network("supervised", seed, 1, 0.4 + 0.01 * seed) for seed in (0, 1)),
+    *(network("fine_tuned", seed, 10, 0.80 + 0.1 * seed) for seed in (0, 1)),
+    *(network("supervised", seed, 10, 0.85 - 0.01 * seed) for seed in (0, 1)),
+    *(network("supervised", seed, 10, 0.5, rate=0.5) for seed in (0, 1)),  # What validation does not choose.
+    *(network("fine_tuned", seed, None, 0.95) for seed in (0, 1)),
+    *(network("supervised", seed, None, 0.96) for seed in (0, 1)),
+]
+
+
+def test_accuracy_against_labels_says_where_pretraining_wins_and_where_it_stops():
+    content = make_content(NETWORKS)
+    (curves,) = label_curves(content.settings)
+    # All labels are those of the training images: 10 of 3 classes.
+    assert [list(curve.points) for curve in curves.curves] == [[1, 10 / 3, 10], [1, 10 / 3, 10]]
+    assert {num: verdict for num, (_, _, verdict) in curves.differences.items()} == {
+        1: "better",
+        10: "undecided",
+        10 / 3: "worse",
+    }
+    assert curves.differences[10].difference.mean == pytest.approx(0.005)
+    sentence = curves.sentence()
+    assert "pre-trained is better than from scratch with 1 (+20 ± 0) labels a class, undecided with 10" in sentence
+    assert sentence in to_markdown(NETWORKS)
+    section = labels(content)
+    assert sentence.replace("'", "&#x27;") in section.body
+    heading, first, *_ = cells(section)
+    assert heading == ["labels a class", "fine_tuned %", "chosen", "supervised %", "chosen"]
+    assert first[0] == "1"
+    assert first[1].startswith("60.5")
+    assert "<polyline" in section.body or "<path" in section.body
+
+
+def test_probes_of_few_labels_have_a_curve_for_each_method_that_saw_no_others():
+    def probed(method, seed, values):
+        metrics = {f"{s}_few_labels_{n}_accuracy": v for n, v in values.items() for s in ("test", "validation")}
+        return make_row(method, seed, **metrics)
+
+    rows = [
+        *(probed("autoencoder", seed, {1: 0.5 + seed / 100, 10: 0.8}) for seed in (0, 1)),
+        probed("pixels", 0, {1: 0.4, 10: 0.7}),
+        probed("supervised", 0, {1: 0.9, 10: 0.9}),
+    ]
+    (curves,) = label_curves(make_content(rows).settings)
+    assert [curve.name for curve in curves.curves] == ["autoencoder", "pixels"]
+    assert curves.sentence() == ""
+    _, *body = cells(labels(make_content(rows)))
+    assert [row[0] for row in body] == ["1", "10"]
+    assert labels(make_content([make_row(test_probe_accuracy=0.9)])) is None
+    # A single number of labels is no curve.
+    assert label_curves(make_content([probed("autoencoder", 0, {1: 0.5})]).settings) == []
+
+
+# Layers.
+
+
+def test_layers_stand_in_their_order_beside_the_features():
+    metrics = {"test_probe_accuracy": 0.9, "validation_probe_accuracy": 0.9}
+    deep = {"test_encoder/Conv_0_probe_accuracy": 0.7, "test_latent_probe_accuracy": 0.8}
+    config = {"evaluation.layers": ["encoder/Conv_0", "latent"]}
+    rows = [
+        *(make_row(seed=seed, config=config, **metrics, **deep) for seed in (0, 1)),
+        make_row("pixels", config=config, **metrics),
+    ]
+    heading, *body = cells(layers(make_content(rows)))
+    assert heading == ["setting", "encoder/Conv_0", "latent", "features"]
+    assert [[float(cell.split()[0]) for cell in row[1:]] for row in body] == [[70, 80, 90]]
+    assert layers(make_content([make_row(config=config, **metrics)])) is None

@@ -5,6 +5,7 @@ import math
 from aejax.report.content import Content, Section
 from aejax.report.findings import SUBJECT
 from aejax.report.html import Html, element, join, table
+from aejax.report.label_curves import label_curves
 from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import notes
@@ -28,6 +29,8 @@ def answer(content: Content) -> Section:
     if not content.rows:
         parts.append(element("p", "No results yet; the curves below show how far training is."))
     parts.append(element("ul", *(element("li", finding.sentence()) for finding in content.findings), class_="findings"))
+    said = [sentence for curves in label_curves(content.settings) if (sentence := curves.sentence())]
+    parts.append(element("ul", *(element("li", sentence) for sentence in said), class_="findings"))
     parts += [element("p", note, class_="note") for note in notes(content.rows)] if content.rows else []
     return Section("answer", "Question and answer", join(*parts))
 

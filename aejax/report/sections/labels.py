@@ -1,0 +1,54 @@
+"""Accuracy against the number of labels, as curves with bands."""
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.html import Html, element, join, table
+from aejax.report.label_curves import Curve, LabelCurves, label_curves
+from aejax.report.svg import Series, line_chart
+
+
+def labels(content: Content) -> Section | None:
+    """Returns a chart and a table for each kind of classifier that was given different numbers of labels."""
+    found = label_curves(content.settings)
+    if not found:
+        return None
+    parts: list[Html] = []
+    for curves in found:
+        sentence = curves.sentence()
+        parts += [_chart(curves), _table(curves)]
+        parts += [element("p", sentence)] if sentence else []
+    text = (
+        "Test images. With m labels of each class the labelled images are fixed subsets, the same for every method, "
+        "and m further images of each class are for choices: of the strength of a probe, of when a network stops, and "
+        "of the best of a method's settings. Networks have one subset a seed, probes the mean of 10."
+    )
+    return Section("labels", "Accuracy and labels", join(element("p", text, class_="note"), *parts))
+
+
+def _chart(curves: LabelCurves) -> Html:
+    series = [_series(curve, color) for color, curve in enumerate(curves.curves, 1)]
+    return line_chart(series, title=f"{curves.title}, test %", x_label="labels of each class", log_x=True)
+
+
+def _series(curve: Curve, color: int) -> Series:
+    intervals = [(measure, setting.interval(measure.test)) for measure, setting in curve.points.values()]
+    mean = np.array([measure.value(interval.mean) for measure, interval in intervals if interval])
+    half = np.nan_to_num([measure.value(interval.half_width) for measure, interval in intervals if interval])
+    return Series(curve.name, np.array(list(curve.points)), mean, mean - half, mean + half, color)
+
+
+def _table(curves: LabelCurves) -> Html:
+    numbers = sorted({num for curve in curves.curves for num in curve.points})
+    rows = []
+    for num in numbers:
+        cells = []
+        for curve in curves.curves:
+            if num in curve.points:
+                measure, setting = curve.points[num]
+                cells += [measure.show(setting.interval(measure.test), seeded=setting.seeded), setting.label]
+            else:
+                cells += ["", ""]
+        rows.append([f"{num:,.0f}", *cells])
+    heading = ["labels a class", *(text for curve in curves.curves for text in (f"{curve.name} %", "chosen"))]
+    return table(heading, rows)

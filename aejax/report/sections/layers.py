@@ -1,0 +1,31 @@
+"""What the features of each layer of the encoder are worth, beside those that the family offers."""
+
+from aejax.report.content import Content, Section
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import MEASURES
+
+MAX_SETTINGS = 6
+
+
+def layers(content: Content) -> Section | None:
+    """Returns a table for each measure: settings and the layers that were measured, in the order of the config."""
+    parts: list[Html] = []
+    for measure in MEASURES:
+        settings = content.beside_baselines(measure, MAX_SETTINGS)
+        names = list(dict.fromkeys(name for s in settings for name in s.rows[0]["config"].get("evaluation.layers", ())))
+        rows = []
+        for setting in settings:
+            shown = [setting.interval(f"test_{name}_{measure.name}") for name in names]
+            if any(shown):
+                cells = [measure.show(interval) for interval in (*shown, setting.interval(measure.test))]
+                rows.append([setting.name, *cells])
+        if rows:
+            heading = ["setting", *names, "features"]
+            parts += [element("h3", f"{measure.title} {measure.unit}".strip()), table(heading, rows)]
+    if not parts:
+        return None
+    text = (
+        "Test images. What a layer gives, before the activation that follows it, large maps as means of at most 4 × 4 "
+        "squares; the last column is what the family offers as its features."
+    )
+    return Section("layers", "Layers", join(element("p", text, class_="note"), *parts))
