@@ -34,7 +34,8 @@ class ConvWinnerTakeAll(Family):
     latent_activation: Activation = "relu"
     decoder_kernel_size: PositiveInt = 11  # Of the transposed convolution that draws the image.
     rate: Share | None = traced(None)  # Share of the batch for which a map keeps its winner in training; null: all.
-    pool: PositiveInt = 4  # Classifiers are given the maximum of squares of this side.
+    pool: PositiveInt = 4  # Classifiers are given the maximum of squares of this side,
+    two_sided: bool = False  # and that of the negative maps too: where a filter fits with its sign turned.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the encoder makes images smaller, or None."""
@@ -80,8 +81,15 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
         return flatten(drop_below(maps, threshold))
 
     def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the maps without sparsity, max-pooled: [batch, ⌈height / pool⌉ · ⌈width / pool⌉ · latent_size]."""
-        maps = ACTIVATIONS[self.config.latent_activation](self.preactivate(image, train=train))
+        """Returns the maps without sparsity, max-pooled: [batch, ⌈height / pool⌉ · ⌈width / pool⌉ · latent_size].
+
+        If they are two-sided, there are twice as many. A filter and its negative as features of their own: Coates and
+        Ng, "The importance of encoding versus training with sparse coding and vector quantization", 2011, section 3.
+        """
+        preactivation, activation = self.preactivate(image, train=train), ACTIVATIONS[self.config.latent_activation]
+        maps = activation(preactivation)
+        if self.config.two_sided:
+            maps = jnp.concatenate([maps, activation(-preactivation)], axis=-1)
         window = (self.config.pool, self.config.pool)
         return flatten(nn.max_pool(maps, window, strides=window, padding="SAME"))
 

@@ -1,6 +1,6 @@
-"""Principal components: the best linear autoencoder of images, and so the baseline of every other."""
+"""Principal components: the best linear autoencoder of images, so the baseline of every other; of features too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -48,6 +48,21 @@ def project(pca: PCA, image: jax.Array) -> jax.Array:
     """Returns the codes of images [batch, ...] (uint8 or float32, as fitted), [batch, size]."""
     rows = to_unit(image.reshape(image.shape[0], -1))
     return jnp.matmul(rows - pca.mean[None], pca.components, precision=_HIGHEST)
+
+
+def whiten(features: Mapping[str, jax.Array], size: int) -> dict[str, jax.Array]:
+    """Returns the first `size` principal components of the training features, or all, each of unit variance there.
+
+    Args:
+      features: by split, "train" among them: float32 [n, d].
+      size: how many components.
+    """
+    axes = fit_pca(features["train"], min(size, features["train"].shape[1]))
+    codes = {split: project(axes, x) for split, x in features.items()}
+    deviation = jnp.std(codes["train"], axis=0, keepdims=True)
+    # Directions without variance have rounding alone.
+    scale = jnp.where(deviation > 1e-6 * jnp.max(deviation), 1 / jnp.maximum(deviation, 1e-30), 0.0)
+    return {split: code * scale for split, code in codes.items()}
 
 
 def reconstruct(pca: PCA, codes: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -21,6 +21,7 @@ from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
 from aejax.evaluation.few_labels import few_labels_accuracies
 from aejax.evaluation.generalization import generalization_gap
 from aejax.evaluation.neighbors import neighbors_accuracy
+from aejax.evaluation.pca import whiten
 from aejax.evaluation.probe import STRENGTHS, linear_probe
 from aejax.evaluation.retrieval import retrieval_precision
 
@@ -30,6 +31,7 @@ Measure = Literal[
     "calibration",  # Of the probe.
     "neighbors",
     "weighted_neighbors",
+    "component_neighbors",
     "ridge",
     "gaussian",
     "class_mean",
@@ -45,6 +47,7 @@ OF_FEATURES = (
     "calibration",
     "neighbors",
     "weighted_neighbors",
+    "component_neighbors",
     *CLOSED_FORMS,
     "few_labels",
     "retrieval",
@@ -70,6 +73,7 @@ class EvaluationConfig:
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
     num_neighbors: PositiveInt = 5
     neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.
+    num_components: PositiveInt = 64  # Of the features, which "component_neighbors" are found by.
     labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
     # Other data with labels, on which the features are worth something too, or are not. null: none.
     transfer: DataConfig | None = None
@@ -187,6 +191,12 @@ def classify(
             num_neighbors=config.num_neighbors,
             temperature=config.neighbor_temperature if wants("weighted_neighbors") else None,
         )
+    if wants("component_neighbors"):
+        splits = {split: features[split] for split in ("train", "validation", "test")}
+        found = neighbors_accuracy(
+            whiten(splits, config.num_components), label, num_classes=num_classes, num_neighbors=config.num_neighbors
+        )
+        metrics |= {name.replace("_knn_", "_component_knn_"): value for name, value in found.items()}
     if wants(*CLOSED_FORMS):
         names = [name for name in CLOSED_FORMS if wants(name)]
         metrics |= closed_form_accuracies(features, label, num_classes=num_classes, names=names)

@@ -31,11 +31,11 @@ class Staged:
     def map_shape(self, image_shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Returns (height, width, channels) of the last stage's output."""
         reduction = math.prod(stride for _, stride in self.stages())
-        return image_shape[0] // reduction, image_shape[1] // reduction, self.widths[-1]
+        return image_shape[0] // reduction, image_shape[1] // reduction, (image_shape[2], *self.widths)[-1]
 
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns why images of this shape do not fit, and what would do; None if they fit."""
-        if not self.widths or len(self.strides) not in (1, len(self.widths)):
+        if len(self.strides) not in (1, len(self.widths)):
             return f"there are {len(self.widths)} widths and {len(self.strides)} strides; give one, or one for each"
         reduction = math.prod(stride for _, stride in self.stages())
         return indivisible(image_shape, reduction, f"the strides divide height and width by {reduction}")
@@ -61,7 +61,7 @@ def make_conv(config: Staged, width: int, stride: int, *, transpose: bool = Fals
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Convolutional(Staged):
-    """A strided convolution for each stage."""
+    """A strided convolution for each stage; without any, the latent sees the pixels."""
 
     kind: Literal["conv"] = "conv"
 
@@ -93,7 +93,8 @@ class ConvolutionalDecoder(nn.Module):
         """Returns the likelihood's parameters."""
         del train
         config = self.config
-        x = ACTIVATIONS[config.activation](LatentToMap(config, self.image_shape)(latent))
+        x = LatentToMap(config, self.image_shape)(latent)
+        x = ACTIVATIONS[config.activation](x) if config.widths else x
         outputs = [self.image_shape[-1], *config.widths[:-1]]
         for index, (_, stride) in reversed(list(enumerate(config.stages()))):
             x = make_conv(config, outputs[index], stride, transpose=True)(x)

@@ -24,6 +24,8 @@ class Residual(Staged):
 
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns why images of this shape do not fit, and what would do; None if they fit."""
+        if not self.widths:
+            return "there are no widths; give one for each stage"
         odd = [width for width in self.widths if width % self.groups]
         if self.norm == "group" and odd:
             return f"groups={self.groups} does not divide the width {odd[0]}; choose widths that are multiples of it"

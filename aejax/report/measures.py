@@ -50,6 +50,7 @@ MEASURES = (
     Measure("probe_accuracy", "linear probe", "%", True),
     Measure("knn_accuracy", "k-NN", "%", True),
     Measure("weighted_knn_accuracy", "weighted k-NN", "%", True),
+    Measure("component_knn_accuracy", "k-NN of components", "%", True),
     Measure("ridge_accuracy", "ridge", "%", True),
     Measure("gaussian_accuracy", "Gaussian", "%", True),
     Measure("class_mean_accuracy", "class mean", "%", True),

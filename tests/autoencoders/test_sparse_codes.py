@@ -208,6 +208,16 @@ def test_a_map_keeps_its_largest_place_and_in_training_its_largest_images():
     np.testing.assert_array_equal(apply(model, variables, IMAGE, "features"), pooled.reshape(20, -1))
 
 
+def test_two_sided_features_are_those_of_the_maps_and_of_their_negatives():
+    # A single layer: its filters see the pixels.
+    config = dataclasses.replace(CONV, encoder=Convolutional(widths=(), strides=(1,)), two_sided=True, pool=8)
+    model, variables = initialize(config, IMAGE)
+    assert set(variables["params"]) == {"maps", "decoder"}
+    maps = apply(model, variables, IMAGE, "preactivate")
+    expected = np.concatenate([maps.max(axis=(1, 2)), -maps.min(axis=(1, 2))], axis=1)
+    np.testing.assert_array_equal(apply(model, variables, IMAGE, "features"), np.maximum(expected, 0))
+
+
 def test_a_winner_draws_its_maps_kernel_at_its_place():
     model, variables = initialize(CONV, IMAGE)
     code = np.zeros((1, 8, 8, 5), np.float32)

@@ -66,3 +66,17 @@ def test_a_member_is_what_it_is_alone(image):
 def test_an_impossible_size_is_refused(image, size):
     with pytest.raises(ValueError, match=r"size must lie in \[1, 64\]"):
         fit_pca(image, size)
+
+
+def test_whitened_components_are_those_of_scikit_learn():
+    x = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32) @ np.diag([9, 5, 3, 2, 1, 0]).astype(
+        np.float32
+    )
+    splits = {"train": x[:200], "test": x[200:]}
+    expected = decomposition.PCA(3, whiten=True).fit(splits["train"])
+    found = jax.jit(lambda splits: linear.whiten(splits, 3))(splits)
+    for split, value in splits.items():
+        np.testing.assert_allclose(np.abs(found[split]), np.abs(expected.transform(value)), rtol=0.01, atol=1e-3)
+    every = linear.whiten(splits, 64)["train"]
+    assert every.shape == (200, 6)
+    np.testing.assert_allclose(np.std(every, axis=0), [1, 1, 1, 1, 1, 0], atol=1e-4)  # One has no variance.

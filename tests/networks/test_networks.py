@@ -22,6 +22,7 @@ SMALL = {
     "resnet": Residual(widths=(4, 6), groups=2),
     "vit": ViT(width=8, heads=2, depth=2),
 }
+BARE = Convolutional(widths=())  # The latent sees the pixels.
 NORMS = [Residual(widths=(4,), norm=norm) for norm in ("batch", "none")]
 
 
@@ -51,6 +52,15 @@ def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
             assert leaf.dtype == jnp.float32
             assert np.isfinite(leaf).all()
             assert np.any(leaf)
+
+
+def test_a_convolutional_network_without_stages_is_a_dense_layer_each_way():
+    np.testing.assert_array_equal(make_encoder(BARE).apply({}, IMAGE), IMAGE)
+    decoder, latent = make_decoder(Mirror(), BARE, IMAGE.shape[1:]), jnp.asarray([[1.0, -1.0]])
+    variables = decoder.init(jax.random.key(0), latent)
+    assert [leaf.shape for leaf in jax.tree.leaves(variables)] == [(64,), (2, 64)]
+    image = decoder.apply(variables, latent)
+    np.testing.assert_allclose(image, -decoder.apply(variables, -latent), atol=1e-6)  # Unbounded on both sides.
 
 
 def test_a_decoder_may_be_another_network_than_its_encoder():
@@ -103,6 +113,7 @@ def test_batch_statistics_move_in_training_and_are_used_outside():
     [
         (Convolutional(widths=(4, 4)), (30, 28, 1), "such as 28, 32; the images are 30x28"),
         (Convolutional(widths=(4, 4), strides=(2, 2, 2)), (8, 8, 1), "2 widths and 3 strides"),
+        (Residual(widths=()), (8, 8, 1), "there are no widths"),
         (Residual(widths=(4, 10), groups=4), (8, 8, 1), "groups=4 does not divide the width 10"),
         (ViT(patch_size=5), (28, 28, 1), "such as 25, 30"),
         (ViT(width=30, heads=3), (28, 28, 1), "width=30"),
@@ -110,7 +121,7 @@ def test_batch_statistics_move_in_training_and_are_used_outside():
 )
 def test_what_does_not_fit_says_what_would(config, shape, says):
     assert says in config.misfit(shape)
-    for name, fitting in SMALL.items():
+    for name, fitting in (*SMALL.items(), ("bare", BARE)):
         assert fitting.misfit((12, 8, 3)) is None, name
 
 
