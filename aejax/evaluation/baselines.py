@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import optax
 
 from aejax.data import preprocessing
-from aejax.data.resident import Batch, ResidentData
+from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.evaluation import pca
+from aejax.evaluation.few_labels import Known, fit_few_labels
+from aejax.evaluation.probe import standardize
 from aejax.evaluation.suite import Representation
 from aejax.networks.layers import make_dense
 from aejax.networks.named import with_layers
@@ -41,6 +43,26 @@ class Classifier(nn.Module):
         """Returns the cross-entropy of the label, [batch], in nats."""
         logits = self.classify(batch.image, train=train)
         return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
+
+
+def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
+    """Returns the classifier's variables with the probe of its encoder's features for the linear layer.
+
+    The probe is fitted to the training images, its strength chosen by the validation images; both standardize it.
+    """
+    known: dict[str, Known] = {}
+    for split in ("train", "validation"):
+        encode = lambda indices: classifier.apply(variables, data.batch(split, indices).image, method="encode")  # noqa: E731, B023
+        size = data.size(split)
+        features = map_examples(encode, size) if size else known["train"].features[:0]
+        known[split] = Known(features, jnp.asarray(data.label[split]))
+    mean, scale = standardize(jnp.concatenate([part.features for part in known.values()]))
+    fit, _ = fit_few_labels(
+        known["train"], known["validation"], num_classes=classifier.num_classes, standardization=(mean, scale)
+    )
+    kernel = scale[:, None] * fit.weights[0]
+    head = {"kernel": kernel, "bias": fit.bias[0] - jnp.matmul(mean, kernel, precision=jax.lax.Precision.HIGHEST)}
+    return dict(variables) | {"params": dict(variables["params"]) | {"head": head}}
 
 
 def represent_model(apply: Callable[[jax.Array, str], Any], data: ResidentData, *, decoder: bool) -> Representation:

@@ -1,15 +1,49 @@
 """The linear probe where only a few images of each class have labels."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from aejax.data.subsets import draw_per_class
-from aejax.evaluation.probe import fit_logistic, predict, standardize
+from aejax.evaluation.probe import LogisticFit, fit_logistic, predict, standardize
 
 NUM_DRAWS = 10  # Of the labelled images, averaged: one draw of ten labels says little.
 STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # The fewer labels, the stronger.
+
+
+class Known(NamedTuple):
+    """Features [n, d] of images of which the labels, int32 [n], are known."""
+
+    features: jax.Array
+    labels: jax.Array
+
+
+def fit_few_labels(
+    labelled: Known, further: Known, *, num_classes: int, standardization: tuple[jax.Array, jax.Array]
+) -> tuple[LogisticFit, jax.Array]:
+    """Returns the logistic regression of the labelled images, of one strength, and its accuracy on further ones.
+
+    That is the strength of STRENGTHS which is most accurate on the further images, the stronger of equals.
+
+    Args:
+      labelled: what it is fitted to.
+      further: what the strength is chosen by.
+      num_classes: labels lie in [0, num_classes).
+      standardization: mean and 1 / standard deviation of the features, each [d].
+    """
+    fit = fit_logistic(
+        labelled.features,
+        labelled.labels,
+        num_classes=num_classes,
+        strengths=STRENGTHS,
+        standardization=standardization,
+    )
+    correct = predict(fit, further.features) == further.labels[:, None]
+    best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
+    chosen = fit._replace(weights=fit.weights[best][None], bias=fit.bias[best][None])
+    return chosen, jnp.mean(correct, axis=0)[best]
 
 
 def few_labels_accuracies(
@@ -35,26 +69,22 @@ def few_labels_accuracies(
       num_classes: labels lie in [0, num_classes).
       per_class: the numbers m.
     """
-    mean, scale = standardize(features["train"])
+    standardization = standardize(features["train"])
     count = 2 * max(per_class)
 
     def one(draw: jax.Array) -> dict[str, jax.Array]:
         indices = draw_per_class(labels["train"], num_classes, count, draw)
         found = {}
         for num in per_class:
-            labelled, further = indices[:, :num].reshape(-1), indices[:, num : 2 * num].reshape(-1)
-            fit = fit_logistic(
-                features["train"][labelled],
-                labels["train"][labelled],
-                num_classes=num_classes,
-                strengths=STRENGTHS,
-                standardization=(mean, scale),
+            labelled, further = (
+                Known(features["train"][part.reshape(-1)], labels["train"][part.reshape(-1)])
+                for part in (indices[:, :num], indices[:, num : 2 * num])
             )
-            correct = predict(fit, features["train"][further]) == labels["train"][further][:, None]
-            best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
-            chosen = fit._replace(weights=fit.weights[best][None], bias=fit.bias[best][None])
+            chosen, accuracy = fit_few_labels(
+                labelled, further, num_classes=num_classes, standardization=standardization
+            )
             right = predict(chosen, features["test"])[:, 0] == labels["test"]
-            found[f"validation_few_labels_{num}_accuracy"] = jnp.mean(correct, axis=0)[best]
+            found[f"validation_few_labels_{num}_accuracy"] = accuracy
             found[f"test_few_labels_{num}_accuracy"] = jnp.mean(right)
         return found
 

@@ -70,6 +70,8 @@ class EvaluationConfig:
     # that the data do not allow is an error.
     measures: tuple[Measure, ...] | None = None
     baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
+    # Whether features of networks that were trained by labels are measured as well, or only what these say themselves.
+    classifier_features: bool = True
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
     num_neighbors: PositiveInt = 5
     neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.

@@ -12,7 +12,14 @@ from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import load, to_tree
 from aejax.data.resident import ResidentData
 from aejax.data.subsets import LabelledSubset
-from aejax.evaluation.baselines import AUTOENCODER, Classifier, represent_model, represent_pca, represent_pixels
+from aejax.evaluation.baselines import (
+    AUTOENCODER,
+    Classifier,
+    begin_with_probe,
+    represent_model,
+    represent_pca,
+    represent_pixels,
+)
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
 from aejax.networks.named import blocks, layer_shapes
@@ -56,7 +63,7 @@ class Method:
 
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
-FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "labels_per_class")
+FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class")
 METHODS = {
     method.name: method
     for method in (
@@ -102,7 +109,8 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
         names = blocks(list(layer_shapes(autoencoder, image_shape, "features")))
         rates = make_rates(names, fine_tuning.layers, fine_tuning.layer_decay)
         rates = tuple((f"{AUTOENCODER}/{name}", rate) for name, rate in rates)
-        return Task(model, optimizer, training, config.seed, (Stage(fine_tuning.epochs),), labels, rates)
+        prepare = functools.partial(begin_with_probe, model) if fine_tuning.head == "probe" else None
+        return Task(model, optimizer, training, config.seed, (Stage(fine_tuning.epochs),), labels, rates, prepare)
 
     return task
 
@@ -117,10 +125,11 @@ def _autoencoder_stages(model: Autoencoder, training: TrainingConfig) -> tuple[S
 
 
 def evaluation_of(method: str, config: Config) -> EvaluationConfig:
-    """Returns what is measured of a member: of a classifier that knows few labels, what it says itself, alone."""
-    if method not in CLASSIFIERS or config.fine_tuning.labels_per_class is None:
-        return config.evaluation
-    return dataclasses.replace(config.evaluation, measures=(), transfer=None, outliers=None)
+    """Returns what is measured of a member: of a classifier perhaps, and of few labels always, what it says itself."""
+    evaluation = config.evaluation
+    if method not in CLASSIFIERS or (evaluation.classifier_features and config.fine_tuning.labels_per_class is None):
+        return evaluation
+    return dataclasses.replace(evaluation, measures=(), transfer=None, outliers=None)
 
 
 def represent(method: str, task: Task, variables: Any, config: Config, data: ResidentData) -> Representation:

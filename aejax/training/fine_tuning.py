@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,9 @@ class FineTuningConfig:
     layers: tuple[str, ...] | None = None
     layer_decay: Share = traced(1.0)  # The factor of the learning rate from each layer to the one before it.
     learning_rate: PositiveFloat | None = traced(None)  # Of the classifier and the last layer; null: the optimizer's.
+    # What the classifier begins with: "random" weights, or those of the "probe", a logistic regression of the labels
+    # that it is given (Kumar et al., "Fine-tuning can distort pretrained features", 2022, LP-FT).
+    head: Literal["random", "probe"] = "random"
     # How many training images of each class have labels; as many more of each are for choices, such as when to stop.
     # Also of "supervised". null: all of them.
     labels_per_class: PositiveInt | None = None

@@ -5,7 +5,7 @@ import functools
 import itertools
 import operator
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -65,6 +65,8 @@ class Task(NamedTuple):
     stages: tuple[Stage, ...]
     labels: LabelledSubset | None = None  # Which of the training images it sees; None: all.
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
+    # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
+    prepare: Callable[[Any, ResidentData], Any] | None = None
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
@@ -114,6 +116,8 @@ def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.
     """Returns the state before the first step; variables that `begin` has, in their place, begin as they are there."""
     variables = _adopt(init_variables(task, data), begin)
     data = task.select(data)
+    if task.prepare is not None:
+        variables = task.prepare(variables, data)
     params = variables.pop("params")
     num_validation = data.size("validation")
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731

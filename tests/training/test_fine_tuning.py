@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from aejax.autoencoders.plain import Plain
 from aejax.config import override
@@ -12,6 +13,7 @@ from aejax.data.load import Dataset
 from aejax.data.resident import make_resident
 from aejax.data.subsets import draw_per_class
 from aejax.errors import ConfigError, DataError
+from aejax.evaluation.few_labels import STRENGTHS
 from aejax.experiment import Config, check, check_data
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
@@ -145,3 +147,28 @@ def test_what_cannot_be_is_said_in_a_line(dataset: Dataset):
             check_data(config, dataset)
     with pytest.raises(DataError, match=r"fine_tuning.labels_per_class=1000 takes 1000 .* ask for at most \d\d"):
         check_data(override(CONFIG, {"fine_tuning.labels_per_class": 1000}), dataset)
+
+
+def test_a_head_that_begins_with_the_probe_is_the_probe(local):
+    config = dataclasses.replace(CONFIG, seed=1)
+    learnt = {"params": {"autoencoder": init_state(make_task("autoencoder", (8, 8, 1), 4)(config), local).params}}
+    fine_tuning = dataclasses.replace(CONFIG.fine_tuning, head="probe", labels_per_class=8)
+    task = make_task("fine_tuned", (8, 8, 1), 4)(dataclasses.replace(config, fine_tuning=fine_tuning))
+    state = jax.jit(lambda: init_state(task, local, learnt))()
+    seen, variables = task.select(local), state.current_variables()
+
+    def apply(split, method):
+        return task.model.apply(variables, seen.batch(split, np.arange(seen.size(split))).image, method=method)
+
+    x = {split: np.asarray(apply(split, "encode")) for split in ("train", "validation", "test")}
+    both = np.concatenate([x["train"], x["validation"]])
+    mean, deviation = both.mean(axis=0), both.std(axis=0)
+    x = {split: (value - mean) / np.where(deviation > 0, deviation, 1) for split, value in x.items()}
+    models = [
+        LogisticRegression(C=1 / (32 * strength), tol=1e-6, max_iter=2000).fit(x["train"], seen.label["train"])
+        for strength in STRENGTHS
+    ]
+    best = int(np.argmax([model.score(x["validation"], seen.label["validation"]) for model in models]))
+    np.testing.assert_allclose(
+        jax.nn.log_softmax(apply("test", "classify")), models[best].predict_log_proba(x["test"]), atol=0.02
+    )
