@@ -78,10 +78,11 @@ def check(config: Config) -> None:
         FineTuningConfig(),
         labels_per_class=fine_tuning.labels_per_class,
         scratch_epochs=fine_tuning.scratch_epochs,
+        scratch_learning_rate=fine_tuning.scratch_learning_rate,
     ):
         raise ConfigError(
-            "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay and learning_rate "
-            "say how; set fine_tuning.epochs or leave them out"
+            "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate and "
+            "head say how; set fine_tuning.epochs or leave them out"
         )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")

@@ -64,12 +64,13 @@ class Method:
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
 FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class")
+FROM_SCRATCH = ("labels_per_class", "scratch_epochs", "scratch_learning_rate")
 METHODS = {
     method.name: method
     for method in (
         Method("autoencoder", EVERYTHING),
         Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False),
-        Method("supervised", (*EVERYTHING, "fine_tuning.labels_per_class", "fine_tuning.scratch_epochs")),
+        Method("supervised", (*EVERYTHING, *(f"fine_tuning.{name}" for name in FROM_SCRATCH))),
         Method(
             "fine_tuned",
             (*EVERYTHING, *(f"fine_tuning.{name}" for name in FINE_TUNING)),
@@ -96,15 +97,17 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
             return Task(autoencoder, config.optimizer, config.training, config.seed, stages)
         assert num_classes is not None, "data without labels have no classifier"
         fine_tuning, optimizer = config.fine_tuning, config.optimizer
+        scratch = method == "supervised"
+        rate = fine_tuning.scratch_learning_rate if scratch else fine_tuning.learning_rate
+        if rate is not None:
+            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
         # An error to be reached is one of reconstruction.
         training = dataclasses.replace(config.training, target_error=None)
         known = fine_tuning.labels_per_class
         labels = None if known is None else LabelledSubset(known, num_classes, draw=config.seed)
-        if method == "supervised":
+        if scratch:
             stages = (Stage(fine_tuning.scratch_epochs or training.epochs),)
             return Task(Classifier(autoencoder, num_classes), optimizer, training, config.seed, stages, labels)
-        if fine_tuning.learning_rate is not None:
-            optimizer = dataclasses.replace(optimizer, learning_rate=fine_tuning.learning_rate)
         model = Classifier(autoencoder, num_classes, frozen=fine_tuning.layers == ())
         names = blocks(list(layer_shapes(autoencoder, image_shape, "features")))
         rates = make_rates(names, fine_tuning.layers, fine_tuning.layer_decay)

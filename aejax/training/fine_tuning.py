@@ -31,6 +31,7 @@ class FineTuningConfig:
     # Also of "supervised". null: all of them.
     labels_per_class: PositiveInt | None = None
     scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
+    scratch_learning_rate: PositiveFloat | None = traced(None)  # Likewise; null: the optimizer's.
 
 
 def make_rates(blocks: Sequence[str], layers: Sequence[str] | None, decay: jax.typing.ArrayLike) -> Rates:

@@ -87,6 +87,7 @@ def test_its_own_learning_rate_is_that_of_the_fine_tuned_alone(local):
     assert slow < usual / 100
     scratch = [moved(*tuned(local, method="supervised", learning_rate=rate)[1:])["head"] for rate in (1e-4, None)]
     assert scratch[0] == scratch[1]
+    assert moved(*tuned(local, method="supervised", scratch_learning_rate=1e-4)[1:])["head"] < scratch[1] / 100
 
 
 def test_it_begins_with_the_variables_that_are_given_and_a_head_of_its_own(local):

@@ -1,0 +1,68 @@
+"""With how many labels does a pre-trained encoder beat the same network trained from scratch, and when no more?
+
+    python scripts/train.py --config=experiments/versus_supervised.py:mnist
+    python scripts/train.py --config=experiments/versus_supervised.py:fashion
+
+A convolutional winner-take-all autoencoder (one layer of 32 filters, 7 x 7) sees 55,000 images without labels. Then its
+encoder, with a classifier that begins as the probe, is fine-tuned with 1, 10, 100, 1,000 labels of each class, and with
+all; beside it the same network begins at random, with the same labels, as many learning rates to choose from, the same
+patience, and epochs for about as many seconds as pre-training and fine-tuning take together. Five seeds, each with
+its own labelled images, which both share; learning rates and the moment to stop are chosen on as many further images,
+of all labels on the 5,000 of validation.
+
+Cost: TODO
+Expected: TODO
+"""
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.convolutional import Convolutional
+from aejax.objectives.likelihoods import Bernoulli
+from aejax.training.fine_tuning import FineTuningConfig
+from aejax.training.optimizers import Adam, Cosine
+from aejax.training.step import TrainingConfig
+
+VARIANTS = ("mnist", "fashion")
+_NAMES = {"mnist": "mnist", "fashion": "fashion_mnist"}
+# By labels of each class (None: all), epochs of fine-tuning and from scratch.
+_EPOCHS = {1: (100, 400), 10: (40, 300), 100: (15, 60), 1000: (5, 10), None: (2, 3)}
+_LEARNING_RATES = [(1e-4, 1e-3), (3e-4, 3e-3)]  # Fine-tuning, from scratch.
+
+
+def get_config(variant: str) -> Config:
+    """Returns the config of one seed; `sweep` sets the numbers of labels."""
+    return Config(
+        data=DataConfig(name=_NAMES[variant], validation_size=5000),
+        autoencoder=ConvWinnerTakeAll(
+            encoder=Convolutional(widths=(), strides=(1,), kernel_size=7),
+            latent_size=32,
+            decoder_kernel_size=7,
+            rate=0.2,
+            pool=7,
+            two_sided=True,
+            likelihood=Bernoulli(),
+        ),
+        optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=1, batch_size=50, patience=20),
+        fine_tuning=FineTuningConfig(epochs=1, head="probe"),
+        evaluation=EvaluationConfig(measures=("few_labels",), baselines=("supervised",), classifier_features=False),
+    )
+
+
+def sweep(variant: str) -> sweeps.Sweep:
+    """Returns every number of labels with every pair of learning rates; of all labels with the last alone."""
+    del variant
+    return [
+        {
+            "fine_tuning.labels_per_class": labels,
+            "fine_tuning.epochs": tuned,
+            "fine_tuning.scratch_epochs": scratch,
+            "fine_tuning.learning_rate": rate,
+            "fine_tuning.scratch_learning_rate": scratch_rate,
+        }
+        for labels, (tuned, scratch) in _EPOCHS.items()
+        for rate, scratch_rate in (_LEARNING_RATES if labels else _LEARNING_RATES[1:])
+    ]
