@@ -10,9 +10,11 @@ import numpy as np
 
 from aejax.cli.process import set_up_jax
 from aejax.data.load import DataConfig, load
+from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.pca import fit_pca
 from aejax.evaluation.probe import STRENGTHS, fit_logistic, linear_probe, predict
+from aejax.evaluation.suite import OF_FEATURES, EvaluationConfig, classify
 
 COMMON_STRENGTH = 0.001  # At which both fit, to compare accuracies.
 NUM_NEIGHBORS, NUM_AXES, NUM_FEATURES = 5, 64, 256
@@ -37,6 +39,8 @@ class _Runner(NamedTuple):
 def make_runner(what: str) -> _Runner:
     """Returns a runner of one evaluation: "probe", "neighbors", "pca", or scikit-learn's ("sklearn probe", ...).
 
+    "measures" are all that an experiment can ask of features, "clusters" those of them that the host computes.
+
     Features are random projections to 256 dimensions behind a ReLU: those of an untrained dense encoder.
     """
     set_up_jax()
@@ -50,6 +54,8 @@ def make_runner(what: str) -> _Runner:
     make = {
         "probe": _probe,
         "neighbors": _neighbors,
+        "measures": _measures,
+        "clusters": _clusters,
         "sklearn probe": _sklearn_probe,
         "sklearn neighbors": _sklearn_neighbors,
     }
@@ -70,7 +76,7 @@ def _probe(features: Splits, label: Splits) -> _Runner:
     def describe() -> dict[str, Any]:
         inputs, labels = jnp.concatenate([features["train"], features["validation"]]), _together(label)
         fit = jax.jit(functools.partial(fit_logistic, num_classes=10, strengths=(COMMON_STRENGTH,)))(inputs, labels)
-        accuracy = jnp.mean(predict(fit, features["test"])[0] == label["test"])
+        accuracy = jnp.mean(predict(fit, features["test"])[:, 0] == label["test"])
         return {"test_accuracy_at_0.001": 100 * float(accuracy)}
 
     return _Runner(lambda: work(features, label), describe)
@@ -112,6 +118,23 @@ def _sklearn_neighbors(features: Splits, label: Splits) -> _Runner:
         accuracy["test_accuracy"] = 100 * float(model.score(features["test"], label["test"]))
 
     return _Runner(run, lambda: accuracy)
+
+
+def _measures(features: Splits, label: Splits) -> _Runner:
+    on_device, labels = jax.device_put((features, label))
+    config = EvaluationConfig(measures=OF_FEATURES)
+    work = jax.jit(functools.partial(classify, config=config, num_classes=10))
+    metrics: dict[str, Any] = {}
+
+    def run() -> Any:
+        metrics.update(jax.device_get(work(on_device, labels)) | cluster_metrics(features, label, num_classes=10))
+        return ()
+
+    return _Runner(run, lambda: {name: 100 * float(metrics[name]) for name in metrics if name.startswith("test_")})
+
+
+def _clusters(features: Splits, label: Splits) -> _Runner:
+    return _Runner(lambda: cluster_metrics(features, label, num_classes=10), dict)
 
 
 def _pca(image: Splits) -> _Runner:

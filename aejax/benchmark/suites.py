@@ -117,6 +117,15 @@ SUITES: dict[str, dict[str, Case]] = {
             },
         ),
     },
+    "measures": {
+        "all measures of 256 features": Case(
+            "s",
+            {
+                "one member": Contender(EVALUATION, {"what": "measures"}, repeats=False),
+                "its clusters alone": Contender(EVALUATION, {"what": "clusters"}, repeats=False),
+            },
+        )
+    },
     "start": {
         "quickstart to its first epoch's curves": Case(
             "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}

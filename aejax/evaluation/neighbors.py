@@ -45,8 +45,8 @@ def neighbors_accuracy(
     both, both_labels = (jnp.concatenate([x["train"], x["validation"]]) for x in (unit, labels))
 
     def accuracies(split: str, neighbors: jax.Array, classes: jax.Array) -> dict[str, jax.Array]:
-        votes = functools.partial(_votes, num_classes=num_classes, num_neighbors=num_neighbors, temperature=temperature)
-        predicted = votes(unit[split], neighbors, classes)
+        by_vote = functools.partial(vote, num_classes=num_classes, num_neighbors=num_neighbors, temperature=temperature)
+        predicted = by_vote(unit[split], neighbors, classes)
         return {f"{split}_{name}_accuracy": jnp.mean(value == labels[split]) for name, value in predicted.items()}
 
     return accuracies("validation", unit["train"], labels["train"]) | accuracies("test", both, both_labels)
@@ -59,7 +59,7 @@ def normalize(x: jax.Array) -> jax.Array:
     return x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 0.5)  # At least 1, except of a zero vector.
 
 
-def _votes(
+def vote(
     queries: jax.Array,
     neighbors: jax.Array,
     labels: jax.Array,
@@ -67,7 +67,19 @@ def _votes(
     num_neighbors: int,
     temperature: float | None,
 ) -> dict[str, jax.Array]:
-    """Returns the class of each query by each way to vote, int32 [queries]."""
+    """Returns the class of each query by each way to vote ("knn", and "weighted_knn" if there is a temperature).
+
+    Args:
+      queries: of unit length, [queries, d].
+      neighbors: likewise, [n, d].
+      labels: of the neighbors, int32 [n].
+      num_classes: labels lie in [0, num_classes).
+      num_neighbors: how many vote.
+      temperature: see `neighbors_accuracy`.
+
+    Returns:
+      int32 [queries] by name.
+    """
 
     def classify(query: jax.Array) -> dict[str, jax.Array]:
         # TF32 would change the order of the neighbors.

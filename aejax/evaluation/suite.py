@@ -42,13 +42,15 @@ Measure = Literal[
 ]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
-OF_FEATURES = (
+OF_FEATURES: tuple[Measure, ...] = (
     "probe",
     "calibration",
     "neighbors",
     "weighted_neighbors",
     "component_neighbors",
-    *CLOSED_FORMS,
+    "ridge",
+    "gaussian",
+    "class_mean",
     "few_labels",
     "retrieval",
     "clustering",
