@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
-MAX_COMPONENTS = 64  # Principal components of the features that are clustered: more change little and take long.
 NUM_RUNS = {"kmeans": 10, "gmm": 3}  # From different starts; the one of least inertia or most likelihood is kept.
 
 
 def cluster_metrics(
-    features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], *, num_classes: int
+    features: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    *,
+    num_classes: int,
+    num_components: int = 64,
+    whiten: bool = False,
 ) -> dict[str, float]:
     """Returns how well clusters agree with classes, by method ("kmeans", "gmm"), split and measure.
 
@@ -22,6 +26,8 @@ def cluster_metrics(
       features: "train", "validation", "test": [n, d].
       labels: of the same keys, integers [n]; those of the training images are not read.
       num_classes: labels lie in [0, num_classes).
+      num_components: principal components of wider features that are clustered: more change little and take long.
+      whiten: whether the components are first made to have unit variance, however many features there are.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
     from threadpoolctl import threadpool_limits
@@ -34,7 +40,7 @@ def cluster_metrics(
     metrics: dict[str, float] = {}
     # One thread: sums over several would depend on which of them ends first.
     with threadpool_limits(1):
-        assigned = _assign(features, num_classes)
+        assigned = _assign(features, num_classes, num_components, whiten)
         for method in NUM_RUNS:
             for split in ("validation", "test"):
                 cluster = assigned.get(method, {}).get(split)
@@ -44,7 +50,9 @@ def cluster_metrics(
     return metrics
 
 
-def _assign(features: Mapping[str, np.ndarray], num_clusters: int) -> dict[str, dict[str, np.ndarray]]:
+def _assign(
+    features: Mapping[str, np.ndarray], num_clusters: int, num_components: int, whiten: bool
+) -> dict[str, dict[str, np.ndarray]]:
     """Returns the clusters of validation and test images by method; none if the features are not finite."""
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
@@ -53,8 +61,9 @@ def _assign(features: Mapping[str, np.ndarray], num_clusters: int) -> dict[str, 
     if not all(np.isfinite(x).all() for x in features.values()):
         return {}
     x = {split: np.asarray(value, np.float64) for split, value in features.items()}
-    if x["train"].shape[1] > MAX_COMPONENTS:
-        reduction = PCA(MAX_COMPONENTS, svd_solver="covariance_eigh").fit(x["train"])
+    size = x["train"].shape[1]
+    if whiten or size > num_components:
+        reduction = PCA(min(size, num_components), whiten=whiten, svd_solver="covariance_eigh").fit(x["train"])
         x = {split: reduction.transform(value) for split, value in x.items()}
     kmeans = KMeans(num_clusters, n_init=NUM_RUNS["kmeans"], random_state=0).fit(x["train"])
     # What is added to variances is relative to theirs: features have no unit.

@@ -151,7 +151,15 @@ def _cluster_round(
     for member in range(members.round_size):
         if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
             own = {split: np.asarray(features[split][member]) for split in label}
-            found.append(cluster_metrics(own, label, num_classes=source.dataset.num_classes))
+            found.append(
+                cluster_metrics(
+                    own,
+                    label,
+                    num_classes=source.dataset.num_classes,
+                    num_components=work.evaluation.num_components,
+                    whiten=work.evaluation.whiten_clusters,
+                )
+            )
         else:
             found.append(found[0])
         work.options.stop.obey()

@@ -45,6 +45,19 @@ def test_labels_of_training_images_are_not_read_and_runs_agree():
     assert 0.6 < first["test_kmeans_accuracy"] < 0.9
 
 
+def test_whitened_clusters_do_not_depend_on_the_unit_of_a_feature():
+    generator = np.random.default_rng(0)
+    label = np.arange(1500) % 4
+    features = 10 * generator.normal(size=(4, 3))[label] + generator.normal(size=(1500, 3))
+    loud = np.concatenate([features, 1000 * generator.normal(size=(1500, 1))], axis=1)  # It says nothing.
+    plain, whitened = (
+        cluster_metrics(cut(loud), cut(label), num_classes=4, whiten=whiten)["test_kmeans_accuracy"]
+        for whiten in (False, True)
+    )
+    assert plain < 0.5
+    assert whitened > 0.9
+
+
 def test_features_that_are_not_finite_have_no_clusters():
     features = cut(np.full((1500, 3), np.nan))
     found = cluster_metrics(features, cut(np.arange(1500) % 3), num_classes=3)
