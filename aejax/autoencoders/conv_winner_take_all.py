@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Literal
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -13,7 +12,7 @@ from aejax.config import PositiveInt, Share, traced
 from aejax.data.preprocessing import Kind
 from aejax.networks.convolution import Conv
 from aejax.networks.convolutional import Convolutional, make_conv
-from aejax.networks.layers import ACTIVATIONS, Activation, flatten
+from aejax.networks.layers import ACTIVATIONS, Activation, flatten, max_pool
 from aejax.networks.zoo import Mirror, make_encoder
 from aejax.objectives.selection import drop_below, kth_largest
 
@@ -90,8 +89,7 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
         maps = activation(preactivation)
         if self.config.two_sided:
             maps = jnp.concatenate([maps, activation(-preactivation)], axis=-1)
-        window = (self.config.pool, self.config.pool)
-        return flatten(nn.max_pool(maps, window, strides=window, padding="SAME"))
+        return flatten(max_pool(maps, self.config.pool))
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, channels]."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
-from aejax.networks.layers import ACTIVATIONS, INITIALIZERS
+from aejax.networks.layers import ACTIVATIONS, INITIALIZERS, max_pool
 from aejax.networks.residual import Residual
 from aejax.networks.vit import ViT, sincos_positions
 from aejax.networks.zoo import NETWORKS, Mirror, make_decoder, make_encoder
@@ -145,3 +146,11 @@ def test_a_vit_sees_only_the_visible_tokens():
     np.testing.assert_allclose(encode(variables, hidden_changed, visible=visible)[0], tokens[0], rtol=1e-5)
     every = encode(variables, IMAGE, visible=jnp.tile(jnp.arange(8)[None], (3, 1)))
     np.testing.assert_allclose(every, encode(variables, IMAGE), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
+def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
+    window = (size, size)
+    flax = lambda x: nn.max_pool(x, window, strides=window, padding="SAME")  # noqa: E731
+    for function in (lambda pool, x: pool(x), lambda pool, x: jax.grad(lambda x: jnp.square(pool(x)).sum())(x)):
+        np.testing.assert_array_equal(function(lambda x: max_pool(x, size), IMAGE), function(flax, IMAGE))
