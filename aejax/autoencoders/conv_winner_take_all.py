@@ -84,12 +84,13 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
 
         If they are two-sided, there are twice as many. A filter and its negative as features of their own: Coates and
         Ng, "The importance of encoding versus training with sparse coding and vector quantization", 2011, section 3.
+        The activation, which rises, comes after the pooling: of fewer numbers, the same maximum.
         """
-        preactivation, activation = self.preactivate(image, train=train), ACTIVATIONS[self.config.latent_activation]
-        maps = activation(preactivation)
+        maps = self.preactivate(image, train=train)
+        pooled = max_pool(maps, self.config.pool)
         if self.config.two_sided:
-            maps = jnp.concatenate([maps, activation(-preactivation)], axis=-1)
-        return flatten(max_pool(maps, self.config.pool))
+            pooled = jnp.concatenate([pooled, max_pool(-maps, self.config.pool)], axis=-1)
+        return flatten(ACTIVATIONS[self.config.latent_activation](pooled))
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, channels]."""
