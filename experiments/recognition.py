@@ -43,7 +43,7 @@ def get_config(variant: str) -> Config:
         ),
         optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),
         training=TrainingConfig(epochs=1, batch_size=50),
-        fine_tuning=FineTuningConfig(scratch_epochs=1 if deep else 3, scratch_learning_rate=1e-3),
+        fine_tuning=FineTuningConfig(scratch_epochs=1 if deep else 2, scratch_learning_rate=1e-3),
         evaluation=EvaluationConfig(
             measures=("probe", "calibration", "component_neighbors"),
             baselines=("pixels", "pca", "supervised"),

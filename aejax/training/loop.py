@@ -126,15 +126,16 @@ def train(
     if start is None:
         given = begin or [{}] * members.num_rounds
         init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
-        states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
         cost = cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds)
+        since = time.perf_counter()  # A head may begin with a probe, which is training too.
+        states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
     else:
+        since = time.perf_counter()
         states = [park(state) for state in members.deal(start.state)]
 
     # On the host, for all members: where each stands, and how many epochs it will not need any more.
     status, epoch = members.fetch([(state.status, state.epoch) for state in states])
     pending: collections.deque[tuple[int, Any, Any]] = collections.deque()
-    since = time.perf_counter()
 
     def settle() -> None:
         """Hears of the round that has waited longest."""
