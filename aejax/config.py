@@ -120,6 +120,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + name, value
 
 
+def unflatten(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the tree of which these are the leaves by dotted path: what `flatten` undoes."""
+    tree: dict[str, Any] = {}
+    for path, value in fields.items():
+        *parents, name = path.split(".")
+        part = tree
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[name] = value
+    return tree
+
+
 def departures(config: Any) -> dict[str, Any]:
     """Returns the tree of what differs from the defaults, and the kind of every part in it."""
     default, tree = type(config)(), {}

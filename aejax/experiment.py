@@ -3,12 +3,13 @@
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.zoo import Autoencoder, make_autoencoder
-from aejax.config import Seed, traced
+from aejax.config import Seed, flatten, load, traced, unflatten
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
@@ -29,6 +30,21 @@ class Config:
     training: TrainingConfig = TrainingConfig()
     fine_tuning: FineTuningConfig = FineTuningConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+
+# Fields that an earlier version recorded under another path.
+_MOVED = {"training.fine_tuning_epochs": "fine_tuning.epochs"}
+
+
+def load_recorded(tree: Mapping[str, Any]) -> Config:
+    """Returns the config that a study recorded, perhaps by an earlier version: new fields have their defaults.
+
+    Raises:
+      ConfigError: naming the first field that is wrong, in one line.
+    """
+    fields = dict(flatten(tree))
+    moved = {_MOVED[path]: fields.pop(path) for path in _MOVED if path in fields}
+    return load(Config, unflatten(fields | moved))
 
 
 def check(config: Config) -> None:
@@ -73,16 +89,12 @@ def check(config: Config) -> None:
                 "data.validation_size is 0, and classifiers of features need some validation images: keep some, or set "
                 'evaluation.measures=["reconstruction"]'
             )
-    fine_tuning = config.fine_tuning
-    if not fine_tuning.epochs and fine_tuning != dataclasses.replace(
-        FineTuningConfig(),
-        labels_per_class=fine_tuning.labels_per_class,
-        scratch_epochs=fine_tuning.scratch_epochs,
-        scratch_learning_rate=fine_tuning.scratch_learning_rate,
-    ):
+    _check_fine_tuning(config)
+    measures = config.evaluation.measures
+    if config.evaluation.layers and measures is not None and not set(OF_FEATURES) & set(measures):
         raise ConfigError(
-            "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate and "
-            "head say how; set fine_tuning.epochs or leave them out"
+            f"evaluation.layers is read by {', '.join(map(repr, OF_FEATURES))}, and evaluation.measures has none of "
+            "them; add one or leave layers out"
         )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
@@ -97,6 +109,31 @@ def check(config: Config) -> None:
             raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
+
+
+def _check_fine_tuning(config: Config) -> None:
+    fine_tuning = config.fine_tuning
+    if not fine_tuning.epochs and fine_tuning != dataclasses.replace(
+        FineTuningConfig(),
+        labels_per_class=fine_tuning.labels_per_class,
+        scratch_epochs=fine_tuning.scratch_epochs,
+        scratch_learning_rate=fine_tuning.scratch_learning_rate,
+    ):
+        raise ConfigError(
+            "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate and "
+            "head say how; set fine_tuning.epochs or leave them out"
+        )
+    baselines = config.evaluation.baselines
+    supervised = baselines is None or "supervised" in baselines
+    if fine_tuning.labels_per_class and not fine_tuning.epochs and not supervised:
+        raise ConfigError(
+            "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
+            "in evaluation.baselines"
+        )
+    if fine_tuning.head == "probe" and config.data.validation_size == 0 and fine_tuning.labels_per_class is None:
+        raise ConfigError(
+            "fine_tuning.head=probe chooses its strength on validation images, and data.validation_size is 0; keep some"
+        )
 
 
 def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:

@@ -88,8 +88,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     path = _one_study(values, arguments)
     if path is None:
         return 0
-    from aejax.config import load
-    from aejax.experiment import Config
+    from aejax.experiment import load_recorded
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
@@ -103,7 +102,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
-    configs = [load(Config, tree) for tree in record.configs]
+    configs = [load_recorded(tree) for tree in record.configs]
     for line in run.changes_since(record, run.load_data(configs)):
         say(line)
     with stop_on_signals() as stop:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+MIN_DEVIATION = 1e-4  # Of a component, relative to the largest: less is rounding, which whitening would blow up.
 NUM_RUNS = {"kmeans": 10, "gmm": 3}  # From different starts; the one of least inertia or most likelihood is kept.
 
 
@@ -61,10 +62,14 @@ def _assign(
     if not all(np.isfinite(x).all() for x in features.values()):
         return {}
     x = {split: np.asarray(value, np.float64) for split, value in features.items()}
-    size = x["train"].shape[1]
+    num_examples, size = x["train"].shape
     if whiten or size > num_components:
-        reduction = PCA(min(size, num_components), whiten=whiten, svd_solver="covariance_eigh").fit(x["train"])
+        reduction = PCA(min(num_examples, size, num_components), svd_solver="covariance_eigh").fit(x["train"])
         x = {split: reduction.transform(value) for split, value in x.items()}
+    if whiten:
+        deviation = x["train"].std(axis=0)
+        varies = deviation > MIN_DEVIATION * deviation.max()
+        x = {split: value[:, varies] / deviation[varies] for split, value in x.items()}
     kmeans = KMeans(num_clusters, n_init=NUM_RUNS["kmeans"], random_state=0).fit(x["train"])
     # What is added to variances is relative to theirs: features have no unit.
     floor = 1e-4 * float(np.mean(np.var(x["train"], axis=0))) + 1e-12

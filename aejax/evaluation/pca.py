@@ -61,7 +61,8 @@ def whiten(features: Mapping[str, jax.Array], size: int) -> dict[str, jax.Array]
     codes = {split: project(axes, x) for split, x in features.items()}
     deviation = jnp.std(codes["train"], axis=0, keepdims=True)
     # Directions without variance have rounding alone.
-    scale = jnp.where(deviation > 1e-6 * jnp.max(deviation), 1 / jnp.maximum(deviation, 1e-30), 0.0)
+    varies = deviation > 1e-4 * jnp.max(deviation)
+    scale = jnp.where(varies, 1 / jnp.where(varies, deviation, 1.0), 0.0)
     return {split: code * scale for split, code in codes.items()}
 
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aejax.report.findings import SUBJECT, Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
+from aejax.report.label_curves import BY_LABELS, LABELS
 from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
 from aejax.study.results import Row, Setting, settings
@@ -48,14 +49,15 @@ class Content:
     def beside_baselines(self, measure: Measure, most: int) -> list[Setting]:
         """Returns the settings that validation ranks first by a measure, and of every other method the best.
 
-        Those that are tested on other images are ranked by themselves.
+        Those that are tested on other images, or know another number of labels, are ranked by themselves.
         """
-        methods: dict[tuple[str, str, str], list[Setting]] = {}
+        methods: dict[tuple[Any, ...], list[Setting]] = {}
         for setting in self.settings:
             if setting.mean(measure.validation) is not None:
-                methods.setdefault((setting.study, tested_on(setting), setting.method), []).append(setting)
+                known = setting.rows[0]["config"].get(LABELS) if setting.method in BY_LABELS else None
+                methods.setdefault((setting.study, tested_on(setting), setting.method, known), []).append(setting)
         shown: list[Setting] = []
-        for (_, _, method), group in methods.items():
+        for (_, _, method, _), group in methods.items():
             shown += rank(measure, group)[:most] if method == SUBJECT else [choose(measure, group)]
         return shown
 

@@ -1,15 +1,17 @@
 """Accuracy against the number of labels: what a pre-trained encoder is worth beside the same network from scratch."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from aejax.report.findings import SUBJECT, Comparison, choose, compare, signed, tested_on
 from aejax.report.measures import MEASURES, Measure
-from aejax.study.results import Setting
+from aejax.study.results import Setting, show_value
 
 LABELS = "fine_tuning.labels_per_class"
-PRETRAINED, SCRATCH = "fine_tuned", "supervised"
+PRETRAINED, SCRATCH = BY_LABELS = "fine_tuned", "supervised"
+MAX_CURVES = 5  # Of autoencoders, in one chart.
 ACCURACY = next(measure for measure in MEASURES if measure.name == "accuracy")
 
 
@@ -26,6 +28,7 @@ class LabelCurves(NamedTuple):
     title: str
     curves: list[Curve]
     differences: dict[float, Comparison]  # Of pre-trained and from scratch, by the number of labels of each class.
+    num_settings: tuple[int, ...] = ()  # Of each curve, among how many settings validation chooses at a number at most.
 
     def sentence(self) -> str:
         """Returns where pre-training is shown to win, and where it is not; nothing where there is no such pair."""
@@ -43,7 +46,9 @@ class LabelCurves(NamedTuple):
             if found:
                 text += f"{', ' if text else ''}{lead} {', '.join(found)} labels a class"
         num = next((difference.num for _, difference, _ in self.differences.values()), 0)
-        return f"{self.title}: pre-trained is {text}; paired differences in points, n = {num}." if text else ""
+        chosen = f", the best of at most {' and '.join(map(str, self.num_settings))} settings each by validation"
+        chosen = chosen if max(self.num_settings, default=1) > 1 else ""
+        return f"{self.title}: pre-trained is {text}; paired differences in points, n = {num}{chosen}." if text else ""
 
 
 def label_curves(settings: Sequence[Setting]) -> list[LabelCurves]:
@@ -53,38 +58,68 @@ def label_curves(settings: Sequence[Setting]) -> list[LabelCurves]:
         groups.setdefault((setting.study, tested_on(setting)), []).append(setting)
     found: list[LabelCurves] = []
     for (study, _), group in groups.items():
-        for title, curves in (
-            (ACCURACY.title, [_own(group, method) for method in (PRETRAINED, SCRATCH)]),
-            ("linear probe", [_probe(group, method) for method in dict.fromkeys(s.method for s in group)]),
-        ):
-            curves = [curve for curve in curves if curve.points]
-            if len({num for curve in curves for num in curve.points}) > 1:
-                found.append(LabelCurves(f"{study} {title}".strip(), curves, _differences(curves)))
-    return found
+        networks: dict[str, list[Setting]] = {}
+        for setting in group:
+            if setting.method in BY_LABELS:
+                networks.setdefault(_network(setting), []).append(setting)
+        for own in networks.values():
+            by_number = [_by_number(own, method) for method in BY_LABELS]
+            curves = [Curve(method, _best(numbers)) for method, numbers in zip(BY_LABELS, by_number, strict=True)]
+            title = f"{ACCURACY.title} of {_label(own[0])}" if len(networks) > 1 else ACCURACY.title
+            counts = tuple(max(map(len, numbers.values()), default=0) for numbers in by_number)
+            found.append(LabelCurves(f"{study} {title}".strip(), curves, _differences(curves), counts))
+        curves = [
+            curve for method in dict.fromkeys(setting.method for setting in group) for curve in _probes(group, method)
+        ]
+        found.append(LabelCurves(f"{study} linear probe".strip(), curves, {}))
+    drawn = [one._replace(curves=[curve for curve in one.curves if curve.points]) for one in found]
+    return [one for one in drawn if len({num for curve in one.curves for num in curve.points}) > 1]
 
 
-def _own(settings: Sequence[Setting], method: str) -> Curve:
+def _network(setting: Setting) -> str:
+    """Returns a text that settings with the same autoencoder share: these have the same encoder."""
+    config = setting.rows[0]["config"]
+    return json.dumps({path: value for path, value in config.items() if path.startswith("autoencoder.")})
+
+
+def _label(setting: Setting) -> str:
+    fields = {path: value for path, value in setting.fields.items() if path.startswith("autoencoder.")}
+    return " · ".join(f"{path.removeprefix('autoencoder.')} {show_value(value)}" for path, value in fields.items())
+
+
+def _by_number(settings: Sequence[Setting], method: str) -> dict[float, list[Setting]]:
     by_number: dict[float, list[Setting]] = {}
     for setting in settings:
-        if setting.method == method and LABELS in setting.rows[0]["config"] and setting.interval(ACCURACY.test):
+        known = setting.interval(ACCURACY.test) and setting.interval(ACCURACY.validation)
+        if setting.method == method and LABELS in setting.rows[0]["config"] and known:
             row = setting.rows[0]
             number = row["config"][LABELS] or row["data"]["train"] / row["data"]["num_classes"]
             by_number.setdefault(number, []).append(setting)
-    return Curve(method, {num: (ACCURACY, choose(ACCURACY, by_number[num])) for num in sorted(by_number)})
+    return by_number
 
 
-def _probe(settings: Sequence[Setting], method: str) -> Curve:
+def _best(by_number: dict[float, list[Setting]]) -> dict[float, tuple[Measure, Setting]]:
+    return {num: (ACCURACY, choose(ACCURACY, by_number[num])) for num in sorted(by_number)}
+
+
+def _probes(settings: Sequence[Setting], method: str) -> list[Curve]:
+    """Returns a curve for each of a few autoencoders; of other methods, and of many, one of the best."""
     own = [setting for setting in settings if setting.method == method]
+    if method in BY_LABELS:  # They have seen all labels.
+        return []
+    if method != SUBJECT or not 1 < len(own) <= MAX_CURVES:
+        return [Curve(method, _probed(own))]
+    return [Curve(setting.label or method, _probed([setting])) for setting in own]
+
+
+def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Measure, Setting]]:
     points = {}
     for measure in MEASURES:
         number = re.fullmatch(r"few_labels_(\d+)_accuracy", measure.name)
-        known = [setting for setting in own if setting.interval(measure.test)]
-        # Networks that were trained by labels have seen all of them.
-        if number and known and method not in (PRETRAINED, SCRATCH):
-            best = choose(measure, known)
-            points[float(number[1])] = (measure, best)
-    label = f"{SUBJECT} (the best)" if method == SUBJECT and len(own) > 1 else method
-    return Curve(label, points)
+        known = [one for one in settings if one.interval(measure.test) and one.interval(measure.validation)]
+        if number and known:
+            points[float(number[1])] = (measure, choose(measure, known))
+    return points
 
 
 def _differences(curves: Sequence[Curve]) -> dict[float, Comparison]:

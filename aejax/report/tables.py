@@ -121,14 +121,18 @@ def notes(rows: Sequence[Row]) -> list[str]:
     if any(name.startswith("test_few_labels") for row in rows for name in row["metrics"]):
         lines.append(
             "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
-            "seed; its strength is chosen on m further images of each. Features of the supervised network have seen "
-            "all labels."
+            "seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "
+            "have seen all labels."
         )
     if any(row["config"].get("fine_tuning.labels_per_class") is not None for row in rows):
         lines.append(
             "A network with fine_tuning.labels_per_class m is trained by m labels of each class, a fixed subset for "
             "each seed, and validated on m further images of each; 'own classifier' is its own, tested on all test "
-            "images. The seconds of 'fine_tuned' are those of the fine-tuning alone."
+            "images."
+        )
+    if any(row["method"] == "fine_tuned" for row in rows):
+        lines.append(
+            "The seconds of 'fine_tuned' are those of the fine-tuning alone; those of the autoencoder come first."
         )
     diverged = [row for row in rows if row["status"] == "diverged"]
     if diverged:

@@ -1,5 +1,6 @@
 """Executing a job: one population of one method, trained, evaluated, and written; or evaluated again."""
 
+import functools
 import io
 import time
 from collections.abc import Sequence
@@ -78,13 +79,19 @@ def _restore(work: Work, newest: int | None) -> tuple[Start | None, int]:
     """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it."""
     if not work.checkpoints.exist() and newest is None:
         return None, 0
-    shapes = state_shapes(work.members, work.task, work.data)
+    shapes = state_shapes(Members(work.configs, 1), work.task, work.data)
     restored = work.checkpoints.restore(shapes, newest, work.options.say)
     if restored is None:
         work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
         return None, 0
     state, facts = restored
     return Start(state, Cost(**facts["cost"])), facts["metrics_bytes"]
+
+
+def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
+    """Returns values [members, ...] with NaN for members that diverged: what begins with these diverges at once."""
+    lost = (status == Status.DIVERGED).reshape(-1, *[1] * (leaf.ndim - 1))
+    return np.where(lost, np.nan, leaf).astype(leaf.dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
 class ParentMissing(RuntimeError):
@@ -124,7 +131,10 @@ def _begin(work: Work, parents: Sequence[Job]) -> list[Any]:
     for job in parents:
         if set(job.ids) & set(wanted):
             parent = Work(job, work.place, work.directory, work.options)
-            variables = _restore_trained(parent).state.evaluated_variables()
+            state = _restore_trained(parent).state
+            variables = jax.tree.map(
+                functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables()
+            )
             found |= {name: jax.tree.map(lambda leaf: leaf[i], variables) for i, name in enumerate(job.ids)}  # noqa: B023
     missing = [name for name in wanted if name not in found]
     if missing:

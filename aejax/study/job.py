@@ -1,5 +1,6 @@
 """A job: one population of one method, with everything that stays the same while it is executed."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -66,14 +67,15 @@ class Work:
         self.path = directory.population(job.method.name, job.ids)
         image_shape = self.dataset.train.image.shape[1:]
         self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
-        self.members = self._fit_members()
         self.checkpoints = Checkpoints(self.path)
 
     def source(self, place: str) -> Source:
         """Returns the data that features of a place are of; what is no name of other data is a layer's."""
         return self.sources.get(place, self.sources["own"])
 
-    def _fit_members(self) -> Members:
+    @functools.cached_property
+    def members(self) -> Members:
+        """The members, dealt out in rounds that fit into the devices' memory; on GPU and TPU that takes compiling."""
         at_once = self.configs[0].training.members_at_once
         if not self.job.method.trains:
             return Members(self.configs, at_once)

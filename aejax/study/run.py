@@ -13,7 +13,7 @@ from aejax.data.load import load as load_dataset
 from aejax.data.resident import make_resident
 from aejax.errors import UserError
 from aejax.evaluation.suite import available_baselines
-from aejax.experiment import Config, check_data
+from aejax.experiment import Config, check_data, load_recorded
 from aejax.study.directory import StudyDirectory, write_json
 from aejax.study.execute import evaluate, execute
 from aejax.study.job import Job, Options, Place, Source
@@ -114,7 +114,7 @@ def run(
     before = read_record(directory)
     record = before or Record(name=name, question=question, configs=(), data={})
     # Through the gate, which gives what an earlier version recorded the fields that it did not know.
-    recorded = [to_tree(load(Config, tree)) for tree in record.configs]
+    recorded = [to_tree(load_recorded(tree)) for tree in record.configs]
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     datasets = load_data(configs)
@@ -153,7 +153,9 @@ def _run_jobs(
     jobs = plan(configs, datasets, {(row["method"], row["id"]) for row in finished}, begun)
     members = members_of(configs, datasets)
     for name in sorted({dataset.name for dataset in datasets.values() if dataset.num_classes is None}):
-        options.say(f"{name} has no labels: linear probe, k-NN, pixels and the supervised baseline are left out")
+        options.say(
+            f"{name} has no labels: linear probe, k-NN, pixels, the supervised baseline and fine-tuning are left out"
+        )
     if finished or begun:
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
@@ -220,7 +222,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
     """
     record = require_record(directory)
     with directory.locked() if update else contextlib.nullcontext():
-        configs = [load(Config, tree) for tree in record.configs]
+        configs = [load_recorded(tree) for tree in record.configs]
         datasets = load_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)

@@ -56,6 +56,10 @@ def test_whitened_clusters_do_not_depend_on_the_unit_of_a_feature():
     )
     assert plain < 0.5
     assert whitened > 0.9
+    # A pixel that is hardly ever there must not become the loudest of all.
+    rare = np.concatenate([features, 1e-7 * np.eye(1500)[:, :1] + 0.0], axis=1)
+    rare[1200:, -1] = 1.0
+    assert cluster_metrics(cut(rare), cut(label), num_classes=4, whiten=True)["test_kmeans_accuracy"] > 0.9
 
 
 def test_features_that_are_not_finite_have_no_clusters():

@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from aejax.experiment import check, load_recorded
 from aejax.report.publish import MARKS, MAX_BYTES, renew_tables
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
+from aejax.study.record import require_record
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "experiments" / "results"
@@ -29,6 +31,12 @@ def test_a_published_study_is_small_and_whole(path):
     assert study.rows
     assert all(population.status.state == "finished" for population in study.populations)
     assert all(population.curves for population in study.populations if population.status.method == "autoencoder")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_what_a_published_study_recorded_can_still_be_run(path):
+    for tree in require_record(StudyDirectory(path)).configs:
+        check(load_recorded(tree))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/speed.md"])

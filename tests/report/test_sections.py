@@ -6,7 +6,7 @@ import pytest
 
 from aejax.report.content import Content
 from aejax.report.findings import findings
-from aejax.report.label_curves import label_curves
+from aejax.report.label_curves import ACCURACY, label_curves
 from aejax.report.sections.labels import labels
 from aejax.report.sections.layers import layers
 from aejax.report.sections.overfitting import against_features, cures, gaps
@@ -222,6 +222,7 @@ def test_accuracy_against_labels_says_where_pretraining_wins_and_where_it_stops(
     assert curves.differences[10].difference.mean == pytest.approx(0.005)
     sentence = curves.sentence()
     assert "pre-trained is better than from scratch with 1 (+20 ± 0) labels a class, undecided with 10" in sentence
+    assert sentence.endswith("the best of at most 1 and 2 settings each by validation.")
     assert sentence in to_markdown(NETWORKS)
     section = labels(content)
     assert sentence.replace("'", "&#x27;") in section.body
@@ -230,6 +231,27 @@ def test_accuracy_against_labels_says_where_pretraining_wins_and_where_it_stops(
     assert first[0] == "1"
     assert first[1].startswith("60.5")
     assert "<polyline" in section.body or "<path" in section.body
+
+
+def test_networks_of_other_autoencoders_and_without_validation_are_not_compared():
+    sizes = [
+        [row | {"config": row["config"] | {"autoencoder.latent_size": size}} for row in NETWORKS] for size in (8, 9)
+    ]
+    twice = label_curves(make_content(sizes[0] + sizes[1]).settings)
+    assert len(twice) == 2
+    assert len({curves.title for curves in twice}) == 2
+    metrics = {"test_accuracy": 0.9}
+    blind = [row | {"metrics": metrics} for row in NETWORKS]
+    assert label_curves(make_content(blind).settings) == []
+    assert "own classifier" in to_markdown(blind)
+
+
+def test_charts_beside_baselines_are_of_one_number_of_labels_each():
+    shown = make_content(NETWORKS).beside_baselines(ACCURACY, 3)
+    numbers = [(setting.method, setting.rows[0]["config"]["fine_tuning.labels_per_class"]) for setting in shown]
+    assert sorted(numbers, key=str) == sorted(
+        [(method, number) for method in ("fine_tuned", "supervised") for number in (1, 10, None)], key=str
+    )
 
 
 def test_probes_of_few_labels_have_a_curve_for_each_method_that_saw_no_others():

@@ -139,7 +139,15 @@ def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
 def test_what_cannot_be_is_said_in_a_line(dataset: Dataset):
     with pytest.raises(ConfigError, match=r"fine_tuning\.epochs is 0"):
         check(override(Config(), {"fine_tuning.layers": []}))
-    check(override(Config(), {"fine_tuning.labels_per_class": 3}))
+    few = override(Config(), {"fine_tuning.labels_per_class": 3})
+    check(few)
+    with pytest.raises(ConfigError, match="nothing is trained by labels"):
+        check(override(few, {"evaluation.baselines": ["pca"]}))
+    changes = {"fine_tuning.head": "probe", "data.validation_size": 0, "evaluation.measures": ["reconstruction"]}
+    with pytest.raises(ConfigError, match=r"fine_tuning\.head=probe chooses"):
+        check(override(CONFIG, changes))
+    with pytest.raises(ConfigError, match=r"evaluation\.layers is read by 'probe'"):
+        check(override(CONFIG, {"evaluation.layers": ["latent"], "evaluation.measures": ["reconstruction"]}))
     for path in ("fine_tuning.layers", "evaluation.layers"):
         config = override(CONFIG, {path: ["latent", "encoder/Dense_7"]})
         with pytest.raises(
