@@ -18,6 +18,7 @@ from aejax.study.job import Options
 from aejax.study.results import read_rows
 from aejax.study.run import evaluate_again
 from aejax.training.fine_tuning import FineTuningConfig
+from aejax.training.optimizers import Sgd
 from aejax.training.step import TrainingConfig
 from tests.study.studies import assert_same_study, read_parameters, train
 
@@ -121,3 +122,16 @@ def test_without_the_autoencoders_checkpoint_it_says_so_and_keeps_the_rest(study
     with pytest.raises(UserError, match="holds no checkpoint of the trained members"):
         train(members(5, None, 4), path)
     assert [row for row in read_rows(StudyDirectory(path)) if row in before] == before
+
+
+def test_what_begins_with_a_lost_autoencoder_is_lost_too(tmp_path):
+    fine_tuning = FineTuningConfig(epochs=1, learning_rate=1e-3, labels_per_class=5)
+    evaluation = EvaluationConfig(measures=("reconstruction",), baselines=())
+    config = dataclasses.replace(
+        CONFIG, optimizer=Sgd(learning_rate=1e30), fine_tuning=fine_tuning, evaluation=evaluation
+    )
+    train([config], tmp_path)
+    assert {row["method"]: row["status"] for row in read_rows(StudyDirectory(tmp_path))} == {
+        "autoencoder": "diverged",
+        "fine_tuned": "diverged",
+    }
