@@ -9,8 +9,8 @@ accuracy is that of the best matching of clusters and classes. A convolutional w
 dense one of rotated and shifted images, beside raw pixels, PCA and networks that were never trained. That components
 have unit variance, and that there are 36, was seen to help on training images of MNIST with one seed.
 
-Cost: TODO
-Expected: TODO
+Cost: not run yet as a whole.
+Expected: not known yet.
 """
 
 from aejax import sweep as sweeps

@@ -7,8 +7,8 @@ Logistic regressions on frozen features: of convolutional winner-take-all and tw
 pixels, PCA and networks that were never trained. Every method has the same ten subsets of labelled images, and as many
 further ones to choose the strength by; a seed's number is the mean over the ten.
 
-Cost: TODO
-Expected: TODO
+Cost: not run yet as a whole.
+Expected: not known yet.
 """
 
 from aejax import sweep as sweeps

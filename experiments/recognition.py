@@ -10,8 +10,10 @@ and of its negative: 2,048 numbers. The probe is a logistic regression, its stre
 k-NN searches the 64 principal components of the features, each of unit variance. One layer of 7 x 7 filters does on
 MNIST and CIFAR-100; on Fashion-MNIST the validation images ask for two, 5 x 5.
 
-Cost: TODO
-Expected: TODO
+Cost: on 2 cores, partly beside other work, 10 minutes for `mnist`, 22 for `fashion`; `cifar100` was not run yet.
+Expected: under the probe an error of 0.88 ± 0.06 % of the test images of MNIST (pixels 7.35, the network from scratch,
+2 epochs, 1.45 ± 0.08 by its own classifier) and of 9.83 ± 0.19 % of those of Fashion-MNIST (pixels 15.23, from scratch,
+1 epoch, 13.64 ± 0.12); by k-NN of 64 components 1.41 ± 0.05 % (pixels 3.07) and 12.92 ± 0.41 % (13.06: undecided).
 """
 
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
