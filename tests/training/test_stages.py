@@ -32,9 +32,9 @@ def local(dataset):
     return jax.device_put(make_resident(dataset, "none"))
 
 
-def run(config, local, num_epochs, chunks=1):
+def run(config, local, num_epochs, method="autoencoder", chunks=1):
     """Returns (task, state before, state after, metrics of the last chunk)."""
-    task = make_task("autoencoder", (8, 8, 1), 4)(config)
+    task = make_task(method, (8, 8, 1), 4)(config)
     before = jax.jit(lambda: init_state(task, local))()
     chunk = jax.jit(lambda state: train_chunk(task, state, local, num_epochs // chunks))
     state = before
