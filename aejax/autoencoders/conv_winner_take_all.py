@@ -84,7 +84,7 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
 
         If they are two-sided, there are twice as many. A filter and its negative as features of their own: Coates and
         Ng, "The importance of encoding versus training with sparse coding and vector quantization", 2011, section 3.
-        The activation, which rises, comes after the pooling: of fewer numbers, the same maximum.
+        The activation comes after the pooling: of fewer numbers, and where it rises, as most do, the same maximum.
         """
         maps = self.preactivate(image, train=train)
         pooled = max_pool(maps, self.config.pool)
