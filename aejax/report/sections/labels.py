@@ -16,7 +16,7 @@ def labels(content: Content) -> Section | None:
     parts: list[Html] = []
     for curves in found:
         sentence = curves.sentence()
-        parts += [_chart(curves), _table(curves)]
+        parts += [element("div", *_charts(curves), class_="charts"), _table(curves)]
         parts += [element("p", sentence)] if sentence else []
     text = (
         "Test images. With m labels of each class the labelled images are fixed subsets, the same for every method, "
@@ -26,9 +26,20 @@ def labels(content: Content) -> Section | None:
     return Section("labels", "Accuracy and labels", join(element("p", text, class_="note"), *parts))
 
 
-def _chart(curves: LabelCurves) -> Html:
+def _charts(curves: LabelCurves) -> list[Html]:
     series = [_series(curve, color) for color, curve in enumerate(curves.curves, 1)]
-    return line_chart(series, title=f"{curves.title}, test %", x_label="labels of each class", log_x=True)
+    charts = [line_chart(series, title=f"{curves.title}, test %", x_label="labels of each class", log_x=True)]
+    numbers = [num for num, comparison in curves.differences.items() if comparison.difference.num > 1]
+    if len(numbers) > 1:
+        # Where methods are alike, only their difference shows which is ahead, and where that ends.
+        found = [curves.differences[num].difference for num in numbers]
+        mean, half = (100 * np.array(values) for values in zip(*((x.mean, x.half_width) for x in found), strict=True))
+        x, zero = np.array(numbers), np.zeros(len(numbers))
+        ahead = Series("pre-trained − from scratch", x, mean, mean - half, mean + half, 1)
+        even = Series("alike", x, zero, zero, zero, 0, dashed=True)
+        title = "pre-trained − from scratch, points, with the interval that the sentence is about"
+        charts.append(line_chart([ahead, even], title=title, x_label="labels of each class", log_x=True))
+    return charts
 
 
 def _series(curve: Curve, color: int) -> Series:
