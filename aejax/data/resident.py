@@ -11,6 +11,8 @@ from aejax.data import preprocessing
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
+EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training.
+
 
 class Batch(NamedTuple):
     """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None."""
@@ -49,23 +51,16 @@ def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     )
 
 
-def examples_at_once() -> int:
-    """Returns how many examples a network is given at once outside training.
-
-    On a CPU the maps of more would leave the cache: with 1000, convolutions take more than twice as long.
-    """
-    return 100 if jax.default_backend() == "cpu" else 1000
-
-
-def map_examples(function: Callable[[jax.Array], Any], num_examples: int) -> Any:
+def map_examples(function: Callable[[jax.Array], Any], num_examples: int, at_once: int = EXAMPLES_AT_ONCE) -> Any:
     """Returns what `function(indices)` gives per example, for all examples, computed a block at a time.
 
     Args:
       function: takes int32 [block] indices and returns arrays [block, ...].
       num_examples: how many there are. The last block may repeat the last example a few times; what it gave more than
         once is dropped.
+      at_once: the most in a block.
     """
-    num_blocks = -(-num_examples // examples_at_once())
+    num_blocks = -(-num_examples // at_once)
     block = -(-num_examples // num_blocks)  # Alike in size: statistics of a block are hardly those of repetitions.
     indices = jnp.minimum(jnp.arange(num_blocks * block), num_examples - 1).reshape(num_blocks, block)
     results = jax.lax.map(function, indices)

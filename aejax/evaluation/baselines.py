@@ -16,6 +16,7 @@ from aejax.evaluation.probe import standardize
 from aejax.evaluation.suite import Representation
 from aejax.networks.layers import make_dense
 from aejax.networks.named import with_layers
+from aejax.networks.zoo import examples_at_once
 
 AUTOENCODER = "autoencoder"  # What a classifier calls the autoencoder in it.
 
@@ -54,7 +55,8 @@ def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData)
     for split in ("train", "validation"):
         encode = lambda indices: classifier.apply(variables, data.batch(split, indices).image, method="encode")  # noqa: E731, B023
         size = data.size(split)
-        features = map_examples(encode, size) if size else known["train"].features[:0]
+        at_once = examples_at_once(classifier.autoencoder.config.encoder)
+        features = map_examples(encode, size, at_once) if size else known["train"].features[:0]
         known[split] = Known(features, jnp.asarray(data.label[split]))
     mean, scale = standardize(jnp.concatenate([part.features for part in known.values()]))
     fit, _ = fit_few_labels(
@@ -65,12 +67,15 @@ def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData)
     return dict(variables) | {"params": dict(variables["params"]) | {"head": head}}
 
 
-def represent_model(apply: Callable[[jax.Array, str], Any], data: ResidentData, *, decoder: bool) -> Representation:
+def represent_model(
+    apply: Callable[[jax.Array, str], Any], data: ResidentData, *, decoder: bool, at_once: int
+) -> Representation:
     """Returns what a trained model offers.
 
     Args:
       apply: applies the model's method of a name to preprocessed images.
       data: whose preprocessing stands between stored images and the model.
+      at_once: the most images that it is given in a block.
       decoder: whether the model reconstructs (an autoencoder) or classifies (a `Classifier`).
     """
 
@@ -87,8 +92,8 @@ def represent_model(apply: Callable[[jax.Array, str], Any], data: ResidentData, 
         return {name.removeprefix(f"{AUTOENCODER}/"): output for name, output in outputs.items()}
 
     if decoder:
-        return Representation(features, reconstruct=reconstruct, layers=layers)
-    return Representation(features, classify=call("classify"), layers=layers)
+        return Representation(features, reconstruct=reconstruct, layers=layers, at_once=at_once)
+    return Representation(features, classify=call("classify"), layers=layers, at_once=at_once)
 
 
 def represent_pixels(data: ResidentData) -> Representation:

@@ -14,7 +14,7 @@ from pydantic import Field
 from aejax.config import PositiveFloat, PositiveInt
 from aejax.data import preprocessing
 from aejax.data.load import DataConfig
-from aejax.data.resident import ResidentData, map_examples
+from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.evaluation import image_metrics, robustness
 from aejax.evaluation.anomaly import anomaly_metrics
 from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
@@ -102,6 +102,7 @@ class Representation(NamedTuple):
     classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
     # -> what every layer gives, [block, ...], by its name
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
+    at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
 
 
 def describe(
@@ -128,7 +129,9 @@ def describe(
     described = {}
     if representation.layers is not None and {*OF_FEATURES} & set(measures):
         for layer in config.layers:
-            encoder = Representation(functools.partial(_encode_layer, representation.layers, layer))
+            encoder = Representation(
+                functools.partial(_encode_layer, representation.layers, layer), at_once=representation.at_once
+            )
             described[layer] = _describe_splits(encoder, data, OF_FEATURES)[1]
     if "robustness" in measures:
         encode = representation.encode if data.label else None
@@ -138,7 +141,7 @@ def describe(
     described["own"] = features
     if "transfer" in others:
         # Their reconstructions and classes are none that the member was trained for.
-        encoder = Representation(representation.encode)
+        encoder = Representation(representation.encode, at_once=representation.at_once)
         described["transfer"] = _describe_splits(encoder, others["transfer"], OF_FEATURES)[1]
     if "outliers" in others:
         metrics |= anomaly_metrics(representation.encode, representation.reconstruct, data, others["outliers"])
@@ -155,7 +158,7 @@ def _describe_splits(
         if not data.size(split):
             continue
         per_example = functools.partial(_per_example, representation, data, measures, split)
-        values = map_examples(per_example, data.size(split))
+        values = map_examples(per_example, data.size(split), representation.at_once)
         if "features" in values:
             features[split] = values.pop("features")
         metrics |= {f"{split}_{name}": jnp.mean(value) for name, value in values.items()}

@@ -23,6 +23,7 @@ from aejax.evaluation.baselines import (
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
 from aejax.networks.named import blocks, layer_shapes
+from aejax.networks.zoo import examples_at_once
 from aejax.training.fine_tuning import make_rates
 from aejax.training.step import Stage, Task, TrainingConfig
 
@@ -92,9 +93,10 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
 
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
+        at_once = examples_at_once(config.autoencoder.encoder)
         if method not in CLASSIFIERS:
             stages = _autoencoder_stages(autoencoder, config.training)
-            return Task(autoencoder, config.optimizer, config.training, config.seed, stages)
+            return Task(autoencoder, config.optimizer, config.training, config.seed, stages, at_once=at_once)
         assert num_classes is not None, "data without labels have no classifier"
         fine_tuning, optimizer = config.fine_tuning, config.optimizer
         scratch = method == "supervised"
@@ -107,13 +109,15 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
         labels = None if known is None else LabelledSubset(known, num_classes, draw=config.seed)
         if scratch:
             stages = (Stage(fine_tuning.scratch_epochs or training.epochs),)
-            return Task(Classifier(autoencoder, num_classes), optimizer, training, config.seed, stages, labels)
+            model = Classifier(autoencoder, num_classes)
+            return Task(model, optimizer, training, config.seed, stages, labels, at_once=at_once)
         model = Classifier(autoencoder, num_classes, frozen=fine_tuning.layers == ())
         names = blocks(list(layer_shapes(autoencoder, image_shape, "features")))
         rates = make_rates(names, fine_tuning.layers, fine_tuning.layer_decay)
         rates = tuple((f"{AUTOENCODER}/{name}", rate) for name, rate in rates)
         prepare = functools.partial(begin_with_probe, model) if fine_tuning.head == "probe" else None
-        return Task(model, optimizer, training, config.seed, (Stage(fine_tuning.epochs),), labels, rates, prepare)
+        stages = (Stage(fine_tuning.epochs),)
+        return Task(model, optimizer, training, config.seed, stages, labels, rates, prepare, at_once)
 
     return task
 
@@ -145,4 +149,4 @@ def represent(method: str, task: Task, variables: Any, config: Config, data: Res
     def apply(image: jax.Array, name: str) -> Any:
         return task.model.apply(variables, image, method=name)
 
-    return represent_model(apply, data, decoder=method not in CLASSIFIERS)
+    return represent_model(apply, data, decoder=method not in CLASSIFIERS, at_once=task.at_once)

@@ -17,7 +17,7 @@ from aejax import rng
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
 from aejax.data.augmentation import Augmentation, augment
 from aejax.data.batches import epoch_indices, num_batches
-from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import LabelledSubset
 from aejax.training.fine_tuning import Rates, hold, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
@@ -67,6 +67,7 @@ class Task(NamedTuple):
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
+    at_once: int = EXAMPLES_AT_ONCE  # The most images in a block that validation passes through the model.
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
@@ -197,7 +198,7 @@ def evaluate_terms(task: Task, stage: Stage, variables: Any, data: ResidentData,
     def block(indices: jax.Array) -> Any:
         return task.model.apply(variables, data.batch(split, indices), False, method=stage.terms)
 
-    terms = map_examples(block, data.size(split))
+    terms = map_examples(block, data.size(split), task.at_once)
     return {"loss": _total(terms), **terms}
 
 

@@ -14,7 +14,7 @@ from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, INITIALIZERS, max_pool
 from aejax.networks.residual import Residual
 from aejax.networks.vit import ViT, sincos_positions
-from aejax.networks.zoo import NETWORKS, Mirror, make_decoder, make_encoder
+from aejax.networks.zoo import NETWORKS, Mirror, examples_at_once, make_decoder, make_encoder
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 4, 2)), jnp.float32)
 SMALL = {
@@ -154,3 +154,8 @@ def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
     flax = lambda x: nn.max_pool(x, window, strides=window, padding="SAME")  # noqa: E731
     for function in (lambda pool, x: pool(x), lambda pool, x: jax.grad(lambda x: jnp.square(pool(x)).sum())(x)):
         np.testing.assert_array_equal(function(lambda x: max_pool(x, size), IMAGE), function(flax, IMAGE))
+
+
+def test_convolutions_are_given_fewer_images_at_once_on_a_cpu():
+    numbers = {name: examples_at_once(config) for name, config in SMALL.items()}
+    assert numbers == {"dense": 1000, "conv": 100, "resnet": 100, "vit": 1000}
