@@ -1,6 +1,8 @@
 """Whether classes are clusters of the features: k-means and mixtures that see no label (scikit-learn, on the host)."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -39,15 +41,15 @@ def cluster_metrics(
         "ari": adjusted_rand_score,
     }
     metrics: dict[str, float] = {}
-    # One thread: sums over several would depend on which of them ends first.
+    # Each sum on one thread: over several it would depend on which of them ends first.
     with threadpool_limits(1):
         assigned = _assign(features, num_classes, num_components, whiten)
-        for method in NUM_RUNS:
-            for split in ("validation", "test"):
-                cluster = assigned.get(method, {}).get(split)
-                for name, measure in measures.items():
-                    value = np.nan if cluster is None else float(measure(np.asarray(labels[split]), cluster))
-                    metrics[f"{split}_{method}_{name}"] = value
+    for method in NUM_RUNS:
+        for split in ("validation", "test"):
+            cluster = assigned.get(method, {}).get(split)
+            for name, measure in measures.items():
+                value = np.nan if cluster is None else float(measure(np.asarray(labels[split]), cluster))
+                metrics[f"{split}_{method}_{name}"] = value
     return metrics
 
 
@@ -56,28 +58,50 @@ def _assign(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Returns the clusters of validation and test images by method; none if the features are not finite."""
     from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     if not all(np.isfinite(x).all() for x in features.values()):
         return {}
+    x = _components(features, num_components, whiten)
+
+    def kmeans(run: int) -> tuple[float, Any]:
+        model = KMeans(num_clusters, n_init=1, random_state=run).fit(x["train"])
+        return -model.inertia_, model
+
+    def gmm(run: int) -> tuple[float, Any]:
+        # What is added to variances is relative to theirs, whose mean is 1.
+        model = GaussianMixture(num_clusters, reg_covar=1e-4, random_state=run).fit(x["train"])
+        return model.lower_bound_, model
+
+    fits = {"kmeans": kmeans, "gmm": gmm}
+    # Runs go side by side, each on one thread; the mixtures take longest and are begun first.
+    with ThreadPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
+        runs = {name: pool.map(fits[name], range(NUM_RUNS[name])) for name in ("gmm", "kmeans")}
+        best = {name: max(runs[name], key=lambda run: run[0])[1] for name in NUM_RUNS}
+    return {
+        name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in best.items()
+    }
+
+
+def _components(features: Mapping[str, np.ndarray], num_components: int, whiten: bool) -> dict[str, np.ndarray]:
+    """Returns what is clustered: float32, of variance 1 in the mean over components, or in each."""
+    from sklearn.decomposition import PCA
+
     x = {split: np.asarray(value, np.float64) for split, value in features.items()}
     num_examples, size = x["train"].shape
     if whiten or size > num_components:
         reduction = PCA(min(num_examples, size, num_components), svd_solver="covariance_eigh").fit(x["train"])
         x = {split: reduction.transform(value) for split, value in x.items()}
+    deviation = x["train"].std(axis=0)
     if whiten:
-        deviation = x["train"].std(axis=0)
         varies = deviation > MIN_DEVIATION * deviation.max()
-        x = {split: value[:, varies] / deviation[varies] for split, value in x.items()}
-    kmeans = KMeans(num_clusters, n_init=NUM_RUNS["kmeans"], random_state=0).fit(x["train"])
-    # What is added to variances is relative to theirs: features have no unit.
-    floor = 1e-4 * float(np.mean(np.var(x["train"], axis=0))) + 1e-12
-    gmm = GaussianMixture(num_clusters, n_init=NUM_RUNS["gmm"], reg_covar=floor, random_state=0).fit(x["train"])
-    models = {"kmeans": kmeans, "gmm": gmm}
-    return {
-        name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in models.items()
-    }
+        x, scale = {split: value[:, varies] for split, value in x.items()}, deviation[varies]
+    else:
+        scale = np.sqrt(np.mean(deviation**2)) or 1.0
+    center = x["train"].mean(axis=0)
+    # With half the digits, clusters are found twice as fast.
+    return {split: ((value - center) / scale).astype(np.float32) for split, value in x.items()}
 
 
 def matched_accuracy(label: np.ndarray, cluster: np.ndarray, num_classes: int) -> float:
