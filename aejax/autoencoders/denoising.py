@@ -21,8 +21,8 @@ class Denoising(Family):
         """Returns why the corruption makes no sense for the data, or None."""
         if self.corruption.NEEDS_UNIT_INTERVAL and preprocessing != "none":
             return (
-                f"corruption={self.corruption.kind} sets pixels to 0 or 1, and data.preprocessing={preprocessing} "
-                "gives them another range; use gaussian or masking"
+                f"corruption={self.corruption.kind} brings in black or white, pixels of 0 or 1, and "
+                f"data.preprocessing={preprocessing} gives them another range; use gaussian or masking"
             )
         return None
 

@@ -1,7 +1,8 @@
 """Random corruptions of a network's input, from which a denoising autoencoder is to find back to the image.
 
-The three of Vincent et al. (2010, section 3.3). All are drawn for each component of each image by itself, where the
-paper masks or sets a fixed share of them. All strengths are traced: a sweep over them is one population.
+Masking, noise, and salt and pepper are those of Vincent et al. (2010, section 3.3), drawn for each component of each
+image by itself, where the paper masks or sets a fixed share of them; a deformation moves the image as a whole.
+Strengths are traced (but for a shift, whose pixels are counted): a sweep over them is one population.
 """
 
 import dataclasses
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from aejax.config import NonNegativeFloat, Rate, traced
+from aejax.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, Rate, traced
+from aejax.data.augmentation import Augmentation, augment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,4 +59,24 @@ class SaltAndPepper:
         return jnp.where(draw < 0.5 * self.rate, 0.0, jnp.where(draw < self.rate, 1.0, x))
 
 
-Corruption = Annotated[Masking | Gaussian | SaltAndPepper, Field(discriminator="kind")]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Deformation(Augmentation):
+    """Images are moved, and seen in their old place by the loss alone.
+
+    The reconstruction of least error is the mean of all images that may have been moved to this one. It is the same for
+    every place that an image can be moved to, and so the code need not tell them apart, where an autoencoder of
+    augmented images must.
+    """
+
+    NEEDS_UNIT_INTERVAL: ClassVar[bool] = True
+
+    kind: Literal["deformation"] = "deformation"
+    rotation: PositiveFloat | None = traced(20.0)
+    shift: NonNegativeInt = 2
+
+    def corrupt(self, key: jax.Array, x: jax.Array) -> jax.Array:
+        """Returns images [batch, height, width, channels], each moved by itself."""
+        return augment(self, key, x)
+
+
+Corruption = Annotated[Masking | Gaussian | SaltAndPepper | Deformation, Field(discriminator="kind")]

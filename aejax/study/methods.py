@@ -64,8 +64,8 @@ class Method:
 
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
-FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class")
-FROM_SCRATCH = ("labels_per_class", "scratch_epochs", "scratch_learning_rate")
+FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class", "augmentation")
+FROM_SCRATCH = ("labels_per_class", "augmentation", "scratch_epochs", "scratch_learning_rate")
 METHODS = {
     method.name: method
     for method in (
@@ -104,7 +104,8 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
         if rate is not None:
             optimizer = dataclasses.replace(optimizer, learning_rate=rate)
         # An error to be reached is one of reconstruction.
-        training = dataclasses.replace(config.training, target_error=None)
+        augmentation = fine_tuning.augmentation or config.training.augmentation
+        training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
         known = fine_tuning.labels_per_class
         labels = None if known is None else LabelledSubset(known, num_classes, draw=config.seed)
         if scratch:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
+from aejax.data.augmentation import Augmentation
 from aejax.networks.named import lies_in
 
 # The learning rate of each layer relative to the optimizer's, by the layer's name; None: it is not trained. A parameter
@@ -30,6 +31,8 @@ class FineTuningConfig:
     # How many training images of each class have labels; as many more of each are for choices, such as when to stop.
     # Also of "supervised". null: all of them.
     labels_per_class: PositiveInt | None = None
+    # Of labelled images, when they are trained on; also of "supervised". null: training.augmentation.
+    augmentation: Augmentation | None = None
     scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
     scratch_learning_rate: PositiveFloat | None = traced(None)  # Likewise; null: the optimizer's.
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from aejax.config import override
-from aejax.data.corruption import Gaussian, Masking, SaltAndPepper
+from aejax.data.augmentation import Augmentation, augment
+from aejax.data.corruption import Deformation, Gaussian, Masking, SaltAndPepper
 from aejax.errors import ConfigError
 from aejax.experiment import Config, check
 
@@ -36,16 +37,27 @@ def test_gaussian_noise_has_its_scale():
     np.testing.assert_array_equal(Gaussian(scale=0.0).corrupt(KEY, X), X)
 
 
+def test_a_deformation_is_an_augmentation_of_the_input_alone():
+    image = jax.random.uniform(KEY, (20, 9, 9, 1))
+    corrupted = Deformation(rotation=20.0, shift=2).corrupt(KEY, image)
+    np.testing.assert_array_equal(corrupted, augment(Augmentation(rotation=20.0, shift=2), KEY, image))
+    assert np.all(np.any(np.asarray(corrupted) != image, axis=(1, 2, 3)))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"autoencoder.corruption.rate": 1.5}, "autoencoder.corruption.rate"),
         ({"autoencoder.corruption.rate": -0.1}, "autoencoder.corruption.rate"),
         ({"autoencoder.corruption": "gaussian", "autoencoder.corruption.scale": -1.0}, "corruption.scale"),
-        ({"autoencoder.corruption": "blur"}, "choices: masking, gaussian, salt_and_pepper"),
+        ({"autoencoder.corruption": "blur"}, "choices: masking, gaussian, salt_and_pepper, deformation"),
         (
             {"autoencoder.corruption": "salt_and_pepper", "data.preprocessing": "standardize"},
             "use gaussian or masking",
+        ),
+        (
+            {"autoencoder.corruption": "deformation", "data.preprocessing": "zca"},
+            "brings in black .* use gaussian or masking",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from aejax.autoencoders.plain import Plain
 from aejax.config import override
+from aejax.data.augmentation import Augmentation
 from aejax.data.load import Dataset
 from aejax.data.resident import make_resident
 from aejax.data.subsets import draw_per_class
@@ -117,6 +118,16 @@ def test_few_labels_are_all_that_it_sees(local, method):
     alone = make_task(method, (8, 8, 1), 4)(dataclasses.replace(config, fine_tuning=FineTuningConfig(epochs=2)))
     same = jax.jit(lambda state: train_chunk(alone, state, seen, 1)[0])(before)
     jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
+
+
+@pytest.mark.parametrize("method", ["autoencoder", "fine_tuned", "supervised"])
+def test_labelled_images_are_augmented_in_a_way_of_their_own(local, method):
+    config = dataclasses.replace(CONFIG, training=TrainingConfig(epochs=1, augmentation=Augmentation(shift=1)))
+    same = [tuned(local, config, method, augmentation=given)[2].params for given in (None, Augmentation(shift=1))]
+    jax.tree.map(np.testing.assert_array_equal, *same)
+    # A layer that is shown black images only keeps its weights.
+    _, before, after = tuned(local, config, method, augmentation=Augmentation(cutout=100))
+    assert (moved(before, after)[LAYERS[0]] == 0) == (method != "autoencoder")
 
 
 def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
