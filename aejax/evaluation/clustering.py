@@ -79,9 +79,7 @@ def _assign(
     with ThreadPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         runs = {name: pool.map(fits[name], range(NUM_RUNS[name])) for name in ("gmm", "kmeans")}
         best = {name: max(runs[name], key=lambda run: run[0])[1] for name in NUM_RUNS}
-    return {
-        name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in best.items()
-    }
+    return {name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in best.items()}
 
 
 def _components(features: Mapping[str, np.ndarray], num_components: int, whiten: bool) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from aejax import rng
 from aejax.data import preprocessing
-from aejax.data.augmentation import fill_square, rotate
+from aejax.data.augmentation import fill_square, transform
 from aejax.data.preprocessing import Array
 from aejax.evaluation import image_metrics
 
@@ -155,7 +155,7 @@ def _shift(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
 
 def _rotate(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
     angle = jnp.deg2rad(strength) * jax.random.rademacher(key, image.shape[:1], jnp.float32)
-    return _map(lambda row: rotate(row[1], row[0]), (angle, image))
+    return _map(lambda row: transform(row[1], row[0]), (angle, image))
 
 
 def _map(function: Callable[[Any], jax.Array], rows: Any) -> jax.Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from aejax.data.augmentation import Augmentation, augment, rotate
+from aejax.data.augmentation import Augmentation, augment, transform
 from aejax.experiment import Config
 from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
@@ -55,7 +55,37 @@ def test_a_rotation_keeps_the_center_and_stays_within_its_angle():
 def test_a_rotation_is_that_of_scipy(angle):
     image = np.random.default_rng(0).uniform(size=(9, 12, 2)).astype(np.float32)
     expected = scipy.ndimage.rotate(image, np.rad2deg(angle), reshape=False, order=1, mode="grid-constant")
-    np.testing.assert_allclose(rotate(image, angle), expected, atol=1e-5)
+    np.testing.assert_allclose(transform(image, angle), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shear", "zoom"), [(0.4, 1.0), (0.0, 1.3), (-0.3, 0.7)])
+def test_an_image_is_zoomed_then_slanted_then_turned(shear, zoom):
+    image, angle = np.random.default_rng(0).uniform(size=(9, 12, 2)).astype(np.float32), 0.4
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])  # (row, column), clockwise < 0.
+    forward = turn @ np.array([[1.0, 0.0], [-shear, 1.0]]) * zoom
+    center = (np.array(image.shape[:2]) - 1) / 2
+    backward = np.linalg.inv(forward)
+    expected = [
+        scipy.ndimage.affine_transform(
+            image[..., channel], backward, center - backward @ center, order=1, mode="grid-constant"
+        )
+        for channel in range(2)
+    ]
+    np.testing.assert_allclose(transform(image, angle, shear, zoom), np.stack(expected, -1), atol=1e-5)
+
+
+def test_slants_and_zooms_keep_to_their_ranges():
+    bar = jnp.zeros((300, 21, 21, 1)).at[:, 5:16, 10].set(1.0)
+    rows, columns = np.mgrid[-10:11, -10:11]
+    slanted = np.asarray(augment(Augmentation(shear=0.5), KEY, bar))[..., 0]
+    slope = -(slanted * rows * columns).sum((1, 2)) / (slanted * rows**2).sum((1, 2))
+    assert -0.51 < slope.min() < -0.45
+    assert 0.45 < slope.max() < 0.51
+    zoomed = np.asarray(augment(Augmentation(zoom=0.5), KEY, bar))[..., 0]
+    height = zoomed[:, :, 10].sum(1) / 11
+    assert 1 / 1.6 < height.min() < 0.75
+    assert 1.4 < height.max() < 1.6
+    assert 0.4 < np.mean(height > 1) < 0.6
 
 
 def test_a_cutout_is_a_black_square():
@@ -69,7 +99,10 @@ def test_a_cutout_is_a_black_square():
 
 def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouched(dataset, data):
     """Two strengths are one program; what a network says of an image outside training does not depend on them."""
-    settings = [Augmentation(flip=0.5, rotation=angle, shift=1, cutout=2) for angle in (1.0, 40.0)]
+    settings = [
+        Augmentation(flip=0.5, rotation=angle, shear=angle / 50, zoom=angle / 50, shift=1, cutout=2)
+        for angle in (1.0, 40.0)
+    ]
     configs = [
         Config(training=TrainingConfig(epochs=1, batch_size=60, augmentation=augmentation)) for augmentation in settings
     ]
@@ -87,7 +120,7 @@ def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouc
     np.testing.assert_array_equal(*losses)
 
 
-@pytest.mark.parametrize("other", [{"flip": 1.0}, {"rotation": 10.0}, {"shift": 1}])
+@pytest.mark.parametrize("other", [{"flip": 1.0}, {"rotation": 10.0}, {"shift": 1}, {"shear": 0.2}, {"zoom": 0.2}])
 def test_switching_one_change_on_leaves_the_others_as_they_were(other):
     """Each has a key of its own, so an ablation compares what it means to compare."""
     white = jnp.ones((8, 30, 30, 1))
