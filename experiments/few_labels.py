@@ -1,18 +1,24 @@
-"""What are features of 55,000 images without labels worth where 1, 10 or 100 images of each class have one?
+"""What are features of 55,000 images worth where 1, 10 or 100 images of each class have a label, or none has?
 
     python scripts/train.py --config=experiments/few_labels.py:mnist
     python scripts/train.py --config=experiments/few_labels.py:fashion
 
-Logistic regressions on frozen features: of convolutional winner-take-all and two dense families, five seeds, beside raw
-pixels, PCA and networks that were never trained. Every method has the same ten subsets of labelled images, and as many
-further ones to choose the strength by; a seed's number is the mean over the ten.
+Logistic regressions on frozen features, five seeds, beside raw pixels, PCA and networks that were never trained: of a
+convolutional autoencoder that sees its image moved, turned, slanted and zoomed and draws it as it was, so that its 32
+numbers say little of place and pose; and of a convolutional winner-take-all one with 1,024. Every method has the same
+ten subsets of labelled images, and as many further ones to choose the strength by; a seed's number is the mean over the
+ten. Without any label, k-means and a Gaussian mixture cluster up to 36 components of unit variance.
+
+Strengths of the deformation, epochs and the number of components were chosen with one seed on images of MNIST that are
+not its test images; Fashion-MNIST has the same.
 
 Cost: not run yet as a whole.
 Expected: not known yet.
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
+from aejax.autoencoders.denoising import Denoising
+from aejax.data.corruption import Deformation
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -26,32 +32,30 @@ _NAMES = {"mnist": "mnist", "fashion": "fashion_mnist"}
 
 
 def get_config(variant: str) -> Config:
-    """Returns the config of one seed of the convolutional family; `sweep` adds the dense ones."""
+    """Returns the config of one seed of the first family; `sweep` adds the other."""
     return Config(
         data=DataConfig(name=_NAMES[variant], validation_size=5000),
-        autoencoder=ConvWinnerTakeAll(
-            encoder=Convolutional(widths=(), strides=(1,), kernel_size=7),
-            decoder_kernel_size=7,
-            rate=0.2,
-            pool=7,
-            two_sided=True,
+        autoencoder=Denoising(
+            encoder=Convolutional(widths=(16, 32), strides=(2, 2), kernel_size=5),
+            latent_size=32,
             likelihood=Bernoulli(),
+            corruption=Deformation(rotation=20.0, shift=2, shear=0.3, zoom=0.2),
         ),
-        optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),
-        training=TrainingConfig(epochs=1, batch_size=50),
-        evaluation=EvaluationConfig(measures=("few_labels",), baselines=("pixels", "pca", "untrained")),
+        optimizer=Adam(learning_rate=1e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=15, batch_size=100),
+        evaluation=EvaluationConfig(
+            measures=("few_labels", "clustering"),
+            baselines=("pixels", "pca", "untrained"),
+            num_components=36,
+            whiten_clusters=True,
+        ),
     )
 
 
 def sweep(variant: str) -> sweeps.Sweep:
-    """Returns the convolutional family, a wide sparse one, and a narrow one of augmented images."""
+    """Returns the moved images' family, and winner-take-all."""
     del variant
-    dense = {"optimizer.learning_rate": 1e-3, "training.batch_size": 100}
-    wide = {"encoder.widths": [], "latent_size": 1000, "latent_activation": "relu", "likelihood": "bernoulli"}
-    return [
-        {},
-        sweeps.part("autoencoder", "winner_take_all", wide | {"rate": 0.05}) | dense | {"training.epochs": 5},
-        sweeps.part("autoencoder", "plain", {"encoder.widths": [500, 500], "latent_size": 10})
-        | dense
-        | {"training.epochs": 10, "training.augmentation.rotation": 10.0, "training.augmentation.shift": 2},
-    ]
+    filters = {"encoder.widths": [], "encoder.strides": [1], "encoder.kernel_size": 7, "decoder_kernel_size": 7}
+    features = {"latent_size": 32, "rate": 0.2, "pool": 7, "two_sided": True, "likelihood": "bernoulli"}
+    training = {"optimizer.learning_rate": 3e-3, "training.epochs": 1, "training.batch_size": 50}
+    return [{}, sweeps.part("autoencoder", "conv_winner_take_all", filters | features) | training]
