@@ -34,12 +34,26 @@ def retrieval_precision(features: Mapping[str, jax.Array], labels: Mapping[str, 
 
 
 def average_precision(queries: jax.Array, label: jax.Array, gallery: jax.Array, classes: jax.Array) -> jax.Array:
-    """Returns the average precision of each query, [queries]; features are of unit length."""
+    """Returns the average precision of each query, [queries]; features are of unit length.
+
+    Of images that are equally similar, to all digits but a float32's last, those of other classes come first.
+    """
 
     def one(query: tuple[jax.Array, jax.Array]) -> jax.Array:
         similarity = jnp.matmul(gallery, query[0], precision=jax.lax.Precision.HIGHEST)
-        relevant = (classes == query[1])[jnp.argsort(-similarity)]
+        relevant = _sort_by(similarity, classes == query[1])
         precision = jnp.cumsum(relevant) / jnp.arange(1, relevant.size + 1)
         return jnp.sum(precision * relevant) / jnp.sum(relevant)
 
     return jax.lax.map(one, (queries, label), batch_size=min(_QUERIES_AT_ONCE, queries.shape[0]))
+
+
+def _sort_by(score: jax.Array, flag: jax.Array) -> jax.Array:
+    """Returns the flags by falling score.
+
+    Both are sorted as one integer, the flag in the place of the score's last bit: XLA sorts integers 7 times as fast on
+    a CPU as it sorts floats, or anything that carries something else along.
+    """
+    bits = jax.lax.bitcast_convert_type(score, jnp.int32)
+    ordered = jnp.where(bits < 0, bits ^ jnp.int32(0x7FFFFFFF), bits)  # Integers in the order of the floats.
+    return jnp.sort((ordered & ~1) | jnp.where(flag, 0, 1))[::-1] & 1 == 0
