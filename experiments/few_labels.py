@@ -12,8 +12,11 @@ ten. Without any label, k-means and a Gaussian mixture cluster up to 36 componen
 Strengths of the deformation, epochs and the number of components were chosen with one seed on images of MNIST that are
 not its test images; clothes are moved less, and mirrored.
 
-Cost: not run yet as a whole.
-Expected: not known yet.
+Cost: on 2 cores, beside other work all the time, 42 minutes for `mnist`; `fashion` was not run yet.
+Expected: on MNIST, codes of moved images lead with 1 and 10 labels of each class (67.3 ± 1.0 and 91.07 ± 0.52 % right,
+pixels 39.6 and 73.7), winner-take-all with 100 (96.67 ± 0.05, pixels 87.5), where the untrained network of as many
+numbers is not far behind (96.01 ± 0.10). k-means on codes of moved images finds the digits: accuracy 89.5 ± 4.1, NMI
+82.8 ± 1.5 % (pixels 50.3 and 46.3).
 """
 
 from aejax import sweep as sweeps
