@@ -13,8 +13,12 @@ one more choice, of its strength. Five seeds, each with its own labelled images,
 many further images, with all labels on the 5,000 of validation. Labelled images are shown as they are; in `augmented`
 both methods see them moved as the autoencoder does.
 
-Cost: not run yet.
-Expected: not known yet.
+Cost: on 2 cores, beside other work all the time, 30 minutes for `mnist`, 32 for `fashion`, 26 for `augmented`.
+Expected: on MNIST pre-training wins with 1, 10 and 100 labels of each class, by 16.3 ± 7.7, 13.0 ± 6.3 and 3.7 ± 2.3
+points; with 1,000 it is undecided (-0.10 ± 0.20), with all it loses by 0.43 ± 0.38. What it knows is how digits move:
+if labelled images are moved too, the network from scratch is as good with 10 labels (92.4 %; +0.44 ± 0.52) and better
+with 100 (97.6 %; -0.46 ± 0.25). On Fashion-MNIST nothing is decided up to 100 labels, and with 1,000 and all it loses
+by 3.7 ± 1.3 and 4.39 ± 0.85 points.
 """
 
 import dataclasses
