@@ -17,7 +17,7 @@ class Augmentation:
 
     flip: Share | None = traced(None)  # Probability of mirroring left and right; 0.5 for most photographs.
     rotation: PositiveFloat | None = traced(None)  # Largest angle either way, in degrees, about the center.
-    shear: PositiveFloat | None = traced(None)  # Largest slant either way: columns that a row moves by the row above.
+    shear: PositiveFloat | None = traced(None)  # Largest slant either way: columns between a row and the next.
     zoom: PositiveFloat | None = traced(None)  # Largest growth, and as often shrinking: 0.1 for 1 / 1.1 to 1.1 times.
     shift: NonNegativeInt = 0  # Most pixels up, down, left and right; what comes in is black.
     cutout: PositiveInt | None = traced(None)  # Side of a black square somewhere, in pixels (DeVries & Taylor, 2017).

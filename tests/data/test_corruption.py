@@ -37,7 +37,7 @@ def test_gaussian_noise_has_its_scale():
     np.testing.assert_array_equal(Gaussian(scale=0.0).corrupt(KEY, X), X)
 
 
-def test_a_deformation_is_an_augmentation_of_the_input_alone():
+def test_a_deformation_moves_every_image_as_augmentation_does():
     image = jax.random.uniform(KEY, (20, 9, 9, 1))
     corrupted = Deformation(rotation=20.0, shift=2).corrupt(KEY, image)
     np.testing.assert_array_equal(corrupted, augment(Augmentation(rotation=20.0, shift=2), KEY, image))

@@ -9,9 +9,8 @@ from aejax.evaluation.retrieval import average_precision, retrieval_precision
 
 def test_average_precision_is_that_of_scikit_learn():
     image, label = load_digits(return_X_y=True)
-    noisy = (
-        image - image.mean(axis=0) + np.random.default_rng(0).normal(0, 0.1, image.shape)
-    )  # So that no two are as similar.
+    noise = np.random.default_rng(0).normal(0, 0.1, image.shape)  # So that no two are as similar.
+    noisy = image - image.mean(axis=0) + noise
     unit = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
     found = jax.jit(average_precision)(unit[:20], label[:20], unit[20:800], label[20:800])
     for i in range(20):
