@@ -63,8 +63,8 @@ class SaltAndPepper:
 class Deformation(Augmentation):
     """Images are moved, and seen in their old place by the loss alone.
 
-    The reconstruction of least error is the mean of all images that may have been moved to this one. It differs
-    little between the places that an image can be moved to, and so the code need not tell them apart, where an autoencoder of
+    The reconstruction of least error is the mean of all images that may have been moved to this one. It differs little
+    between the places that an image can be moved to, and so the code need not tell them apart, where an autoencoder of
     augmented images must.
     """
 
