@@ -40,7 +40,7 @@ from aejax.training.step import TrainingConfig
 VARIANTS = ("mnist", "fashion", "conv", "conv_fashion", "fine_tuned", "search")
 _CONV = ("conv", "conv_fashion")
 _LABELLED = FineTuningConfig(
-    epochs=4,
+    epochs=8,
     head="probe",
     learning_rate=1e-3,
     augmentation=Augmentation(rotation=10.0, shift=1, shear=0.15, zoom=0.1),
