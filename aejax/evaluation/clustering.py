@@ -18,6 +18,7 @@ def cluster_metrics(
     num_classes: int,
     num_components: int = 64,
     whiten: bool = False,
+    normalize: bool = False,
 ) -> dict[str, float]:
     """Returns how well clusters agree with classes, by method ("kmeans", "gmm"), split and measure.
 
@@ -31,6 +32,7 @@ def cluster_metrics(
       num_classes: labels lie in [0, num_classes).
       num_components: principal components of wider features that are clustered: more change little and take long.
       whiten: whether the components are first made to have unit variance, however many features there are.
+      normalize: whether each example's components are then scaled to the same length: only their direction counts.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
     from threadpoolctl import threadpool_limits
@@ -43,7 +45,7 @@ def cluster_metrics(
     metrics: dict[str, float] = {}
     # Each sum on one thread: over several it would depend on which of them ends first.
     with threadpool_limits(1):
-        assigned = _assign(features, num_classes, num_components, whiten)
+        assigned = _assign(_components(features, num_components, whiten, normalize), num_classes)
     for method in NUM_RUNS:
         for split in ("validation", "test"):
             cluster = assigned.get(method, {}).get(split)
@@ -53,17 +55,14 @@ def cluster_metrics(
     return metrics
 
 
-def _assign(
-    features: Mapping[str, np.ndarray], num_clusters: int, num_components: int, whiten: bool
-) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the clusters of validation and test images by method; none if the features are not finite."""
+def _assign(x: Mapping[str, np.ndarray] | None, num_clusters: int) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the clusters of validation and test images by method; none of nothing."""
     from sklearn.cluster import KMeans
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    if not all(np.isfinite(x).all() for x in features.values()):
+    if x is None:
         return {}
-    x = _components(features, num_components, whiten)
 
     def kmeans(run: int) -> tuple[float, Any]:
         model = KMeans(num_clusters, n_init=1, random_state=run).fit(x["train"])
@@ -82,10 +81,17 @@ def _assign(
     return {name: {split: model.predict(x[split]) for split in ("validation", "test")} for name, model in best.items()}
 
 
-def _components(features: Mapping[str, np.ndarray], num_components: int, whiten: bool) -> dict[str, np.ndarray]:
-    """Returns what is clustered: float32, of variance 1 in the mean over components, or in each."""
+def _components(
+    features: Mapping[str, np.ndarray], num_components: int, whiten: bool, normalize: bool
+) -> dict[str, np.ndarray] | None:
+    """Returns what is clustered: float32, of variance 1 in the mean over components, or in each.
+
+    None if the features are not finite.
+    """
     from sklearn.decomposition import PCA
 
+    if not all(np.isfinite(x).all() for x in features.values()):
+        return None
     x = {split: np.asarray(value, np.float64) for split, value in features.items()}
     num_examples, size = x["train"].shape
     if whiten or size > num_components:
@@ -98,8 +104,16 @@ def _components(features: Mapping[str, np.ndarray], num_components: int, whiten:
     else:
         scale = np.sqrt(np.mean(deviation**2)) or 1.0
     center = x["train"].mean(axis=0)
+    x = {split: (value - center) / scale for split, value in x.items()}
+    if normalize:
+        x = {split: _to_length(value, np.sqrt(value.shape[1])) for split, value in x.items()}
     # With half the digits, clusters are found twice as fast.
-    return {split: ((value - center) / scale).astype(np.float32) for split, value in x.items()}
+    return {split: value.astype(np.float32) for split, value in x.items()}
+
+
+def _to_length(x: np.ndarray, length: float) -> np.ndarray:
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    return x * length / np.where(norm > 0, norm, 1.0)
 
 
 def matched_accuracy(label: np.ndarray, cluster: np.ndarray, num_classes: int) -> float:

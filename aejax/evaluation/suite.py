@@ -79,6 +79,7 @@ class EvaluationConfig:
     neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.
     num_components: PositiveInt = 64  # Of the features, which "component_neighbors" and "clustering" look at.
     whiten_clusters: bool = False  # Whether "clustering" gives each of them unit variance, as the neighbors have it.
+    normalize_clusters: bool = False  # Whether each image's components are then scaled to length 1.
     labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
     # Other data with labels, on which the features are worth something too, or are not. null: none.
     transfer: DataConfig | None = None

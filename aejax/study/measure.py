@@ -158,6 +158,7 @@ def _cluster_round(
                     num_classes=source.dataset.num_classes,
                     num_components=work.evaluation.num_components,
                     whiten=work.evaluation.whiten_clusters,
+                    normalize=work.evaluation.normalize_clusters,
                 )
             )
         else:

@@ -62,6 +62,19 @@ def test_whitened_clusters_do_not_depend_on_the_unit_of_a_feature():
     assert cluster_metrics(cut(rare), cut(label), num_classes=4, whiten=True)["test_kmeans_accuracy"] > 0.9
 
 
+def test_normalized_clusters_are_of_directions():
+    generator = np.random.default_rng(0)
+    label = np.arange(1500) % 4
+    direction = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])[label] + 0.1 * generator.normal(size=(1500, 2))
+    features = generator.lognormal(sigma=1.0, size=(1500, 1)) * direction  # Of any length.
+    plain, normalized = (
+        cluster_metrics(cut(features), cut(label), num_classes=4, normalize=normalize)["test_kmeans_accuracy"]
+        for normalize in (False, True)
+    )
+    assert plain < 0.9
+    assert normalized > 0.95
+
+
 def test_features_that_are_not_finite_have_no_clusters():
     features = cut(np.full((1500, 3), np.nan))
     found = cluster_metrics(features, cut(np.arange(1500) % 3), num_classes=3)
