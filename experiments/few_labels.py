@@ -57,7 +57,6 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("few_labels", "clustering"),
             baselines=("pixels", "pca", "untrained"),
-            num_components=36,
             whiten_clusters=True,
             normalize_clusters=variant == "fashion",
         ),

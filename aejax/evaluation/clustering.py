@@ -16,7 +16,7 @@ def cluster_metrics(
     labels: Mapping[str, np.ndarray],
     *,
     num_classes: int,
-    num_components: int = 64,
+    num_components: int = 36,
     whiten: bool = False,
     normalize: bool = False,
 ) -> dict[str, float]:

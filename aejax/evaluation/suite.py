@@ -77,7 +77,8 @@ class EvaluationConfig:
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
     num_neighbors: PositiveInt = 5
     neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.
-    num_components: PositiveInt = 64  # Of the features, which "component_neighbors" and "clustering" look at.
+    num_components: PositiveInt = 64  # Of the features, which "component_neighbors" looks at.
+    cluster_components: PositiveInt = 36  # And "clustering": a mixture takes the square of their number in time.
     whiten_clusters: bool = False  # Whether "clustering" gives each of them unit variance, as the neighbors have it.
     normalize_clusters: bool = False  # Whether each image's components are then scaled to length 1.
     labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".

@@ -156,7 +156,7 @@ def _cluster_round(
                     own,
                     label,
                     num_classes=source.dataset.num_classes,
-                    num_components=work.evaluation.num_components,
+                    num_components=work.evaluation.cluster_components,
                     whiten=work.evaluation.whiten_clusters,
                     normalize=work.evaluation.normalize_clusters,
                 )
