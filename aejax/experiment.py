@@ -67,6 +67,12 @@ def check(config: Config) -> None:
             f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
             "cannot reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
         )
+    _check_posterior(config)
+    if config.data.binarization is not None and config.data.preprocessing != "none":
+        raise ConfigError(
+            f"data.binarization={config.data.binarization} gives images that are black or white, and "
+            f"data.preprocessing={config.data.preprocessing} undoes that; leave one of them out"
+        )
     if config.training.pretraining_epochs:
         corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
         if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":
@@ -109,6 +115,28 @@ def check(config: Config) -> None:
             raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
+
+
+def _check_posterior(config: Config) -> None:
+    measures, family = config.evaluation.measures or (), config.autoencoder
+    wanted = [name for name in ("posterior", "likelihood") if name in measures]
+    if wanted and not family.POSTERIOR:
+        raise ConfigError(
+            f"evaluation.measures has '{wanted[0]}', and autoencoder={family.kind} has no posterior; leave it out, or "
+            "choose a variational family, such as vae"
+        )
+    if "likelihood" not in measures:
+        return
+    if family.likelihood.kind == "half_squared_error":
+        raise ConfigError(
+            "evaluation.measures has 'likelihood', and half_squared_error lacks the constant that would make it one; "
+            "use autoencoder.likelihood=gaussian"
+        )
+    if family.likelihood.kind == "bernoulli" and config.data.binarization is None:
+        raise ConfigError(
+            "evaluation.measures has 'likelihood', and a Bernoulli's is one of images that are black or white; set "
+            "data.binarization, or autoencoder.likelihood=continuous_bernoulli"
+        )
 
 
 def _check_fine_tuning(config: Config) -> None:
@@ -172,6 +200,11 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
+    if config.autoencoder.likelihood.kind == "logistic_mixture" and dataset.train.image.dtype != np.uint8:
+        raise DataError(
+            f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} are "
+            f"{dataset.train.image.dtype}; save them as uint8, or use another likelihood"
+        )
     layers = [*config.evaluation.layers, *(config.fine_tuning.layers or ())]
     if layers:
         _check_layers(config, layers, dataset.train.image.shape[1:])

@@ -15,17 +15,23 @@ from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
 from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
+SCALE_DECAY = 0.99  # Of the average of a scale that each batch has its own of.
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """The fields that every family's config has.
 
     TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
-    mirror in the decoder.
+    mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters, and
+    of the terms that it learns by, which are no part of the family's loss. Nothing else learns by these, and they learn
+    by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds a likelihood.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
     LAYERWISE: ClassVar[bool] = True
+    OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
+    POSTERIOR: ClassVar[bool] = False
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()
@@ -59,10 +65,24 @@ class Autoencoder(nn.Module):
         self.encoder = make_encoder(config.encoder)
         self.latent = make_dense(config.latent_size, config.encoder.initializer)
         self.decoder = self.build_decoder()
+        self.make_scale()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """What the decoder emits for an image: [height, width, numbers for each pixel]."""
+        return (*self.image_shape[:-1], self.config.likelihood.outputs(self.image_shape[-1]))
 
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent to the image."""
-        return make_decoder(self.config.decoder, self.config.encoder, self.image_shape)
+        return make_decoder(self.config.decoder, self.config.encoder, self.output_shape)
+
+    def make_scale(self) -> None:
+        """Makes what the likelihood's shared scale is kept in, if it has one."""
+        if self.config.likelihood.SCALE == "parameter":
+            self.log_scale = self.param("log_scale", nn.initializers.zeros, ())
+        if self.config.likelihood.SCALE == "batch":
+            self.log_scale_average = self.variable("likelihood", "log_scale", jnp.zeros, ())
+            self.num_averaged = self.variable("likelihood", "num_averaged", jnp.zeros, (), jnp.int32)
 
     @property
     def num_layers(self) -> int:
@@ -92,8 +112,26 @@ class Autoencoder(nn.Module):
         return self.encode(image, train=train)
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, channels]."""
-        return self.decoder(latent, train=train)
+        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
+        return self.complete(self.decoder(latent, train=train))
+
+    def complete(self, output: jax.Array) -> jax.Array:
+        """Returns a decoder's output with the logarithm of the shared scale as a last channel, if there is such."""
+        if self.config.likelihood.SCALE == "none":
+            return output
+        from_parameter = self.config.likelihood.SCALE == "parameter"
+        scale = self.log_scale if from_parameter else self.log_scale_average.value
+        return _append(output, scale)
+
+    def _fit_scale(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns a complete output with the scale that suits the batch best, and lets the average follow."""
+        output = output[..., :-1]
+        scale = self.config.likelihood.fit_scale(_append(output, jnp.zeros(())), target)
+        num = self.num_averaged.value
+        share = jnp.maximum(1 - SCALE_DECAY, 1 / (1.0 + num))
+        self.log_scale_average.value += share * (jax.lax.stop_gradient(scale) - self.log_scale_average.value)
+        self.num_averaged.value = num + 1
+        return _append(output, scale)
 
     def reconstruct(self, image: jax.Array) -> jax.Array:
         """Returns the expected image under the likelihood, of the image's shape."""
@@ -101,7 +139,10 @@ class Autoencoder(nn.Module):
 
     def reconstruction(self, latent: jax.Array, target: jax.Array, *, train: bool) -> jax.Array:
         """Returns −log p(target | latent), [batch], in nats (with `mean_squared_error`: per pixel)."""
-        return self.config.likelihood.loss(self.decode(latent, train=train), target)
+        output = self.decode(latent, train=train)
+        if train and self.config.likelihood.SCALE == "batch":
+            output = self._fit_scale(output, target)
+        return self.config.likelihood.loss(output, target)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the loss by the names in TERMS, weighted, each [batch]."""
@@ -123,6 +164,13 @@ class Autoencoder(nn.Module):
             code = self.encoder(x, part=slice(layer, layer + 1))
         output = self.decoder(code, part=slice(last - layer, last - layer + 1))
         if layer == 0:
-            return {"reconstruction": self.config.likelihood.loss(output, batch.image)}
+            return {"reconstruction": self.config.likelihood.loss(self.complete(output), batch.image)}
         error = output.astype(jnp.float32) - target.astype(jnp.float32)
         return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}
+
+
+def _append(output: jax.Array, scale: jax.Array) -> jax.Array:
+    """Returns an output in float32 with a scalar as a last channel."""
+    output = output.astype(jnp.float32)
+    channel = jnp.broadcast_to(scale.astype(jnp.float32), (*output.shape[:-1], 1))
+    return jnp.concatenate([output, channel], axis=-1)

@@ -55,13 +55,14 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
         self.encoder = make_encoder(encoder)
         self.maps = make_conv(encoder, config.latent_size, 1)
         self.decoder = Conv(
-            self.image_shape[-1],
+            self.output_shape[-1],
             config.decoder_kernel_size,
             1,
             encoder.initializer,
             transpose=True,
             method=encoder.method,
         )
+        self.make_scale()
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the maps before their activation, [batch, height, width, latent_size]."""
@@ -93,6 +94,6 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
         return flatten(ACTIVATIONS[self.config.latent_activation](pooled))
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, channels]."""
+        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
         del train
-        return self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size))
+        return self.complete(self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size)))

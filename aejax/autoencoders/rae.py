@@ -108,7 +108,7 @@ class RaeGPAutoencoder(RegularizedAutoencoder):
 
         def mean_image(latent: jax.Array) -> jax.Array:
             output: Any = decoder.apply(variables, latent)
-            return self.config.likelihood.mean(output)
+            return self.config.likelihood.mean(self.complete(output))
 
         key = self.make_rng("noise") if train else jax.random.key(0)
         square = squared_jacobian(mean_image, latent, self.config.num_probes, key)

@@ -28,6 +28,8 @@ class Tied(Family):
             return f"encoder={self.encoder.kind} has no kernels to transpose; use dense"
         if self.decoder.kind != "mirror":
             return f"decoder={self.decoder.kind} cannot share the encoder's kernels; use mirror"
+        if self.likelihood.outputs(1) > 1:
+            return f"likelihood={self.likelihood.kind} needs several outputs a pixel, and the encoder reads one"
         return super().conflict(preprocessing)
 
 
@@ -42,8 +44,8 @@ class TiedAutoencoder(Autoencoder):
         return TransposedDenseDecoder(self.config.encoder, self.image_shape)
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, channels]."""
+        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
         del train
         params = self.variables["params"]
         hidden = encoder_kernels(params.get("encoder", {}))  # Without hidden layers the encoder has no parameters.
-        return self.decoder(latent, [*hidden, params["latent"]["kernel"]])
+        return self.complete(self.decoder(latent, [*hidden, params["latent"]["kernel"]]))

@@ -5,12 +5,18 @@ from typing import Annotated
 from pydantic import Field
 
 from aejax.autoencoders import base
+from aejax.autoencoders.annealed_vae import AnnealedVae, AnnealedVaeAutoencoder
 from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
+from aejax.autoencoders.beta_tcvae import BetaTcVae, BetaTcVaeAutoencoder
 from aejax.autoencoders.contractive import Contractive, ContractiveAutoencoder
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll, ConvWinnerTakeAllAutoencoder
 from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
+from aejax.autoencoders.dip_vae import DipVae, DipVaeAutoencoder
 from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
+from aejax.autoencoders.factor_vae import FactorVae, FactorVaeAutoencoder
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive, HigherOrderContractiveAutoencoder
+from aejax.autoencoders.info_vae import InfoVae, InfoVaeAutoencoder, Wae, WaeAutoencoder
+from aejax.autoencoders.iwae import Iwae, IwaeAutoencoder
 from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
@@ -18,6 +24,7 @@ from aejax.autoencoders.rae import RaeGP, RaeGPAutoencoder, RaeL2, RaeL2Autoenco
 from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
 from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
+from aejax.autoencoders.vae import BetaVae, BetaVaeAutoencoder, Vae, VaeAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
 Autoencoder = Annotated[
@@ -36,7 +43,16 @@ Autoencoder = Annotated[
     | ConvWinnerTakeAll
     | RaeL2
     | RaeGP
-    | RaeSN,
+    | RaeSN
+    | Vae
+    | BetaVae
+    | AnnealedVae
+    | FactorVae
+    | BetaTcVae
+    | DipVae
+    | InfoVae
+    | Wae
+    | Iwae,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[base.Autoencoder]] = {
@@ -56,6 +72,15 @@ FAMILIES: dict[str, type[base.Autoencoder]] = {
     "rae_l2": RaeL2Autoencoder,
     "rae_gp": RaeGPAutoencoder,
     "rae_sn": RaeSNAutoencoder,
+    "vae": VaeAutoencoder,
+    "beta_vae": BetaVaeAutoencoder,
+    "annealed_vae": AnnealedVaeAutoencoder,
+    "factor_vae": FactorVaeAutoencoder,
+    "beta_tcvae": BetaTcVaeAutoencoder,
+    "dip_vae": DipVaeAutoencoder,
+    "info_vae": InfoVaeAutoencoder,
+    "wae": WaeAutoencoder,
+    "iwae": IwaeAutoencoder,
 }
 
 

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import pathlib
 import tempfile
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -20,6 +21,7 @@ from aejax.errors import DataError
 DECODING = (
     1  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 )
+SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
 
 
@@ -51,6 +53,9 @@ class DataConfig:
     test_size: PositiveInt | None = None
     # What images go through before a model sees them; see `aejax.data.preprocessing`.
     preprocessing: Kind = "none"
+    # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
+    # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
+    binarization: Literal["threshold", "fixed", "dynamic"] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ class Dataset:
     test: Split
     num_classes: int | None
     fingerprint: str
+    intensity: np.ndarray | None = None  # Training images before binarization, where each batch draws them anew.
 
 
 def load(config: DataConfig) -> Dataset:
@@ -80,14 +86,17 @@ def load(config: DataConfig) -> Dataset:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
     arrays = _choose_classes(config, _read(config))
-    train, validation, test = _cut(config, arrays)
+    gray = _cut(config, arrays)
+    train, validation, test = gray if config.binarization is None else map(_binarize(config), gray, SPLITS)
+    intensity = gray[0].image if config.binarization == "dynamic" else None
     return Dataset(
         name=config.name,
         train=train,
         validation=validation,
         test=test,
         num_classes=int(arrays["num_classes"]) if "label" in arrays else None,
-        fingerprint=_fingerprint(train, validation, test),
+        fingerprint=_fingerprint(train, validation, test, *([] if intensity is None else [gray[0]])),
+        intensity=intensity,
     )
 
 
@@ -241,6 +250,24 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     own_test = Split(arrays["test_image"], arrays.get("test_label")) if has_test else take(test)
     return take(train[: config.train_size]), take(validation), own_test
+
+
+def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
+    """Returns the function that makes the images of a split, by its name, black (0) and white (255).
+
+    What is drawn is the same for every run: the first of a split's images do not depend on how many there are.
+    """
+
+    def binarize(split: Split, name: str) -> Split:
+        intensity = split.image / 255 if split.image.dtype == np.uint8 else split.image
+        if config.binarization == "threshold":
+            white = intensity >= 0.5
+        else:
+            generator = np.random.default_rng([SPLIT_SEED, SPLITS.index(name)])
+            white = generator.random(intensity.shape, np.float32) < intensity
+        return Split((255 * white).astype(np.uint8), split.label)
+
+    return binarize
 
 
 def _fingerprint(*splits: Split) -> str:

@@ -19,22 +19,35 @@ class Batch(NamedTuple):
 
     image: jax.Array
     label: jax.Array | None
+    dataset_size: int | None = None  # How many there are of which the batch is drawn; None: no more than these.
+    epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
 
 
 class ResidentData(flax.struct.PyTreeNode):
-    """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty."""
+    """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty.
+
+    `intensity` are training images of which each batch draws binary ones anew, or None.
+    """
 
     image: dict[str, Array]
     label: dict[str, Array]
     preprocessing: preprocessing.Preprocessing
+    intensity: Array | None = None
 
-    def batch(self, split: str, indices: jax.Array, change: Callable[[jax.Array], jax.Array] | None = None) -> Batch:
-        """Returns the preprocessed examples at `indices` of a split; `change` is applied to images in [0, 1] before."""
+    def batch(self, split: str, indices: jax.Array) -> Batch:
+        """Returns the preprocessed examples at `indices` of a split."""
+        return self._batch(split, indices, self.image[split][indices])
+
+    def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
+        """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
+        if self.intensity is None:
+            return self._batch("train", indices, change(preprocessing.to_unit(self.image["train"][indices])))
+        probability = change(preprocessing.to_unit(self.intensity[indices]))
+        return self._batch("train", indices, jax.random.bernoulli(key, probability).astype(jnp.float32))
+
+    def _batch(self, split: str, indices: jax.Array, image: jax.Array) -> Batch:
         label = self.label[split][indices] if self.label else None
-        image = self.image[split][indices]
-        if change is not None:
-            image = change(preprocessing.to_unit(image))
-        return Batch(preprocessing.apply(self.preprocessing, image), label)
+        return Batch(preprocessing.apply(self.preprocessing, image), label, self.size(split))
 
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""
@@ -48,6 +61,7 @@ def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
         image={name: split.image for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=preprocessing.fit(kind, dataset.train.image),
+        intensity=dataset.intensity,
     )
 
 

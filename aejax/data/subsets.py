@@ -43,4 +43,7 @@ class LabelledSubset(NamedTuple):
             name: {split: jnp.asarray(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
             for name, arrays in (("image", data.image), ("label", data.label))
         }
-        return data.replace(image=dict(data.image) | few["image"], label=dict(data.label) | few["label"])
+        known = None if data.intensity is None else jnp.asarray(data.intensity)[chosen["train"].reshape(-1)]
+        return data.replace(
+            image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=known
+        )

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from aejax.autoencoders.base import Family
 from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.evaluation import pca
 from aejax.evaluation.few_labels import Known, fit_few_labels
+from aejax.evaluation.likelihood import Density
 from aejax.evaluation.probe import standardize
 from aejax.evaluation.suite import Representation
 from aejax.networks.layers import make_dense
@@ -68,31 +70,42 @@ def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData)
 
 
 def represent_model(
-    apply: Callable[[jax.Array, str], Any], data: ResidentData, *, decoder: bool, at_once: int
+    apply: Callable[..., Any], data: ResidentData, *, family: Family | None, at_once: int
 ) -> Representation:
     """Returns what a trained model offers.
 
     Args:
-      apply: applies the model's method of a name to preprocessed images.
+      apply: applies the model's method of a name to what follows it.
       data: whose preprocessing stands between stored images and the model.
       at_once: the most images that it is given in a block.
-      decoder: whether the model reconstructs (an autoencoder) or classifies (a `Classifier`).
+      family: of an autoencoder; None: the model is a `Classifier`.
     """
 
+    def seen(stored: jax.Array) -> jax.Array:
+        return preprocessing.apply(data.preprocessing, stored)
+
     def call(method: str) -> Callable[[jax.Array], Any]:
-        return lambda stored: apply(preprocessing.apply(data.preprocessing, stored), method)
+        return lambda stored: apply(method, seen(stored))
 
     def reconstruct(stored: jax.Array) -> jax.Array:
         return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
 
-    features = call("features" if decoder else "encode")
+    features = call("features" if family else "encode")
 
     def layers(stored: jax.Array) -> dict[str, jax.Array]:
         outputs = with_layers(lambda: features(stored))[1]
         return {name.removeprefix(f"{AUTOENCODER}/"): output for name, output in outputs.items()}
 
-    if decoder:
-        return Representation(features, reconstruct=reconstruct, layers=layers, at_once=at_once)
+    if family is not None:
+        distortion = lambda latent, stored: apply("reconstruction", latent, seen(stored), train=False)  # noqa: E731
+        return Representation(
+            features,
+            reconstruct=reconstruct,
+            layers=layers,
+            at_once=at_once,
+            density=Density(call("posterior"), distortion) if family.POSTERIOR else None,
+            discrete=family.likelihood.DISCRETE,
+        )
     return Representation(features, classify=call("classify"), layers=layers, at_once=at_once)
 
 

@@ -20,6 +20,7 @@ from aejax.evaluation.anomaly import anomaly_metrics
 from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
 from aejax.evaluation.few_labels import few_labels_accuracies
 from aejax.evaluation.generalization import generalization_gap
+from aejax.evaluation.likelihood import Density, likelihood_metrics, posterior_metrics
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.pca import whiten
 from aejax.evaluation.probe import STRENGTHS, linear_probe
@@ -39,6 +40,8 @@ Measure = Literal[
     "retrieval",
     "clustering",
     "robustness",
+    "posterior",  # Of families that have one, likewise below.
+    "likelihood",
 ]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
@@ -87,6 +90,8 @@ class EvaluationConfig:
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
     outliers: DataConfig | None = None
+    likelihood_samples: PositiveInt = 1000  # Draws for each image, by which "likelihood" bounds how likely it is,
+    likelihood_images: PositiveInt | None = None  # of the first so many images of a split; null: of all.
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
 
@@ -105,6 +110,8 @@ class Representation(NamedTuple):
     # -> what every layer gives, [block, ...], by its name
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
+    density: Density | None = None
+    discrete: bool = False  # Whether the density's images are discrete.
 
 
 def describe(
@@ -140,6 +147,19 @@ def describe(
         corrupted_metrics, corrupted = robustness.describe(encode, representation.reconstruct, data.image["test"])
         metrics |= corrupted_metrics
         features |= corrupted
+    if representation.density is not None:
+        density, at_once = representation.density, representation.at_once
+        if "posterior" in measures:
+            metrics |= posterior_metrics(density, data, at_once)
+        if "likelihood" in measures:
+            metrics |= likelihood_metrics(
+                density,
+                data,
+                at_once,
+                num_samples=config.likelihood_samples,
+                num_images=config.likelihood_images,
+                discrete=representation.discrete,
+            )
     described["own"] = features
     if "transfer" in others:
         # Their reconstructions and classes are none that the member was trained for.

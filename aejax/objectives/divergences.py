@@ -1,8 +1,17 @@
-"""Kullback-Leibler divergences, in nats: of each unit by itself, without any reduction."""
+"""Divergences in nats: of each unit by itself where there is a closed form, of whole batches where there is none."""
+
+import dataclasses
+import math
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from pydantic import Field
+
+from aejax.config import PositiveFloat, traced
+
+LOG_2PI = math.log(2 * math.pi)
 
 
 def bernoulli_kl(rate: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
@@ -18,3 +27,137 @@ def bernoulli_kl(rate: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
     rate = jnp.full_like(logit, rate)
     entropy = jax.scipy.special.entr(rate) + jax.scipy.special.entr(1 - rate)
     return optax.sigmoid_binary_cross_entropy(logit, rate) - entropy
+
+
+def gaussian_kl(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """Returns KL(N(mean, variance) ‖ N(0, 1)) of each unit, of the arguments' shape.
+
+    Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B.
+    """
+    return 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance)
+
+
+def gaussian_log_density(x: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """Returns log N(x; mean, variance) of each unit, of the arguments' common shape."""
+    return -0.5 * (jnp.square(x - mean) * jnp.exp(-log_variance) + log_variance + LOG_2PI)
+
+
+def standard_log_density(x: jax.Array) -> jax.Array:
+    """Returns log N(x; 0, 1) of each unit, of the argument's shape."""
+    return -0.5 * (jnp.square(x) + LOG_2PI)
+
+
+class Decomposition(NamedTuple):
+    """The parts of log q(z|x) − log p(z), [batch] each: their sum's expectation is the KL of the posterior.
+
+    Source: Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in variational autoencoders", 2018,
+    equation 2. Each is a sample of what its name says, and may be negative.
+    """
+
+    mutual_information: jax.Array  # log q(z|x) − log q(z).
+    total_correlation: jax.Array  # log q(z) − Σ_j log q(z_j).
+    dimension_wise_kl: jax.Array  # Σ_j log q(z_j) − log p(z_j).
+
+
+Estimator = Literal["weighted", "stratified"]
+
+
+def decompose_kl(
+    latent: jax.Array, mean: jax.Array, log_variance: jax.Array, dataset_size: int, estimator: Estimator
+) -> Decomposition:
+    """Returns the parts of the KL for a sample of each posterior of a batch, with q(z) estimated from the batch.
+
+    q(z), the posteriors' mean over all training images, is estimated from those of the batch (Chen et al., 2018,
+    appendix C). `weighted`: Σ_b q(z|x_b) / (N B), which is biased. `stratified`: q(z|x) of the image that z was drawn
+    for with its weight in the data, 1/N, and the others of the batch for all others, (N − 1) / (N (B − 1)) each; it is
+    unbiased for q(z), and exact where the batch is the data. (The paper gives one of the others another weight than the
+    rest; this is the mean over which of them that is.)
+
+    Args:
+      latent: z, [batch, units], a draw from the posterior of each image.
+      mean: of the posteriors, [batch, units].
+      log_variance: of the posteriors, [batch, units].
+      dataset_size: N.
+      estimator: see above. A batch of one image has no others, and then is taken for all.
+    """
+    batch = latent.shape[0]
+    if estimator == "weighted":
+        log_weight = jnp.full((batch, batch), -math.log(dataset_size) - math.log(batch))
+    else:
+        others = -math.log(batch - 1) + math.log1p(-1 / dataset_size) if batch > 1 and dataset_size > 1 else -math.inf
+        own = -math.log(dataset_size) if batch > 1 else 0.0
+        log_weight = jnp.where(jnp.eye(batch, dtype=bool), own, others)
+    log_posterior = jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=1)
+    return split_kl(latent, log_posterior, mean, log_variance, log_weight)
+
+
+def split_kl(
+    latent: jax.Array, log_posterior: jax.Array, mean: jax.Array, log_variance: jax.Array, log_weight: jax.Array
+) -> Decomposition:
+    """Returns the parts of log q(z|x) − log p(z), where q(z) is a weighted sum of Gaussians.
+
+    Args:
+      latent: z, [batch, units].
+      log_posterior: log q(z|x) of each, [batch].
+      mean: of the Gaussians, [gaussians, units].
+      log_variance: of the Gaussians, [gaussians, units].
+      log_weight: of each Gaussian for each z, [batch, gaussians].
+    """
+    pairs = gaussian_log_density(latent[:, None], mean[None], log_variance[None])  # [batch, gaussians, units]
+    log_joint = jax.nn.logsumexp(jnp.sum(pairs, axis=2) + log_weight, axis=1)
+    log_product = jnp.sum(jax.nn.logsumexp(pairs + log_weight[:, :, None], axis=1), axis=1)
+    log_prior = jnp.sum(standard_log_density(latent), axis=1)
+    return Decomposition(log_posterior - log_joint, log_joint - log_product, log_product - log_prior)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RadialBasis:
+    """exp(−‖x − y‖² / (2 d s²)) for d units: 2 d is the mean of ‖x − y‖² for draws of the prior."""
+
+    kind: Literal["rbf"] = "rbf"
+    bandwidth: PositiveFloat = traced(1.0)  # s.
+
+    def __call__(self, squared_distance: jax.Array, size: int) -> jax.Array:
+        """Returns the kernel of every pair, of the distances' shape; `size` is d."""
+        return jnp.exp(-squared_distance / (2 * size * jnp.square(self.bandwidth)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InverseMultiquadratic:
+    """Σ_c C / (C + ‖x − y‖²), C = 2 d s² c, over the scales c of .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al., 2018)."""
+
+    kind: Literal["imq"] = "imq"
+    bandwidth: PositiveFloat = traced(1.0)  # s.
+
+    def __call__(self, squared_distance: jax.Array, size: int) -> jax.Array:
+        """Returns the kernel of every pair, of the distances' shape; `size` is d."""
+        constants = [2 * size * jnp.square(self.bandwidth) * scale for scale in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return sum((c / (c + squared_distance) for c in constants), jnp.zeros_like(squared_distance))
+
+
+Kernel = Annotated[RadialBasis | InverseMultiquadratic, Field(discriminator="kind")]
+
+
+def maximum_mean_discrepancy(kernel: Kernel, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Returns an unbiased estimate of the squared discrepancy of two distributions from draws of both, a scalar.
+
+    Its expectation is zero where they are equal, so that a draw of it may be negative.
+
+    Source: Gretton, Borgwardt, Rasch, Schölkopf and Smola, "A kernel two-sample test", 2012, equation 3: pairs of a
+    draw with itself are left out, those between the two samples are all there.
+
+    Args:
+      kernel: of which the discrepancy is.
+      x: draws of the one, [m, units], m > 1.
+      y: draws of the other, [n, units], n > 1.
+    """
+
+    def mean_kernel(left: jax.Array, right: jax.Array, *, same: bool) -> jax.Array:
+        squares = jnp.sum(jnp.square(left[:, None] - right[None]), axis=2)
+        values = kernel(squares, left.shape[1])
+        if not same:
+            return jnp.mean(values)
+        off_diagonal = values * (1 - jnp.eye(len(left)))
+        return jnp.sum(off_diagonal) / (len(left) * max(len(left) - 1, 1))
+
+    return mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True) - 2 * mean_kernel(x, y, same=False)

@@ -1,18 +1,30 @@
-"""Likelihoods of an image given the decoder's output: per example, in nats, summed over pixels.
+"""Likelihoods of an image given the decoder's output: per example, in nats, summed over pixels and channels.
 
-A decoder emits unbounded numbers; `mean` maps them to pixels and `loss` compares them with the target, in float32
-whatever type the decoder computes in. Nothing here reduces over the batch.
+A decoder emits unbounded numbers, `outputs` of them for each pixel; `mean` makes an image of them and `loss` compares
+them with the target, in float32 whatever type the decoder computes in. Normalising constants are included, so that
+losses of one kind of target can be compared, except where the name says error. Nothing here reduces over the batch,
+but for `OptimalGaussian`.
+
+`SCALE` says where a deviation that all pixels share comes from: it is appended to the decoder's output as a last
+channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencoder.decode`).
 """
 
 import dataclasses
-from typing import Annotated, Literal
+import math
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from pydantic import Field
 
+from aejax.config import PositiveFloat, PositiveInt, traced
+
 Output = Literal["identity", "sigmoid"]
+Scale = Literal["none", "parameter", "batch"]
+
+NUM_LEVELS = 256  # Of the pixels of stored images: multiples of 1/255.
+_SMALL = 0.1  # Below, series stand for quotients of two small numbers.
 
 
 def _pixels(output: jax.Array, kind: Output) -> jax.Array:
@@ -25,7 +37,19 @@ def _sum_over_pixels(values: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HalfSquaredError:
+class _Likelihood:
+    """What all have. DISCRETE is whether `loss` is of a probability, and not of a density, of images as stored."""
+
+    SCALE: ClassVar[Scale] = "none"
+    DISCRETE: ClassVar[bool] = False
+
+    def outputs(self, channels: int) -> int:
+        """Returns how many numbers the decoder emits for each pixel of an image with so many channels."""
+        return channels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HalfSquaredError(_Likelihood):
     """½ Σ (y − ŷ)²: a Gaussian with unit variance, without its constant. Its batch mean is the 1/(2N) loss."""
 
     kind: Literal["half_squared_error"] = "half_squared_error"
@@ -41,7 +65,7 @@ class HalfSquaredError:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeanSquaredError:
+class MeanSquaredError(_Likelihood):
     """Σ (y − ŷ)² / D over the D pixels: `HalfSquaredError` × 2/D.
 
     The scale is no log-likelihood, so a second term (a KL, a penalty) could not be weighed against it; families with
@@ -61,8 +85,14 @@ class MeanSquaredError:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Bernoulli:
-    """Independent Bernoulli pixels whose logits the decoder emits; targets lie in [0, 1]."""
+class Bernoulli(_Likelihood):
+    """Independent Bernoulli pixels whose logits the decoder emits: Σ log(1 + e^l) − x l.
+
+    It is a probability of binary images (`data.binarization`). Of gray ones in [0, 1] it is a cross-entropy, which lies
+    above the entropy of their pixels and is no likelihood; `ContinuousBernoulli` is one.
+    """
+
+    DISCRETE = True
 
     kind: Literal["bernoulli"] = "bernoulli"
 
@@ -75,4 +105,195 @@ class Bernoulli:
         return _sum_over_pixels(optax.sigmoid_binary_cross_entropy(output.astype(jnp.float32), target))
 
 
-Likelihood = Annotated[HalfSquaredError | MeanSquaredError | Bernoulli, Field(discriminator="kind")]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContinuousBernoulli(_Likelihood):
+    """A density on [0, 1] whose logit l the decoder emits: p(x) = e^(l x) l / (e^l − 1).
+
+    Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational
+    autoencoders", 2019; their normalising constant, written with the logit.
+    """
+
+    kind: Literal["continuous_bernoulli"] = "continuous_bernoulli"
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image, 1 / (1 − e^−l) − 1 / l, of the output's shape."""
+        logit = output.astype(jnp.float32)
+        is_small = jnp.abs(logit) < _SMALL
+        safe = jnp.where(is_small, 1.0, logit)
+        exact = jnp.where(safe > 0, -1 / jnp.expm1(-jnp.abs(safe)), 1 + 1 / jnp.expm1(-jnp.abs(safe))) - 1 / safe
+        return jnp.where(is_small, 0.5 + logit / 12 - logit**3 / 720, exact)
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns −log p(target | logits), [batch]; negative where the density is large."""
+        logit = output.astype(jnp.float32)
+        # log((e^l − 1) / l) = l / 2 + log(sinh(u) / u) with u = |l| / 2, even and smooth at 0.
+        u = 0.5 * jnp.abs(logit)
+        is_small = u < _SMALL
+        safe = jnp.where(is_small, 1.0, u)
+        log_ratio = safe + jnp.log1p(-jnp.exp(-2 * safe)) - jnp.log(2 * safe)
+        # u²/6 − u⁴/180, from the logit itself: |l| has no derivative at 0.
+        square = jnp.square(0.5 * logit)
+        log_ratio = jnp.where(is_small, square / 6 - jnp.square(square) / 180, log_ratio)
+        return _sum_over_pixels(0.5 * logit + log_ratio - logit * target)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Gaussian(_Likelihood):
+    output: Output = "sigmoid"  # What maps the decoder's output to pixels.
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image, [batch, height, width, channels]."""
+        return _pixels(output if self.SCALE == "none" else output[..., :-1], self.output)
+
+    def _loss(self, output: jax.Array, target: jax.Array, log_scale: jax.Array) -> jax.Array:
+        standardized = (target - self.mean(output)) * jnp.exp(-log_scale)
+        return _sum_over_pixels(0.5 * jnp.square(standardized) + log_scale + 0.5 * math.log(2 * math.pi))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gaussian(_Gaussian):
+    """Gaussian pixels of one fixed deviation: Σ (x − x̂)² / 2σ² + log σ + ½ log 2π."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    scale: PositiveFloat = traced(0.1)  # σ, in the units of the images that the model sees.
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns −log p(target | output), [batch]."""
+        return self._loss(output, target, jnp.log(jnp.full(target.shape, self.scale, jnp.float32)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _SharedGaussian(_Gaussian):
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns −log p(target | output), [batch]; the output's last channel is log σ."""
+        return self._loss(output, target, output[..., -1:].astype(jnp.float32))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearnedGaussian(_SharedGaussian):
+    """`Gaussian` with a σ that all pixels share and that is learned, as a parameter, by gradient descent."""
+
+    SCALE = "parameter"
+
+    kind: Literal["learned_gaussian"] = "learned_gaussian"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimalGaussian(_SharedGaussian):
+    """`Gaussian` with the σ that is most likely: in training σ² is the batch's mean squared error.
+
+    Outside training it is a moving average of these, so that a loss there is one model's.
+
+    Source: Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021 (optimal
+    σ-VAE).
+    """
+
+    SCALE = "batch"
+
+    kind: Literal["optimal_gaussian"] = "optimal_gaussian"
+
+    def fit_scale(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns log σ, a scalar, for which `loss` is least on average over the batch; σ is at least 1e-3."""
+        return 0.5 * jnp.log(jnp.maximum(jnp.mean(jnp.square(self.mean(output) - target)), 1e-6))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Laplace(_Likelihood):
+    """Laplace pixels of one fixed scale b: Σ |x − x̂| / b + log 2b."""
+
+    kind: Literal["laplace"] = "laplace"
+    output: Output = "sigmoid"  # What maps the decoder's output to pixels.
+    scale: PositiveFloat = traced(0.1)  # b, in the units of the images that the model sees.
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image, of the output's shape."""
+        return _pixels(output, self.output)
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns −log p(target | output), [batch]."""
+        scale = jnp.full(target.shape, self.scale, jnp.float32)
+        return _sum_over_pixels(jnp.abs(target - self.mean(output)) / scale + jnp.log(2 * scale))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogisticMixture(_Likelihood):
+    """A probability of each of the 256 levels of a pixel: a mixture of logistics, integrated over the level's bin.
+
+    Channels of a pixel share the component; the mean of each channel is moved by a linear function of the channels
+    before it. A level's bin is 2/255 wide on the scale of [−1, 1]; those of black and white have no other end.
+
+    Source: Salimans, Karpathy, Chen and Kingma, "PixelCNN++: improving the PixelCNN with discretized logistic mixture
+    likelihood and other modifications", 2017, equations 2 and 3.
+    """
+
+    DISCRETE = True
+
+    kind: Literal["logistic_mixture"] = "logistic_mixture"
+    num_components: PositiveInt = 5
+
+    LOG_SCALES: ClassVar[tuple[float, float]] = (-7.0, 7.0)  # From far narrower than a bin to all but uniform.
+
+    def outputs(self, channels: int) -> int:
+        """Returns the numbers for each pixel: of each component a logit, means, scales, and coefficients."""
+        return self.num_components * (1 + 2 * channels + channels * (channels - 1) // 2)
+
+    def _split(self, output: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Returns log weights [..., k], means and log scales [..., k, channels], coefficients [..., k, pairs]."""
+        size = output.shape[-1] // self.num_components
+        channels = next(c for c in range(1, size + 1) if 1 + 2 * c + c * (c - 1) // 2 == size)
+        parts = output.astype(jnp.float32).reshape(*output.shape[:-1], self.num_components, size)
+        weight, mean, log_scale, pairs = jnp.split(parts, [1, 1 + channels, 1 + 2 * channels], axis=-1)
+        return (
+            jax.nn.log_softmax(weight[..., 0], axis=-1),
+            mean,
+            jnp.clip(log_scale, *self.LOG_SCALES),
+            jnp.tanh(pairs),
+        )
+
+    @staticmethod
+    def _moved(mean: jax.Array, pairs: jax.Array, before: jax.Array) -> jax.Array:
+        """Returns the means [..., k, channels] given the values of all channels, [..., k or 1, channels]."""
+        moved, first = [], 0
+        for channel in range(mean.shape[-1]):
+            coefficients = pairs[..., first : first + channel]
+            moved.append(mean[..., channel] + jnp.sum(coefficients * before[..., :channel], axis=-1))
+            first += channel
+        return jnp.stack(moved, axis=-1)
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image before its levels are rounded, [..., channels], kept in [0, 1]."""
+        log_weight, mean, _, pairs = self._split(output)
+        value = mean[..., :1]
+        for channel in range(1, mean.shape[-1]):
+            value = self._moved(mean[..., : channel + 1], pairs, value)
+        expected = jnp.sum(jnp.exp(log_weight)[..., None] * jnp.clip(value, -1, 1), axis=-2)
+        return 0.5 * (expected + 1)
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns −log p(target | output), [batch]; targets are multiples of 1/255."""
+        log_weight, mean, log_scale, pairs = self._split(output)
+        half = 1 / (NUM_LEVELS - 1)  # Of a bin's width.
+        value = (2 * target.astype(jnp.float32) - 1)[..., None, :]
+        centered = value - self._moved(mean, pairs, value)
+        upper, lower = ((centered + side) * jnp.exp(-log_scale) for side in (half, -half))
+        # σ(u) − σ(l) = σ(u) σ(−l) (1 − e^(l − u)): all factors stay finite in logarithms however far out the bin is.
+        width = 2 * half * jnp.exp(-log_scale)
+        inside = jax.nn.log_sigmoid(upper) + jax.nn.log_sigmoid(-lower) + jnp.log(-jnp.expm1(-width))
+        to_white = jnp.where(value >= 1 - half, jax.nn.log_sigmoid(-lower), inside)
+        log_probability = jnp.where(value <= -1 + half, jax.nn.log_sigmoid(upper), to_white)
+        mixed = jax.nn.logsumexp(log_weight + jnp.sum(log_probability, axis=-1), axis=-1)
+        return -_sum_over_pixels(mixed)
+
+
+Likelihood = Annotated[
+    HalfSquaredError
+    | MeanSquaredError
+    | Bernoulli
+    | ContinuousBernoulli
+    | Gaussian
+    | LearnedGaussian
+    | OptimalGaussian
+    | Laplace
+    | LogisticMixture,
+    Field(discriminator="kind"),
+]

@@ -33,7 +33,7 @@ class Finding(NamedTuple):
     def sentence(self) -> str:
         """Returns the finding as a person would say it."""
         interval = self.best.interval(self.measure.test)
-        unit = " %" if self.measure.unit == "%" else ""
+        unit = f" {self.measure.unit}" if self.measure.unit else ""
         several = self.num_settings > 1
         chosen = f", chosen by validation among {self.num_settings} settings," if several else ""
         rest = f" ({self.num_worse} of the {self.num_settings - 1} others are shown to be worse)" if several else ""

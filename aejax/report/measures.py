@@ -67,6 +67,9 @@ MEASURES = (
     Measure("accuracy", "own classifier", "%", True),
     Measure("anomaly_mse_auroc", "outliers by error, AUROC", "%", True),
     Measure("anomaly_distance_auroc", "outliers by distance, AUROC", "%", True),
+    Measure("nll", "−log p(x)", "nats", False),
+    Measure("bits_per_dimension", "bits a dimension", "", False),
+    Measure("elbo", "ELBO", "nats", True),
     Measure("mse", "MSE", "", False),
     Measure("ssim", "SSIM", "", True),
 )

@@ -7,6 +7,7 @@ from aejax.report.content import Content, Section, gather
 from aejax.report.html import Html, element, join
 from aejax.report.sections import (
     answer,
+    codes,
     labels,
     layers,
     overfitting,
@@ -25,6 +26,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     answer.beside_baselines,
     answer.many_seeds,
     sweeps.effects,
+    codes.codes,
     labels.labels,
     layers.layers,
     training.curves,

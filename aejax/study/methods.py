@@ -5,8 +5,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from aejax.autoencoders.base import Autoencoder
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import load, to_tree
@@ -128,7 +126,7 @@ def _autoencoder_stages(model: Autoencoder, training: TrainingConfig) -> tuple[S
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:
-        stages.append(Stage(training.epochs))
+        stages.append(Stage(training.epochs, opponents=model.config.OPPONENTS))
     return tuple(stages)
 
 
@@ -147,7 +145,8 @@ def represent(method: str, task: Task, variables: Any, config: Config, data: Res
     if method == "pca":
         return represent_pca(data, config.autoencoder.latent_size)
 
-    def apply(image: jax.Array, name: str) -> Any:
-        return task.model.apply(variables, image, method=name)
+    def apply(name: str, *arguments: Any, **keywords: Any) -> Any:
+        return task.model.apply(variables, *arguments, method=name, **keywords)
 
-    return represent_model(apply, data, decoder=method not in CLASSIFIERS, at_once=task.at_once)
+    family = None if method in CLASSIFIERS else config.autoencoder
+    return represent_model(apply, data, family=family, at_once=task.at_once)

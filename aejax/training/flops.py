@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.interpreters import partial_eval
 
-from aejax.data.resident import ResidentData
+from aejax.data.resident import Batch, ResidentData
 from aejax.training.optimizers import make_optimizer
+from aejax.training.state import TrainState
 from aejax.training.step import Stage, Task, batch_size, init_state, steps_per_epoch, train_step
 
 
@@ -26,10 +28,15 @@ def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
 def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
     """Returns the floating-point operations of one step of a stage of one member, as `matmul_flops` counts them."""
     size = batch_size(task.training, jax.eval_shape(task.select, data))
-    batch = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(size, jnp.int32)), data)
+    example = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(size, jnp.int32)), data)
     state = jax.eval_shape(functools.partial(init_state, task), data)
-    step = functools.partial(train_step, task, stage, make_optimizer(task.optimizer, 1, 1), want_norm=False)
-    return matmul_flops(step, state, batch)
+    optimizer = make_optimizer(task.optimizer, 1, 1)
+
+    def step(state: TrainState, image: jax.Array, label: jax.Array | None) -> Any:
+        batch = Batch(image, label, data.size("train"), jnp.zeros(()))
+        return train_step(task, stage, optimizer, state, batch, want_norm=False)
+
+    return matmul_flops(step, state, example.image, example.label)
 
 
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
@@ -38,7 +45,9 @@ def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
     The body of a scan or map counts as often as it runs, that of another loop once. What is left out (activations, the
     optimizer) is less than a hundredth in most networks.
     """
-    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
+    # Without what no result needs, which the compiler leaves out too.
+    return _count(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
 
 
 def _count(jaxpr: Any) -> int:

@@ -5,7 +5,7 @@ import functools
 import itertools
 import operator
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -49,10 +49,20 @@ class Stage(NamedTuple):
     epochs: int
     method: str = "terms"
     arguments: tuple[tuple[str, Any], ...] = ()
+    opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.OPPONENTS`.
 
     def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the stage's loss, each [batch]; `model` is bound to variables."""
         return getattr(model, self.method)(batch, train=train, **dict(self.arguments))
+
+    def loss(self, terms: dict[str, jax.Array]) -> jax.Array:
+        """Returns the sum of the terms that are not an opponent's."""
+        foreign = [name for _, names in self.opponents for name in names]
+        return _total([term for name, term in terms.items() if name not in foreign])
+
+    def opponents_losses(self, terms: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Returns the losses of the opponents, by their names among the parameters."""
+        return {network: _total([terms[name] for name in names]) for network, names in self.opponents}
 
 
 class Task(NamedTuple):
@@ -166,9 +176,10 @@ def train_step(
             variables, batch, True, method=stage.terms, rngs={"noise": key}, mutable=list(state.collections)
         )
         means = {name: jnp.mean(term) for name, term in terms.items()}
-        return _total(means), (means, collections)
+        return (stage.loss(means), stage.opponents_losses(means)), (means, collections)
 
-    (total, (terms, collections)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+    (total, others), pull_back, (terms, collections) = jax.vjp(loss, state.params, has_aux=True)
+    gradient = _gradient(pull_back, total, others)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     if len(task.stages) > 1:
         # What a stage does not train stays as it is, where weight decay would shrink it.
@@ -188,6 +199,19 @@ def train_step(
     return state, {"loss": total, **terms, "gradient_norm": norm}
 
 
+def _gradient(pull_back: Callable[..., Any], loss: jax.Array, others: dict[str, jax.Array]) -> Any:
+    """Returns the gradient of the loss, but for each opponent's parameters that of its own.
+
+    One forward pass serves all losses. Of a backward pass, what belongs to other parameters is computed by no one.
+    """
+
+    def of(name: str | None) -> Any:
+        weights = {other: jnp.full_like(value, other == name) for other, value in others.items()}
+        return pull_back((jnp.full_like(loss, name is None), weights))[0]
+
+    return dict(of(None)) | {name: of(name)[name] for name in others}
+
+
 def _cast(params: Any, precision: Precision) -> Any:
     return params if precision == "float32" else optax.tree.cast(params, jnp.dtype(precision))
 
@@ -199,11 +223,11 @@ def evaluate_terms(task: Task, stage: Stage, variables: Any, data: ResidentData,
         return task.model.apply(variables, data.batch(split, indices), False, method=stage.terms)
 
     terms = map_examples(block, data.size(split), task.at_once)
-    return {"loss": _total(terms), **terms}
+    return {"loss": stage.loss(terms), **terms}
 
 
-def _total(terms: dict[str, jax.Array]) -> jax.Array:
-    return functools.reduce(operator.add, terms.values())
+def _total(terms: Sequence[jax.Array]) -> jax.Array:
+    return functools.reduce(operator.add, terms)
 
 
 def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -223,12 +247,12 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
     return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
 
 
-def _training_batch(task: Task, data: ResidentData, step: jax.Array, indices: jax.Array) -> Batch:
-    augmentation = task.training.augmentation
-    if not augmentation.is_on():
-        return data.batch("train", indices)
-    key = rng.at(rng.stream(rng.root(task.seed), "augmentation"), step)
-    return data.batch("train", indices, functools.partial(augment, augmentation, key))
+def _training_batch(task: Task, data: ResidentData, first_step: int, step: jax.Array, indices: jax.Array) -> Batch:
+    augmentation, root = task.training.augmentation, rng.root(task.seed)
+    key = rng.at(rng.stream(root, "augmentation"), step)
+    change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
+    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step))
+    return batch._replace(epoch=(step - first_step + 1) / steps_per_epoch(task.training, data))
 
 
 def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -268,12 +292,11 @@ def _run_stage(
         begins = state.epoch == first_epoch
         old = {name: getattr(state, name) for name in fresh}
         before = state.replace(**jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, old))
-    draw = functools.partial(_training_batch, task, data)
+    first_step = first_epoch * len(indices)
+    draw = functools.partial(_training_batch, task, data, first_step)
     is_last = jnp.arange(len(indices)) == len(indices) - 1
     after, terms = jax.lax.scan(
-        lambda carry, x: train_step(
-            task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_epoch * len(indices)
-        ),
+        lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step),
         before,
         (indices, is_last),
         unroll=2,

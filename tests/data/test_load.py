@@ -230,3 +230,47 @@ def test_a_file_that_is_damaged_or_another_kind(tmp_path):
     with path.open("wb") as file:
         np.save(file, gray())
     assert "damaged or no .npz file" in refusal(load, DataConfig(name=str(path)))
+
+
+def write_gray(path):
+    image = np.random.default_rng(0).integers(0, 256, (600, 4, 4)).astype(np.uint8)
+    np.savez(path, image=image, label=np.zeros(600, np.int32) + np.arange(600) % 2)
+    return image
+
+
+def test_binarized_images_are_black_or_white_with_their_intensity_as_probability(tmp_path):
+    write_gray(tmp_path / "x.npz")
+    name = str(tmp_path / "x.npz")
+    gray = load(DataConfig(name=name))
+    for kind in ("threshold", "fixed", "dynamic"):
+        binary = load(DataConfig(name=name, binarization=kind))
+        for split in ("train", "validation", "test"):
+            before, after = getattr(gray, split), getattr(binary, split)
+            assert set(np.unique(after.image)) == {0, 255}
+            np.testing.assert_array_equal(after.label, before.label)
+            if kind == "threshold":
+                np.testing.assert_array_equal(after.image == 255, before.image >= 128)
+        if kind != "threshold":
+            assert abs(np.mean(binary.train.image / 255.0 - gray.train.image / 255.0)) < 0.02
+            assert np.corrcoef(binary.train.image.ravel(), gray.train.image.ravel())[0, 1] > 0.5
+        assert (binary.intensity is not None) == (kind == "dynamic")
+        assert binary.fingerprint != gray.fingerprint
+    np.testing.assert_array_equal(binary.intensity, gray.train.image)
+    again = load(DataConfig(name=name, binarization="fixed", train_size=50))
+    fixed = load(DataConfig(name=name, binarization="fixed"))
+    np.testing.assert_array_equal(again.train.image, fixed.train.image[:50])
+    np.testing.assert_array_equal(again.test.image, fixed.test.image)
+
+
+def test_dynamic_binarization_draws_each_batch_anew_and_evaluation_sees_one_draw(tmp_path):
+    import jax
+
+    from aejax.data.resident import make_resident
+
+    write_gray(tmp_path / "x.npz")
+    data = jax.device_put(make_resident(load(DataConfig(name=str(tmp_path / "x.npz"), binarization="dynamic")), "none"))
+    indices = np.arange(20)
+    draws = np.stack([data.training_batch(indices, lambda x: x, jax.random.key(seed)).image for seed in range(400)])
+    assert set(np.unique(draws)) == {0, 1}
+    np.testing.assert_allclose(draws.mean(axis=0), np.asarray(data.intensity[indices]) / 255, atol=0.12)
+    np.testing.assert_array_equal(data.batch("train", indices).image * 255, data.image["train"][indices])

@@ -2,9 +2,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.stats
 
-from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError, MeanSquaredError
+from aejax.objectives.likelihoods import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Gaussian,
+    HalfSquaredError,
+    Laplace,
+    LearnedGaussian,
+    LogisticMixture,
+    MeanSquaredError,
+    OptimalGaussian,
+)
 
 GENERATOR = np.random.default_rng(0)
 OUTPUT = GENERATOR.normal(size=(5, 4, 3, 2)).astype(np.float32)
@@ -31,10 +42,96 @@ def test_bernoulli_is_scipys_on_binary_targets():
     np.testing.assert_allclose(Bernoulli().mean(OUTPUT), probability, rtol=1e-5)
 
 
-@pytest.mark.parametrize("likelihood", [HalfSquaredError(), MeanSquaredError(), Bernoulli()])
-@pytest.mark.parametrize("logit", [-100.0, 100.0])
+def test_continuous_bernoulli_is_a_density_with_its_mean():
+    logit = np.array([-100.0, -9.0, -0.3, -0.09, -1e-4, 0.0, 1e-3, 0.11, 2.0, 30.0], np.float32)
+    x = np.linspace(0, 1, 200_001)
+    for value in logit:
+        integral = scipy.integrate.simpson(np.exp(value * x - np.max(value * x)), x=x)
+        log_density = value * x - np.max(value * x) - np.log(integral)
+        mean = scipy.integrate.simpson(x * np.exp(log_density), x=x)
+        output = np.full((1, 1), value)
+        for index in (0, 50_000, 200_000):
+            loss = ContinuousBernoulli().loss(output, np.full((1, 1), x[index], np.float32))
+            np.testing.assert_allclose(loss, -log_density[index], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(ContinuousBernoulli().mean(output), mean, rtol=1e-4)
+
+
+def test_gaussians_are_scipys():
+    fixed = Gaussian(output="identity", scale=0.3).loss(OUTPUT, TARGET)
+    density = scipy.stats.norm.logpdf(TARGET, loc=OUTPUT, scale=0.3).reshape(5, -1).sum(axis=1)
+    np.testing.assert_allclose(fixed, -density, rtol=1e-5)
+    with_scale = np.concatenate([OUTPUT, np.full((5, 4, 3, 1), np.log(0.3), np.float32)], axis=-1)
+    np.testing.assert_allclose(LearnedGaussian(output="identity").loss(with_scale, TARGET), -density, rtol=1e-5)
+
+
+def test_the_optimal_scale_is_where_the_batchs_loss_is_least():
+    likelihood = OptimalGaussian(output="identity")
+
+    def loss(log_scale):
+        output = jnp.concatenate([OUTPUT, jnp.full((5, 4, 3, 1), log_scale)], axis=-1)
+        return jnp.mean(likelihood.loss(output, TARGET))
+
+    scale = likelihood.fit_scale(jnp.concatenate([OUTPUT, jnp.zeros((5, 4, 3, 1))], axis=-1), TARGET)
+    np.testing.assert_allclose(np.exp(2 * scale), np.mean((OUTPUT - TARGET) ** 2), rtol=1e-5)
+    assert abs(jax.grad(loss)(scale)) < 1e-4
+    np.testing.assert_allclose(loss(scale), 24 * (scale + 0.5 * np.log(2 * np.pi) + 0.5), rtol=1e-5)
+
+
+def test_laplace_is_scipys():
+    density = scipy.stats.laplace.logpdf(TARGET, loc=OUTPUT, scale=0.2).reshape(5, -1).sum(axis=1)
+    np.testing.assert_allclose(Laplace(output="identity", scale=0.2).loss(OUTPUT, TARGET), -density, rtol=1e-5)
+
+
+def test_the_logistic_mixtures_probabilities_of_all_levels_add_to_one():
+    likelihood = LogisticMixture(num_components=3)
+    output = 0.7 * np.random.default_rng(1).normal(size=(1, 1, 1, likelihood.outputs(1))).astype(np.float32)
+    levels = (np.arange(256) / 255).reshape(256, 1, 1, 1).astype(np.float32)
+    loss = np.asarray(likelihood.loss(np.repeat(output, 256, axis=0), levels), np.float64)
+    np.testing.assert_allclose(np.exp(-loss).sum(), 1, rtol=1e-5)
+    logit, mean, log_scale = output[0, 0, 0].reshape(3, 3).T.astype(np.float64)
+    weight = np.exp(logit) / np.exp(logit).sum()
+    edges = np.concatenate([[-np.inf], (2 * np.arange(1, 256) - 1) / 255 - 1, [np.inf]])
+    cumulative = scipy.stats.logistic.cdf(edges[:, None], mean, np.exp(log_scale))
+    expected = -np.log((np.diff(cumulative, axis=0) * weight).sum(axis=1))
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_channels_of_the_logistic_mixture_depend_on_those_before():
+    likelihood = LogisticMixture(num_components=2)
+    assert likelihood.outputs(3) == 20
+    output = np.random.default_rng(2).normal(size=(1, 1, 1, 20)).astype(np.float64)
+    target = np.array([40, 200, 90]) / 255
+    parts, x = output.reshape(2, 10), 2 * target - 1
+    weight = np.exp(parts[:, 0]) / np.exp(parts[:, 0]).sum()
+    a, b, c = np.tanh(parts[:, 7:]).T
+    mean = np.stack([parts[:, 1], parts[:, 2] + a * x[0], parts[:, 3] + b * x[0] + c * x[1]], axis=1)
+    scale = np.exp(parts[:, 4:7])
+    upper, lower = (scipy.stats.logistic.cdf(x + side, mean, scale) for side in (1 / 255, -1 / 255))
+    expected = -np.log(np.sum(weight * np.prod(upper - lower, axis=1)))
+    loss = likelihood.loss(output.astype(np.float32), target.reshape(1, 1, 1, 3).astype(np.float32))
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+ALL = (
+    HalfSquaredError(),
+    MeanSquaredError(),
+    Bernoulli(),
+    ContinuousBernoulli(),
+    Gaussian(),
+    LearnedGaussian(),
+    OptimalGaussian(),
+    Laplace(),
+    LogisticMixture(),
+)
+
+
+@pytest.mark.parametrize("likelihood", ALL, ids=lambda likelihood: likelihood.kind)
+@pytest.mark.parametrize("logit", [-100.0, 0.0, 100.0])
 def test_extreme_outputs_stay_finite_with_finite_gradients(likelihood, logit):
-    output, target = jnp.full((1, 2, 2, 1), logit), jnp.array([0.0, 1.0, 0.5, 0.25]).reshape(1, 2, 2, 1)
+    size = likelihood.outputs(1) + (likelihood.SCALE != "none")
+    output, target = jnp.full((1, 2, 2, size), logit), jnp.array([0.0, 1.0, 0.6, 0.2]).reshape(1, 2, 2, 1)
+    if likelihood.SCALE != "none":
+        output = output.at[..., -1].set(-2.0)
     value, gradient = jax.value_and_grad(lambda output: likelihood.loss(output, target).sum())(output)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
@@ -42,3 +139,11 @@ def test_extreme_outputs_stay_finite_with_finite_gradients(likelihood, logit):
 
 def test_bernoulli_at_an_extreme_logit_has_its_exact_value():
     assert Bernoulli().loss(jnp.full((1, 1), 100.0), jnp.zeros((1, 1)))[0] == 100.0
+
+
+@pytest.mark.parametrize("likelihood", ALL, ids=lambda likelihood: likelihood.kind)
+def test_expected_images_lie_where_images_do(likelihood):
+    size = likelihood.outputs(1) + (likelihood.SCALE != "none")
+    mean = likelihood.mean(np.random.default_rng(3).normal(size=(4, 2, 2, size)).astype(np.float32) * 3)
+    assert mean.shape == (4, 2, 2, 1)
+    assert np.all((mean >= 0) & (mean <= 1))

@@ -7,6 +7,7 @@ import pytest
 from aejax.report.content import Content
 from aejax.report.findings import findings
 from aejax.report.label_curves import ACCURACY, label_curves
+from aejax.report.sections.codes import codes
 from aejax.report.sections.labels import labels
 from aejax.report.sections.layers import layers
 from aejax.report.sections.overfitting import against_features, cures, gaps
@@ -291,3 +292,32 @@ def test_layers_stand_in_their_order_beside_the_features():
     assert heading == ["setting", "encoder/Conv_0", "latent", "features"]
     assert [[float(cell.split()[0]) for cell in row[1:]] for row in body] == [[70, 80, 90]]
     assert layers(make_content([make_row(config=config, **metrics)])) is None
+
+
+# Rate and distortion.
+
+
+def coded(beta, seed, rate, distortion, active=3.0):
+    names = ("mutual_information", "total_correlation", "dimension_wise_kl", "effective_rank")
+    metrics = {"rate": rate, "distortion": distortion, "active_units": active, "collapsed": float(active == 0)}
+    metrics |= dict.fromkeys(names, 1.0)
+    return make_row(
+        seed=seed,
+        config={"autoencoder.beta": beta},
+        **{f"{split}_{name}": value for split in ("validation", "test") for name, value in metrics.items()},
+    )
+
+
+def test_rate_and_distortion_are_drawn_in_the_order_of_their_rates_and_collapse_is_said():
+    rows = [
+        *(coded(4.0, seed, 10.0 + seed, 90.0) for seed in (0, 1)),
+        *(coded(1.0, seed, 25.0, 70.0) for seed in (0, 1)),
+        *(coded(100.0, seed, 0.0, 200.0, active=float(seed)) for seed in (0, 1)),
+    ]
+    section = codes(make_content(rows))
+    assert section.title == "Rate and distortion"
+    tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
+    assert [tip.split(":")[0] for tip in tips] == ["beta 100", "beta 4", "beta 1"], tips
+    assert "no unit is active in 1 of 6 members" in section.body
+    assert "1 of 2" in section.body
+    assert codes(make_content([fit(8, 0, 0.1, 0.2, 0.9)])) is None

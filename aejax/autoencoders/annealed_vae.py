@@ -1,0 +1,41 @@
+"""The β-VAE whose KL is held at a capacity that grows in training (Burgess et al., 2018)."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.config import NonNegativeFloat, traced
+from aejax.data.resident import Batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AnnealedVae(Variational):
+    """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity` in `warmup_epochs`, linearly.
+
+    The KL is the batch's mean, as C is of all images and not of each.
+
+    Source: Burgess et al., "Understanding disentangling in β-VAE", 2018, equation 8.
+    """
+
+    kind: Literal["annealed_vae"] = "annealed_vae"
+    gamma: NonNegativeFloat = traced(1000.0)
+    capacity: NonNegativeFloat = traced(25.0)  # In nats.
+    warmup_epochs: NonNegativeFloat = traced(10.0)
+
+
+class AnnealedVaeAutoencoder(VariationalAutoencoder):
+    """The networks of an `AnnealedVae` config."""
+
+    config: AnnealedVae
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the weighted distance of the KL from its capacity, the same for all, [batch]."""
+        del latent, train
+        divergence = self.kl(posterior)
+        distance = jnp.abs(jnp.mean(divergence) - self.config.capacity * self.warmth(batch))
+        return {"kl": jnp.full_like(divergence, self.config.gamma * distance)}

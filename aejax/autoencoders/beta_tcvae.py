@@ -1,0 +1,58 @@
+"""β-TCVAE: the KL in three parts, each with a weight of its own (Chen et al., 2018)."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.config import NonNegativeFloat, traced
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+from aejax.objectives.divergences import Estimator, decompose_kl
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BetaTcVae(Variational):
+    """Loss: −log p(x|z) + alpha · mutual information + beta · total correlation + gamma · dimension-wise KL.
+
+    Each part is an estimate from the draws and posteriors of the batch; with all weights 1 they add to an unbiased
+    estimate of the KL.
+
+    Source: Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in variational autoencoders", 2018,
+    equation 4.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "mutual_information", "total_correlation", "kl")
+
+    kind: Literal["beta_tcvae"] = "beta_tcvae"
+    alpha: NonNegativeFloat = traced(1.0)
+    beta: NonNegativeFloat = traced(6.0)
+    gamma: NonNegativeFloat = traced(1.0)
+    estimator: Estimator = "stratified"  # Of q(z) from a batch; see `decompose_kl`.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that bits cannot be free, or None."""
+        if not isinstance(self.free_bits, float) or self.free_bits > 0:
+            return f"free_bits={self.free_bits} are of each unit's KL, which is none of the loss's terms; leave it out"
+        return super().conflict(preprocessing)
+
+
+class BetaTcVaeAutoencoder(VariationalAutoencoder):
+    """The networks of a `BetaTcVae` config."""
+
+    config: BetaTcVae
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the weighted parts, [batch] each; "kl" is the dimension-wise one."""
+        del train
+        config, warmth = self.config, self.warmth(batch)
+        size = batch.dataset_size or len(latent)
+        parts = decompose_kl(latent, posterior.mean, posterior.log_variance, size, config.estimator)
+        return {
+            "mutual_information": config.alpha * warmth * parts.mutual_information,
+            "total_correlation": config.beta * warmth * parts.total_correlation,
+            "kl": config.gamma * warmth * parts.dimension_wise_kl,
+        }

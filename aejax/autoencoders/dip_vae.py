@@ -1,0 +1,54 @@
+"""DIP-VAE: the covariance of the codes is drawn to the prior's (Kumar, Sattigeri and Balakrishnan, 2018)."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.config import NonNegativeFloat, traced
+from aejax.data.resident import Batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DipVae(Variational):
+    """Loss: −log p(x|z) + KL + off_diagonal · Σ_{i≠j} C_ij² + diagonal · Σ_i (C_ii − 1)².
+
+    C is of the posteriors' means over the batch (type 1), or of the codes drawn from them (type 2): then the mean of
+    the posteriors' covariances is added.
+
+    Source: Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
+    observations", 2018, equations 6 and 7.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "covariance")
+
+    kind: Literal["dip_vae"] = "dip_vae"
+    type: Literal[1, 2] = 1
+    off_diagonal: NonNegativeFloat = traced(10.0)
+    diagonal: NonNegativeFloat = traced(100.0)
+
+
+class DipVaeAutoencoder(VariationalAutoencoder):
+    """The networks of a `DipVae` config."""
+
+    config: DipVae
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the KL, and how far the batch's covariance is from the prior's, the same for all, [batch] each."""
+        del latent, train
+        config, mean = self.config, posterior.mean
+        centered = mean - jnp.mean(mean, axis=0, keepdims=True)
+        covariance = centered.T @ centered / len(mean)
+        if config.type == 2:
+            covariance += jnp.diag(jnp.mean(jnp.exp(posterior.log_variance), axis=0))
+        variance = jnp.diag(covariance)
+        off_diagonal = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variance))
+        distance = config.off_diagonal * off_diagonal + config.diagonal * jnp.sum(jnp.square(variance - 1))
+        return {
+            "kl": self.warmth(batch) * self.kl(posterior),
+            "covariance": jnp.full(len(mean), distance),
+        }

@@ -1,0 +1,63 @@
+"""FactorVAE: a discriminator tells how much the units of a code depend on each other (Kim and Mnih, 2018)."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.data.resident import Batch
+from aejax.networks.discriminators import CodeDiscriminator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FactorVae(Variational):
+    """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) + gamma · log D(z) / (1 − D(z)).
+
+    D is the probability that a discriminator gives to z being a code, and not one whose units come from different
+    images: log D / (1 − D) estimates the total correlation. The discriminator learns by −½ log D(z) −
+    ½ log(1 − D(z')), z of the first half of each batch and z' the second half with every unit permuted by itself; the
+    autoencoder learns nothing by that, nor the discriminator by the loss above.
+
+    Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2 and algorithm 1. There the discriminator has
+    its own Adam (β₁ = 0.5); here the optimizer is one for all.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "total_correlation")
+    OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
+
+    kind: Literal["factor_vae"] = "factor_vae"
+    gamma: NonNegativeFloat = traced(10.0)
+    discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)
+
+
+class FactorVaeAutoencoder(VariationalAutoencoder):
+    """The networks of a `FactorVae` config."""
+
+    config: FactorVae
+
+    def setup(self) -> None:
+        """Makes the networks, the discriminator among them."""
+        super().setup()
+        self.discriminator = CodeDiscriminator(self.config.discriminator_widths)
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the KL, the weighted total correlation, and what the discriminator learns by, [batch] each."""
+        half = len(latent) // 2
+        # In evaluation, and of a single image, the second half may be all there is: then both kinds are the same codes.
+        first, second = latent[: half or 1], latent[half:]
+        key = jax.random.fold_in(self.noise_key(train=train), 1)
+        permuted = jax.random.permutation(key, second, axis=0, independent=True)
+        logit = self.discriminator(latent)
+        wrong = jnp.mean(jax.nn.softplus(-self.discriminator(first))) + jnp.mean(
+            jax.nn.softplus(self.discriminator(permuted))
+        )
+        return {
+            "kl": self.warmth(batch) * self.kl(posterior),
+            "total_correlation": self.config.gamma * logit,
+            "discriminator": jnp.full_like(logit, 0.5 * wrong),
+        }

@@ -1,0 +1,77 @@
+"""The importance-weighted autoencoder (Burda, Grosse and Salakhutdinov, 2016), also with another gradient (DReG)."""
+
+import dataclasses
+import math
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Family
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, only_identity
+from aejax.config import PositiveInt
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Iwae(Family):
+    """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x): with k = 1 that of `vae`, with more a closer bound.
+
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
+
+    With `gradient=dreg` the encoder has another estimate of the same gradient, of less variance: Tucker, Lawson, Gu and
+    Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019, equation 8. `average=elbo`
+    averages the k bounds instead: the VAE with k draws that the paper compares with.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = ("bound",)
+    LAYERWISE: ClassVar[bool] = False
+    POSTERIOR: ClassVar[bool] = True
+
+    kind: Literal["iwae"] = "iwae"
+    num_samples: PositiveInt = 5  # k.
+    average: Literal["iwae", "elbo"] = "iwae"
+    gradient: Literal["standard", "dreg"] = "standard"
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns which fields do not go together, or None."""
+        if self.average == "elbo" and self.gradient == "dreg":
+            return "gradient=dreg is of the importance-weighted bound; use average=iwae"
+        return only_identity(self) or super().conflict(preprocessing)
+
+
+class IwaeAutoencoder(VariationalAutoencoder):
+    """The networks of an `Iwae` config."""
+
+    config: Iwae
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the negative bound, [batch]."""
+        config = self.config
+        posterior = self.posterior(batch.image, train=train)
+        latent = self.draw(posterior, train=train, num=config.num_samples)
+        if config.gradient == "dreg":
+            return {"bound": self._doubly_reparameterized(latent, batch.image, posterior, train=train)}
+        log_weight = self.log_weights(latent, batch.image, posterior, train=train)
+        if config.average == "elbo":
+            return {"bound": -jnp.mean(log_weight, axis=0)}
+        return {"bound": math.log(config.num_samples) - jax.nn.logsumexp(log_weight, axis=0)}
+
+    def _doubly_reparameterized(
+        self, latent: jax.Array, target: jax.Array, posterior: Posterior, *, train: bool
+    ) -> jax.Array:
+        """Returns the negative bound, [batch], with a gradient of its own.
+
+        With w the normalized weights, the decoder's is Σ w ∇ log weight, as of the bound. The encoder's goes through
+        the draws alone, and is Σ w² ∂ log weight/∂z ∂z/∂encoder.
+        """
+        constant = jax.lax.stop_gradient
+        held = constant(posterior)
+        share = constant(jax.nn.softmax(self.log_weights(constant(latent), target, held, train=train), axis=0))
+        # The same draws, through which the encoder's gradient comes multiplied by a second w.
+        latent = constant(latent) + share[..., None] * (latent - constant(latent))
+        log_weight = self.log_weights(latent, target, held, train=train)
+        bound = math.log(self.config.num_samples) - jax.nn.logsumexp(log_weight, axis=0)
+        surrogate = -jnp.sum(share * log_weight, axis=0)
+        return constant(bound) + surrogate - constant(surrogate)

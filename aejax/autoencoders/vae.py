@@ -1,0 +1,51 @@
+"""The variational autoencoder (Kingma and Welling, 2014), and with a weight of its KL (Higgins et al., 2017)."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.config import NonNegativeFloat, traced
+from aejax.data.resident import Batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Vae(Variational):
+    """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) with z ~ q(z|x): the negative of the evidence lower bound.
+
+    Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, equation 10 with one draw.
+    """
+
+    kind: Literal["vae"] = "vae"
+
+
+class VaeAutoencoder(VariationalAutoencoder):
+    """The networks of a `Vae` config."""
+
+    config: Vae
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BetaVae(Variational):
+    """Loss: −log p(x|z) + beta · KL(q(z|x) ‖ p(z)). Beta multiplies the KL, in nats per image, and nothing else.
+
+    Source: Higgins et al., "β-VAE: learning basic visual concepts with a constrained variational framework", 2017,
+    equation 4.
+    """
+
+    kind: Literal["beta_vae"] = "beta_vae"
+    beta: NonNegativeFloat = traced(4.0)
+
+
+class BetaVaeAutoencoder(VariationalAutoencoder):
+    """The networks of a `BetaVae` config."""
+
+    config: BetaVae
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the weighted KL, [batch]."""
+        del latent, train
+        return {"kl": self.config.beta * self.warmth(batch) * self.kl(posterior)}

@@ -1,0 +1,131 @@
+"""What every variational autoencoder has: an encoder that gives a distribution, a draw from it, and a KL to the prior.
+
+Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014. The posterior q(z|x) is a Gaussian with a diagonal
+covariance, the prior p(z) = N(0, I).
+"""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.config import NonNegativeFloat, traced
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+from aejax.networks.layers import flatten, make_dense
+from aejax.objectives.divergences import gaussian_kl, gaussian_log_density, standard_log_density
+
+# Of the posteriors' log variances: e^±20 is more and less than any image asks for, and squares of it stay finite.
+LOG_VARIANCES = (-20.0, 20.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variational(Family):
+    """The fields that all have whose loss knows a KL."""
+
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "kl")
+    LAYERWISE: ClassVar[bool] = False
+    POSTERIOR: ClassVar[bool] = True
+
+    warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
+    free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the latent has an activation, or None."""
+        return only_identity(self) or super().conflict(preprocessing)
+
+
+class Posterior(NamedTuple):
+    """Of a batch: a Gaussian for each image, [batch, latent_size], float32."""
+
+    mean: jax.Array
+    log_variance: jax.Array
+
+
+def only_identity(family: Family) -> str | None:
+    """Returns that a family's latent has an activation, though the prior is on all numbers; None if it has none."""
+    if family.latent_activation == "identity":
+        return None
+    return f"latent_activation={family.latent_activation} gives codes that the prior N(0, I) does not; use identity"
+
+
+class VariationalAutoencoder(Autoencoder):
+    """The networks of a family with a posterior. Its code, and its features, are the posterior's mean.
+
+    Outside training the noise is the same every time, so that a loss on validation images changes with the parameters
+    alone, and a warm-up is over.
+    """
+
+    config: Any  # A family whose POSTERIOR is true.
+
+    def setup(self) -> None:
+        """Makes the networks, and the layer of the posterior's log variances beside that of its means."""
+        super().setup()
+        self.log_variance = make_dense(self.config.latent_size, self.config.encoder.initializer)
+
+    def posterior(self, image: jax.Array, *, train: bool = False) -> Posterior:
+        """Returns q(z|x) of each image."""
+        hidden = flatten(self.encoder(image, train=train))
+        mean, log_variance = self.latent(hidden), self.log_variance(hidden)
+        return Posterior(mean.astype(jnp.float32), jnp.clip(log_variance.astype(jnp.float32), *LOG_VARIANCES))
+
+    def noise_key(self, *, train: bool) -> jax.Array:
+        """Returns the key of what is drawn: in training of the stream "noise", outside always the same."""
+        return self.make_rng("noise") if train else jax.random.key(0)
+
+    def draw(self, posterior: Posterior, *, train: bool, num: int = 1) -> jax.Array:
+        """Returns draws from each posterior, [num, batch, latent_size]."""
+        noise = jax.random.normal(self.noise_key(train=train), (num, *posterior.mean.shape))
+        return posterior.mean[None] + jnp.exp(0.5 * posterior.log_variance)[None] * noise
+
+    def kl(self, posterior: Posterior) -> jax.Array:
+        """Returns the posteriors' KL to the prior, [batch]; a unit whose mean over the batch is free counts as that."""
+        divergence = gaussian_kl(*posterior)
+        is_free = jnp.mean(divergence, axis=0, keepdims=True) < self.config.free_bits
+        return jnp.sum(jnp.where(is_free, self.config.free_bits, divergence), axis=1)
+
+    def warmth(self, batch: Batch) -> jax.Array:
+        """Returns the share of the KL's weight that counts by now, a scalar in [0, 1]."""
+        if batch.epoch is None:
+            return jnp.ones(())
+        return jnp.minimum(batch.epoch / jnp.maximum(self.config.warmup_epochs, 1e-6), 1.0)
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction and what the family makes of the posterior, [batch] each."""
+        posterior = self.posterior(batch.image, train=train)
+        latent = self.draw(posterior, train=train)[0]
+        return {
+            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            **self.divergences(batch, latent, posterior, train=train),
+        }
+
+    def divergences(
+        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
+    ) -> dict[str, jax.Array]:
+        """Returns the terms beyond the reconstruction, weighted, [batch] each.
+
+        Args:
+          batch: which the posteriors are of.
+          latent: a draw from each of them.
+          posterior: of each image.
+          train: whether it is for training.
+        """
+        del latent, train
+        return {"kl": self.warmth(batch) * self.kl(posterior)}
+
+    def log_weights(
+        self, latent: jax.Array, target: jax.Array, posterior: Posterior, *, train: bool = False
+    ) -> jax.Array:
+        """Returns log p(x, z) − log q(z|x) of draws, [num, batch], for latent [num, batch, latent_size].
+
+        Their mean's expectation is log p(x)'s evidence lower bound; the logarithm of the mean of their exponentials
+        bounds log p(x) more closely the more there are (Burda, Grosse and Salakhutdinov, 2016, equation 8).
+        """
+        num = latent.shape[0]
+        targets = jnp.broadcast_to(target[None], (num, *target.shape)).reshape(-1, *target.shape[1:])
+        loss = self.reconstruction(latent.reshape(-1, latent.shape[-1]), targets, train=train).reshape(num, -1)
+        log_prior = jnp.sum(standard_log_density(latent), axis=-1)
+        mean, log_variance = (x[None] for x in posterior)
+        return log_prior - loss - jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=-1)

@@ -1,0 +1,177 @@
+"""What a model with a posterior says of images: how likely they are, what their codes cost, and which units are used.
+
+All in nats for each image, but for the bits of a dimension, and reported of the validation and test splits. What is
+random is drawn by fixed keys: the same for every member.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax import rng
+from aejax.data.resident import ResidentData, map_examples
+from aejax.objectives.divergences import gaussian_kl, split_kl, standard_log_density
+
+ACTIVE = 0.01  # The variance over images of a unit's mean, above which it is active (Burda et al., 2016, section 5).
+IMAGES_AT_ONCE = 100  # Of which many draws are taken at a time.
+NUM_MIXED = 5000  # Images whose posteriors are mixed for the parts of the KL: it takes their square in time.
+MIXED_AT_ONCE = 20
+
+
+class Density(NamedTuple):
+    """What evaluation wants to know of a model with a posterior: functions of stored images and codes."""
+
+    # [block, height, width, channels] -> mean and log variance of q(z|x), [block, units] each.
+    posterior: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    # Codes [block, units] and stored images -> −log p(x|z), [block].
+    distortion: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
+    """Returns of every split what its codes cost, and whether they say anything, as scalars (`test_rate`).
+
+    `rate` is the mean KL to the prior, `distortion` the mean of −log p(x|z) over a draw of z for each image, `elbo`
+    minus their sum. Rate is the sum of `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the
+    draws (Chen et al., 2018, equation 2); q(z) is the mean over the first `NUM_MIXED` images, so the first of them is
+    at most the logarithm of that number. `active_units` are those whose mean varies over images by more than `ACTIVE`,
+    `collapsed` is 1 where there are none. `effective_rank` is the exponential of the entropy of the means' singular
+    values, divided by their sum (Roy and Vetterli, 2007).
+
+    Args:
+      density: of the model.
+      data: with the images.
+      at_once: the most images in a block.
+    """
+    metrics: dict[str, jax.Array] = {}
+    for split in _splits(data):
+        key = rng.stream(rng.root(0), f"{split} codes")
+
+        def block(indices: jax.Array) -> dict[str, jax.Array]:
+            stored = data.image[split][indices]  # noqa: B023
+            mean, log_variance = density.posterior(stored)
+            noise = jax.random.normal(rng.at(key, indices[0]), mean.shape)  # noqa: B023
+            latent = mean + jnp.exp(0.5 * log_variance) * noise
+            log_posterior = jnp.sum(standard_log_density(noise) - 0.5 * log_variance, axis=1)
+            return {
+                "mean": mean,
+                "log_variance": log_variance,
+                "latent": latent,
+                "log_posterior": log_posterior,
+                "rate": jnp.sum(gaussian_kl(mean, log_variance), axis=1),
+                "distortion": density.distortion(latent, stored),
+            }
+
+        values = map_examples(block, data.size(split), at_once)
+        rate, distortion = jnp.mean(values["rate"]), jnp.mean(values["distortion"])
+        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE)
+        found = {
+            "rate": rate,
+            "distortion": distortion,
+            "elbo": -(rate + distortion),
+            "active_units": active.astype(jnp.float32),
+            "collapsed": (active == 0).astype(jnp.float32),
+            "effective_rank": effective_rank(values["mean"]),
+            **_parts(values),
+        }
+        metrics |= {f"{split}_{name}": value for name, value in found.items()}
+    return metrics
+
+
+def likelihood_metrics(
+    density: Density, data: ResidentData, at_once: int, *, num_samples: int, num_images: int | None, discrete: bool
+) -> dict[str, jax.Array]:
+    """Returns of every split the mean of the bound on −log p(x) by importance weights, as scalars (`test_nll`).
+
+    Where the likelihood is of discrete images, `bits_per_dimension` is that divided by the pixels and log 2.
+
+    Args:
+      density: of the model.
+      data: with the images.
+      at_once: the most images, or draws, in a block.
+      num_samples: draws for each image.
+      num_images: of each split, the first so many; None: all.
+      discrete: see above.
+    """
+    metrics: dict[str, jax.Array] = {}
+    for split in _splits(data):
+        key = rng.stream(rng.root(0), f"{split} likelihood")
+
+        def block(indices: jax.Array) -> jax.Array:
+            stored = data.image[split][indices]  # noqa: B023
+            return importance_bound(density, stored, rng.at(key, indices[0]), num_samples, at_once)  # noqa: B023
+
+        size = data.size(split) if num_images is None else min(num_images, data.size(split))
+        nll = jnp.mean(map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))
+        metrics[f"{split}_nll"] = nll
+        if discrete:
+            metrics[f"{split}_bits_per_dimension"] = nll / (math.prod(data.image[split].shape[1:]) * math.log(2))
+    return metrics
+
+
+def importance_bound(density: Density, stored: jax.Array, key: jax.Array, num: int, at_once: int) -> jax.Array:
+    """Returns −log 1/k Σ_i p(x, z_i) / q(z_i|x) over k draws z_i ~ q(z|x), [block]: at least −log p(x), on average.
+
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8. Draws are taken a few
+    at a time, and memory does not grow with their number.
+
+    Args:
+      density: of the model.
+      stored: images, [block, height, width, channels].
+      key: of the draws.
+      num: k.
+      at_once: the most codes that are decoded together.
+    """
+    mean, log_variance = density.posterior(stored)
+    num_chunks = -(-num // max(at_once // len(stored), 1))
+    size = -(-num // num_chunks)
+
+    def chunk(total: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
+        noise = jax.random.normal(rng.at(key, index), (size, *mean.shape))
+        latent = mean[None] + jnp.exp(0.5 * log_variance)[None] * noise
+        images = jnp.broadcast_to(stored[None], (size, *stored.shape)).reshape(-1, *stored.shape[1:])
+        distortion = density.distortion(latent.reshape(-1, mean.shape[1]), images).reshape(size, -1)
+        log_ratio = standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance[None]
+        log_weight = jnp.sum(log_ratio, axis=2) - distortion
+        is_wanted = index * size + jnp.arange(size) < num  # The last chunk may hold more.
+        log_weight = jnp.where(is_wanted[:, None], log_weight, -jnp.inf)
+        return jnp.logaddexp(total, jax.nn.logsumexp(log_weight, axis=0)), None
+
+    start = jnp.full(len(stored), -jnp.inf)
+    total, _ = jax.lax.scan(chunk, start, jnp.arange(num_chunks))
+    return math.log(num) - total
+
+
+def effective_rank(code: jax.Array) -> jax.Array:
+    """Returns the effective rank of codes, [examples, units], a scalar in [0, units]; 0 where all are the same."""
+    centered = code - jnp.mean(code, axis=0, keepdims=True)
+    squares = jnp.linalg.eigvalsh(centered.T @ centered)
+    singular = jnp.sqrt(jnp.maximum(squares, 0))
+    total = jnp.sum(singular)
+    share = singular / jnp.where(total > 0, total, 1)
+    return jnp.where(total > 0, jnp.exp(jnp.sum(jax.scipy.special.entr(share))), 0.0)
+
+
+def _parts(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Returns the means of the parts of the KL, by name."""
+    first = {name: value[:NUM_MIXED] for name, value in values.items()}
+    num = len(first["mean"])
+
+    def block(indices: jax.Array) -> Any:
+        log_weight = jnp.full((len(indices), num), -math.log(num))
+        return split_kl(
+            first["latent"][indices],
+            first["log_posterior"][indices],
+            first["mean"],
+            first["log_variance"],
+            log_weight,
+        )
+
+    parts = map_examples(block, num, MIXED_AT_ONCE)
+    return {name: jnp.mean(value) for name, value in parts._asdict().items()}
+
+
+def _splits(data: ResidentData) -> list[str]:
+    return [split for split in ("validation", "test") if data.size(split)]

@@ -1,0 +1,69 @@
+"""What the codes of models with a posterior cost, what they leave of the image, and whether they say anything."""
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import SUBJECT
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import Measure
+from aejax.report.svg import Series, line_chart
+from aejax.study.results import Setting
+
+RATE = Measure("rate", "rate", "nats", False)
+DISTORTION = Measure("distortion", "distortion", "nats", False)
+_COLUMNS = (
+    RATE,
+    DISTORTION,
+    Measure("mutual_information", "mutual information", "nats", True),
+    Measure("total_correlation", "total correlation", "nats", False),
+    Measure("dimension_wise_kl", "dimension-wise KL", "nats", False),
+    Measure("active_units", "active units", "", True),
+    Measure("effective_rank", "effective rank", "", True),
+)
+
+
+def codes(content: Content) -> Section | None:
+    """Returns rate against distortion, a table of what the rate consists of, and the members that collapsed."""
+    found = [setting for setting in content.settings if setting.interval(RATE.test) is not None]
+    if not found:
+        return None
+    rows = []
+    for setting in found:
+        cells = [measure.show(setting.interval(measure.test)) for measure in _COLUMNS]
+        rows.append([setting.name, *cells, _collapsed([setting])])
+    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in _COLUMNS), "collapsed"]
+    parts: list[Html] = []
+    own = [setting for setting in found if setting.method == SUBJECT]
+    if any(setting.mean("test_collapsed") for setting in own):
+        warning = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
+        parts.append(element("p", warning, class_="warning"))
+    if len(own) > 1:
+        parts.append(element("div", _rate_distortion(own), class_="charts"))
+    text = (
+        "Test images. The rate is the mean KL of the posterior to the prior, what a code costs; the distortion is the "
+        "mean of −log p(image | code), what the code leaves to be told. A unit is active where its mean varies over "
+        "images by more than 0.01; a member whose units are all inactive has collapsed."
+    )
+    return Section(
+        "codes", "Rate and distortion", join(element("p", text, class_="note"), *parts, table(heading, rows))
+    )
+
+
+def _collapsed(settings: list[Setting]) -> str:
+    values = [value for setting in settings for value in setting.values("test_collapsed").values()]
+    return f"{sum(map(bool, values))} of {len(values)}"
+
+
+def _rate_distortion(settings: list[Setting]) -> Html:
+    """Returns a point for each setting with the interval of its distortion, joined in the order of their rates."""
+    points = []
+    for setting in settings:
+        rate, distortion = (setting.interval(measure.test) for measure in (RATE, DISTORTION))
+        if rate and distortion:
+            half_width = float(np.nan_to_num(distortion.half_width))
+            points.append((rate.mean, distortion.mean, half_width, setting.label or setting.name))
+    points.sort()
+    x, y, half = (np.array(values) for values in zip(*(point[:3] for point in points), strict=True))
+    curve = Series("distortion", x, y, y - half, y + half, 1)
+    marks = curve._replace(marked=True, points=[point[3] for point in points])
+    return line_chart([curve, marks], title="distortion, nats, against rate", x_label="rate, nats")

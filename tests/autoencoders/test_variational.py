@@ -1,0 +1,392 @@
+"""The losses of variational families against numpy, who learns by which, and a linear VAE against a closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from aejax import rng
+from aejax.autoencoders.annealed_vae import AnnealedVae
+from aejax.autoencoders.beta_tcvae import BetaTcVae
+from aejax.autoencoders.dip_vae import DipVae
+from aejax.autoencoders.factor_vae import FactorVae
+from aejax.autoencoders.info_vae import InfoVae, Wae
+from aejax.autoencoders.iwae import Iwae
+from aejax.autoencoders.vae import BetaVae, Vae
+from aejax.data.resident import Batch
+from aejax.errors import ConfigError
+from aejax.experiment import Config, check
+from aejax.networks.dense import Dense
+from aejax.objectives.divergences import (
+    InverseMultiquadratic,
+    RadialBasis,
+    decompose_kl,
+    maximum_mean_discrepancy,
+)
+from aejax.objectives.likelihoods import Bernoulli, LearnedGaussian, OptimalGaussian
+from aejax.study.methods import make_task
+from aejax.sweep import expand, grid, group
+from aejax.training.optimizers import Adam, Cosine, Sgd, make_optimizer
+from aejax.training.step import TrainingConfig, init_state, train_step
+from tests.autoencoders.families import fit, fit_population, initialize
+
+IMAGE = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)
+SMALL = {"encoder": Dense(widths=(12,), activation="tanh"), "latent_size": 3, "likelihood": Bernoulli()}
+FAMILIES = (
+    Vae(**SMALL),
+    BetaVae(**SMALL),
+    AnnealedVae(**SMALL),
+    FactorVae(**SMALL, discriminator_widths=(5,)),
+    BetaTcVae(**SMALL),
+    DipVae(**SMALL),
+    InfoVae(**SMALL),
+    Wae(**SMALL),
+    Iwae(**SMALL),
+    Iwae(**SMALL, gradient="dreg"),
+    Iwae(**SMALL, average="elbo"),
+)
+
+
+class Computed:
+    """A model with its posterior, the draw that it takes outside training, and what numpy makes of them."""
+
+    def __init__(self, family, image=IMAGE):
+        self.image = image
+        self.model, variables = initialize(family, image)
+        # Biases are zero at first, and posteriors all alike.
+        self.variables = jax.tree.map(lambda leaf: 1.5 * leaf + 0.1, variables)
+        self.terms = self.apply("terms", Batch(image, None), train=False)
+        if not family.POSTERIOR:
+            return
+        self.mean, self.log_variance = (np.asarray(x, np.float64) for x in self.apply("posterior", image))
+        num = getattr(family, "num_samples", 1)
+        noise = np.asarray(jax.random.normal(jax.random.key(0), (num, *self.mean.shape)), np.float64)
+        self.latent = self.mean + np.exp(self.log_variance / 2) * noise
+        self.kl = 0.5 * np.sum(self.mean**2 + np.exp(self.log_variance) - 1 - self.log_variance, axis=1)
+
+    def apply(self, method, *arguments, **keywords):
+        return self.model.apply(self.variables, *arguments, method=method, **keywords)
+
+    def distortion(self, latent):
+        logit = np.asarray(self.apply("decode", latent.astype(np.float32)), np.float64)
+        return np.sum(np.logaddexp(0, logit) - self.image * logit, axis=(1, 2, 3))
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("latent_size", [1, 3, 20])
+@pytest.mark.parametrize("shape", [(6, 8, 8, 1), (2, 1, 1, 1), (3, 4, 5, 3)])
+def test_beta_multiplies_the_kl_in_nats_and_nothing_else_whatever_the_sizes(shape, latent_size):
+    image = np.random.default_rng(1).uniform(size=shape).astype(np.float32)
+    small = SMALL | {"latent_size": latent_size}
+    plain, weighted = Computed(Vae(**small), image), Computed(BetaVae(**small, beta=2.5), image)
+    close(plain.terms["reconstruction"], plain.distortion(plain.latent[0]))
+    close(plain.terms["kl"], plain.kl)
+    close(weighted.terms["reconstruction"], plain.terms["reconstruction"])
+    close(weighted.terms["kl"], 2.5 * plain.kl)
+
+
+def test_the_annealed_kl_is_held_at_its_capacity():
+    computed = Computed(AnnealedVae(**SMALL, gamma=7.0, capacity=1.5, warmup_epochs=4.0))
+    close(computed.terms["kl"], np.full(6, 7 * abs(computed.kl.mean() - 1.5)))
+    early = computed.apply("terms", Batch(IMAGE, None, epoch=jnp.asarray(1.0)), train=False)
+    close(early["kl"], np.full(6, 7 * abs(computed.kl.mean() - 0.375)))
+
+
+def test_factor_vae_reads_the_total_correlation_from_its_discriminator():
+    computed = Computed(FactorVae(**SMALL, gamma=3.0, discriminator_widths=(5,)))
+    params = jax.tree.map(np.asarray, computed.variables["params"]["discriminator"])
+    first, last = params["DenseStack_0"]["Dense_0"], params["Dense_0"]
+
+    def logit(latent):
+        hidden = latent @ first["kernel"] + first["bias"]
+        return np.where(hidden > 0, hidden, 0.01 * hidden) @ last["kernel"][:, 0] + last["bias"][0]
+
+    latent = computed.latent[0]
+    close(computed.terms["kl"], computed.kl)
+    close(computed.terms["total_correlation"], 3 * logit(latent))
+    key = jax.random.fold_in(jax.random.key(0), 1)
+    permuted = np.asarray(jax.random.permutation(key, latent[3:].astype(np.float32), axis=0, independent=True))
+    assert np.all(np.sort(permuted, axis=0) == np.sort(latent[3:].astype(np.float32), axis=0))
+    wrong = np.logaddexp(0, -logit(latent[:3])).mean() + np.logaddexp(0, logit(permuted)).mean()
+    close(computed.terms["discriminator"], np.full(6, wrong / 2))
+
+
+def test_the_parts_of_beta_tcvae_have_their_weights_and_the_datas_size():
+    computed = Computed(BetaTcVae(**SMALL, alpha=2.0, beta=3.0, gamma=4.0))
+    terms = computed.apply("terms", Batch(IMAGE, None, dataset_size=100), train=False)
+    latent, mean, log_variance = (
+        x.astype(np.float32) for x in (computed.latent[0], computed.mean, computed.log_variance)
+    )
+    for found, size in ((computed.terms, 6), (terms, 100)):
+        parts = decompose_kl(latent, mean, log_variance, size, "stratified")
+        close(found["mutual_information"], 2 * parts.mutual_information)
+        close(found["total_correlation"], 3 * parts.total_correlation)
+        close(found["kl"], 4 * parts.dimension_wise_kl)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_dip_vae_draws_the_codes_covariance_to_the_priors(kind):
+    computed = Computed(DipVae(**SMALL, type=kind, off_diagonal=2.0, diagonal=5.0))
+    covariance = np.cov(computed.mean.T, bias=True)
+    if kind == 2:
+        covariance = covariance + np.diag(np.exp(computed.log_variance).mean(axis=0))
+    variance = np.diag(covariance)
+    expected = 2 * (np.sum(covariance**2) - np.sum(variance**2)) + 5 * np.sum((variance - 1) ** 2)
+    close(computed.terms["covariance"], np.full(6, expected))
+    close(computed.terms["kl"], computed.kl)
+
+
+def test_info_vae_and_wae_weigh_the_discrepancy_from_the_prior():
+    prior = jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (6, 3))
+    info = Computed(InfoVae(**SMALL, alpha=0.25, scale=10.0))
+    close(info.terms["kl"], 0.75 * info.kl)
+    latent = info.latent[0].astype(np.float32)
+    close(info.terms["discrepancy"], np.full(6, 9.25 * maximum_mean_discrepancy(RadialBasis(), latent, prior)))
+    wae = Computed(Wae(**SMALL, weight=4.0))
+    latent = wae.apply("encode", IMAGE)
+    expected = 4 * maximum_mean_discrepancy(InverseMultiquadratic(), latent, prior)
+    close(wae.terms["discrepancy"], np.full(6, expected))
+    close(wae.terms["reconstruction"], wae.distortion(np.asarray(latent)))
+
+
+@pytest.mark.parametrize("average", ["iwae", "elbo"])
+def test_iwae_averages_weights_and_the_vae_beside_it_their_logarithms(average):
+    computed = Computed(Iwae(**SMALL, num_samples=4, average=average))
+    deviation = np.exp(computed.log_variance / 2)
+    log_weight = np.stack(
+        [
+            scipy.stats.norm.logpdf(z).sum(axis=1)
+            - scipy.stats.norm.logpdf(z, computed.mean, deviation).sum(axis=1)
+            - computed.distortion(z)
+            for z in computed.latent
+        ]
+    )
+    mean = log_weight.mean(axis=0) if average == "elbo" else scipy.special.logsumexp(log_weight, axis=0) - np.log(4)
+    close(computed.terms["bound"], -mean)
+
+
+def bounds(family, num):
+    """Returns draws of a family's loss, [draws, images], from one set of parameters."""
+    model, variables = initialize(Vae(**SMALL), IMAGE)
+    model = model.clone(config=family) if isinstance(family, Vae) else initialize(family, IMAGE)[0]
+    variables = jax.tree.map(lambda leaf: 3 * leaf + 0.1, variables)
+
+    @jax.jit
+    def draw(key):
+        terms = model.apply(variables, Batch(IMAGE, None), train=True, method="terms", rngs={"noise": key})
+        return sum(terms.values())
+
+    return np.asarray(jax.lax.map(draw, jax.random.split(jax.random.key(2), num)))
+
+
+def test_one_draw_gives_the_evidence_lower_bound_and_more_a_closer_one():
+    losses = {1: bounds(Iwae(**SMALL, num_samples=1), 4000)}
+    losses |= {num: bounds(Iwae(**SMALL, num_samples=num), 2000) for num in (5, 50)}
+    elbo = bounds(Vae(**SMALL), 4000)
+    difference = losses[1].mean(axis=0) - elbo.mean(axis=0)
+    error = np.sqrt((losses[1].var(axis=0) + elbo.var(axis=0)) / 4000)
+    assert np.all(np.abs(difference) < 4 * error)
+    assert np.all(losses[1].mean(axis=0) > losses[5].mean(axis=0) + 0.1)
+    assert np.all(losses[5].mean(axis=0) > losses[50].mean(axis=0))
+
+
+def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance(dataset):
+    config = Config(autoencoder=Vae(**SMALL), training=TrainingConfig(epochs=40, batch_size=20))
+    data, _, variables, _ = fit(config, dataset.train.image)
+    batch = Batch(data.batch("train", jnp.arange(6)).image, None)
+
+    def gradients(gradient):
+        """Returns draws of the loss and of its gradients with respect to a layer of the encoder and of the decoder."""
+        model, _ = initialize(Iwae(**SMALL, num_samples=8, gradient=gradient), IMAGE)
+
+        def draw(key):
+            def loss(params):
+                terms = model.apply({"params": params}, batch, train=True, method="terms", rngs={"noise": key})
+                return jnp.mean(terms["bound"])
+
+            value, slope = jax.value_and_grad(loss)(variables["params"])
+            return value, slope["log_variance"]["kernel"].ravel(), slope["decoder"]["Dense_0"]["kernel"].ravel()
+
+        draws = jax.jit(lambda keys: jax.lax.map(draw, keys))(jax.random.split(jax.random.key(3), 3000))
+        return [np.asarray(x, np.float64) for x in draws]
+
+    (value, encoder, decoder), (own_value, own_encoder, own_decoder) = gradients("standard"), gradients("dreg")
+    close(own_value, value)
+    np.testing.assert_allclose(own_decoder, decoder, rtol=1e-3, atol=1e-4)
+    difference = encoder.mean(axis=0) - own_encoder.mean(axis=0)
+    error = np.sqrt((encoder.var(axis=0) + own_encoder.var(axis=0)) / 3000)
+    assert np.mean(np.abs(difference) < 3 * error) > 0.95
+    assert np.abs(encoder.mean(axis=0)).max() > 5 * error.max()
+    assert own_encoder.var(axis=0).sum() < 0.8 * encoder.var(axis=0).sum()
+
+
+def test_a_discriminator_and_the_autoencoder_learn_by_their_own_losses_alone(data):
+    config = Config(
+        autoencoder=FactorVae(**SMALL, discriminator_widths=(5,), gamma=3.0),
+        optimizer=Sgd(learning_rate=1.0),
+        training=TrainingConfig(epochs=1, batch_size=20),
+    )
+    task = make_task("autoencoder", (8, 8, 1), None)(config)
+    (stage,) = task.stages
+    batch = data.batch("train", jnp.arange(20))
+
+    @jax.jit
+    def step():
+        state = init_state(task, data)
+        after, metrics = train_step(task, stage, make_optimizer(config.optimizer, 1, 1), state, batch, False)
+
+        def loss(params, names):
+            noise = rng.at(rng.stream(rng.root(0), "noise"), 0)
+            terms = task.model.apply({"params": params}, batch, train=True, method="terms", rngs={"noise": noise})
+            return sum(jnp.mean(terms[name]) for name in names)
+
+        own = jax.grad(loss)(state.params, ("reconstruction", "kl", "total_correlation"))
+        foreign = jax.grad(loss)(state.params, ("discriminator",))
+        return jax.tree.map(lambda old, new: old - new, state.params, after.params), own, foreign, metrics
+
+    moved, own, foreign, metrics = step()
+    for name in moved:
+        expected = foreign[name] if name == "discriminator" else own[name]
+        for left, right in zip(jax.tree.leaves(moved[name]), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-5)
+    # Each loss would have moved the other network.
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(own["discriminator"])) > 1e-3
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(foreign["encoder"])) > 1e-4
+    np.testing.assert_allclose(
+        metrics["loss"], metrics["reconstruction"] + metrics["kl"] + metrics["total_correlation"], rtol=1e-5
+    )
+
+
+def test_the_kls_weight_warms_up_and_free_bits_cost_nothing():
+    warm = Computed(BetaVae(**SMALL, beta=2.0, warmup_epochs=4.0))
+    close(warm.terms["kl"], 2 * warm.kl)
+    for epoch, share in ((1.0, 0.25), (4.0, 1.0), (9.0, 1.0)):
+        terms = warm.apply("terms", Batch(IMAGE, None, epoch=jnp.asarray(epoch)), train=False)
+        close(terms["kl"], share * 2 * warm.kl)
+        close(terms["reconstruction"], warm.terms["reconstruction"])
+    units = 0.5 * (warm.mean**2 + np.exp(warm.log_variance) - 1 - warm.log_variance)
+    bits = float(np.sort(units.mean(axis=0))[1] + 1e-3)
+    free = Computed(Vae(**SMALL, free_bits=bits))
+    close(np.mean(free.terms["kl"]), np.sum(np.maximum(units.mean(axis=0), bits)))
+
+    def mean_kl(bias):
+        params = dict(free.variables["params"])
+        params["latent"] = dict(params["latent"]) | {"bias": bias}
+        return free.model.apply({"params": params}, Batch(IMAGE, None), train=False, method="terms")["kl"].mean()
+
+    slope = jax.grad(mean_kl)(free.variables["params"]["latent"]["bias"])
+    assert np.array_equal(np.abs(slope) > 0, units.mean(axis=0) > bits)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+@pytest.mark.parametrize("shape", [(4, 8, 8, 1), (4, 1, 1, 1)])
+def test_extremes_stay_finite_with_their_gradients(family, shape):
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 2, shape), jnp.float32)
+    model, variables = initialize(family, image)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params):
+        terms = model.apply(
+            {"params": params}, Batch(image, None), train=True, method="terms", rngs={"noise": jax.random.key(0)}
+        )
+        return sum(jnp.mean(term) for term in terms.values())
+
+    for bias in (-1e3, 0.0, 1e3):  # Of log variances, far beyond what is kept of them; logits are of ±100.
+        params = dict(variables["params"])
+        shifts = {"decoder": bias / 10} | ({"log_variance": bias} if family.POSTERIOR else {})
+        for name, shift in shifts.items():
+            params[name] = jax.tree.map(lambda leaf: leaf + shift, params[name])  # noqa: B023
+        value, gradient = loss(params)
+        assert np.isfinite(value)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_every_weight_varies_within_a_population_that_compiles_once(data, compile_events):
+    fields = {
+        BetaVae: ("beta", "free_bits", "warmup_epochs"),
+        AnnealedVae: ("gamma", "capacity"),
+        FactorVae: ("gamma",),
+        BetaTcVae: ("alpha", "beta", "gamma"),
+        DipVae: ("off_diagonal", "diagonal"),
+        InfoVae: ("alpha", "kernel.bandwidth"),
+        Wae: ("weight", "kernel.bandwidth"),
+    }
+    for family, names in fields.items():
+        for name in names:
+            members = expand(Config(autoencoder=family()), grid(f"autoencoder.{name}", [0.1, 0.5, 1.0]))
+            assert [len(population.members) for population in group(members)] == [3]
+    metrics = fit_population(BetaVae(**SMALL), "beta", [0.0, 1.0, 30.0], data)
+    assert np.all(np.diff(metrics["train_reconstruction"][:, -1]) > 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        (Vae(latent_activation="relu"), "latent_activation=relu"),
+        (InfoVae(alpha=0.0, scale=0.001), "negative weight"),
+        (InfoVae(alpha=1.5), "negative weight"),
+        (BetaTcVae(free_bits=0.5), "free_bits=0.5"),
+        (Iwae(average="elbo", gradient="dreg"), "gradient=dreg"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(family, message):
+    with pytest.raises(ConfigError, match=message):
+        check(Config(autoencoder=family))
+
+
+def test_the_default_weight_of_the_discrepancy_is_positive():
+    assert InfoVae().alpha + InfoVae().scale - 1 > 0
+    assert Wae().weight > 0
+
+
+def test_an_optimal_scale_is_the_batchs_in_training_and_their_average_outside(dataset):
+    family = Vae(**SMALL | {"likelihood": OptimalGaussian()})
+    config = Config(
+        autoencoder=family,
+        optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=60, batch_size=20),
+    )
+    data, model, variables, metrics = fit(config, dataset.train.image)
+    image = data.batch("train", jnp.arange(240)).image
+    mean, log_variance = (np.asarray(x) for x in model.apply(variables, image, method="posterior"))
+    latent = mean + np.exp(log_variance / 2) * np.random.default_rng(0).normal(size=mean.shape).astype(np.float32)
+    output = np.asarray(model.apply(variables, latent, method="decode"))
+    error = np.mean((scipy.special.expit(output[..., :1]) - image) ** 2)
+    log_scale = variables["likelihood"]["log_scale"]
+    assert np.all(output[..., 1] == log_scale)
+    assert abs(np.exp(2 * log_scale) / error - 1) < 0.1
+    np.testing.assert_allclose(metrics["validation_loss"][-1], metrics["train_loss"][-1], atol=2)
+
+
+def test_a_linear_vae_with_a_learned_scale_reaches_probabilistic_pca():
+    """Tipping and Bishop (1999): its likelihood at the maximum has a closed form (equations 3.7 and 3.8)."""
+    from sklearn.datasets import load_digits
+
+    image = load_digits().images[:1000, ..., None] / 16
+    image = np.rint(image * 255).astype(np.uint8)
+    x, latents = image.reshape(1000, 64) / 255, 6
+    variance = np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1]
+    noise = variance[latents:].mean()
+    log_determinant = np.sum(np.log(variance[:latents])) + (64 - latents) * np.log(noise)
+    closed = 0.5 * (64 * np.log(2 * np.pi) + log_determinant + 64)
+
+    family = Vae(encoder=Dense(widths=()), latent_size=latents, likelihood=LearnedGaussian(output="identity"))
+    config = Config(
+        autoencoder=family,
+        optimizer=Adam(learning_rate=0.01, schedule=Cosine()),
+        training=TrainingConfig(epochs=2500, batch_size="all"),
+    )
+    _, _, variables, metrics = fit(config, image)
+    params = variables["params"]
+    loading, mean = (np.asarray(params["decoder"]["Dense_0"][name]) for name in ("kernel", "bias"))
+    covariance = loading.T @ loading + np.exp(2 * params["log_scale"]) * np.eye(64)
+    reached = -scipy.stats.multivariate_normal.logpdf(x, mean, covariance).mean()
+    assert abs(reached - closed) < 0.005 * abs(closed)
+    # The bound is tight: the posterior is the model's own.
+    assert abs(metrics["train_loss"][-200:].mean() - closed) < 0.005 * abs(closed)
