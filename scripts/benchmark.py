@@ -11,6 +11,10 @@ Examples:
   On a GPU, populations against PyTorch training one model after another:
     python scripts/benchmark.py --suite=accelerator --json=experiments/results/speed/h100.json
 
+  What each family costs, and the page about all families:
+    python scripts/benchmark.py --suite=families --json=experiments/results/speed/families.json
+    python scripts/benchmark.py --families=docs/families.md --json=experiments/results/speed/families.json
+
 Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
 others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let
 nothing else run. Peers: pip install 'aejax[bench]'.

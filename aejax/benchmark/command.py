@@ -5,13 +5,16 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from aejax.benchmark.families import describe_families
 from aejax.benchmark.measure import measure_suites, write_record
 from aejax.benchmark.suites import SUITES
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
-from aejax.report.speed import to_table
+from aejax.report.speed import read_record, to_table
 
-ALL = [name for name in SUITES if name not in ("scaling", "accelerator")]  # What takes minutes each, on a CPU.
+ALL = [
+    name for name in SUITES if name not in ("scaling", "families", "accelerator")
+]  # What takes minutes each, on a CPU.
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -20,11 +23,23 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
     flags.DEFINE_multi_enum("suite", ALL, list(SUITES), "Run only this one; may be repeated.", flag_values=values)
     flags.DEFINE_integer("repetitions", 5, "Measurements of each contender.", lower_bound=1, flag_values=values)
     flags.DEFINE_string("json", None, "Also write a record of the run to this file.", flag_values=values)
+    flags.DEFINE_string(
+        "families",
+        None,
+        "Measure nothing: write the page about all families to this file, with the costs of a record (--json).",
+        flag_values=values,
+    )
     leftover = read_flags(values, arguments, script_help())
     if leftover is None:
         return
     if leftover:
         raise ConfigError(f"what is '{leftover[0]}'? Suites are named by --suite, see --help")
+    if values.families:
+        if not values.json:
+            raise ConfigError("--families takes the costs from a record: name it with --json, see --help")
+        page = describe_families(read_record(pathlib.Path(values.json)))
+        pathlib.Path(values.families).write_text(page)
+        return
     record = measure_suites(values.suite, values.repetitions, say)
     if values.json:
         write_record(pathlib.Path(values.json), record)

@@ -17,7 +17,7 @@ from aejax.benchmark.suites import OURS, SUITES, Case, Contender
 from aejax.errors import UserError
 
 Say = Callable[[str], None]
-PEERS = ("keras", "tensorflow", "torch", "scikit-learn")
+PEERS = ("keras", "tensorflow", "torch", "pythae", "scikit-learn")
 MATMUL = "large matrix products"
 
 

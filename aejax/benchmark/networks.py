@@ -1,13 +1,17 @@
 """The networks that are compared, as aejax has them."""
 
+import dataclasses
 import math
+from typing import get_type_hints
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.zoo import make_autoencoder
+from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.networks.convolution import Method
 from aejax.networks.convolutional import Convolutional
@@ -16,14 +20,32 @@ from aejax.networks.layers import make_dense
 from aejax.networks.vit import ViT, ViTEncoder
 from aejax.objectives.likelihoods import MeanSquaredError
 
-IMAGE_SHAPES = {"dense": (28, 28, 1), "conv": (28, 28, 1), "flax conv": (28, 28, 1), "vit": (32, 32, 3)}
+_DIGIT = (28, 28, 1)
+IMAGE_SHAPES = {"dense": _DIGIT, "vae": _DIGIT, "conv": _DIGIT, "flax conv": _DIGIT, "vit": (32, 32, 3)}
+FAMILY = "family "  # Stands before the name of one.
 VISIBLE_TOKENS = 16
 LATENT_SIZE = 64
 
 
-def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:
-    """Returns a model with `terms`, all with the mean squared error of pixels behind a sigmoid.
+def of_family(kind: str) -> Family:
+    """Returns a family's config with its defaults, but a network 784-256-32-256-784 where it allows that."""
+    config = family_config(kind)
+    if config().encoder.kind != "dense":
+        return config()
+    return dataclasses.replace(config(), encoder=Dense(widths=(256,)), latent_size=32)
 
+
+def family_config(kind: str) -> type[Family]:
+    """Returns the config class of a family by its name."""
+    return get_type_hints(FAMILIES[kind])["config"]
+
+
+def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:
+    """Returns a model with `terms`.
+
+    vae: a VAE 784-512-16-512-784 with ReLU. "family x": x at its defaults, as docs/families.md says.
+
+    All others have the mean squared error of pixels behind a sigmoid.
     dense: 784-256-784 with ReLU, or of another width. conv: 32 and 64 channels, kernel 3, stride 2, a latent of 64, and
     its mirror; "flax conv" the same of Flax's own layers. vit: 12 blocks of width 192 with 3 heads on 16 of 64 tokens
     of 4x4 pixels, and a dense layer that gives back the pixels of those tokens.
@@ -35,6 +57,10 @@ def make_model(network: str, image_shape: tuple[int, ...], method: Method | None
     if network == "conv":
         config = Plain(encoder=Convolutional(method=method), latent_size=LATENT_SIZE, likelihood=loss)
         return make_autoencoder(config, image_shape)
+    if network == "vae":
+        return make_autoencoder(Vae(encoder=Dense(widths=(512,)), latent_size=16), image_shape)
+    if network.startswith(FAMILY):
+        return make_autoencoder(of_family(network.removeprefix(FAMILY)), image_shape)
     if network == "flax conv":
         return FlaxConvolutional()
     return VisiblePatches(ViT(patch_size=4, width=192, depth=12, heads=3))

@@ -54,7 +54,7 @@ class _Training:
     ):
         training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
         configs = [Config(seed=seed, training=training) for seed in range(members)]
-        shape = tuple(image_shape or IMAGE_SHAPES[network])
+        shape = tuple(image_shape or IMAGE_SHAPES.get(network, (28, 28, 1)))
         images = random_images(shape, num_images)
         none = Split(image=images[:0], label=None)
         dataset = Dataset(
@@ -67,7 +67,8 @@ class _Training:
         )
         data = share(make_resident(dataset, "none"))
         model = make_model(network, shape, method, width)
-        stages = (Stage(training.epochs),)
+        opponents = getattr(getattr(model, "config", None), "OPPONENTS", ())
+        stages = (Stage(training.epochs, opponents=opponents),)
         task = lambda config: Task(model, config.optimizer, config.training, config.seed, stages)  # noqa: E731
         population = Members(configs, members_at_once)
         init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aejax.autoencoders.zoo import FAMILIES
+
 
 class Contender(NamedTuple):
     """One of those that do the same work. `module` has a function `make_runner(**arguments)`."""
@@ -21,6 +23,7 @@ class Case(NamedTuple):
 
 
 OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
+PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
 IMAGES = "images/s"
 
@@ -91,6 +94,20 @@ SUITES: dict[str, dict[str, Case]] = {
         for size in (32, 128)
     },
     "vit": {"vit, batch 128": Case(IMAGES, _training("vit", 128, 640))},
+    "vae": {
+        "VAE, 784-512-16, batch 100": Case(
+            IMAGES,
+            {
+                "aejax": _ours(network="vae", batch_size=100, num_images=30_000),
+                "Pythae": Contender(PYTHAE, {"batch_size": 100, "num_images": 30_000}, ("torch", "pythae")),
+            },
+        )
+    },
+    "families": {
+        "families, dense, batch 100": Case(
+            IMAGES, {kind: _ours(network=f"family {kind}", batch_size=100, num_images=6_000) for kind in FAMILIES}
+        )
+    },
     "population": {"dense": _population("dense", 15_000), "conv": _population("conv", 3_200)},
     "evaluation": {
         "linear probe, 8 strengths": Case(

@@ -97,6 +97,14 @@ def to_chart(record: Mapping[str, Any]) -> str:
     )
 
 
+def relative_time(record: Mapping[str, Any], name: str, title: str) -> float | None:
+    """Returns a contender's time as a multiple of the first contender's of a case; None where it was not measured."""
+    case = record["cases"].get(name)
+    if case is None or title not in case["contenders"]:
+        return None
+    return _advantage(case, next(iter(case["contenders"])), title)
+
+
 def _median(case: Mapping[str, Any], title: str) -> float:
     return statistics.median(case["contenders"][title]["values"])
 

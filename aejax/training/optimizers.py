@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from pydantic import Field
 
-from aejax.config import NonNegativeFloat, PositiveFloat, Rate, traced
+from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, traced
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,33 @@ class Cosine:
         return _warmup(epoch, self.warmup_epochs) * (self.final_fraction + (1 - self.final_fraction) * cosine)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Stages, the first one epoch long, each `growth` times as long as the one before, with a smaller learning rate.
+
+    The defaults are the schedule of Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016 (section
+    5): 3^i epochs at 10^(−i/7) times the learning rate for i = 0, ..., 7, which are 3,280.
+    """
+
+    kind: Literal["stages"] = "stages"
+    warmup_epochs: NonNegativeFloat = traced(0.0)
+    growth: Annotated[float, Field(gt=1, allow_inf_nan=False)] = traced(3.0)
+    decay: Share = traced(10 ** (-1 / 7))  # What the learning rate is multiplied by from stage to stage.
+
+    def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
+        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        del num_epochs
+        # After i stages (growth^i − 1) / (growth − 1) epochs are over; the end of an epoch belongs to it.
+        growth = jnp.asarray(self.growth, jnp.float32)
+        stage = jnp.ceil(jnp.log1p(epoch * (growth - 1)) / jnp.log(growth) - 1e-5) - 1
+        return _warmup(epoch, self.warmup_epochs) * jnp.power(jnp.asarray(self.decay, jnp.float32), stage)
+
+
 def _warmup(epoch: jax.Array, warmup_epochs: jax.typing.ArrayLike) -> jax.Array:
     return jnp.minimum(epoch / jnp.maximum(warmup_epochs, 1e-6), 1.0)  # Without a warm-up 1, for epoch > 0.
 
 
-Schedule = Annotated[Constant | Cosine, Field(discriminator="kind")]
+Schedule = Annotated[Constant | Cosine | Stages, Field(discriminator="kind")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

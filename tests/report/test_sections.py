@@ -317,7 +317,7 @@ def test_rate_and_distortion_are_drawn_in_the_order_of_their_rates_and_collapse_
     section = codes(make_content(rows))
     assert section.title == "Rate and distortion"
     tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
-    assert [tip.split(":")[0] for tip in tips] == ["beta 100", "beta 4", "beta 1"], tips
+    assert tips == ["beta 100 0: 200", "beta 4 10.5: 90", "beta 1 25: 70"]
     assert "no unit is active in 1 of 6 members" in section.body
     assert "1 of 2" in section.body
     assert codes(make_content([fit(8, 0, 0.1, 0.2, 0.9)])) is None

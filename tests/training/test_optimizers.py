@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.training.optimizers import Adam, AdamW, Constant, Cosine, Momentum, Sgd, make_optimizer
+from aejax.training.optimizers import Adam, AdamW, Constant, Cosine, Momentum, Sgd, Stages, make_optimizer
 
 PARAMS = {"kernel": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "bias": jnp.array([0.1, -0.2])}
 GRADIENTS = [
@@ -69,3 +69,11 @@ def test_the_schedule_reaches_its_end_at_the_last_step():
         updates, state = optimizer.update(gradient, state, params)
         params = optax.apply_updates(params, updates)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), last, params)
+
+
+def test_stages_are_those_of_burda():
+    epochs = np.arange(1, 3281) - np.array([[0.9], [0.5], [0.0]])
+    stage = np.repeat(np.arange(8), 3 ** np.arange(8))
+    assert len(stage) == 3280
+    factor = Stages().factor(jnp.asarray(epochs, jnp.float32), 3280)
+    np.testing.assert_allclose(factor, np.broadcast_to(10 ** (-stage / 7), (3, 3280)), rtol=1e-5)

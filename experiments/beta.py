@@ -1,0 +1,40 @@
+"""What does a weight of the KL buy: which rates and distortions, how many units in use, and which features?
+
+    python scripts/train.py --config=experiments/beta.py
+
+Eight weights and five seeds, 40 dense autoencoders of MNIST in one population that is compiled once; the curve of rate
+and distortion, with bands, is in the report.
+
+Cost: not measured yet.
+Expected: not measured yet.
+"""
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.vae import BetaVae
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.dense import Dense
+from aejax.objectives.likelihoods import Bernoulli
+from aejax.training.optimizers import Adam, Cosine
+from aejax.training.step import TrainingConfig
+
+
+def get_config() -> Config:
+    """Returns the config of one seed and weight."""
+    return Config(
+        data=DataConfig(name="mnist", validation_size=5000, binarization="dynamic"),
+        autoencoder=BetaVae(encoder=Dense(widths=(400,)), latent_size=16, likelihood=Bernoulli()),
+        optimizer=Adam(learning_rate=1e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=15, batch_size=100),
+        evaluation=EvaluationConfig(
+            measures=("reconstruction", "posterior", "likelihood", "probe"),
+            baselines=("pixels", "pca"),
+            likelihood_samples=100,
+        ),
+    )
+
+
+def sweep() -> sweeps.Sweep:
+    """Returns the weights."""
+    return sweeps.grid("autoencoder.beta", [0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0])

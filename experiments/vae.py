@@ -1,0 +1,43 @@
+"""How likely are binarized digits under a variational autoencoder, and what are its codes worth to a classifier?
+
+    python scripts/train.py --config=experiments/vae.py:dense      # 784-200-200-50, tanh
+    python scripts/train.py --config=experiments/vae.py:conv       # 32 and 64 maps, stride 2, 32 units
+
+MNIST, each pixel drawn anew for every batch with its intensity as the probability of white; 55,000 images, five seeds.
+−log p(x) is the bound of 5,000 importance samples, on all 10,000 test images, binarized once.
+
+Cost: not measured yet.
+Expected: not measured yet.
+"""
+
+from aejax.autoencoders.vae import Vae
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
+from aejax.objectives.likelihoods import Bernoulli
+from aejax.training.optimizers import Adam, Cosine
+from aejax.training.step import TrainingConfig
+
+VARIANTS = ("dense", "conv")
+
+
+def get_config(variant: str) -> Config:
+    """Returns the config of one seed."""
+    dense = variant == "dense"
+    return Config(
+        data=DataConfig(name="mnist", validation_size=5000, binarization="dynamic"),
+        autoencoder=Vae(
+            encoder=Dense(widths=(200, 200), activation="tanh") if dense else Convolutional(kernel_size=5),
+            latent_size=50 if dense else 32,
+            likelihood=Bernoulli(),
+        ),
+        optimizer=Adam(learning_rate=1e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=100 if dense else 20, batch_size=100),
+        evaluation=EvaluationConfig(
+            measures=("reconstruction", "posterior", "likelihood", "probe", "neighbors"),
+            baselines=("pixels", "pca", "untrained"),
+            likelihood_samples=5000 if dense else 500,
+        ),
+    )
