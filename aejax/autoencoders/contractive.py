@@ -1,6 +1,6 @@
 """The contractive autoencoder: its code is to change little with the image.
 
-Rifai et al. (2011a), "Contractive auto-encoders: explicit invariance during feature extraction".
+Source: Rifai et al. (2011a), "Contractive auto-encoders: explicit invariance during feature extraction".
 """
 
 import dataclasses

@@ -12,9 +12,8 @@ from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
 from aejax.report.speed import read_record, to_table
 
-ALL = [
-    name for name in SUITES if name not in ("scaling", "families", "accelerator")
-]  # What takes minutes each, on a CPU.
+# Without what takes minutes each, on a CPU.
+ALL = [name for name in SUITES if name not in ("scaling", "families", "accelerator")]
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:

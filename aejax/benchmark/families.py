@@ -16,10 +16,10 @@ from aejax.report.speed import relative_time
 CASE = "families, dense, batch 100"
 _INTRODUCTION = """# Families
 
-Made from the code by `python scripts/benchmark.py --families=docs/families.md --json=<the record>`. Losses are in nats for each image; what
-multiplies, sums and averages is in [conventions.md](conventions.md). Costs are the time of a training image relative to
-that of `plain`, at the family's defaults but with the same 784-256-32-256-784 network where the family allows it,
-batches of 100, on one CPU ([record](../experiments/results/speed/families.json)).
+Made from the code, and the [record](../experiments/results/speed/families.json) of what each costs, by
+`scripts/benchmark.py --families`. Losses are in nats for each image; what multiplies, sums and averages is in
+[conventions.md](conventions.md). Costs are the time of a training image relative to that of `plain`, at the family's
+defaults but with the same 784-256-32-256-784 network where the family allows it, in batches of 100, on one CPU.
 """
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import flax.linen as nn
 import jax
@@ -27,7 +27,7 @@ VISIBLE_TOKENS = 16
 LATENT_SIZE = 64
 
 
-def of_family(kind: str) -> Family:
+def of_family(kind: str) -> Any:
     """Returns a family's config with its defaults, but a network 784-256-32-256-784 where it allows that."""
     config = family_config(kind)
     if config().encoder.kind != "dense":
