@@ -1,6 +1,6 @@
 """BatchTopK: an image may keep many units and another few, k on average.
 
-Bussmann, Leask and Nanda (2024), "BatchTopK sparse autoencoders".
+Source: Bussmann, Leask and Nanda (2024), "BatchTopK sparse autoencoders".
 """
 
 import dataclasses

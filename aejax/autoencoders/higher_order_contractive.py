@@ -1,6 +1,6 @@
 """The higher-order contractive autoencoder: the Jacobian of its code, too, is to change little with the image.
 
-Rifai et al. (2011b), "Higher order contractive auto-encoder".
+Source: Rifai et al. (2011b), "Higher order contractive auto-encoder".
 """
 
 import dataclasses

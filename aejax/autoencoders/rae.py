@@ -32,7 +32,7 @@ class Regularized(Family):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeL2(Regularized):
-    """And decoder_weight · ‖θ‖² over all of the decoder's parameters: kernels, biases, scales of normalizations."""
+    """Loss: `Regularized`'s + decoder_weight · ‖θ‖² over the decoder's kernels, biases and scales of normalizations."""
 
     TERMS = (*Regularized.TERMS, "decoder")
 
@@ -42,7 +42,7 @@ class RaeL2(Regularized):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeGP(Regularized):
-    """And decoder_weight · ‖∂x̂/∂z‖² (Frobenius), where x̂ is the expected image, in pixels, at z = encode(x)."""
+    """Loss: `Regularized`'s + decoder_weight · ‖∂x̂/∂z‖²_F, x̂ the expected image, in pixels, at z = encode(x)."""
 
     TERMS = (*Regularized.TERMS, "decoder")
 
@@ -53,7 +53,7 @@ class RaeGP(Regularized):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeSN(Regularized):
-    """And a decoder whose kernels are divided by their largest singular values, instead of a third term."""
+    """Loss: `Regularized`'s; the decoder's kernels are divided by their largest singular values."""
 
     LAYERWISE: ClassVar[bool] = False
 
