@@ -54,10 +54,15 @@ def check(config: Config) -> None:
       ConfigError: naming the fields that do not go together.
     """
     likelihood, family = config.autoencoder.likelihood, config.autoencoder
-    if likelihood.kind == "mean_squared_error" and len(family.term_names()) > 1:
+    if likelihood.kind == "mean_squared_error" and (len(family.term_names()) > 1 or family.POSTERIOR):
+        others = ", ".join(family.term_names()[1:]) or "of the prior and the posterior"
         raise ConfigError(
             "autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the other "
-            f"terms of '{family.kind}' ({', '.join(family.term_names()[1:])}); use half_squared_error"
+            f"terms of '{family.kind}' ({others}); use half_squared_error"
+        )
+    if family.NEEDS_OTHERS and config.training.batch_size == 1:
+        raise ConfigError(
+            f"training.batch_size=1: '{family.kind}' compares the codes of a batch with each other; make it larger"
         )
     conflict = family.conflict(config.data.preprocessing)
     if conflict is not None:
@@ -105,6 +110,11 @@ def check(config: Config) -> None:
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
     for name, other in config.evaluation.other_data().items():
+        if _evaluated(other) != _evaluated(config.data):
+            raise ConfigError(
+                f"evaluation.{name}.binarization={_show(other.binarization)} and data.binarization="
+                f"{_show(config.data.binarization)}: the encoder knows images of one kind; give both the same"
+            )
         if other.preprocessing != "none":
             raise ConfigError(
                 f"evaluation.{name}.preprocessing={other.preprocessing}: what is fitted to the training images is "
@@ -115,6 +125,15 @@ def check(config: Config) -> None:
             raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
+
+
+def _evaluated(data: DataConfig) -> str | None:
+    """Returns how images that are evaluated become black and white."""
+    return "fixed" if data.binarization == "dynamic" else data.binarization
+
+
+def _show(value: str | None) -> str:
+    return "null" if value is None else value
 
 
 def _check_posterior(config: Config) -> None:
@@ -131,6 +150,11 @@ def _check_posterior(config: Config) -> None:
         raise ConfigError(
             "evaluation.measures has 'likelihood', and half_squared_error lacks the constant that would make it one; "
             "use autoencoder.likelihood=gaussian"
+        )
+    if config.data.preprocessing != "none":
+        raise ConfigError(
+            "evaluation.measures has 'likelihood', which is one of images as they are, and "
+            f"data.preprocessing={config.data.preprocessing}; leave one of them out"
         )
     if family.likelihood.kind == "bernoulli" and config.data.binarization is None:
         raise ConfigError(

@@ -26,18 +26,24 @@ class Family:
     mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters, and
     of the terms that it learns by, which are no part of the family's loss. Nothing else learns by these, and they learn
     by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds a likelihood.
+    NEEDS_OTHERS is whether the loss compares the codes of a batch with each other.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
     LAYERWISE: ClassVar[bool] = True
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     POSTERIOR: ClassVar[bool] = False
+    NEEDS_OTHERS: ClassVar[bool] = False
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()
     latent_size: PositiveInt = 32
     latent_activation: Activation = "identity"
     likelihood: Likelihood = HalfSquaredError()
+
+    def num_draws(self) -> int:
+        """Returns from how many codes each image is reconstructed in a step."""
+        return 1
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms: TERMS, unless they depend on the fields."""
@@ -139,7 +145,10 @@ class Autoencoder(nn.Module):
 
     def reconstruction(self, latent: jax.Array, target: jax.Array, *, train: bool) -> jax.Array:
         """Returns −log p(target | latent), [batch], in nats (with `mean_squared_error`: per pixel)."""
-        output = self.decode(latent, train=train)
+        return self.compare(self.decode(latent, train=train), target, train=train)
+
+    def compare(self, output: jax.Array, target: jax.Array, *, train: bool) -> jax.Array:
+        """Returns −log p(target | output), [batch], for what `decode` gave; a scale of the batch is fitted to it."""
         if train and self.config.likelihood.SCALE == "batch":
             output = self._fit_scale(output, target)
         return self.config.likelihood.loss(output, target)
@@ -164,7 +173,7 @@ class Autoencoder(nn.Module):
             code = self.encoder(x, part=slice(layer, layer + 1))
         output = self.decoder(code, part=slice(last - layer, last - layer + 1))
         if layer == 0:
-            return {"reconstruction": self.config.likelihood.loss(self.complete(output), batch.image)}
+            return {"reconstruction": self.compare(self.complete(output), batch.image, train=train)}
         error = output.astype(jnp.float32) - target.astype(jnp.float32)
         return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}
 

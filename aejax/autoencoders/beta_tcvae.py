@@ -25,6 +25,8 @@ class BetaTcVae(Variational):
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "mutual_information", "total_correlation", "kl")
 
+    NEEDS_OTHERS = True
+
     kind: Literal["beta_tcvae"] = "beta_tcvae"
     alpha: NonNegativeFloat = traced(1.0)
     beta: NonNegativeFloat = traced(6.0)
@@ -33,7 +35,7 @@ class BetaTcVae(Variational):
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that bits cannot be free, or None."""
-        if not isinstance(self.free_bits, float) or self.free_bits > 0:
+        if self.free_bits > 0:
             return f"free_bits={self.free_bits} are of each unit's KL, which is none of the loss's terms; leave it out"
         return super().conflict(preprocessing)
 

@@ -15,8 +15,8 @@ from aejax.data.resident import Batch
 class DipVae(Variational):
     """Loss: −log p(x|z) + KL + off_diagonal · Σ_{i≠j} C_ij² + diagonal · Σ_i (C_ii − 1)².
 
-    C is of the posteriors' means over the batch (type 1), or of the codes drawn from them (type 2): then the mean of
-    the posteriors' covariances is added.
+    C is of the posteriors' means over the batch (DIP-VAE-I), or of the codes drawn from them (DIP-VAE-II): then the
+    mean of the posteriors' covariances is added.
 
     Source: Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
     observations", 2018, equations 6 and 7.
@@ -24,8 +24,10 @@ class DipVae(Variational):
 
     TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "covariance")
 
+    NEEDS_OTHERS = True
+
     kind: Literal["dip_vae"] = "dip_vae"
-    type: Literal[1, 2] = 1
+    covariance_of: Literal["means", "codes"] = "means"
     off_diagonal: NonNegativeFloat = traced(10.0)
     diagonal: NonNegativeFloat = traced(100.0)
 
@@ -43,7 +45,7 @@ class DipVaeAutoencoder(VariationalAutoencoder):
         config, mean = self.config, posterior.mean
         centered = mean - jnp.mean(mean, axis=0, keepdims=True)
         covariance = centered.T @ centered / len(mean)
-        if config.type == 2:
+        if config.covariance_of == "codes":
             covariance += jnp.diag(jnp.mean(jnp.exp(posterior.log_variance), axis=0))
         variance = jnp.diag(covariance)
         off_diagonal = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variance))

@@ -21,11 +21,12 @@ class FactorVae(Variational):
     ½ log(1 − D(z')), z of the first half of each batch and z' the second half with every unit permuted by itself; the
     autoencoder learns nothing by that, nor the discriminator by the loss above.
 
-    Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2 and algorithm 1. There the discriminator has
-    its own Adam (β₁ = 0.5); here the optimizer is one for all.
+    Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2, algorithms 1 and 2. There the discriminator
+    has its own Adam (β₁ = 0.5); here the optimizer is one for all.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "total_correlation")
+    NEEDS_OTHERS = True
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
 
     kind: Literal["factor_vae"] = "factor_vae"
@@ -49,7 +50,9 @@ class FactorVaeAutoencoder(VariationalAutoencoder):
         """Returns the KL, the weighted total correlation, and what the discriminator learns by, [batch] each."""
         half = len(latent) // 2
         # In evaluation, and of a single image, the second half may be all there is: then both kinds are the same codes.
-        first, second = latent[: half or 1], latent[half:]
+        # What the discriminator learns by is no concern of the encoder, so neither is its gradient.
+        constant = jax.lax.stop_gradient(latent)
+        first, second = constant[: half or 1], constant[half:]
         key = jax.random.fold_in(self.noise_key(train=train), 1)
         permuted = jax.random.permutation(key, second, axis=0, independent=True)
         logit = self.discriminator(latent)

@@ -21,11 +21,13 @@ class InfoVae(Variational):
     q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
     Its weight is never negative, or the codes would be driven away from the prior.
 
-    Source: Zhao, Song and Ermon, "InfoVAE: balancing learning and inference in variational autoencoders", 2019,
-    equation 6; `scale` is their λ.
+    Source: Zhao, Song and Ermon, "InfoVAE: balancing learning and inference in variational autoencoders", 2019;
+    `scale` is their λ.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "discrepancy")
+
+    NEEDS_OTHERS = True
 
     kind: Literal["info_vae"] = "info_vae"
     alpha: NonNegativeFloat = traced(0.5)
@@ -70,6 +72,8 @@ class Wae(Family):
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Family.TERMS, "discrepancy")
+
+    NEEDS_OTHERS = True
 
     kind: Literal["wae"] = "wae"
     weight: NonNegativeFloat = traced(5.0)

@@ -21,7 +21,7 @@ class Iwae(Family):
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
 
     With `gradient=dreg` the encoder has another estimate of the same gradient, of less variance: Tucker, Lawson, Gu and
-    Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019, equation 8. `average=elbo`
+    Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019. `average=elbo`
     averages the k bounds instead: the VAE with k draws that the paper compares with.
     """
 
@@ -34,8 +34,17 @@ class Iwae(Family):
     average: Literal["iwae", "elbo"] = "iwae"
     gradient: Literal["standard", "dreg"] = "standard"
 
+    def num_draws(self) -> int:
+        """Returns k."""
+        return self.num_samples
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields do not go together, or None."""
+        if self.likelihood.SCALE == "batch" and self.average == "iwae":
+            return (
+                f"likelihood={self.likelihood.kind} has the σ that suits the mean of all draws, which is not the one "
+                "that makes the bound closest; use learned_gaussian"
+            )
         if self.average == "elbo" and self.gradient == "dreg":
             return "gradient=dreg is of the importance-weighted bound; use average=iwae"
         return only_identity(self) or super().conflict(preprocessing)

@@ -85,7 +85,7 @@ class KSparseAutoencoder(Autoencoder):
         preactivation = self.preactivate(batch.image, train=train)
         latent = self.activate(preactivation, train=train)
         output = self.decode(latent, train=train)
-        terms = {"reconstruction": config.likelihood.loss(output, batch.image)}
+        terms = {"reconstruction": self.compare(output, batch.image, train=train)}
         if config.auxiliary_weight is not None:
             if train:
                 kept = jnp.any(latent != 0, axis=0)

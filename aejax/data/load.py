@@ -259,13 +259,13 @@ def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     """
 
     def binarize(split: Split, name: str) -> Split:
-        intensity = split.image / 255 if split.image.dtype == np.uint8 else split.image
+        full = np.float32(255 if split.image.dtype == np.uint8 else 1)
         if config.binarization == "threshold":
-            white = intensity >= 0.5
+            white = split.image >= full / 2
         else:
             generator = np.random.default_rng([SPLIT_SEED, SPLITS.index(name)])
-            white = generator.random(intensity.shape, np.float32) < intensity
-        return Split((255 * white).astype(np.uint8), split.label)
+            white = full * generator.random(split.image.shape, np.float32) < split.image
+        return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label)
 
     return binarize
 

@@ -33,12 +33,12 @@ class Density(NamedTuple):
 def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
     """Returns of every split what its codes cost, and whether they say anything, as scalars (`test_rate`).
 
-    `rate` is the mean KL to the prior, `distortion` the mean of −log p(x|z) over a draw of z for each image, `elbo`
-    minus their sum. Rate is the sum of `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the
-    draws (Chen et al., 2018, equation 2); q(z) is the mean over the first `NUM_MIXED` images, so the first of them is
-    at most the logarithm of that number. `active_units` are those whose mean varies over images by more than `ACTIVE`,
-    `collapsed` is 1 where there are none. `effective_rank` is the exponential of the entropy of the means' singular
-    values, divided by their sum (Roy and Vetterli, 2007).
+    `rate` is the mean KL to the prior, `distortion` the mean of −log p(x|z) over a draw of z for each image (without
+    the constant that a likelihood may lack). Rate is the sum of `mutual_information`, `total_correlation` and
+    `dimension_wise_kl`, up to the draws (Chen et al., 2018, equation 2); q(z) is the mean over the first `NUM_MIXED`
+    images, so the first of them is at most the logarithm of that number. `active_units` are those whose mean varies
+    over images by more than `ACTIVE`, `collapsed` is 1 where there are none. `effective_rank` is the exponential of the
+    entropy of the means' singular values, divided by their sum (Roy and Vetterli, 2007).
 
     Args:
       density: of the model.
@@ -65,12 +65,10 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
             }
 
         values = map_examples(block, data.size(split), at_once)
-        rate, distortion = jnp.mean(values["rate"]), jnp.mean(values["distortion"])
         active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE)
         found = {
-            "rate": rate,
-            "distortion": distortion,
-            "elbo": -(rate + distortion),
+            "rate": jnp.mean(values["rate"]),
+            "distortion": jnp.mean(values["distortion"]),
             "active_units": active.astype(jnp.float32),
             "collapsed": (active == 0).astype(jnp.float32),
             "effective_rank": effective_rank(values["mean"]),
@@ -85,7 +83,8 @@ def likelihood_metrics(
 ) -> dict[str, jax.Array]:
     """Returns of every split the mean of the bound on −log p(x) by importance weights, as scalars (`test_nll`).
 
-    Where the likelihood is of discrete images, `bits_per_dimension` is that divided by the pixels and log 2.
+    `elbo` is the evidence lower bound on log p(x): the mean of the weights' logarithms. Where the likelihood is of
+    discrete images, `bits_per_dimension` is that divided by the pixels and log 2.
 
     Args:
       density: of the model.
@@ -99,20 +98,24 @@ def likelihood_metrics(
     for split in _splits(data):
         key = rng.stream(rng.root(0), f"{split} likelihood")
 
-        def block(indices: jax.Array) -> jax.Array:
+        def block(indices: jax.Array) -> tuple[jax.Array, jax.Array]:
             stored = data.image[split][indices]  # noqa: B023
             return importance_bound(density, stored, rng.at(key, indices[0]), num_samples, at_once)  # noqa: B023
 
         size = data.size(split) if num_images is None else min(num_images, data.size(split))
-        nll = jnp.mean(map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))
-        metrics[f"{split}_nll"] = nll
+        nll, elbo = map(jnp.mean, map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))
+        metrics |= {f"{split}_nll": nll, f"{split}_elbo": elbo}
         if discrete:
             metrics[f"{split}_bits_per_dimension"] = nll / (math.prod(data.image[split].shape[1:]) * math.log(2))
     return metrics
 
 
-def importance_bound(density: Density, stored: jax.Array, key: jax.Array, num: int, at_once: int) -> jax.Array:
-    """Returns −log 1/k Σ_i p(x, z_i) / q(z_i|x) over k draws z_i ~ q(z|x), [block]: at least −log p(x), on average.
+def importance_bound(
+    density: Density, stored: jax.Array, key: jax.Array, num: int, at_once: int
+) -> tuple[jax.Array, jax.Array]:
+    """Returns −log 1/k Σ_i p(x, z_i) / q(z_i|x) over k draws z_i ~ q(z|x), and 1/k Σ_i log p(x, z_i) / q(z_i|x).
+
+    Both are [block]. The first is at least −log p(x), the second at most log p(x), on average over draws.
 
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8. Draws are taken a few
     at a time, and memory does not grow with their number.
@@ -128,7 +131,7 @@ def importance_bound(density: Density, stored: jax.Array, key: jax.Array, num: i
     num_chunks = -(-num // max(at_once // len(stored), 1))
     size = -(-num // num_chunks)
 
-    def chunk(total: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
+    def chunk(sums: tuple[jax.Array, jax.Array], index: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         noise = jax.random.normal(rng.at(key, index), (size, *mean.shape))
         latent = mean[None] + jnp.exp(0.5 * log_variance)[None] * noise
         images = jnp.broadcast_to(stored[None], (size, *stored.shape)).reshape(-1, *stored.shape[1:])
@@ -136,18 +139,20 @@ def importance_bound(density: Density, stored: jax.Array, key: jax.Array, num: i
         log_ratio = standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance[None]
         log_weight = jnp.sum(log_ratio, axis=2) - distortion
         is_wanted = index * size + jnp.arange(size) < num  # The last chunk may hold more.
+        weights, logarithms = sums
+        logarithms += jnp.sum(jnp.where(is_wanted[:, None], log_weight, 0.0), axis=0)
         log_weight = jnp.where(is_wanted[:, None], log_weight, -jnp.inf)
-        return jnp.logaddexp(total, jax.nn.logsumexp(log_weight, axis=0)), None
+        return (jnp.logaddexp(weights, jax.nn.logsumexp(log_weight, axis=0)), logarithms), None
 
-    start = jnp.full(len(stored), -jnp.inf)
-    total, _ = jax.lax.scan(chunk, start, jnp.arange(num_chunks))
-    return math.log(num) - total
+    start = jnp.full(len(stored), -jnp.inf), jnp.zeros(len(stored))
+    (weights, logarithms), _ = jax.lax.scan(chunk, start, jnp.arange(num_chunks))
+    return math.log(num) - weights, logarithms / num
 
 
 def effective_rank(code: jax.Array) -> jax.Array:
     """Returns the effective rank of codes, [examples, units], a scalar in [0, units]; 0 where all are the same."""
     centered = code - jnp.mean(code, axis=0, keepdims=True)
-    squares = jnp.linalg.eigvalsh(centered.T @ centered)
+    squares = jnp.linalg.eigvalsh(jnp.matmul(centered.T, centered, precision=jax.lax.Precision.HIGHEST))
     singular = jnp.sqrt(jnp.maximum(squares, 0))
     total = jnp.sum(singular)
     share = singular / jnp.where(total > 0, total, 1)

@@ -24,7 +24,7 @@ def weight_images(params: Any, image_shape: tuple[int, ...]) -> dict[str, np.nda
     images: dict[str, np.ndarray] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path)
-        if not name.endswith("['kernel']"):
+        if not name.endswith("['kernel']") or "'discriminator'" in name:
             continue
         side = "decoder" if "'decoder'" in name else "encoder"
         if leaf.ndim == 4 and leaf.shape[2] == image_shape[-1]:

@@ -6,7 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.networks.layers import DenseStack, make_dense
+from aejax.networks.layers import make_dense
+
+SLOPE = 0.2  # Of the leaky ReLUs, below zero (Kim and Mnih, 2018).
 
 
 class CodeDiscriminator(nn.Module):
@@ -17,5 +19,6 @@ class CodeDiscriminator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array) -> jax.Array:
         """Returns the logit of "of the first kind", float32 [batch]."""
-        hidden = DenseStack(self.widths, "leaky_relu", "he_normal")(latent)
-        return make_dense(1, "glorot_uniform", name="Dense_0")(hidden)[:, 0].astype(jnp.float32)
+        for width in self.widths:
+            latent = nn.leaky_relu(make_dense(width, "he_normal")(latent), SLOPE)
+        return make_dense(1, "glorot_uniform")(latent)[:, 0].astype(jnp.float32)

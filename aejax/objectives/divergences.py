@@ -124,7 +124,7 @@ class RadialBasis:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InverseMultiquadratic:
-    """Σ_c C / (C + ‖x − y‖²), C = 2 d s² c, over the scales c of .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al., 2018)."""
+    """Σ_c C / (C + ‖x − y‖²), C = 2 d s² c: the kernel of Tolstikhin et al. (2018), summed over seven scales c."""
 
     kind: Literal["imq"] = "imq"
     bandwidth: PositiveFloat = traced(1.0)  # s.
@@ -153,7 +153,9 @@ def maximum_mean_discrepancy(kernel: Kernel, x: jax.Array, y: jax.Array) -> jax.
     """
 
     def mean_kernel(left: jax.Array, right: jax.Array, *, same: bool) -> jax.Array:
-        squares = jnp.sum(jnp.square(left[:, None] - right[None]), axis=2)
+        products = jnp.matmul(left, right.T, precision=jax.lax.Precision.HIGHEST)
+        norms = [jnp.sum(jnp.square(side), axis=1) for side in (left, right)]
+        squares = jnp.maximum(norms[0][:, None] + norms[1][None] - 2 * products, 0.0)
         values = kernel(squares, left.shape[1])
         if not same:
             return jnp.mean(values)

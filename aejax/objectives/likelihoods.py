@@ -261,13 +261,22 @@ class LogisticMixture(_Likelihood):
         return jnp.stack(moved, axis=-1)
 
     def mean(self, output: jax.Array) -> jax.Array:
-        """Returns the expected image before its levels are rounded, [..., channels], kept in [0, 1]."""
-        log_weight, mean, _, pairs = self._split(output)
-        value = mean[..., :1]
+        """Returns the expected image before levels are rounded, [..., channels].
+
+        What lies beyond black and white counts as these. A channel is moved by the expectations of those before it.
+        """
+        log_weight, mean, log_scale, pairs = self._split(output)
+        value = self._expected(mean[..., :1], log_scale[..., :1])
         for channel in range(1, mean.shape[-1]):
-            value = self._moved(mean[..., : channel + 1], pairs, value)
-        expected = jnp.sum(jnp.exp(log_weight)[..., None] * jnp.clip(value, -1, 1), axis=-2)
-        return 0.5 * (expected + 1)
+            moved = self._moved(mean[..., : channel + 1], pairs, value)[..., channel:]
+            value = jnp.concatenate([value, self._expected(moved, log_scale[..., channel : channel + 1])], axis=-1)
+        return 0.5 * (jnp.sum(jnp.exp(log_weight)[..., None] * value, axis=-2) + 1)
+
+    @staticmethod
+    def _expected(mean: jax.Array, log_scale: jax.Array) -> jax.Array:
+        """Returns E max(−1, min(x, 1)) of a logistic x: −1 and the integral over [−1, 1] of the chance to be above."""
+        scale = jnp.exp(log_scale)
+        return -1 + scale * (jax.nn.softplus((mean + 1) / scale) - jax.nn.softplus((mean - 1) / scale))
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns −log p(target | output), [batch]; targets are multiples of 1/255."""

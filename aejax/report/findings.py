@@ -65,7 +65,8 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         ]
         groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
-            groups.setdefault((setting.study, setting.method, tested_on(setting)), []).append(setting)
+            kind = f"{tested_on(setting)} {_of_discrete(setting)}" if measure.unit == "nats" else tested_on(setting)
+            groups.setdefault((setting.study, setting.method, kind), []).append(setting)
         for (study, method, test), own in groups.items():
             if method != SUBJECT:
                 continue
@@ -85,14 +86,28 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
     return found
 
 
-_TEST = ("data.name", "data.classes", "data.test_size", "evaluation.outliers", "evaluation.transfer")
+_TEST = (
+    "data.name",
+    "data.classes",
+    "data.test_size",
+    "data.binarization",
+    "evaluation.outliers",
+    "evaluation.transfer",
+)
 
 
 def tested_on(setting: Setting) -> str:
     """Returns a text that settings share which are tested on the same images; what they train on may differ."""
     config = setting.rows[0]["config"]
     tested = {path: config[path] for path in config if any(path == x or path.startswith(x + ".") for x in _TEST)}
+    if tested.get("data.binarization") == "dynamic":
+        tested["data.binarization"] = "fixed"  # Only training images are drawn anew.
     return json.dumps(tested, sort_keys=True)
+
+
+def _of_discrete(setting: Setting) -> bool:
+    """Returns whether likelihoods are probabilities of images, which are not to be compared with densities."""
+    return setting.interval("test_bits_per_dimension") is not None
 
 
 def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:

@@ -91,7 +91,7 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
 
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
-        at_once = examples_at_once(config.autoencoder.encoder)
+        at_once = max(1, examples_at_once(config.autoencoder.encoder) // config.autoencoder.num_draws())
         if method not in CLASSIFIERS:
             stages = _autoencoder_stages(autoencoder, config.training)
             return Task(autoencoder, config.optimizer, config.training, config.seed, stages, at_once=at_once)

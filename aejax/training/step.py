@@ -202,7 +202,8 @@ def train_step(
 def _gradient(pull_back: Callable[..., Any], loss: jax.Array, others: dict[str, jax.Array]) -> Any:
     """Returns the gradient of the loss, but for each opponent's parameters that of its own.
 
-    One forward pass serves all losses. Of a backward pass, what belongs to other parameters is computed by no one.
+    One forward pass serves all losses. What a loss would do to networks that it does not train is multiplied by zero,
+    which takes its time all the same: a family should stop such gradients where it can.
     """
 
     def of(name: str | None) -> Any:

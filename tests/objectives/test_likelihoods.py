@@ -94,6 +94,8 @@ def test_the_logistic_mixtures_probabilities_of_all_levels_add_to_one():
     cumulative = scipy.stats.logistic.cdf(edges[:, None], mean, np.exp(log_scale))
     expected = -np.log((np.diff(cumulative, axis=0) * weight).sum(axis=1))
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
+    # Up to the rounding of levels.
+    np.testing.assert_allclose(likelihood.mean(output)[0, 0, 0, 0], np.exp(-expected) @ levels.ravel(), atol=2e-3)
 
 
 def test_channels_of_the_logistic_mixture_depend_on_those_before():

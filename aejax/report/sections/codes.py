@@ -37,8 +37,11 @@ def codes(content: Content) -> Section | None:
     if any(setting.mean("test_collapsed") for setting in own):
         warning = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
         parts.append(element("p", warning, class_="warning"))
-    if len(own) > 1:
-        parts.append(element("div", _rate_distortion(own), class_="charts"))
+    by_likelihood: dict[str, list[Setting]] = {}
+    for setting in own:
+        by_likelihood.setdefault(str(setting.rows[0]["config"].get("autoencoder.likelihood.kind")), []).append(setting)
+    charts = [_rate_distortion(group) for group in by_likelihood.values() if len(group) > 1]
+    parts += [element("div", *charts, class_="charts")] if charts else []
     text = (
         "Test images. The rate is the mean KL of the posterior to the prior, what a code costs; the distortion is the "
         "mean of −log p(image | code), what the code leaves to be told. A unit is active where its mean varies over "
