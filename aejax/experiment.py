@@ -72,12 +72,12 @@ def check(config: Config) -> None:
             f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
             "cannot reach; set autoencoder.likelihood=half_squared_error and autoencoder.likelihood.output=identity"
         )
-    _check_posterior(config)
     if config.data.binarization is not None and config.data.preprocessing != "none":
         raise ConfigError(
             f"data.binarization={config.data.binarization} gives images that are black or white, and "
             f"data.preprocessing={config.data.preprocessing} undoes that; leave one of them out"
         )
+    _check_posterior(config)
     if config.training.pretraining_epochs:
         corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
         if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":

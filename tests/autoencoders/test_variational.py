@@ -199,7 +199,7 @@ def test_one_draw_gives_the_evidence_lower_bound_and_more_a_closer_one():
 
 
 def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance(dataset):
-    config = Config(autoencoder=Vae(**SMALL), training=TrainingConfig(epochs=40, batch_size=20))
+    config = Config(autoencoder=Vae(**SMALL), training=TrainingConfig(epochs=20, batch_size=20))
     data, _, variables, _ = fit(config, dataset.train.image)
     batch = Batch(data.batch("train", jnp.arange(6)).image, None)
 
@@ -215,14 +215,14 @@ def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance
             value, slope = jax.value_and_grad(loss)(variables["params"])
             return value, slope["log_variance"]["kernel"].ravel(), slope["decoder"]["Dense_0"]["kernel"].ravel()
 
-        draws = jax.jit(lambda keys: jax.lax.map(draw, keys))(jax.random.split(jax.random.key(3), 3000))
+        draws = jax.jit(lambda keys: jax.lax.map(draw, keys))(jax.random.split(jax.random.key(3), 2000))
         return [np.asarray(x, np.float64) for x in draws]
 
     (value, encoder, decoder), (own_value, own_encoder, own_decoder) = gradients("standard"), gradients("dreg")
     close(own_value, value)
     np.testing.assert_allclose(own_decoder, decoder, rtol=1e-3, atol=1e-4)
     difference = encoder.mean(axis=0) - own_encoder.mean(axis=0)
-    error = np.sqrt((encoder.var(axis=0) + own_encoder.var(axis=0)) / 3000)
+    error = np.sqrt((encoder.var(axis=0) + own_encoder.var(axis=0)) / 2000)
     assert np.mean(np.abs(difference) < 3 * error) > 0.95
     assert np.abs(encoder.mean(axis=0)).max() > 5 * error.max()
     assert own_encoder.var(axis=0).sum() < 0.8 * encoder.var(axis=0).sum()
@@ -257,9 +257,11 @@ def test_a_discriminator_and_the_autoencoder_learn_by_their_own_losses_alone(dat
         expected = foreign[name] if name == "discriminator" else own[name]
         for left, right in zip(jax.tree.leaves(moved[name]), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-5)
-    # Each loss would have moved the other network.
+    # The loss would have moved the other network, by as much as its own.
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(own["discriminator"])) > 1e-3
-    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(foreign["encoder"])) > 1e-4
+    assert all(
+        not np.any(leaf) for name in foreign if name != "discriminator" for leaf in jax.tree.leaves(foreign[name])
+    )
     np.testing.assert_allclose(
         metrics["loss"], metrics["reconstruction"] + metrics["kl"] + metrics["total_correlation"], rtol=1e-5
     )
@@ -287,9 +289,8 @@ def test_the_kls_weight_warms_up_and_free_bits_cost_nothing():
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
-@pytest.mark.parametrize("shape", [(4, 8, 8, 1), (4, 1, 1, 1)])
-def test_extremes_stay_finite_with_their_gradients(family, shape):
-    image = jnp.asarray(np.random.default_rng(0).integers(0, 2, shape), jnp.float32)
+def test_extremes_stay_finite_with_their_gradients(family):
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (4, 1, 1, 1)), jnp.float32)
     model, variables = initialize(family, image)
 
     @jax.jit
@@ -328,7 +329,7 @@ def test_every_weight_varies_within_a_population():
             assert [len(population.members) for population in group(members)] == [3]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+@pytest.mark.parametrize("family", [FAMILIES[index] for index in (3, 4, 7, 9)], ids=lambda family: family.kind)
 def test_weights_are_tracers_and_a_step_may_be_in_bfloat16(family, data):
     """One member's step with all its traced fields as tracers: no code looks at their values."""
     training = TrainingConfig(epochs=1, batch_size=60, precision="bfloat16")

@@ -18,12 +18,12 @@ from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
 from aejax.study.results import read_rows
 from aejax.training.step import TrainingConfig
-from tests.study.studies import assert_same_study, read_lines, train
+from tests.study.studies import assert_same_study, read_csv, read_lines, train
 
 CONFIG = Config(
     data=DataConfig(binarization="dynamic", validation_size=100),
     autoencoder=BetaVae(encoder=Dense(widths=(16,)), latent_size=3, likelihood=Bernoulli(), warmup_epochs=4.0),
-    training=TrainingConfig(epochs=120, batch_size=64),
+    training=TrainingConfig(epochs=100, batch_size=64),
     evaluation=EvaluationConfig(
         measures=("reconstruction", "posterior", "likelihood", "class_mean"),
         baselines=("untrained", "supervised", "pixels"),
@@ -89,7 +89,8 @@ def test_a_resumed_study_has_the_bits_of_one_that_was_not_interrupted(study, tmp
         train(members(), tmp_path, stop_at_save=2)
     train(members(), tmp_path)
     write_report([StudyDirectory(tmp_path)], tmp_path)
-    assert_same_study(study, tmp_path)
+    assert read_csv(study) == read_csv(tmp_path)
+    assert read_lines(study) == read_lines(tmp_path)
 
 
 def test_a_scale_that_follows_the_batches_is_saved_and_resumed(tmp_path):
