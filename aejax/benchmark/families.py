@@ -49,7 +49,7 @@ def _describe(kind: str, record: Mapping[str, Any]) -> str:
     if fields:
         text.append(f"Defaults: {', '.join(fields)}.")
     cost = relative_time(record, CASE, kind)
-    text.append(f"Cost: {cost:.2f} of `plain`." if cost is not None else "Cost: not measured.")
+    text.append(f"Cost: {cost:.1f} times `plain`." if cost is not None else "Cost: not measured.")
     return "\n\n".join(text) + "\n"
 
 

@@ -79,6 +79,8 @@ def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
     return Case(IMAGES, {name(value): _ours(**common | {field: value}) for value in values})
 
 
+_SLOW = {"conv_winner_take_all": 500, "factor_vae": 6_000}  # Fewer images, so that a repetition takes seconds.
+
 SUITES: dict[str, dict[str, Case]] = {
     "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 30_000)) for size in (32, 128)},
     "conv": {
@@ -105,7 +107,11 @@ SUITES: dict[str, dict[str, Case]] = {
     },
     "families": {
         "families, dense, batch 100": Case(
-            IMAGES, {kind: _ours(network=f"family {kind}", batch_size=100, num_images=6_000) for kind in FAMILIES}
+            IMAGES,
+            {
+                kind: _ours(network=f"family {kind}", batch_size=100, num_images=_SLOW.get(kind, 60_000))
+                for kind in FAMILIES
+            },
         )
     },
     "population": {"dense": _population("dense", 15_000), "conv": _population("conv", 3_200)},
