@@ -35,9 +35,9 @@ def initialize(family, image):
     return model, init(jax.random.key(0), image)
 
 
-def fit_population(family, field, values, data):
+def fit_population(family, field, values, data, precision="float32"):
     """Returns the metrics, [values, epochs], of a family's members that differ in one field: a single population."""
-    config = Config(autoencoder=family, training=TrainingConfig(epochs=4, batch_size=20))
+    config = Config(autoencoder=family, training=TrainingConfig(epochs=4, batch_size=20, precision=precision))
     (population,) = group(expand(config, grid(f"autoencoder.{field}", values)))
     for member in population.members:
         check(member)

@@ -34,7 +34,18 @@ SWEPT = {
     "rae_l2": ("autoencoder.decoder_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
     "rae_gp": ("autoencoder.decoder_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
     "rae_sn": ("autoencoder.embedding_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {}),
+    "beta_vae": ("autoencoder.beta", [0.0, 0.1, 1.0, 10.0, 100.0], {}),
+    "annealed_vae": ("autoencoder.capacity", [0.0, 1.0, 2.0, 4.0, 8.0], {}),
+    "factor_vae": ("autoencoder.gamma", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": [], "discriminator_widths": [5]}),
+    "beta_tcvae": ("autoencoder.beta", [0.0, 0.1, 1.0, 10.0, 100.0], {}),
+    "dip_vae": ("autoencoder.diagonal", [0.0, 0.1, 1.0, 10.0, 100.0], {}),
+    "info_vae": ("autoencoder.scale", [0.5, 0.6, 1.0, 10.0, 100.0], {}),
+    "wae": ("autoencoder.kernel.bandwidth", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
+    "iwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "gradient": "dreg"}),
 }
+# Vmapped all are; one at a time, as alone, a few: of the others the tests of families train such.
+WAYS = [(kind, 13) for kind in FAMILIES] + [(kind, 1) for kind in ("plain", "k_sparse", "rae_sn", "factor_vae")]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +57,7 @@ def test_every_family_is_swept():
     assert set(SWEPT) == set(FAMILIES)
 
 
-@pytest.mark.parametrize("members_at_once", [1, 13])
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize(("kind", "members_at_once"), WAYS)
 def test_five_strengths_and_five_seeds_compile_once(kind, members_at_once, data, compile_events):
     field, values, small = SWEPT[kind]
     base = Config(training=TrainingConfig(epochs=1, batch_size=120))

@@ -29,9 +29,7 @@ from aejax.objectives.divergences import (
 from aejax.objectives.likelihoods import Bernoulli, LearnedGaussian, MeanSquaredError, OptimalGaussian
 from aejax.study.methods import make_task
 from aejax.sweep import expand, grid, group
-from aejax.training.loop import train
 from aejax.training.optimizers import Adam, Cosine, Sgd, make_optimizer
-from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, init_state, train_step
 from tests.autoencoders.families import fit, fit_population, initialize
 
@@ -81,8 +79,7 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("latent_size", [1, 3, 20])
-@pytest.mark.parametrize("shape", [(6, 8, 8, 1), (2, 1, 1, 1), (3, 4, 5, 3)])
+@pytest.mark.parametrize(("shape", "latent_size"), [((6, 8, 8, 1), 3), ((2, 1, 1, 1), 1), ((3, 4, 5, 3), 20)])
 def test_beta_multiplies_the_kl_in_nats_and_nothing_else_whatever_the_sizes(shape, latent_size):
     image = np.random.default_rng(1).uniform(size=shape).astype(np.float32)
     small = SMALL | {"latent_size": latent_size}
@@ -311,38 +308,26 @@ def test_extremes_stay_finite_with_their_gradients(family):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
-WEIGHTS = {
-    "beta_vae": ("beta", "free_bits", "warmup_epochs"),
-    "annealed_vae": ("gamma", "capacity", "warmup_epochs"),
-    "factor_vae": ("gamma",),
-    "beta_tcvae": ("alpha", "beta", "gamma"),
-    "dip_vae": ("off_diagonal", "diagonal"),
-    "info_vae": ("alpha", "scale", "kernel.bandwidth"),
-    "wae": ("weight", "kernel.bandwidth"),
-}
-
-
 def test_every_weight_varies_within_a_population():
+    weights = {
+        "beta_vae": ("free_bits", "warmup_epochs"),
+        "annealed_vae": ("gamma", "warmup_epochs"),
+        "beta_tcvae": ("alpha", "gamma"),
+        "dip_vae": ("off_diagonal",),
+        "info_vae": ("alpha", "kernel.bandwidth"),
+        "wae": ("weight",),
+    }
     for family in FAMILIES:
-        for name in WEIGHTS.get(family.kind, ()):
+        for name in weights.get(family.kind, ()):
             members = expand(Config(autoencoder=family), grid(f"autoencoder.{name}", [0.25, 0.5, 1.0]))
             assert [len(population.members) for population in group(members)] == [3]
 
 
-@pytest.mark.parametrize("family", [FAMILIES[index] for index in (3, 4, 7, 9)], ids=lambda family: family.kind)
-def test_weights_are_tracers_and_a_step_may_be_in_bfloat16(family, data):
-    """One member's step with all its traced fields as tracers: no code looks at their values."""
-    training = TrainingConfig(epochs=1, batch_size=60, precision="bfloat16")
-    (population,) = group([Config(autoencoder=family, training=training, seed=seed) for seed in (0, 1)])
-    losses = []
-    train(
-        Members(population.members),
-        make_task("autoencoder", (8, 8, 1), None),
-        data,
-        write=lambda _, metrics: losses.append(metrics["train_loss"]),
-        description="",
-    )
-    assert np.isfinite(np.concatenate(losses)).all()
+def test_a_step_may_be_in_bfloat16(data):
+    """With all that there is to be computed in it: encoder, decoder, posterior, discriminator."""
+    family = FactorVae(**SMALL, discriminator_widths=(5,))
+    metrics = fit_population(family, "gamma", [0.1, 10.0], data, precision="bfloat16")
+    assert np.isfinite(metrics["train_loss"]).all()
 
 
 def test_a_larger_weight_of_the_kl_leaves_more_untold_and_the_study_of_it_is_one_population(data):
@@ -410,8 +395,8 @@ def test_a_linear_vae_with_a_learned_scale_reaches_probabilistic_pca():
     family = Vae(encoder=Dense(widths=()), latent_size=latents, likelihood=LearnedGaussian(output="identity"))
     config = Config(
         autoencoder=family,
-        optimizer=Adam(learning_rate=0.01, schedule=Cosine()),
-        training=TrainingConfig(epochs=2500, batch_size="all"),
+        optimizer=Adam(learning_rate=0.02, schedule=Cosine()),
+        training=TrainingConfig(epochs=2000, batch_size="all"),
     )
     _, _, variables, metrics = fit(config, image)
     params = variables["params"]

@@ -18,31 +18,36 @@ from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
 from aejax.study.results import read_rows
 from aejax.training.step import TrainingConfig
-from tests.study.studies import assert_same_study, read_csv, read_lines, train
+from tests.study.studies import read_csv, read_lines, train
 
 CONFIG = Config(
     data=DataConfig(binarization="dynamic", validation_size=100),
     autoencoder=BetaVae(encoder=Dense(widths=(16,)), latent_size=3, likelihood=Bernoulli(), warmup_epochs=4.0),
     training=TrainingConfig(epochs=100, batch_size=64),
     evaluation=EvaluationConfig(
-        measures=("reconstruction", "posterior", "likelihood", "class_mean"),
-        baselines=("untrained", "supervised", "pixels"),
+        measures=("reconstruction", "posterior", "likelihood"),
+        baselines=("untrained", "pca"),
         likelihood_samples=20,
     ),
 )
 
 
-def members(config=CONFIG):
+def members():
+    """Returns a weight that leaves codes, one so large that they say nothing, and a scale that follows the batches."""
+    scaled = dataclasses.replace(CONFIG.autoencoder, beta=1.0, likelihood=OptimalGaussian())
+    other = EvaluationConfig(measures=("likelihood",), baselines=(), likelihood_samples=20)
     return [
-        dataclasses.replace(config, seed=seed, autoencoder=dataclasses.replace(config.autoencoder, beta=beta))
-        for beta in (1.0, 1000.0)
-        for seed in (0, 1)
+        *(
+            dataclasses.replace(CONFIG, autoencoder=dataclasses.replace(CONFIG.autoencoder, beta=beta))
+            for beta in (1.0, 1000.0)
+        ),
+        dataclasses.replace(CONFIG, autoencoder=scaled, evaluation=other),
     ]
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A finished study of two weights and two seeds, the second weight so large that codes say nothing."""
+    """A finished study of them."""
     path = tmp_path_factory.mktemp("study")
     train(members(), path)
     write_report([StudyDirectory(path)], path)
@@ -51,17 +56,21 @@ def study(tmp_path_factory):
 
 def test_models_with_a_posterior_have_its_metrics_and_no_others_have(study):
     rows = read_rows(StudyDirectory(study))
-    assert {row["method"] for row in rows} == {"autoencoder", "untrained", "supervised", "pixels"}
+    assert {row["method"] for row in rows} == {"autoencoder", "untrained", "pca"}
     for row in rows:
-        found = [f"{split}_{name}" for split in ("validation", "test") for name in ("rate", "nll", "active_units")]
+        found = [f"{split}_nll" for split in ("validation", "test")]
         own = row["method"] in ("autoencoder", "untrained")
         assert all((name in row["metrics"]) is own for name in found), row["method"]
         if own:
             metrics = row["metrics"]
             # 20 draws bound log p(x) more closely than one does.
             assert -metrics["test_elbo"] > metrics["test_nll"]
-            assert metrics["test_bits_per_dimension"] == pytest.approx(metrics["test_nll"] / 64 / math.log(2))
-            assert abs(metrics["test_elbo"] + metrics["test_rate"] + metrics["test_distortion"]) < 2
+            if row["config"]["autoencoder.likelihood.kind"] == "bernoulli":
+                assert abs(metrics["test_elbo"] + metrics["test_rate"] + metrics["test_distortion"]) < 2
+                assert metrics["test_bits_per_dimension"] == pytest.approx(metrics["test_nll"] / 64 / math.log(2))
+            else:
+                assert "test_bits_per_dimension" not in metrics
+    rows = [row for row in rows if row["config"].get("autoencoder.likelihood.kind") == "bernoulli"]
     trained = [row for row in rows if row["method"] == "autoencoder"]
     collapsed = {row["config"]["autoencoder.beta"]: row["metrics"]["test_collapsed"] for row in trained}
     assert collapsed == {1.0: 0, 1000.0: 1}
@@ -72,12 +81,13 @@ def test_models_with_a_posterior_have_its_metrics_and_no_others_have(study):
 def test_the_report_shows_rate_and_distortion_and_says_what_collapsed(study):
     page = (study / "report.html").read_text()
     assert "Rate and distortion" in page
-    assert "no unit is active in 2 of 4 members" in page
+    assert "no unit is active in 1 of 2 members" in page
 
 
 def test_the_kl_warms_up_by_the_epoch(study):
     lines = [json.loads(line) for line in read_lines(study)]
-    curves = {line["epoch"]: line for line in lines if line.get("train_kl") is not None and line["seed"] == 0}
+    (first,) = {line["id"] for line in lines if line["epoch"] == 1 and line.get("train_kl", 0) > 100}
+    curves = {line["epoch"]: line for line in lines if line["id"] == first}
     late = {epoch: curves[epoch] for epoch in (5, 6)}
     # A validation loss has the whole weight from the start, and so falls with it.
     assert curves[1]["train_kl"] < 0.5 * curves[1]["validation_kl"]
@@ -90,21 +100,7 @@ def test_a_resumed_study_has_the_bits_of_one_that_was_not_interrupted(study, tmp
     train(members(), tmp_path)
     write_report([StudyDirectory(tmp_path)], tmp_path)
     assert read_csv(study) == read_csv(tmp_path)
-    assert read_lines(study) == read_lines(tmp_path)
-
-
-def test_a_scale_that_follows_the_batches_is_saved_and_resumed(tmp_path):
-    family = dataclasses.replace(CONFIG.autoencoder, likelihood=OptimalGaussian())
-    evaluation = EvaluationConfig(measures=("likelihood",), baselines=())
-    config = dataclasses.replace(CONFIG, autoencoder=family, evaluation=evaluation)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train([config], whole)
-    with pytest.raises(Interrupted):
-        train([config], parts, stop_at_save=1)
-    train([config], parts)
-    for path in (whole, parts):
-        write_report([StudyDirectory(path)], path)
-    assert_same_study(whole, parts)
+    assert read_lines(study) == read_lines(tmp_path)  # Of all terms, by which a scale that is not saved would show.
 
 
 @pytest.mark.parametrize("other", ["transfer", "outliers"])
