@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 
+import jax
 import numpy as np
 import pytest
 
@@ -69,12 +70,20 @@ def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
     assert {f"train_{term}" for term in family.term_names()} <= set(metrics)
 
     extreme = np.stack([np.zeros((8, 8, 1)), np.ones((8, 8, 1)), np.full((8, 8, 1), 1e4)]).astype(np.float32)
-    apply = lambda x, method: model.apply(variables, x, method=method)  # noqa: E731
-    latent = apply(extreme, "encode")
+
+    @jax.jit
+    def use(variables, x):
+        def apply(method, *arguments, **keywords):
+            return model.apply(variables, *arguments, method=method, **keywords)
+
+        latent = apply("encode", x)
+        terms = apply("terms", Batch(x, None), train=False)
+        return latent, apply("decode", latent), apply("reconstruct", x), terms
+
+    latent, decoded, reconstruction, terms = use(variables, extreme)
     assert latent.shape in ((3, 5), (3, 8 * 8 * 5))  # Units, or maps.
-    assert apply(latent, "decode").shape[:-1] == extreme.shape[:-1]
-    assert apply(extreme, "reconstruct").shape == extreme.shape
-    terms = model.apply(variables, Batch(extreme, None), train=False, method="terms")
+    assert decoded.shape[:-1] == extreme.shape[:-1]
+    assert reconstruction.shape == extreme.shape
     for term in (latent, *terms.values()):
         assert term.shape[0] == 3
         assert np.isfinite(term).all()

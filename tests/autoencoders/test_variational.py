@@ -68,7 +68,9 @@ class Computed:
         self.kl = 0.5 * np.sum(self.mean**2 + np.exp(self.log_variance) - 1 - self.log_variance, axis=1)
 
     def apply(self, method, *arguments, **keywords):
-        return self.model.apply(self.variables, *arguments, method=method, **keywords)
+        # Jitted: operation by operation it would take several times as long.
+        call = lambda variables: self.model.apply(variables, *arguments, method=method, **keywords)  # noqa: E731
+        return jax.jit(call)(self.variables)
 
     def distortion(self, latent):
         logit = np.asarray(self.apply("decode", latent.astype(np.float32)), np.float64)
