@@ -13,7 +13,7 @@ variance; of clothes their directions.
 Strengths of the deformation, epochs and what is clustered were chosen with one seed (two for clothes) on images that
 are not test images, the number of components on MNIST; clothes are moved less, and mirrored.
 
-Cost: on 2 cores 18 minutes for `fashion`, 42 for `mnist`, beside other work all the time.
+Cost: on 2 cores 18 minutes for `fashion`, and beside other work all the time 42 for `mnist`.
 Expected: on MNIST, codes of moved images lead with 1 and 10 labels of each class (67.3 ± 1.0 and 91.07 ± 0.52 % right,
 pixels 39.6 and 73.7), winner-take-all with 100 (96.67 ± 0.05, pixels 87.5), where the untrained network of as many
 numbers is not far behind (96.01 ± 0.10). k-means on codes of moved images finds the digits: accuracy 89.5 ± 4.1, NMI

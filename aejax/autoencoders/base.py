@@ -59,7 +59,7 @@ class Autoencoder(nn.Module):
     """The networks of a family; images are float32 [batch, height, width, channels], preprocessed.
 
     A family overrides what it changes: `corrupt` if its input is not the image itself, `activate` if it works on the
-    code, `build_decoder` if the decoder is special, `terms` if it has a loss of its own.
+    code, `build_decoder` and `emit` if the decoder is special, `terms` if it has a loss of its own.
     """
 
     config: Any  # A Family.
@@ -95,6 +95,10 @@ class Autoencoder(nn.Module):
         """The layers of a dense encoder, that of the latent among them."""
         return len(self.config.encoder.widths) + 1
 
+    def noise_key(self, *, train: bool) -> jax.Array:
+        """Returns the key of what is drawn: in training of the stream "noise", outside always the same."""
+        return self.make_rng("noise") if train else jax.random.key(0)
+
     def corrupt(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns what an encoder, or a layer that is trained by itself, is given in the place of its input x."""
         del train
@@ -119,7 +123,11 @@ class Autoencoder(nn.Module):
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
-        return self.complete(self.decoder(latent, train=train))
+        return self.complete(self.emit(latent, train=train))
+
+    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the decoder itself gives, [batch, *output_shape]."""
+        return self.decoder(latent, train=train)
 
     def complete(self, output: jax.Array) -> jax.Array:
         """Returns a decoder's output with the logarithm of the shared scale as a last channel, if there is such."""

@@ -24,7 +24,6 @@ class BetaTcVae(Variational):
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "mutual_information", "total_correlation", "kl")
-
     NEEDS_OTHERS = True
 
     kind: Literal["beta_tcvae"] = "beta_tcvae"

@@ -93,7 +93,7 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
             pooled = jnp.concatenate([pooled, max_pool(-maps, self.config.pool)], axis=-1)
         return flatten(ACTIVATIONS[self.config.latent_activation](pooled))
 
-    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
+    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the decoder itself gives, [batch, *output_shape]."""
         del train
-        return self.complete(self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size)))
+        return self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size))

@@ -23,7 +23,6 @@ class DipVae(Variational):
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "covariance")
-
     NEEDS_OTHERS = True
 
     kind: Literal["dip_vae"] = "dip_vae"

@@ -57,7 +57,7 @@ class JacobianAutoencoder(Autoencoder):
         """Returns the reconstruction and the weighted penalties, each [batch]."""
         # Makes the parameters, and takes note of the batch's statistics, neither of which a pure function can.
         self.encode(batch.image, train=train)
-        probes_key, noise_key = jax.random.split(self.make_rng("noise") if train else jax.random.key(0))
+        probes_key, noise_key = jax.random.split(self.noise_key(train=train))
         norm = self._norm(probes_key, train=train)
         latent, sketch = norm.sketch(batch.image)
         reconstruction = self.reconstruction(latent, batch.image, train=train)

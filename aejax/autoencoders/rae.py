@@ -110,7 +110,7 @@ class RaeGPAutoencoder(RegularizedAutoencoder):
             output: Any = decoder.apply(variables, latent)
             return self.config.likelihood.mean(self.complete(output))
 
-        key = self.make_rng("noise") if train else jax.random.key(0)
+        key = self.noise_key(train=train)
         square = squared_jacobian(mean_image, latent, self.config.num_probes, key)
         return {"decoder": self.config.decoder_weight * square}
 

@@ -43,9 +43,9 @@ class TiedAutoencoder(Autoencoder):
         assert self.config.encoder.kind == "dense", "a conflict, which the check of the config refuses"
         return TransposedDenseDecoder(self.config.encoder, self.image_shape)
 
-    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
+    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the decoder itself gives, [batch, *output_shape]."""
         del train
         params = self.variables["params"]
         hidden = encoder_kernels(params.get("encoder", {}))  # Without hidden layers the encoder has no parameters.
-        return self.complete(self.decoder(latent, [*hidden, params["latent"]["kernel"]]))
+        return self.decoder(latent, [*hidden, params["latent"]["kernel"]])

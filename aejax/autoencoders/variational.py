@@ -71,10 +71,6 @@ class VariationalAutoencoder(Autoencoder):
         mean, log_variance = self.latent(hidden), self.log_variance(hidden)
         return Posterior(mean.astype(jnp.float32), jnp.clip(log_variance.astype(jnp.float32), *LOG_VARIANCES))
 
-    def noise_key(self, *, train: bool) -> jax.Array:
-        """Returns the key of what is drawn: in training of the stream "noise", outside always the same."""
-        return self.make_rng("noise") if train else jax.random.key(0)
-
     def draw(self, posterior: Posterior, *, train: bool, num: int = 1) -> jax.Array:
         """Returns draws from each posterior, [num, batch, latent_size]."""
         noise = jax.random.normal(self.noise_key(train=train), (num, *posterior.mean.shape))

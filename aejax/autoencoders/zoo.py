@@ -1,6 +1,6 @@
 """The families of autoencoders by name. A new family is one file beside this one, and its lines here."""
 
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from aejax.autoencoders.dip_vae import DipVae, DipVaeAutoencoder
 from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
 from aejax.autoencoders.factor_vae import FactorVae, FactorVaeAutoencoder
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive, HigherOrderContractiveAutoencoder
-from aejax.autoencoders.info_vae import InfoVae, InfoVaeAutoencoder, Wae, WaeAutoencoder
+from aejax.autoencoders.info_vae import InfoVae, InfoVaeAutoencoder
 from aejax.autoencoders.iwae import Iwae, IwaeAutoencoder
 from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
@@ -25,6 +25,7 @@ from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
 from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
 from aejax.autoencoders.vae import BetaVae, BetaVaeAutoencoder, Vae, VaeAutoencoder
+from aejax.autoencoders.wae import Wae, WaeAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
 Autoencoder = Annotated[
@@ -90,3 +91,8 @@ def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> base.
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.
     """
     return FAMILIES[config.kind](config, image_shape)
+
+
+def family_config(kind: str) -> Any:
+    """Returns the config class of a family by its name."""
+    return get_type_hints(FAMILIES[kind])["config"]

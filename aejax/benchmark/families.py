@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aejax.autoencoders.base import Family
-from aejax.autoencoders.zoo import FAMILIES
-from aejax.benchmark.networks import family_config
+from aejax.autoencoders.zoo import FAMILIES, family_config
+from aejax.benchmark.suites import SUITES
 from aejax.report.speed import relative_time
 
-CASE = "families, dense, batch 100"
+(CASE,) = SUITES["families"]
 _INTRODUCTION = """# Families
 
 Made from the code, and the [record](../experiments/results/speed/families.json) of what each costs, by

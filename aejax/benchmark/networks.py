@@ -2,16 +2,15 @@
 
 import dataclasses
 import math
-from typing import Any, get_type_hints
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.vae import Vae
-from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
+from aejax.autoencoders.zoo import family_config, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.networks.convolution import Method
 from aejax.networks.convolutional import Convolutional
@@ -33,11 +32,6 @@ def of_family(kind: str) -> Any:
     if config().encoder.kind != "dense":
         return config()
     return dataclasses.replace(config(), encoder=Dense(widths=(256,)), latent_size=32)
-
-
-def family_config(kind: str) -> type[Family]:
-    """Returns the config class of a family by its name."""
-    return get_type_hints(FAMILIES[kind])["config"]
 
 
 def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:

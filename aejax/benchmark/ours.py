@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.cli.process import set_up_jax
 from aejax.data.load import Dataset, Split
@@ -54,7 +55,7 @@ class _Training:
     ):
         training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
         configs = [Config(seed=seed, training=training) for seed in range(members)]
-        shape = tuple(image_shape or IMAGE_SHAPES.get(network, (28, 28, 1)))
+        shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
         images = random_images(shape, num_images)
         none = Split(image=images[:0], label=None)
         dataset = Dataset(
@@ -67,7 +68,7 @@ class _Training:
         )
         data = share(make_resident(dataset, "none"))
         model = make_model(network, shape, method, width)
-        opponents = getattr(getattr(model, "config", None), "OPPONENTS", ())
+        opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
         stages = (Stage(training.epochs, opponents=opponents),)
         task = lambda config: Task(model, config.optimizer, config.training, config.seed, stages)  # noqa: E731
         population = Members(configs, members_at_once)

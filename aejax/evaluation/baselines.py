@@ -103,8 +103,7 @@ def represent_model(
             reconstruct=reconstruct,
             layers=layers,
             at_once=at_once,
-            density=Density(call("posterior"), distortion) if family.POSTERIOR else None,
-            discrete=family.likelihood.DISCRETE,
+            density=Density(call("posterior"), distortion, family.likelihood.DISCRETE) if family.POSTERIOR else None,
         )
     return Representation(features, classify=call("classify"), layers=layers, at_once=at_once)
 

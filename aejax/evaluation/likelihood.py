@@ -28,6 +28,7 @@ class Density(NamedTuple):
     posterior: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
     # Codes [block, units] and stored images -> −log p(x|z), [block].
     distortion: Callable[[jax.Array, jax.Array], jax.Array]
+    discrete: bool  # Whether p(x|z) is a probability of images, and not a density.
 
 
 def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
@@ -79,7 +80,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
 
 
 def likelihood_metrics(
-    density: Density, data: ResidentData, at_once: int, *, num_samples: int, num_images: int | None, discrete: bool
+    density: Density, data: ResidentData, at_once: int, *, num_samples: int, num_images: int | None
 ) -> dict[str, jax.Array]:
     """Returns of every split the mean of the bound on −log p(x) by importance weights, as scalars (`test_nll`).
 
@@ -92,7 +93,6 @@ def likelihood_metrics(
       at_once: the most images, or draws, in a block.
       num_samples: draws for each image.
       num_images: of each split, the first so many; None: all.
-      discrete: see above.
     """
     metrics: dict[str, jax.Array] = {}
     for split in _splits(data):
@@ -105,7 +105,7 @@ def likelihood_metrics(
         size = data.size(split) if num_images is None else min(num_images, data.size(split))
         nll, elbo = map(jnp.mean, map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))
         metrics |= {f"{split}_nll": nll, f"{split}_elbo": elbo}
-        if discrete:
+        if density.discrete:
             metrics[f"{split}_bits_per_dimension"] = nll / (math.prod(data.image[split].shape[1:]) * math.log(2))
     return metrics
 

@@ -111,7 +111,6 @@ class Representation(NamedTuple):
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
     density: Density | None = None
-    discrete: bool = False  # Whether the density's images are discrete.
 
 
 def describe(
@@ -158,7 +157,6 @@ def describe(
                 at_once,
                 num_samples=config.likelihood_samples,
                 num_images=config.likelihood_images,
-                discrete=representation.discrete,
             )
     described["own"] = features
     if "transfer" in others:

@@ -163,3 +163,16 @@ def maximum_mean_discrepancy(kernel: Kernel, x: jax.Array, y: jax.Array) -> jax.
         return jnp.sum(off_diagonal) / (len(left) * max(len(left) - 1, 1))
 
     return mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True) - 2 * mean_kernel(x, y, same=False)
+
+
+def prior_discrepancy(kernel: Kernel, latent: jax.Array, key: jax.Array) -> jax.Array:
+    """Returns the squared discrepancy of codes from as many draws of N(0, I), the same for all, [batch].
+
+    Args:
+      kernel: of which the discrepancy is.
+      latent: the codes, [batch, units], batch > 1.
+      key: of the draws.
+    """
+    latent = latent.astype(jnp.float32)
+    prior = jax.random.normal(key, latent.shape)
+    return jnp.full(len(latent), maximum_mean_discrepancy(kernel, latent, prior))

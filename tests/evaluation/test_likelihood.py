@@ -31,7 +31,7 @@ COVARIANCE = LOADING @ LOADING.T + 0.25 * np.eye(6)
 EXACT = -scipy.stats.multivariate_normal.logpdf(X, np.zeros(6), COVARIANCE)
 
 
-def density(widen=1.0, move=0.0):
+def density(widen=1.0, move=0.0, discrete=False):
     def posterior(stored):
         x = stored.reshape(len(stored), 6)
         mean = x @ jnp.asarray(LOADING, jnp.float32) * jnp.asarray(VARIANCE / 0.25, jnp.float32)[None]
@@ -42,7 +42,7 @@ def density(widen=1.0, move=0.0):
         difference = stored.reshape(len(stored), 6) - latent @ jnp.asarray(LOADING.T, jnp.float32)
         return jnp.sum(0.5 * jnp.square(difference / 0.5) + jnp.log(0.5) + 0.5 * jnp.log(2 * jnp.pi), axis=1)
 
-    return Density(posterior, distortion)
+    return Density(posterior, distortion, discrete)
 
 
 def resident(image=IMAGE):
@@ -99,7 +99,7 @@ def test_units_that_say_nothing_are_counted_out_and_collapse_is_flagged():
             mean = stored.reshape(len(stored), 6) * jnp.asarray(scale, jnp.float32)[None]
             return mean, jnp.zeros_like(mean)
 
-        return Density(of, lambda latent, stored: jnp.zeros(len(stored)))
+        return Density(of, lambda latent, stored: jnp.zeros(len(stored)), discrete=False)
 
     used = posterior_metrics(posterior([1, 1, 1e-3, 0, 0, 0]), resident(), 100)
     assert (used["test_active_units"], used["test_collapsed"]) == (2, 0)
@@ -116,7 +116,7 @@ def test_the_effective_rank_is_that_of_equal_and_of_single_directions():
 
 def test_bits_are_of_discrete_images_and_the_first_images_count():
     for discrete in (False, True):
-        metrics = likelihood_metrics(density(), resident(), 100, num_samples=3, num_images=50, discrete=discrete)
+        metrics = likelihood_metrics(density(discrete=discrete), resident(), 100, num_samples=3, num_images=50)
         np.testing.assert_allclose(metrics["test_nll"], EXACT[:50].mean(), rtol=1e-4)
         assert ("test_bits_per_dimension" in metrics) is discrete
     np.testing.assert_allclose(metrics["test_bits_per_dimension"], metrics["test_nll"] / 6 / np.log(2), rtol=1e-6)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from aejax.autoencoders.info_vae import Wae
 from aejax.autoencoders.vae import BetaVae
+from aejax.autoencoders.wae import Wae
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted
 from aejax.evaluation.suite import EvaluationConfig
