@@ -6,13 +6,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AnnealedVae(Variational):
+class AnnealedVae(WithKL):
     """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity` in `warmup_epochs`, linearly.
 
     The KL is the batch's mean, as C is of all images and not of each.

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
@@ -13,7 +13,7 @@ from aejax.objectives.divergences import Estimator, decompose_kl
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BetaTcVae(Variational):
+class BetaTcVae(WithKL):
     """Loss: −log p(x|z) + alpha · mutual information + beta · total correlation + gamma · dimension-wise KL.
 
     Each part is an estimate from the draws and posteriors of the batch; with all weights 1 they add to an unbiased

@@ -6,23 +6,23 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DipVae(Variational):
+class DipVae(WithKL):
     """Loss: −log p(x|z) + KL + off_diagonal · Σ_{i≠j} C_ij² + diagonal · Σ_i (C_ii − 1)².
 
     C is of the posteriors' means over the batch (DIP-VAE-I), or of the codes drawn from them (DIP-VAE-II): then the
     mean of the posteriors' covariances is added.
 
-    Source: Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
+    Source: Kumar, Sattigeri and Balakrishnan, "WithKL inference of disentangled latent concepts from unlabeled
     observations", 2018, equations 6 and 7.
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "covariance")
+    TERMS: ClassVar[tuple[str, ...]] = (*WithKL.TERMS, "covariance")
     NEEDS_OTHERS = True
 
     kind: Literal["dip_vae"] = "dip_vae"

@@ -6,14 +6,14 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.discriminators import CodeDiscriminator
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FactorVae(Variational):
+class FactorVae(WithKL):
     """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) + gamma · log D(z) / (1 − D(z)).
 
     D is the probability that a discriminator gives to z being a code, and not one whose units come from different
@@ -25,7 +25,7 @@ class FactorVae(Variational):
     has its own Adam (β₁ = 0.5); here the optimizer is one for all.
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "total_correlation")
+    TERMS: ClassVar[tuple[str, ...]] = (*WithKL.TERMS, "total_correlation")
     NEEDS_OTHERS = True
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
 

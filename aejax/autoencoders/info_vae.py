@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
@@ -13,7 +13,7 @@ from aejax.objectives.divergences import Kernel, RadialBasis, prior_discrepancy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InfoVae(Variational):
+class InfoVae(WithKL):
     """Loss: −log p(x|z) + (1 − alpha) · KL + (alpha + scale − 1) · MMD(q(z), p(z)).
 
     q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
@@ -23,7 +23,7 @@ class InfoVae(Variational):
     `scale` is their λ.
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Variational.TERMS, "discrepancy")
+    TERMS: ClassVar[tuple[str, ...]] = (*WithKL.TERMS, "discrepancy")
     NEEDS_OTHERS = True
 
     kind: Literal["info_vae"] = "info_vae"

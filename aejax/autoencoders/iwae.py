@@ -7,15 +7,14 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Family
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, only_identity
+from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Iwae(Family):
+class Iwae(Variational):
     """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x): with k = 1 that of `vae`, with more a closer bound.
 
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
@@ -26,8 +25,6 @@ class Iwae(Family):
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("bound",)
-    LAYERWISE: ClassVar[bool] = False
-    POSTERIOR: ClassVar[bool] = True
 
     kind: Literal["iwae"] = "iwae"
     num_samples: PositiveInt = 5  # k.
@@ -47,7 +44,7 @@ class Iwae(Family):
             )
         if self.average == "elbo" and self.gradient == "dreg":
             return "gradient=dreg is of the importance-weighted bound; use average=iwae"
-        return only_identity(self) or super().conflict(preprocessing)
+        return super().conflict(preprocessing)
 
 
 class IwaeAutoencoder(VariationalAutoencoder):

@@ -5,13 +5,13 @@ from typing import Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Vae(Variational):
+class Vae(WithKL):
     """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) with z ~ q(z|x): the negative of the evidence lower bound.
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, equation 10 with one draw.
@@ -27,7 +27,7 @@ class VaeAutoencoder(VariationalAutoencoder):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BetaVae(Variational):
+class BetaVae(WithKL):
     """Loss: −log p(x|z) + beta · KL(q(z|x) ‖ p(z)). Beta multiplies the KL, in nats per image, and nothing else.
 
     Source: Higgins et al., "β-VAE: learning basic visual concepts with a constrained variational framework", 2017,

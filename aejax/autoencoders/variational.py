@@ -16,6 +16,7 @@ from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.networks.layers import flatten, make_dense
 from aejax.objectives.divergences import gaussian_kl, gaussian_log_density, standard_log_density
+from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
 
 # Of the posteriors' log variances: e^±20 is more and less than any image asks for, and squares of it stay finite.
 LOG_VARIANCES = (-20.0, 20.0)
@@ -23,18 +24,30 @@ LOG_VARIANCES = (-20.0, 20.0)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variational(Family):
-    """The fields that all have whose loss knows a KL."""
+    """The fields that all have whose encoder gives a distribution.
 
-    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "kl")
+    The likelihood learns how far off its images may be. Half the squared error allows a deviation of 1, which is so
+    much for pixels in [0, 1] that small images are not worth a nat of KL, and the posterior collapses.
+    """
+
     LAYERWISE: ClassVar[bool] = False
     POSTERIOR: ClassVar[bool] = True
 
-    warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
-    free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
+    likelihood: Likelihood = LearnedGaussian()
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the latent has an activation, or None."""
         return only_identity(self) or super().conflict(preprocessing)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WithKL(Variational):
+    """The fields that all have whose loss knows a KL."""
+
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "kl")
+
+    warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
+    free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
 
 
 class Posterior(NamedTuple):

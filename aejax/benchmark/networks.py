@@ -17,7 +17,7 @@ from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.layers import make_dense
 from aejax.networks.vit import ViT, ViTEncoder
-from aejax.objectives.likelihoods import MeanSquaredError
+from aejax.objectives.likelihoods import HalfSquaredError, MeanSquaredError
 
 _DIGIT = (28, 28, 1)
 IMAGE_SHAPES = {"dense": _DIGIT, "vae": _DIGIT, "conv": _DIGIT, "flax conv": _DIGIT, "vit": (32, 32, 3)}
@@ -37,9 +37,10 @@ def of_family(kind: str) -> Any:
 def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:
     """Returns a model with `terms`.
 
-    vae: a VAE 784-512-16-512-784 with ReLU. "family x": x at its defaults, as docs/families.md says.
+    vae: a VAE 784-512-16-512-784 with ReLU and half the squared error of pixels behind a sigmoid. "family x": x at its
+    defaults, as docs/families.md says.
 
-    All others have the mean squared error of pixels behind a sigmoid.
+    All others have the mean squared error of such pixels.
     dense: 784-256-784 with ReLU, or of another width. conv: 32 and 64 channels, kernel 3, stride 2, a latent of 64, and
     its mirror; "flax conv" the same of Flax's own layers. vit: 12 blocks of width 192 with 3 heads on 16 of 64 tokens
     of 4x4 pixels, and a dense layer that gives back the pixels of those tokens.
@@ -52,7 +53,9 @@ def make_model(network: str, image_shape: tuple[int, ...], method: Method | None
         config = Plain(encoder=Convolutional(method=method), latent_size=LATENT_SIZE, likelihood=loss)
         return make_autoencoder(config, image_shape)
     if network == "vae":
-        return make_autoencoder(Vae(encoder=Dense(widths=(512,)), latent_size=16), image_shape)
+        return make_autoencoder(
+            Vae(encoder=Dense(widths=(512,)), latent_size=16, likelihood=HalfSquaredError()), image_shape
+        )
     if network.startswith(FAMILY):
         return make_autoencoder(of_family(network.removeprefix(FAMILY)), image_shape)
     if network == "flax conv":
