@@ -134,8 +134,7 @@ def importance_bound(
     def chunk(sums: tuple[jax.Array, jax.Array], index: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         noise = jax.random.normal(rng.at(key, index), (size, *mean.shape))
         latent = mean[None] + jnp.exp(0.5 * log_variance)[None] * noise
-        images = jnp.broadcast_to(stored[None], (size, *stored.shape)).reshape(-1, *stored.shape[1:])
-        distortion = density.distortion(latent.reshape(-1, mean.shape[1]), images).reshape(size, -1)
+        distortion = jax.vmap(density.distortion, (0, None))(latent, stored)
         log_ratio = standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance[None]
         log_weight = jnp.sum(log_ratio, axis=2) - distortion
         is_wanted = index * size + jnp.arange(size) < num  # The last chunk may hold more.
