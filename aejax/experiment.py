@@ -68,10 +68,10 @@ def check(config: Config) -> None:
     if conflict is not None:
         raise ConfigError(f"autoencoder={family.kind}: {conflict}")
     if config.data.preprocessing != "none" and getattr(likelihood, "output", "sigmoid") == "sigmoid":
-        other = "" if hasattr(likelihood, "output") else "autoencoder.likelihood=gaussian and "
+        first = "" if hasattr(likelihood, "output") else "autoencoder.likelihood=gaussian and "
         raise ConfigError(
             f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
-            f"cannot reach; set {other}autoencoder.likelihood.output=identity"
+            f"cannot reach; set {first}autoencoder.likelihood.output=identity"
         )
     if config.data.binarization is not None and config.data.preprocessing != "none":
         raise ConfigError(
