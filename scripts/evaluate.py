@@ -13,7 +13,8 @@ environment and the data. The exit status is 1 where a metric is different.
 """
 
 from aejax.cli import commands, process
+from aejax.training.setup import set_up_jax
 
 if __name__ == "__main__":
-    process.set_up_jax()
+    set_up_jax()
     process.main(commands.evaluate)

@@ -14,7 +14,8 @@ the same command goes on where it was.
 """
 
 from aejax.cli import commands, process
+from aejax.training.setup import set_up_jax
 
 if __name__ == "__main__":
-    process.set_up_jax()
+    set_up_jax()
     process.main(commands.reproduce)

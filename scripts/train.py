@@ -25,7 +25,8 @@ SIGTERM (what was done is saved; run the same command again), and 1 for every ot
 """
 
 from aejax.cli import commands, process
+from aejax.training.setup import set_up_jax
 
 if __name__ == "__main__":
-    process.set_up_jax()
+    set_up_jax()
     process.main(commands.train)

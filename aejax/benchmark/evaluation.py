@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.cli.process import set_up_jax
 from aejax.data.load import DataConfig, load
 from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.pca import fit_pca
 from aejax.evaluation.probe import STRENGTHS, fit_logistic, linear_probe, predict
 from aejax.evaluation.suite import OF_FEATURES, EvaluationConfig, classify
+from aejax.training.setup import set_up_jax
 
 COMMON_STRENGTH = 0.001  # At which both fit, to compare accuracies.
 NUM_NEIGHBORS, NUM_AXES, NUM_FEATURES = 5, 64, 256

@@ -9,7 +9,6 @@ import numpy as np
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
-from aejax.cli.process import set_up_jax
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
@@ -17,6 +16,7 @@ from aejax.networks.convolution import Method
 from aejax.training.flops import step_flops
 from aejax.training.loop import train_chunk
 from aejax.training.population import Members, share
+from aejax.training.setup import set_up_jax
 from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
 
 MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.

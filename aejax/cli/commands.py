@@ -1,6 +1,7 @@
 """The commands: a function for each script, from its arguments to its exit status."""
 
 import pathlib
+import time
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -26,6 +27,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         return
     from aejax.report.write import write_report
     from aejax.study import dry_run, run
+    from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
     from aejax.study.metrics import require_tensorboard
     from aejax.study.stop import stop_on_signals
@@ -37,13 +39,20 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         require_tensorboard()
     if request.cost:
         say(f"{request.name}: {request.cost}")
-    directory = StudyDirectory(request.workdir)
+    directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     with stop_on_signals() as stop:
         options = Options(request.tensorboard, request.checkpoint_seconds, stop, say)
         # What is finished is worth a report even where some populations failed.
         failure = None
         try:
-            run.run(request.configs, directory, name=request.name, question=request.question, options=options)
+            run.run(
+                request.configs,
+                directory,
+                name=request.name,
+                question=request.question,
+                executor=executor,
+                options=options,
+            )
         except run.PopulationsFailed as error:
             failure = error
     say("\n" + write_report([directory], directory.path))
@@ -93,6 +102,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
     from aejax.study.job import Options
+    from aejax.study.plan import load_data
     from aejax.study.record import require_record
     from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals
@@ -103,7 +113,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
     configs = [load_recorded(tree) for tree in record.configs]
-    for line in run.changes_since(record, run.load_data(configs)):
+    for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:
         run.run(configs, copy, name=record.name, question=record.question, options=Options(stop=stop, say=say))
@@ -145,6 +155,28 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
     say(f"{output}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
     if values.publish:
         say(f"{values.publish}: {publish(directories[0], pathlib.Path(values.publish)) / 1000:.0f} kB published")
+
+
+def status(arguments: Sequence[str], say: Say = print) -> None:
+    """Shows how far studies are; `scripts/status.py` documents its flags."""
+    values = flags.FlagValues()
+    flags.DEFINE_float(
+        "every", None, "Show it again after so many seconds, until all is done.", lower_bound=0.1, flag_values=values
+    )
+    path = _one_study(values, arguments)
+    if path is None:
+        return
+    from aejax.study.progress import describe, read_progress
+    from aejax.study.record import require_record
+
+    directory = StudyDirectory(path)
+    require_record(directory)
+    while True:
+        say(describe(directory))
+        now = read_progress(directory)
+        if values.every is None or not now.running + now.waiting:
+            return
+        time.sleep(values.every)
 
 
 def _define_tolerance(values: flags.FlagValues) -> None:

@@ -1,10 +1,8 @@
-"""What every script does: set up its process, run a command, and end with one line and a status if that fails."""
+"""What every script does: run a command, and end with one line and a status if that fails."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 
-from aejax.cache import cache_directory
 from aejax.errors import UserError
 
 
@@ -29,16 +27,3 @@ def main(command: Callable[[Sequence[str]], int | None]) -> None:
 def _exit(message: str, status: int) -> None:
     print(message, file=sys.stderr)
     sys.exit(status)
-
-
-def set_up_jax() -> None:
-    """Configures JAX for a whole process, before its first use: host devices and the compilation cache."""
-    import jax
-
-    # Members run one at a time on each host device, so every core wants one.
-    jax.config.update(
-        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )
-    jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -20,6 +20,8 @@ from aejax.cli.arguments import read_flags
 from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
+from aejax.study.executors.choose import NAMES
+from aejax.study.executors.choose import Request as ExecutorRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Request:
     dry_run: bool
     tensorboard: bool
     checkpoint_seconds: float
+    executor: ExecutorRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +79,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     configs = sweeps.expand(config, sweep)
     for member in configs:
         check(member)
+    executor = _parse_executor(values)
     return Request(
         name=experiment.name,
         question=experiment.question,
@@ -85,7 +89,21 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         dry_run=values.dry_run,
         tensorboard=values.tensorboard,
         checkpoint_seconds=values.checkpoint_seconds,
+        executor=executor,
     )
+
+
+def _parse_executor(values: flags.FlagValues) -> ExecutorRequest:
+    request = ExecutorRequest(
+        name=values.executor,
+        num_workers=values.workers,
+        cpus=values.cpus,
+        gpus=values.gpus,
+        ray_address=values.ray_address,
+        slurm={path: parse_value(text) for path, text in (parse_assignment(text, "--slurm") for text in values.slurm)},
+    )
+    request.check()
+    return request
 
 
 def _last_of_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,6 +136,26 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_string("workdir", None, "Where the study lies; default: runs/<experiment>.", flag_values=values)
     flags.DEFINE_bool(
         "dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "executor", "local", NAMES, "Who executes populations: this process, a Ray cluster, Slurm.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "workers", None, "Populations at a time; default: what the engine allows.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_float("cpus", None, "CPU cores of a population; Ray's default: 1.", lower_bound=0, flag_values=values)
+    flags.DEFINE_float("gpus", None, "GPUs of a population; default: none.", lower_bound=0, flag_values=values)
+    flags.DEFINE_string(
+        "ray_address",
+        None,
+        "Of a running Ray cluster: auto, or host:port; default: one of this machine.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "slurm",
+        [],
+        "What Slurm jobs ask for, by submitit's names: --slurm timeout_min=60 --slurm slurm_partition=gpu. Repeatable.",
+        flag_values=values,
     )
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_float(

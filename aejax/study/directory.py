@@ -21,8 +21,9 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aejax.errors import UserError
@@ -58,24 +59,13 @@ class StudyDirectory:
     def locked(self) -> Iterator[None]:
         """Makes the directory if it is missing, and keeps every other process from writing to it meanwhile.
 
+        What executes a population locks that: see `lock`.
+
         Raises:
           UserError: if another process is at it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise UserError(
-                    f"{self.path} is in use by {file.read().strip() or 'another process'}; "
-                    "wait for it to end, or choose another --workdir"
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
-            for path in list(self.path.rglob(f"{TEMPORARY}*")):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        with lock(self.path, "or choose another --workdir"):
+            remove_leftovers(self.path.iterdir())
             yield
 
     def population(self, method: str, ids: list[str] | tuple[str, ...]) -> pathlib.Path:
@@ -86,6 +76,46 @@ class StudyDirectory:
     def populations(self) -> list[pathlib.Path]:
         """Returns the directories of all populations that were begun."""
         return sorted({path.parent for path in self.path.glob("populations/*/status.json*")})
+
+
+@contextlib.contextmanager
+def lock(path: pathlib.Path, *otherwise: str, patience: float = 0.0) -> Iterator[None]:
+    """Makes a directory if it is missing, and keeps every other process out that locks it too.
+
+    Args:
+      path: of the directory.
+      *otherwise: what one may do other than wait, for the error's message.
+      patience: how many seconds to wait for another process.
+
+    Raises:
+      UserError: if another process is at it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ".lock").open("a+") as file:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.2)
+                    continue
+                file.seek(0)
+                user = file.read().strip() or "another process"
+                advice = ", ".join(["wait for it to end", *otherwise])
+                raise UserError(f"{path} is in use by {user}; {advice}") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+def remove_leftovers(paths: Iterable[pathlib.Path]) -> None:
+    """Removes, of some files and directories, what killed processes left half-written."""
+    for path in list(paths):
+        if path.name.startswith(TEMPORARY):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def exists(path: pathlib.Path) -> bool:

@@ -9,7 +9,7 @@ from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.study.job import Job
 from aejax.study.methods import make_task
-from aejax.study.run import load_data, plan
+from aejax.study.plan import load_data, plan
 from aejax.training.flops import training_flops
 from aejax.training.step import Task, init_state, steps_per_epoch
 

@@ -13,7 +13,7 @@ from aejax.config import config_id
 from aejax.errors import UserError
 from aejax.evaluation.baselines import AUTOENCODER
 from aejax.study import results as results_file
-from aejax.study.directory import StudyDirectory, write_atomically, write_json
+from aejax.study.directory import StudyDirectory, exists, lock, remove_leftovers, write_atomically, write_json
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import Fitted, measure
 from aejax.study.methods import METHODS
@@ -25,9 +25,13 @@ from aejax.training.population import Members
 from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
+LOCK_SECONDS = 60.0  # How long to wait for another process that executes the same population.
+
 
 def execute(job: Job, place: Place, directory: StudyDirectory, options: Options, parents: Sequence[Job] = ()) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
+
+    What is finished is left as it is, so it does no harm if an executor asks twice.
 
     `place` gives the data of a data config. `parents` are finished populations among whose members are those that the
     job's members begin with.
@@ -38,9 +42,15 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
       OSError: if something could not be written; what was saved before is still there.
     """
     work = Work(job, place, directory, options)
-    work.path.mkdir(parents=True, exist_ok=True)
-    known = read_status(work.path)
-    status = PopulationStatus(job.method.name, job.ids, "training", None if known is None else known.checkpoint)
+    # Another process that was given the population may not have noticed yet that it is to stop.
+    with lock(work.path, patience=LOCK_SECONDS):
+        remove_leftovers(work.path.rglob("*"))
+        known = read_status(work.path) or PopulationStatus(job.method.name, job.ids, "waiting")
+        if known.state != "finished" or not exists(work.path / results_file.FILE):
+            _execute(work, known.enter("running"), parents)
+
+
+def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
     write_status(work.path, status)
     results, pictures = measure(work, _fit(work, status, parents))
     if pictures:
@@ -48,8 +58,7 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
         np.savez_compressed(content, allow_pickle=False, **pictures)
         write_atomically(work.path / "pictures.npz", content.getvalue())
     write_json(work.path / results_file.FILE, results)
-    status = read_status(work.path) or status
-    write_status(work.path, status._replace(state="finished"))
+    write_status(work.path, (read_status(work.path) or status).enter("finished"))
     work.checkpoints.keep(1)
 
 

@@ -1,12 +1,15 @@
 """status.json: who the members of a population are, and how far they are. Written often, so kept small."""
 
 import pathlib
+import time
 from typing import Any, Literal, NamedTuple
 
 from aejax.errors import UserError
-from aejax.study.directory import exists, read_json, write_json
+from aejax.study.directory import StudyDirectory, exists, read_json, write_json
 
 FILE = "status.json"
+
+State = Literal["waiting", "running", "finished", "failed"]
 
 
 class PopulationStatus(NamedTuple):
@@ -14,9 +17,23 @@ class PopulationStatus(NamedTuple):
 
     method: str
     members: tuple[str, ...]  # Ids of configs, in the order of the checkpoint's arrays.
-    state: Literal["training", "finished", "failed"]
+    state: State
     checkpoint: int | None = None  # The newest that was saved.
     error: str | None = None  # Why it failed.
+    work: float = 0.0  # About how much there is to do: epochs of all members, evaluation counting as one.
+    since: float | None = None  # When it got into this state, in seconds since 1970.
+    seconds: float = 0.0  # What it took to finish since it was last begun.
+
+    def enter(self, state: State) -> "PopulationStatus":
+        """Returns the status as of now, in another state."""
+        now = time.time()
+        seconds = now - (self.since or now) if self.state == "running" else self.seconds
+        return self._replace(state=state, since=now, seconds=seconds, error=None)
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was done that is not finished."""
+        return self.state in ("running", "failed") or (self.state == "waiting" and self.checkpoint is not None)
 
 
 def read_status(path: pathlib.Path) -> PopulationStatus | None:
@@ -38,3 +55,9 @@ def read_status(path: pathlib.Path) -> PopulationStatus | None:
 def write_status(path: pathlib.Path, status: PopulationStatus) -> None:
     """Writes the status of the population in a directory."""
     write_json(path / FILE, status._asdict())
+
+
+def read_statuses(directory: StudyDirectory) -> dict[pathlib.Path, PopulationStatus]:
+    """Returns the status of every population of a study by its directory."""
+    found = {path: read_status(path) for path in directory.populations()}
+    return {path: status for path, status in found.items() if status is not None}

@@ -1,12 +1,14 @@
 """Being asked to stop: noticed at once, obeyed where nothing is lost."""
 
 import contextlib
+import pathlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from aejax.errors import Interrupted
 
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}  # 75: EX_TEMPFAIL, "try again"; 130: what shells give Ctrl-C.
+STOP_FILE = ".stop"
 
 
 class StopRequest:
@@ -25,6 +27,35 @@ class StopRequest:
                 f"stopped by {self.signal.name}; run the same command again to go on from here",
                 EXIT_STATUS[self.signal],
             )
+
+
+class StopFile(StopRequest):
+    """A request that another process passes on, by a file in a study's directory."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__()
+        self._file = path / STOP_FILE
+
+    def __bool__(self) -> bool:
+        if self._file.exists():
+            self.signal = signal.SIGTERM
+        return super().__bool__()
+
+    def obey(self) -> None:
+        """Raises Interrupted if there was a request."""
+        if self:
+            super().obey()
+
+
+@contextlib.contextmanager
+def passed_on(request: StopRequest, path: pathlib.Path) -> Iterator[Callable[[], None]]:
+    """Gives a function that passes a request on, if there is one by now, to processes that have a `StopFile`."""
+    file = path / STOP_FILE
+    file.unlink(missing_ok=True)
+    try:
+        yield lambda: file.touch() if request else None
+    finally:
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Where populations are executed: in this process, on a Ray cluster, by Slurm."""

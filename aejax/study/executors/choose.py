@@ -1,0 +1,53 @@
+"""The executors by their names, as the flags know them."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
+
+from aejax.errors import ConfigError
+from aejax.study.executors.base import Executor
+from aejax.study.executors.local import Local
+
+Name = Literal["local", "ray", "slurm"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
+class Request(NamedTuple):
+    """Which executor, and what of it was asked for; None where nothing was."""
+
+    name: Name = "local"
+    num_workers: int | None = None  # Populations at a time.
+    cpus: float | None = None  # For each of them.
+    gpus: float | None = None
+    ray_address: str | None = None
+    slurm: Mapping[str, str] | None = None  # Parameters of jobs, by submitit's names.
+
+    def check(self) -> None:
+        """Raises ConfigError if something was asked for that the executor does not know."""
+        if self.name == "local":
+            for flag, value in (("workers", self.num_workers), ("cpus", self.cpus), ("gpus", self.gpus)):
+                if value is not None:
+                    raise ConfigError(f"--{flag} goes with --executor=ray or slurm; this process uses all it has")
+        for flag, value, name in (("ray_address", self.ray_address, "ray"), ("slurm", self.slurm, "slurm")):
+            if value and self.name != name:
+                raise ConfigError(f"--{flag} goes with --executor={name}")
+
+
+def make_executor(request: Request) -> Executor:
+    """Returns the executor that was asked for.
+
+    Raises:
+      UserError: if a package is missing that it needs.
+    """
+    if request.name == "ray":
+        from aejax.study.executors.ray_cluster import RayCluster
+
+        return RayCluster(
+            request.ray_address, request.num_workers, 1 if request.cpus is None else request.cpus, request.gpus or 0
+        )
+    if request.name == "slurm":
+        from aejax.study.executors.slurm import Slurm
+
+        resources = {"cpus_per_task": request.cpus, "gpus_per_node": request.gpus}
+        asked = {name: int(value) for name, value in resources.items() if value is not None}
+        return Slurm(request.num_workers, asked | dict(request.slurm or {}))
+    return Local()

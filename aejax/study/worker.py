@@ -1,0 +1,72 @@
+"""What executes populations of one study in a process, which reads the data once."""
+
+import functools
+import traceback
+from collections.abc import Sequence
+
+from aejax.data.load import DataConfig, Dataset
+from aejax.data.resident import make_resident
+from aejax.errors import UserError
+from aejax.experiment import Config
+from aejax.study.directory import StudyDirectory
+from aejax.study.execute import evaluate, execute
+from aejax.study.job import Job, Options, Source
+from aejax.study.plan import job_of, members_of
+from aejax.study.status import read_status, read_statuses, write_status
+from aejax.training.population import share
+
+
+class Worker:
+    """Executes populations of the study of some configs, in this process and on its devices."""
+
+    def __init__(
+        self,
+        configs: Sequence[Config],
+        datasets: dict[DataConfig, Dataset],
+        directory: StudyDirectory,
+        options: Options,
+    ):
+        self.directory, self.options = directory, options
+        self.members = members_of(configs, datasets)
+
+        @functools.cache
+        def place(data: DataConfig) -> Source:
+            return Source(datasets[data], share(make_resident(datasets[data], data.preprocessing)))
+
+        self.place = place
+
+    def work(self, job: Job) -> str | None:
+        """Trains and evaluates a population; returns why that failed, or None. What is finished stays as it is.
+
+        Raises:
+          Interrupted: if a stop was asked for; what was done is saved.
+          UserError: if something is wrong that other populations will meet as well.
+          OSError: likewise, if it is the operating system that refuses.
+        """
+        try:
+            execute(job, self.place, self.directory, self.options, self._finished(job.method.begins_with))
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            # One population that cannot be trained must not take the others with it.
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+            path = self.directory.population(job.method.name, job.ids)
+            status = read_status(path)
+            if status is not None:
+                write_status(path, status.enter("failed")._replace(error=reason))
+            return reason
+        return None
+
+    def evaluate(self, job: Job) -> dict[str, object]:
+        """Returns what results.json of a finished population would hold, evaluated again from its checkpoint."""
+        return evaluate(job, self.place, self.directory, self.options)
+
+    def _finished(self, method: str | None) -> list[Job]:
+        """Returns the finished populations of a method; none of None."""
+        found = read_statuses(self.directory).values()
+        return [
+            job_of(status.method, status.members, self.members)
+            for status in found
+            if (status.method, status.state) == (method, "finished")
+        ]
