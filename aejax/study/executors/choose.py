@@ -1,7 +1,7 @@
 """The executors by their names, as the flags know them."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from aejax.errors import ConfigError
 from aejax.study.executors.base import Executor
@@ -19,17 +19,20 @@ class Request(NamedTuple):
     cpus: float | None = None  # For each of them.
     gpus: float | None = None
     ray_address: str | None = None
-    slurm: Mapping[str, str] | None = None  # Parameters of jobs, by submitit's names.
+    slurm: Mapping[str, Any] | None = None  # Parameters of jobs, by submitit's names.
 
     def check(self) -> None:
         """Raises ConfigError if something was asked for that the executor does not know."""
-        if self.name == "local":
-            for flag, value in (("workers", self.num_workers), ("cpus", self.cpus), ("gpus", self.gpus)):
-                if value is not None:
-                    raise ConfigError(f"--{flag} goes with --executor=ray or slurm; this process uses all it has")
-        for flag, value, name in (("ray_address", self.ray_address, "ray"), ("slurm", self.slurm, "slurm")):
-            if value and self.name != name:
-                raise ConfigError(f"--{flag} goes with --executor={name}")
+        asked = {
+            "workers": (self.num_workers, ("ray", "slurm")),
+            "cpus": (self.cpus, ("ray", "slurm")),
+            "gpus": (self.gpus, ("ray", "slurm")),
+            "ray_address": (self.ray_address, ("ray",)),
+            "slurm": (self.slurm or None, ("slurm",)),
+        }
+        for flag, (value, names) in asked.items():
+            if value is not None and self.name not in names:
+                raise ConfigError(f"--{flag} goes with --executor={' or '.join(names)}, and this is {self.name}")
 
 
 def make_executor(request: Request) -> Executor:
