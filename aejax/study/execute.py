@@ -3,8 +3,8 @@
 import functools
 import io
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -25,6 +25,9 @@ from aejax.training.population import Members
 from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
+Result = TypeVar("Result")
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # In what XLA says.
 LOCK_SECONDS = 60.0  # How long to wait for another process that executes the same population.
 
 
@@ -52,7 +55,8 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
 
 def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
     write_status(work.path, status)
-    results, pictures = measure(work, _fit(work, status, parents))
+    fitted = _within_memory(work, lambda: _fit(work, status, parents))
+    results, pictures = _within_memory(work, lambda: measure(work, fitted))
     if pictures:
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **pictures)
@@ -60,6 +64,22 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
     write_json(work.path / results_file.FILE, results)
     write_status(work.path, (read_status(work.path) or status).enter("finished"))
     work.checkpoints.keep(1)
+
+
+def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
+    """Returns what a function gives; where the devices' memory is exhausted, with half as many members at once."""
+    while True:
+        try:
+            return function()
+        except jax.errors.JaxRuntimeError as error:
+            if OUT_OF_MEMORY not in str(error) or work.members.at_once == 1:
+                raise
+        # Here nothing holds what was in memory any more.
+        work.halve_members()
+        work.options.say(
+            f"{work.job}: the memory does not hold so many members at once; going on with {work.members.at_once} on "
+            "each device (training.members_at_once)"
+        )
 
 
 def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options) -> dict[str, Any]:

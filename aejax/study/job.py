@@ -82,3 +82,7 @@ class Work:
         num_epochs = epochs_per_chunk(self.task(self.configs[0]), self.data)
         program = lambda members: compile_chunk(members, self.task, self.data, num_epochs)  # noqa: E731
         return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
+
+    def halve_members(self) -> None:
+        """Deals the members out in smaller rounds, of half as many on each device."""
+        self.members = Members(self.configs, self.members.at_once // 2)

@@ -36,7 +36,10 @@ class Fitted(NamedTuple):
 
 def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns what results.json and pictures.npz hold."""
-    metrics, reconstructions, evaluation_cost = _measure(work, fitted.variables)
+    variables = fitted.variables
+    if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
+        variables = list(work.members.deal(work.members.fetch(variables)))
+    metrics, reconstructions, evaluation_cost = _measure(work, variables)
     metrics |= fitted.metrics
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
@@ -66,7 +69,7 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
     }
     if reconstructions is None:
         return results, {}
-    return results, _pictures(work, fitted.variables, reconstructions, metrics)
+    return results, _pictures(work, variables, reconstructions, metrics)
 
 
 def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:

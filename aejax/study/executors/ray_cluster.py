@@ -2,11 +2,14 @@
 
 import contextlib
 import pathlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 from aejax.errors import UserError
 from aejax.study.executors.remote import RETRIES, Died, Remote, Ticket
+
+CONNECT_SECONDS = 10.0
 
 
 class RayCluster(Remote):
@@ -36,14 +39,11 @@ class RayCluster(Remote):
         if self._ray.is_initialized():  # Who connected will leave.
             yield
             return
+        _require_answer(self._address)
         try:
             self._ray.init(address=self._address, log_to_driver=False, include_dashboard=False)
         except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"--ray_address={self._address}: no Ray cluster answers there ({reason}); start one with "
-                "'ray start --head', or leave the address out"
-            ) from None
+            raise _no_answer(self._address, str(error).strip().splitlines()[0]) from None
         try:
             yield
         finally:
@@ -65,6 +65,24 @@ class RayCluster(Remote):
             return f"{type(error.cause).__name__}: {' '.join(str(error.cause).split())[:500]}"
         except self._ray.exceptions.RayError as error:
             raise Died(f"{type(error).__name__}") from error
+
+
+def _require_answer(address: str | None) -> None:
+    """Raises UserError if nothing answers at host:port. Ray itself would try for many minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise _no_answer(address, error.strerror or str(error)) from None
+
+
+def _no_answer(address: str | None, reason: str) -> UserError:
+    return UserError(
+        f"--ray_address={address}: no Ray cluster answers there ({reason}); start one with 'ray start --head', or "
+        "leave the address out"
+    )
 
 
 def _execute(ticket: Ticket) -> str | None:
