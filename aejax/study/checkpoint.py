@@ -37,14 +37,12 @@ class Checkpoints:
         Raises:
           OSError: if it could not be written; then nothing of it is left, and older ones are untouched.
         """
-        import orbax.checkpoint as ocp  # Slow to import, and not every command saves.
-
         self.path.mkdir(parents=True, exist_ok=True)
         number = max(self._numbers(), default=0) + 1
         temporary = pathlib.Path(tempfile.mkdtemp(dir=self.path, prefix=TEMPORARY))
         try:
             try:
-                with ocp.StandardCheckpointer() as checkpointer:
+                with _checkpointer() as checkpointer:
                     checkpointer.save(temporary.absolute() / "state", state)
                     checkpointer.wait_until_finished()
             except Exception as error:  # TensorStore raises ValueError, RuntimeError and others for a full disk.
@@ -91,11 +89,9 @@ class Checkpoints:
         return None
 
     def _read(self, path: pathlib.Path, shapes: Any) -> tuple[Any, dict[str, Any]]:
-        import orbax.checkpoint as ocp
-
         target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         try:
-            with ocp.StandardCheckpointer() as checkpointer:
+            with _checkpointer() as checkpointer:
                 state = checkpointer.restore(path.absolute() / "state", target)
         except Exception as error:
             cause = str(error).strip().splitlines()[0]
@@ -107,6 +103,15 @@ class Checkpoints:
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.path.glob("[0-9]*") if path.name.isdigit())
+
+
+def _checkpointer() -> Any:
+    """Returns Orbax's, which would otherwise wait for every process of JAX to save its part."""
+    import orbax.checkpoint as ocp  # Slow to import, and not every command saves.
+
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
 
 
 def _digests(path: pathlib.Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Executing a job: one population of one method, trained, evaluated, and written; or evaluated again."""
 
+import contextlib
 import functools
 import io
 import time
@@ -21,7 +22,7 @@ from aejax.study.metrics import MetricsWriter
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, state_shapes, train
-from aejax.training.population import Members
+from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import batch_size, init_variables
 
@@ -46,24 +47,29 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
     """
     work = Work(job, place, directory, options)
     # Another process that was given the population may not have noticed yet that it is to stop.
-    with lock(work.path, patience=LOCK_SECONDS):
-        remove_leftovers(work.path.rglob("*"))
+    with lock(work.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
         known = read_status(work.path) or PopulationStatus(job.method.name, job.ids, "waiting")
-        if known.state != "finished" or not exists(work.path / results_file.FILE):
+        finished = known.state == "finished" and exists(work.path / results_file.FILE)
+        wait_for_all(f"{job.ids} known")  # Before the leader changes it.
+        if not finished:
             _execute(work, known.enter("running"), parents)
 
 
 def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
-    write_status(work.path, status)
+    if is_leader():
+        remove_leftovers(work.path.rglob("*"))
+        write_status(work.path, status)
     fitted = _within_memory(work, lambda: _fit(work, status, parents))
     results, pictures = _within_memory(work, lambda: measure(work, fitted))
-    if pictures:
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **pictures)
-        write_atomically(work.path / "pictures.npz", content.getvalue())
-    write_json(work.path / results_file.FILE, results)
-    write_status(work.path, (read_status(work.path) or status).enter("finished"))
-    work.checkpoints.keep(1)
+    if is_leader():
+        if pictures:
+            content = io.BytesIO()
+            np.savez_compressed(content, allow_pickle=False, **pictures)
+            write_atomically(work.path / "pictures.npz", content.getvalue())
+        write_json(work.path / results_file.FILE, results)
+        write_status(work.path, (read_status(work.path) or status).enter("finished"))
+        work.checkpoints.keep(1)
+    wait_for_all(f"{work.job.ids} finished")
 
 
 def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
@@ -109,7 +115,11 @@ def _restore(work: Work, newest: int | None) -> tuple[Start | None, int]:
     if not work.checkpoints.exist() and newest is None:
         return None, 0
     shapes = state_shapes(Members(work.configs, 1), work.task, work.data)
+    if not is_leader():
+        wait_for_all("damaged checkpoints are removed")
     restored = work.checkpoints.restore(shapes, newest, work.options.say)
+    if is_leader():
+        wait_for_all("damaged checkpoints are removed")
     if restored is None:
         work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
         return None, 0
@@ -140,12 +150,13 @@ class _Saver:
 
     def save(self, state: TrainState, cost: Cost) -> None:
         started = time.monotonic()
-        # The curves first: a checkpoint says how much of them belongs to it.
-        facts = {"cost": cost._asdict(), "metrics_bytes": self._write.sync()}
-        number = self._work.checkpoints.save(state, facts)
-        self._status = self._status._replace(checkpoint=number)
-        write_status(self._work.path, self._status)
-        self._work.options.stop.obey()
+        if is_leader():
+            # The curves first: a checkpoint says how much of them belongs to it.
+            facts = {"cost": cost._asdict(), "metrics_bytes": self._write.sync()}
+            number = self._work.checkpoints.save(state, facts)
+            self._status = self._status._replace(checkpoint=number)
+            write_status(self._work.path, self._status)
+        self._work.options.obey_stop()
         self._last = time.monotonic()
         # Never more than a twentieth of the time for saving, unless every chunk is to be saved.
         asked = self._work.options.checkpoint_seconds
@@ -177,7 +188,8 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
         return _fitted(work, None)
     start, keep_bytes = _restore(work, status.checkpoint)
     begin = _begin(work, parents) if start is None and work.job.method.begins_with else None
-    with MetricsWriter(work.path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
+    path = work.path if is_leader() else None
+    with MetricsWriter(path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
         trained = train(
             work.members,
             work.task,

@@ -1,6 +1,7 @@
 """A job: one population of one method, with everything that stays the same while it is executed."""
 
 import functools
+import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
-from aejax.training.population import Members, fit_members
+from aejax.training.population import Members, agree, fit_members
 
 Say = Callable[[str], None]
 
@@ -51,6 +52,12 @@ class Options(NamedTuple):
     checkpoint_seconds: float = 60.0  # Between checkpoints, at least; less often where saving takes long.
     stop: StopRequest = StopRequest()
     say: Say = print
+
+    def obey_stop(self) -> None:
+        """Raises Interrupted if a stop was asked for: of several processes that train together, of the leader."""
+        if agree(bool(self.stop)):
+            self.stop.signal = self.stop.signal or signal.SIGTERM
+        self.stop.obey()
 
 
 class Work:

@@ -19,7 +19,7 @@ from aejax.experiment import Config
 from aejax.study.job import Work
 from aejax.study.methods import represent
 from aejax.study.metrics import shortest
-from aejax.training.population import Members, Program, fit_members
+from aejax.training.population import Members, Program, fit_members, is_leader, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
@@ -117,7 +117,9 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
     compile_seconds = describing.compile_seconds
     results, samples = [], []
     started = time.perf_counter()
-    with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=None) as bar:
+    with tqdm.tqdm(
+        total=members.num, desc=f"{job}, evaluation", unit="member", disable=None if is_leader() else True
+    ) as bar:
         for index in range(members.num_rounds):
             metrics, features, sample = describing(index, variables[index], shared)
             if classifying is None:
@@ -129,11 +131,11 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
                 classified = program(index, features[name], work.source(name).data.label)
                 classified |= _cluster_round(work, name, members, index, features[name])
                 metrics |= {of_place(metric, name): value for metric, value in classified.items()}
-            results.append(jax.device_get(metrics))
-            samples.append(jax.device_get(sample))
+            results.append(to_host(metrics))
+            samples.append(to_host(sample))
             first, after = members.span(index)
             bar.update(after - first)
-            work.options.stop.obey()
+            work.options.obey_stop()
     cost = {
         "evaluation_seconds": (time.perf_counter() - started) / members.num,
         "evaluation_compile_seconds": compile_seconds,
@@ -150,10 +152,11 @@ def _cluster_round(
     source = work.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
     label = {split: np.asarray(label) for split, label in source.data.label.items()}
+    features = {split: to_host(features[split]) for split in label}
     found = []
     for member in range(members.round_size):
         if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
-            own = {split: np.asarray(features[split][member]) for split in label}
+            own = {split: features[split][member] for split in label}
             found.append(
                 cluster_metrics(
                     own,
@@ -166,7 +169,7 @@ def _cluster_round(
             )
         else:
             found.append(found[0])
-        work.options.stop.obey()
+        work.options.obey_stop()
     return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
 
 

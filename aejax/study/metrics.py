@@ -19,9 +19,17 @@ FILE = "metrics.jsonl"
 class MetricsWriter:
     """Writes what `aejax.training.loop.train` hands out; use it as a context manager."""
 
-    def __init__(self, directory: pathlib.Path, configs: Sequence[Any], *, tensorboard: bool, keep_bytes: int = 0):
-        """Opens the file, of which the first `keep_bytes` stay: what came after a checkpoint comes again."""
+    def __init__(
+        self, directory: pathlib.Path | None, configs: Sequence[Any], *, tensorboard: bool, keep_bytes: int = 0
+    ):
+        """Opens the file, of which the first `keep_bytes` stay: what came after a checkpoint comes again.
+
+        Without a directory nothing is kept: another process does that.
+        """
         self._ids = [(config_id(config), config.seed) for config in configs]
+        if directory is None:
+            self._file, self._summaries = open(os.devnull, "ab"), []  # noqa: SIM115
+            return
         self._file = (directory / FILE).open("ab")
         self._file.truncate(keep_bytes)
         self._summaries = (

@@ -1,6 +1,7 @@
 """Running a study: what is still missing, and executing it population after population."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 
 from aejax.config import load, to_tree
@@ -25,6 +26,7 @@ from aejax.study.record import (
 from aejax.study.results import FILE, Row, read_rows, to_rows
 from aejax.study.status import read_statuses
 from aejax.study.worker import Worker
+from aejax.training.population import is_leader, wait_for_all
 
 
 class PopulationsFailed(UserError):
@@ -70,22 +72,15 @@ def run(
                 f"{dataset.name} has changed since {directory.path} was begun (fingerprint "
                 f"{record.data[data_key(data)]} then, {dataset.fingerprint} now); choose another --workdir"
             )
-    with directory.locked():
-        if read_record(directory) != before:
-            raise UserError(f"{directory.path} was changed by another process just now; run the same command again")
-        start = this_start()
-        for line in environment_changes(record.starts[-1].environment, start.environment) if record.starts else ():
-            options.say(f"not the environment of the last start, so bits may differ: {line}")
-        write_record(
-            directory,
-            Record(
-                name=record.name,
-                question=record.question,
-                configs=tuple(trees),
-                data=record.data | fingerprints,
-                starts=(*record.starts, start),
-            ),
-        )
+    with directory.locked() if is_leader() else contextlib.nullcontext():
+        if is_leader():
+            if read_record(directory) != before:
+                raise UserError(f"{directory.path} was changed by another process just now; run the same command again")
+            start = this_start()
+            for line in environment_changes(record.starts[-1].environment, start.environment) if record.starts else ():
+                options.say(f"not the environment of the last start, so bits may differ: {line}")
+            starts, data = (*record.starts, start), record.data | fingerprints
+            write_record(directory, dataclasses.replace(record, configs=tuple(trees), data=data, starts=starts))
         _run_jobs(configs, datasets, directory, executor, options)
 
 
@@ -106,7 +101,9 @@ def _run_jobs(
     if finished or begun:
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
-    announce(directory, jobs)
+    wait_for_all("what is missing is known")  # Before the leader changes it.
+    if is_leader():
+        announce(directory, jobs)
 
     worker = Worker(configs, datasets, directory, options)
     failed = []
@@ -117,7 +114,7 @@ def _run_jobs(
                 failed.append(str(job))
             if len(jobs) > 1:
                 options.say(str(read_progress(directory)))
-        options.stop.obey()
+        options.obey_stop()
     if failed:
         raise PopulationsFailed(
             f"{len(failed)} of {len(jobs)} populations failed (see above): {', '.join(failed)}; all others are "

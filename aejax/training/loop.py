@@ -14,7 +14,7 @@ import numpy as np
 import tqdm
 
 from aejax.data.resident import ResidentData
-from aejax.training.population import Members, Program
+from aejax.training.population import Members, Program, agree, is_leader, to_host
 from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, init_state, steps_per_epoch, train_epoch
 
@@ -122,7 +122,7 @@ def train(
     # Rounds that do not fit into the devices' memory together wait in the host's.
     waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
     crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
-    park, place = (jax.device_get, members.place) if crowded else (lambda state: state, lambda state: state)
+    park, place = (to_host, members.place) if crowded else (lambda state: state, lambda state: state)
     if start is None:
         given = begin or [{}] * members.num_rounds
         init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
@@ -155,7 +155,13 @@ def train(
         since = time.perf_counter()
 
     done = _epochs_behind(status, epoch, total_epochs)
-    with tqdm.tqdm(total=members.num * total_epochs, initial=done, desc=description, unit="epoch", disable=None) as bar:
+    with tqdm.tqdm(
+        total=members.num * total_epochs,
+        initial=done,
+        desc=description,
+        unit="epoch",
+        disable=None if is_leader() else True,
+    ) as bar:
         while np.any(status == Status.RUNNING):
             for index in range(members.num_rounds):
                 first, after = members.span(index)
@@ -166,7 +172,7 @@ def train(
                 pending.append((index, (states[index].status, states[index].epoch), metrics))
                 if len(pending) > ROUNDS_AHEAD:
                     settle()
-                if saver is not None and saver.due():
+                if saver is not None and agree(saver.due()):
                     save()
             while pending:
                 settle()

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from aejax.config import combine, partition
@@ -24,8 +25,37 @@ MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's an
 
 @functools.cache
 def device_mesh() -> jax.sharding.Mesh:
-    """Returns all devices of this process as one row, along which the members of a round are dealt out."""
+    """Returns all devices, of all processes, as one row along which the members of a round are dealt out."""
     return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def is_leader() -> bool:
+    """Returns whether this is the process that writes, of several that train the same population together."""
+    return jax.process_index() == 0
+
+
+def wait_for_all(what: str) -> None:
+    """Returns once all processes have come here; `what` is the same for all of them."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def agree(value: bool) -> bool:
+    """Returns what the leader says; a process waits here until all have come."""
+    if jax.process_count() == 1:
+        return value
+    return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+
+
+def to_host(tree: Any) -> Any:
+    """Returns arrays in the memory of this host, whichever process's devices they lie on."""
+
+    def fetch(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return leaf
+
+    return jax.device_get(jax.tree.map(fetch, tree))
 
 
 def share(tree: Any) -> Any:
@@ -106,12 +136,12 @@ class Members:
 
     def fetch(self, rounds: Sequence[Any]) -> Any:
         """Returns what the rounds gave as arrays [num, ...] in host memory."""
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.num], *jax.device_get(list(rounds)))
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.num], *to_host(list(rounds)))
 
     def fetch_round(self, index: int, tree: Any) -> Any:
         """Returns what the round at `index` gave as arrays [members of that round, ...] in host memory."""
         first, after = self.span(index)
-        return jax.tree.map(lambda x: x[: after - first], jax.device_get(tree))
+        return jax.tree.map(lambda x: x[: after - first], to_host(tree))
 
     def span(self, index: int) -> tuple[int, int]:
         """Returns the first member of the round at `index`, and the one after its last."""

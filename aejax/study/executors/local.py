@@ -14,4 +14,4 @@ class Local:
         """Yields what came of each population, in their order."""
         for job in jobs:
             yield Outcome(job, worker.work(job))
-            worker.options.stop.obey()
+            worker.options.obey_stop()
