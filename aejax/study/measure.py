@@ -117,9 +117,8 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
     compile_seconds = describing.compile_seconds
     results, samples = [], []
     started = time.perf_counter()
-    with tqdm.tqdm(
-        total=members.num, desc=f"{job}, evaluation", unit="member", disable=None if is_leader() else True
-    ) as bar:
+    quiet = None if is_leader() else True  # None: where nobody would see the bar.
+    with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=quiet) as bar:
         for index in range(members.num_rounds):
             metrics, features, sample = describing(index, variables[index], shared)
             if classifying is None:
@@ -152,11 +151,11 @@ def _cluster_round(
     source = work.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
     label = {split: np.asarray(label) for split, label in source.data.label.items()}
-    features = {split: to_host(features[split]) for split in label}
+    on_host = {split: np.asarray(to_host(features[split])) for split in label}
     found = []
     for member in range(members.round_size):
         if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
-            own = {split: features[split][member] for split in label}
+            own = {split: on_host[split][member] for split in label}
             found.append(
                 cluster_metrics(
                     own,

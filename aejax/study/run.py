@@ -79,8 +79,15 @@ def run(
             start = this_start()
             for line in environment_changes(record.starts[-1].environment, start.environment) if record.starts else ():
                 options.say(f"not the environment of the last start, so bits may differ: {line}")
-            starts, data = (*record.starts, start), record.data | fingerprints
-            write_record(directory, dataclasses.replace(record, configs=tuple(trees), data=data, starts=starts))
+            write_record(
+                directory,
+                dataclasses.replace(
+                    record,
+                    configs=tuple(trees),
+                    data=record.data | fingerprints,
+                    starts=(*record.starts, start),
+                ),
+            )
         _run_jobs(configs, datasets, directory, executor, options)
 
 

@@ -155,13 +155,9 @@ def train(
         since = time.perf_counter()
 
     done = _epochs_behind(status, epoch, total_epochs)
-    with tqdm.tqdm(
-        total=members.num * total_epochs,
-        initial=done,
-        desc=description,
-        unit="epoch",
-        disable=None if is_leader() else True,
-    ) as bar:
+    quiet = None if is_leader() else True  # None: where nobody would see the bar.
+    total = members.num * total_epochs
+    with tqdm.tqdm(total=total, initial=done, desc=description, unit="epoch", disable=quiet) as bar:
         while np.any(status == Status.RUNNING):
             for index in range(members.num_rounds):
                 first, after = members.span(index)
