@@ -31,12 +31,17 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     from aejax.study.job import Options
     from aejax.study.metrics import require_tensorboard
     from aejax.study.stop import stop_on_signals
+    from aejax.training.population import is_leader
+    from aejax.training.setup import join_processes
 
     if request.dry_run:
         say(dry_run.describe(request.configs))
         return
     if request.tensorboard:
         require_tensorboard()
+    if request.processes is not None:
+        join_processes(*request.processes)
+        say = say if is_leader() else lambda _: None
     if request.cost:
         say(f"{request.name}: {request.cost}")
     directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
@@ -55,7 +60,8 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
             )
         except run.PopulationsFailed as error:
             failure = error
-    say("\n" + write_report([directory], directory.path))
+    if is_leader():
+        say("\n" + write_report([directory], directory.path))
     say(f"{directory.path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
     if failure is not None:
         raise failure

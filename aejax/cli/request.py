@@ -11,7 +11,7 @@ import re
 import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -22,6 +22,14 @@ from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
 from aejax.study.executors.choose import NAMES
 from aejax.study.executors.choose import Request as ExecutorRequest
+
+
+class Processes(NamedTuple):
+    """Several processes that train together, and which of them this is; None: what the cluster says."""
+
+    coordinator: str | None
+    num: int | None
+    index: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Request:
     tensorboard: bool
     checkpoint_seconds: float
     executor: ExecutorRequest
+    processes: Processes | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +99,22 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         tensorboard=values.tensorboard,
         checkpoint_seconds=values.checkpoint_seconds,
         executor=executor,
+        processes=_parse_processes(values),
     )
+
+
+def _parse_processes(values: flags.FlagValues) -> Processes | None:
+    if values.coordinator is None and values.num_processes is None and values.process is None:
+        return None
+    if values.executor != "local":
+        raise ConfigError(f"--coordinator goes with --executor=local, and this is {values.executor}")
+    if values.coordinator == "auto":
+        return Processes(None, values.num_processes, values.process)
+    if values.coordinator is None or values.num_processes is None or values.process is None:
+        raise ConfigError("--coordinator=host:port, --num_processes and --process go together (or --coordinator=auto)")
+    if values.process >= values.num_processes:
+        raise ConfigError(f"--process={values.process}: there are {values.num_processes}, counted from 0 on")
+    return Processes(values.coordinator, values.num_processes, values.process)
 
 
 def _parse_executor(values: flags.FlagValues) -> ExecutorRequest:
@@ -157,6 +181,15 @@ def _define_flags() -> flags.FlagValues:
         "What Slurm jobs ask for, by submitit's names: --slurm timeout_min=60 --slurm slurm_partition=gpu. Repeatable.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "coordinator",
+        None,
+        "Of several processes that train together, each with this command: host:port of the first; auto: what the "
+        "cluster says.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("num_processes", None, "How many these are.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0, flag_values=values)
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_float(
         "checkpoint_seconds",

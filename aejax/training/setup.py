@@ -3,16 +3,36 @@
 import os
 
 from aejax.cache import cache_directory
+from aejax.errors import UserError
 
 
 def set_up_jax() -> None:
-    """Configures JAX for a whole process, before its first use: host devices and the compilation cache."""
+    """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache."""
     import jax
 
-    # Members run one at a time on each host device, so every core wants one.
-    jax.config.update(
-        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        # Members run one at a time on each host device, so every core wants one.
+        num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        jax.config.update("jax_num_cpu_devices", num)
     jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def join_processes(coordinator: str | None, num_processes: int | None, process: int | None) -> None:
+    """Joins the processes that train together, their devices being one row: `jax.distributed`.
+
+    Args:
+      coordinator: host:port of the first of them; None: what the cluster (Slurm, TPU pods, ...) says, also of the rest.
+      num_processes: how many there are.
+      process: which of them this is, from 0 on.
+
+    Raises:
+      UserError: if they do not find each other.
+    """
+    import jax
+
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"the processes do not find each other: {' '.join(str(error).split())[:300]}") from None
