@@ -29,7 +29,7 @@ class Processes(NamedTuple):
 
     coordinator: str | None
     num: int | None
-    index: int | None
+    own: int | None
 
 
 @dataclasses.dataclass(frozen=True)
