@@ -5,11 +5,13 @@
 
 MNIST, each pixel drawn anew for every batch with its intensity as the probability of white; 59,000 images, five seeds.
 −log p(x) is the bound of 5,000 importance samples (`conv`: 500), on all 10,000 test images, binarized once. Batches of
-20, ReLU and the KL's warm-up were chosen by 30 epochs of one seed on validation images: each lowers the bound by 1 to 3
-nats, because more units stay in use.
+20, ReLU and the KL's warm-up were chosen by 30 epochs of one seed on validation images: each lowers the bound by 1 to 2
+nats, and with the warm-up more units stay in use.
 
-Cost: not measured yet.
-Expected: not measured yet.
+Cost: `dense` 5 minutes of training for a seed on 2 cores, and as long again for its 5,000 samples; all five within 55
+minutes, beside other work. `conv`: not measured yet.
+Expected: `dense` 88.76 ± 0.06 nats, and an evidence lower bound of −94.1 ± 0.1; by the probe 92.0 ± 0.4 %, by k-NN 97.3
+± 0.2 %, both better than the (binarized) pixels and PCA. `conv`: not measured yet.
 """
 
 from aejax.autoencoders.vae import Vae
