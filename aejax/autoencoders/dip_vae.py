@@ -18,7 +18,7 @@ class DipVae(WithKL):
     C is of the posteriors' means over the batch (DIP-VAE-I), or of the codes drawn from them (DIP-VAE-II): then the
     mean of the posteriors' covariances is added.
 
-    Source: Kumar, Sattigeri and Balakrishnan, "WithKL inference of disentangled latent concepts from unlabeled
+    Source: Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
     observations", 2018, equations 6 and 7.
     """
 

@@ -149,8 +149,11 @@ class _Gaussian(_Likelihood):
         return _pixels(output if self.SCALE == "none" else output[..., :-1], self.output)
 
     def _loss(self, output: jax.Array, target: jax.Array, log_scale: jax.Array) -> jax.Array:
-        standardized = (target - self.mean(output)) * jnp.exp(-log_scale)
-        return _sum_over_pixels(0.5 * jnp.square(standardized) + log_scale + 0.5 * math.log(2 * math.pi))
+        """Returns −log p(target | output), [batch], for log σ of each image, [batch], or one for all, a scalar."""
+        # Pixel by pixel there is the error alone: a step with σ among them took 1.4 times as long on a CPU.
+        error = _sum_over_pixels(jnp.square(target - self.mean(output)))
+        constant = log_scale + 0.5 * math.log(2 * math.pi)
+        return 0.5 * jnp.exp(-2 * log_scale) * error + target[0].size * constant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,14 +165,14 @@ class Gaussian(_Gaussian):
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns −log p(target | output), [batch]."""
-        return self._loss(output, target, jnp.log(jnp.full(target.shape, self.scale, jnp.float32)))
+        return self._loss(output, target, jnp.log(jnp.asarray(self.scale, jnp.float32)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _SharedGaussian(_Gaussian):
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns −log p(target | output), [batch]; the output's last channel is log σ."""
-        return self._loss(output, target, output[..., -1:].astype(jnp.float32))
+        return self._loss(output, target, output.reshape(output.shape[0], -1)[:, -1].astype(jnp.float32))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,8 +217,9 @@ class Laplace(_Likelihood):
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns −log p(target | output), [batch]."""
-        scale = jnp.full(target.shape, self.scale, jnp.float32)
-        return _sum_over_pixels(jnp.abs(target - self.mean(output)) / scale + jnp.log(2 * scale))
+        scale = jnp.asarray(self.scale, jnp.float32)
+        error = _sum_over_pixels(jnp.abs(target - self.mean(output)))
+        return error / scale + target[0].size * jnp.log(2 * scale)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
