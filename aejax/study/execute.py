@@ -38,7 +38,7 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
     What is finished is left as it is, so it does no harm if an executor asks twice.
 
     `place` gives the data of a data config. `parents` are finished populations among whose members are those that the
-    job's members begin with.
+    job's members begin with, or go on from.
 
     Raises:
       Interrupted: if a stop was asked for; what was done is saved.
@@ -163,31 +163,47 @@ class _Saver:
         self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
+def _learnt(work: Work, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]) -> Any:
+    """Returns a part of the states of members with these ids, stacked in their order: arrays [members, ...]."""
+    found: dict[str, Any] = {}
+    for job in parents:
+        if set(job.ids) & set(wanted):
+            learnt = part(_restore_trained(Work(job, work.place, work.directory, work.options)).state)
+            found |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ParentMissing(f"{work.job} goes on from the autoencoder {missing[0]}, which was not trained")
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(found[name] for name in wanted))
+
+
 def _begin(work: Work, parents: Sequence[Job]) -> list[Any]:
     """Returns the variables that the members begin with, by round: those that others have learnt."""
     method = METHODS[work.job.method.begins_with or ""]
     wanted = [config_id(method.reduce(config)) for config in work.configs]
-    found: dict[str, Any] = {}
-    for job in parents:
-        if set(job.ids) & set(wanted):
-            parent = Work(job, work.place, work.directory, work.options)
-            state = _restore_trained(parent).state
-            variables = jax.tree.map(
-                functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables()
-            )
-            found |= {name: jax.tree.map(lambda leaf: leaf[i], variables) for i, name in enumerate(job.ids)}  # noqa: B023
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise ParentMissing(f"{work.job} begins with the {method.name} {missing[0]}, which was not trained")
-    rows = [{name: {AUTOENCODER: part} for name, part in found[name].items()} for name in wanted]
-    return list(work.members.deal(jax.tree.map(lambda *leaves: np.stack(leaves), *rows)))
+
+    def variables(state: TrainState) -> Any:
+        return jax.tree.map(functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables())
+
+    learnt = _learnt(work, parents, wanted, variables)
+    return list(work.members.deal({name: {AUTOENCODER: part} for name, part in learnt.items()}))
+
+
+def _continue(work: Work, parents: Sequence[Job]) -> Start:
+    """Returns the states from which the members go on: those in which others have paused."""
+    state = _learnt(work, parents, [config_id(config) for config in work.job.continues], lambda state: state)
+    status = np.where(state.status == Status.PAUSED, Status.RUNNING, state.status).astype(np.int32)
+    return Start(state.replace(status=status), Cost())
 
 
 def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted:
     if not work.job.method.trains:
         return _fitted(work, None)
     start, keep_bytes = _restore(work, status.checkpoint)
-    begin = _begin(work, parents) if start is None and work.job.method.begins_with else None
+    begin = None
+    if start is None and work.job.continues:
+        start = _continue(work, parents)
+    elif start is None and work.job.method.begins_with:
+        begin = _begin(work, parents)
     path = work.path if is_leader() else None
     with MetricsWriter(path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
         trained = train(
@@ -199,6 +215,7 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
             saver=_Saver(work, status, write),
             start=start,
             begin=begin,
+            chunk_epochs=work.chunk_epochs(work.members),
         )
     return _fitted(work, trained)
 

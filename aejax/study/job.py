@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
+from aejax.experiment import Config
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory
 from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
@@ -20,10 +21,14 @@ Say = Callable[[str], None]
 
 
 class Job(NamedTuple):
-    """One population of one method: the unit of work."""
+    """One population of one method: the unit of work.
+
+    `continues` are the configs of the members from whose states these go on, in their order; none: they begin anew.
+    """
 
     method: Method
     population: Population
+    continues: tuple[Config, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -86,9 +91,17 @@ class Work:
         at_once = self.configs[0].training.members_at_once
         if not self.job.method.trains:
             return Members(self.configs, at_once)
-        num_epochs = epochs_per_chunk(self.task(self.configs[0]), self.data)
-        program = lambda members: compile_chunk(members, self.task, self.data, num_epochs)  # noqa: E731
+        program = lambda members: compile_chunk(members, self.task, self.data, self.chunk_epochs(members))  # noqa: E731
         return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
+
+    def chunk_epochs(self, members: Members) -> int:
+        """Returns how many epochs the device runs before the host hears of them."""
+        most = epochs_per_chunk(self.task(self.configs[0]), self.data)
+        if members.at_once == 1:  # The same program, however soon they pause: those who have, cost nothing.
+            return most
+        begun = [config.training.until_epoch or 0 for config in self.job.continues] or [0] * len(self.configs)
+        left = [self.task(config).last_epoch - epoch for config, epoch in zip(self.configs, begun, strict=True)]
+        return max(1, min(most, *left))
 
     def halve_members(self) -> None:
         """Deals the members out in smaller rounds, of half as many on each device."""

@@ -81,6 +81,7 @@ METHODS = {
 }
 
 
+SUBJECT = "autoencoder"  # What the others are compared with.
 CLASSIFIERS = ("supervised", "fine_tuned")  # They have a classifier in the place of a decoder.
 
 MakeTask = Callable[[Config], Task]

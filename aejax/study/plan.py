@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
+import types
+from collections.abc import Collection, Mapping, Sequence
 
 from aejax.config import config_id, departures, partition
 from aejax.data.load import DataConfig, Dataset
@@ -11,29 +12,28 @@ from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory
 from aejax.study.job import Job
-from aejax.study.methods import METHODS
+from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.sweep import Population, group
 
+# From whose state a member of the autoencoder goes on, by their ids; who is not in it begins anew.
+Lineage = Mapping[str, str]
+NO_LINEAGE: Lineage = types.MappingProxyType({})
 
-def load_data(configs: Sequence[Config]) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, evaluation's too, checked against every config that uses it."""
+
+def load_data(
+    configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
+) -> dict[DataConfig, Dataset]:
+    """Returns the data set of every data config, evaluation's too, checked against every config that uses it.
+
+    Those that are `loaded` are not read again.
+    """
     wanted = [data for config in configs for data in (config.data, *config.evaluation.other_data().values())]
-    datasets = {data: load_dataset(data) for data in dict.fromkeys(wanted)}
+    datasets = {data: loaded[data] if data in loaded else load_dataset(data) for data in dict.fromkeys(wanted)}
     for config in configs:
         others = {name: datasets[data] for name, data in config.evaluation.other_data().items()}
         check_data(config, datasets[config.data], others)
     return datasets
-
-
-def members_of(configs: Sequence[Config], datasets: dict[DataConfig, Dataset]) -> dict[str, dict[str, Config]]:
-    """Returns the members of every method by their id: the configs, reduced to what the method reads."""
-    members: dict[str, dict[str, Config]] = {}
-    for method in METHODS.values():
-        wanted = [config for config in configs if method.name in ("autoencoder", *_baselines(config, datasets))]
-        distinct = {method.inputs(config): config for config in wanted}.values()
-        members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
-    return members
 
 
 def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
@@ -42,30 +42,53 @@ def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str
     return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned)
 
 
-def plan(
-    configs: Sequence[Config],
-    datasets: dict[DataConfig, Dataset],
-    done: Collection[tuple[str, str]] = (),
-    begun: Sequence[PopulationStatus] = (),
-) -> list[Job]:
-    """Returns the populations that the configs and their baselines fall into, without members that are done.
+class Roster:
+    """The members of a study, by method and id, and who goes on from whom."""
 
-    Args:
-      configs: the members of the study.
-      datasets: as `load_data` returned them.
-      done: (method, config id) of members whose results exist.
-      begun: populations that were begun and not finished: they stay as they are.
-    """
-    jobs: list[Job] = []
-    members = members_of(configs, datasets)
-    for name, own in members.items():
-        missing = {key: config for key, config in own.items() if (name, key) not in done}
-        for status in begun:
-            if status.method == name and set(status.members) <= set(missing):
-                jobs.append(job_of(name, status.members, members))
-                missing = {key: config for key, config in missing.items() if key not in status.members}
-        jobs += [Job(METHODS[name], population) for population in group(list(missing.values()))]
-    return jobs
+    def __init__(self, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE):
+        """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
+        self._lineage = lineage
+        self._members: dict[str, dict[str, Config]] = {}
+        for method in METHODS.values():
+            wanted = [config for config in configs if method.name in (SUBJECT, *_baselines(config, datasets))]
+            distinct = {method.inputs(config): config for config in wanted}.values()
+            self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+
+    def job(self, method: str, ids: Sequence[str]) -> Job:
+        """Returns the population of a method whose members have these ids."""
+        members = self._members[method]
+        together = tuple(members[name] for name in ids)
+        continues = tuple(members[self._lineage[name]] for name in ids if self._generation(method, name))
+        return Job(METHODS[method], Population(partition(together[0])[0], together), continues)
+
+    def plan(self, done: Collection[tuple[str, str]] = (), begun: Sequence[PopulationStatus] = ()) -> list[list[Job]]:
+        """Returns the populations that are to be trained, in waves: those of a wave need only what went before it.
+
+        Args:
+          done: (method, config id) of members whose results exist.
+          begun: populations that were begun and not finished: they stay as they are.
+        """
+        waves: dict[tuple[bool, int], list[Job]] = {}
+        for method, own in self._members.items():
+            missing = {name: config for name, config in own.items() if (method, name) not in done}
+            together = [list(status.members) for status in begun if status.method == method]
+            together = [ids for ids in together if set(ids) <= set(missing)]
+            kept = {name for ids in together for name in ids}
+            generations: dict[int, dict[Config, str]] = {}
+            for name, config in missing.items():
+                if name not in kept:
+                    generations.setdefault(self._generation(method, name), {})[config] = name
+            for names in generations.values():
+                together += [[names[config] for config in found.members] for found in group(list(names))]
+            for ids in together:
+                wave = METHODS[method].begins_with is not None, max(self._generation(method, name) for name in ids)
+                waves.setdefault(wave, []).append(self.job(method, ids))
+        return [jobs for _, jobs in sorted(waves.items(), key=lambda item: item[0])]
+
+    def _generation(self, method: str, name: str) -> int:
+        if method != SUBJECT or name not in self._lineage:
+            return 0
+        return 1 + self._generation(method, self._lineage[name])
 
 
 def announce(directory: StudyDirectory, jobs: Sequence[Job]) -> None:
@@ -83,20 +106,9 @@ def announce(directory: StudyDirectory, jobs: Sequence[Job]) -> None:
 def _work(job: Job) -> float:
     training = job.population.members[0].training
     epochs = training.epochs + training.pretraining_epochs if job.method.trains else 0
-    return float(len(job.ids) * (epochs + 1))
-
-
-def in_order(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Returns the jobs in waves: those of a wave need only what the waves before it have trained."""
-    first = [job for job in jobs if job.method.begins_with is None]
-    then = [job for job in jobs if job.method.begins_with is not None]
-    return [wave for wave in (first, then) if wave]
-
-
-def job_of(method: str, ids: Sequence[str], members: dict[str, dict[str, Config]]) -> Job:
-    """Returns the population of a method whose members have these ids, among those of a study."""
-    together = tuple(members[method][name] for name in ids)
-    return Job(METHODS[method], Population(partition(together[0])[0], together))
+    epochs = min(epochs, training.until_epoch or epochs)
+    begun = sum(config.training.until_epoch or 0 for config in job.continues)
+    return float(len(job.ids) * (epochs + 1) - begun)
 
 
 def data_key(data: DataConfig) -> str:

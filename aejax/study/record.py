@@ -40,6 +40,8 @@ class Record:
     configs: tuple[dict[str, Any], ...]
     data: dict[str, str]  # The fingerprint of each data config, by its JSON.
     starts: tuple[Start, ...] = ()
+    lineage: dict[str, str] = dataclasses.field(default_factory=dict)  # See `aejax.study.plan.Lineage`.
+    search: dict[str, Any] | None = None  # By what its members were found, if it is a search; see `aejax.search`.
 
 
 def read_record(directory: StudyDirectory) -> Record | None:

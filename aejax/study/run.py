@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from aejax.config import load, to_tree
 from aejax.data.load import DataConfig, Dataset
@@ -12,7 +14,7 @@ from aejax.study.directory import StudyDirectory, write_json
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
-from aejax.study.plan import announce, data_key, in_order, job_of, load_data, plan
+from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
 from aejax.study.progress import read_progress
 from aejax.study.record import (
     Record,
@@ -33,6 +35,16 @@ class PopulationsFailed(UserError):
     """Some populations could not be trained; all others are finished."""
 
 
+class Growth(NamedTuple):
+    """Further members of a study, and whose state those go on from that do not begin anew; see `plan.Lineage`."""
+
+    configs: Sequence[Config]
+    lineage: Lineage = NO_LINEAGE
+
+
+Grow = Callable[[Sequence[Row]], Growth | None]
+
+
 def run(
     configs: Sequence[Config],
     directory: StudyDirectory,
@@ -41,6 +53,9 @@ def run(
     question: str = "",
     executor: Executor = Local(),  # noqa: B008
     options: Options = Options(),  # noqa: B008
+    lineage: Lineage = NO_LINEAGE,
+    search: dict[str, Any] | None = None,
+    grow: Grow = lambda rows: None,
 ) -> None:
     """Trains and evaluates all members of the study in a directory that have no results yet.
 
@@ -51,6 +66,9 @@ def run(
       question: what it is to answer, a sentence.
       executor: what executes populations.
       options: how to execute.
+      lineage: who of them goes on from whom.
+      search: by what members are found, for the record.
+      grow: called with the results when all is done; returns further members, or None if that is all.
 
     Raises:
       ConfigError: if the directory holds a study of other configs.
@@ -65,43 +83,60 @@ def run(
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     datasets = load_data(configs)
-    fingerprints = {data_key(data): dataset.fingerprint for data, dataset in datasets.items()}
-    for data, dataset in datasets.items():
-        if record.data.get(data_key(data), dataset.fingerprint) != dataset.fingerprint:
-            raise UserError(
-                f"{dataset.name} has changed since {directory.path} was begun (fingerprint "
-                f"{record.data[data_key(data)]} then, {dataset.fingerprint} now); choose another --workdir"
-            )
+    _check_fingerprints(record, datasets, directory)
     with directory.locked() if is_leader() else contextlib.nullcontext():
+        start = this_start()
+        record = dataclasses.replace(
+            _with_members(record, configs, datasets, lineage), starts=(*record.starts, start), search=search
+        )
         if is_leader():
             if read_record(directory) != before:
                 raise UserError(f"{directory.path} was changed by another process just now; run the same command again")
-            start = this_start()
-            for line in environment_changes(record.starts[-1].environment, start.environment) if record.starts else ():
+            then = before.starts[-1].environment if before and before.starts else start.environment
+            for line in environment_changes(then, start.environment):
                 options.say(f"not the environment of the last start, so bits may differ: {line}")
-            write_record(
-                directory,
-                dataclasses.replace(
-                    record,
-                    configs=tuple(trees),
-                    data=record.data | fingerprints,
-                    starts=(*record.starts, start),
-                ),
+            write_record(directory, record)
+        worker = Worker(configs, datasets, directory, options, record.lineage)
+        _run_jobs(worker, executor)
+        while (growth := grow(read_rows(directory))) is not None:
+            configs = [*configs, *growth.configs]
+            datasets = load_data(configs, datasets)
+            record = _with_members(record, configs, datasets, growth.lineage)
+            if is_leader():
+                write_record(directory, record)
+            worker.take(configs, datasets, record.lineage)
+            _run_jobs(worker, executor)
+
+
+def _check_fingerprints(record: Record, datasets: dict[DataConfig, Dataset], directory: StudyDirectory) -> None:
+    for data, dataset in datasets.items():
+        then = record.data.get(data_key(data), dataset.fingerprint)
+        if then != dataset.fingerprint:
+            raise UserError(
+                f"{dataset.name} has changed since {directory.path} was begun (fingerprint {then} then, "
+                f"{dataset.fingerprint} now); choose another --workdir"
             )
-        _run_jobs(configs, datasets, directory, executor, options)
 
 
-def _run_jobs(
-    configs: Sequence[Config],
-    datasets: dict[DataConfig, Dataset],
-    directory: StudyDirectory,
-    executor: Executor,
-    options: Options,
-) -> None:
+def _with_members(
+    record: Record, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage
+) -> Record:
+    fingerprints = {data_key(data): dataset.fingerprint for data, dataset in datasets.items()}
+    return dataclasses.replace(
+        record,
+        configs=tuple(map(to_tree, configs)),
+        data=record.data | fingerprints,
+        lineage=record.lineage | dict(lineage),
+    )
+
+
+def _run_jobs(worker: Worker, executor: Executor) -> None:
+    directory, options = worker.directory, worker.options
     finished = read_rows(directory)
     begun = [status for status in read_statuses(directory).values() if status.begun]
-    jobs = plan(configs, datasets, {(row["method"], row["id"]) for row in finished}, begun)
-    for name in sorted({dataset.name for dataset in datasets.values() if dataset.num_classes is None}):
+    waves = worker.roster.plan({(row["method"], row["id"]) for row in finished}, begun)
+    jobs = list(itertools.chain(*waves))
+    for name in sorted({dataset.name for dataset in worker.datasets.values() if dataset.num_classes is None}):
         options.say(
             f"{name} has no labels: linear probe, k-NN, pixels, the supervised baseline and fine-tuning are left out"
         )
@@ -112,9 +147,8 @@ def _run_jobs(
     if is_leader():
         announce(directory, jobs)
 
-    worker = Worker(configs, datasets, directory, options)
     failed = []
-    for wave in in_order(jobs):
+    for wave in waves:
         for job, failure in executor.run(wave, worker):
             if failure is not None:
                 options.say(f"{job} failed: {failure}")
@@ -146,12 +180,12 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
         datasets = load_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
-        worker = Worker(configs, datasets, directory, options)
+        worker = Worker(configs, datasets, directory, options, record.lineage)
         rows: list[Row] = []
         for path, status in read_statuses(directory).items():
             if status.state != "finished":
                 continue
-            results = worker.evaluate(job_of(status.method, status.members, worker.members))
+            results = worker.evaluate(worker.roster.job(status.method, status.members))
             rows += to_rows(results)
             if update:
                 write_json(path / FILE, results)

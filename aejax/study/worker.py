@@ -11,7 +11,8 @@ from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import evaluate, execute
 from aejax.study.job import Job, Options, Source
-from aejax.study.plan import job_of, members_of
+from aejax.study.methods import SUBJECT
+from aejax.study.plan import NO_LINEAGE, Lineage, Roster
 from aejax.study.status import read_status, read_statuses, write_status
 from aejax.training.population import share
 
@@ -25,15 +26,22 @@ class Worker:
         datasets: dict[DataConfig, Dataset],
         directory: StudyDirectory,
         options: Options,
+        lineage: Lineage = NO_LINEAGE,
     ):
         self.directory, self.options = directory, options
-        self.members = members_of(configs, datasets)
+        self.take(configs, datasets, lineage)
 
         @functools.cache
         def place(data: DataConfig) -> Source:
-            return Source(datasets[data], share(make_resident(datasets[data], data.preprocessing)))
+            dataset = self.datasets[data]
+            return Source(dataset, share(make_resident(dataset, data.preprocessing)))
 
         self.place = place
+
+    def take(self, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage) -> None:
+        """Takes what the study consists of, which may have grown."""
+        self.datasets = datasets
+        self.roster = Roster(configs, datasets, lineage)
 
     def work(self, job: Job) -> str | None:
         """Trains and evaluates a population; returns why that failed, or None. What is finished stays as it is.
@@ -44,7 +52,13 @@ class Worker:
           OSError: likewise, if it is the operating system that refuses.
         """
         try:
-            execute(job, self.place, self.directory, self.options, self._finished(job.method.begins_with))
+            execute(
+                job,
+                self.place,
+                self.directory,
+                self.options,
+                self._finished(SUBJECT if job.continues else job.method.begins_with),
+            )
         except (UserError, OSError):
             raise
         except Exception as error:
@@ -66,7 +80,7 @@ class Worker:
         """Returns the finished populations of a method; none of None."""
         found = read_statuses(self.directory).values()
         return [
-            job_of(status.method, status.members, self.members)
+            self.roster.job(status.method, status.members)
             for status in found
             if (status.method, status.state) == (method, "finished")
         ]

@@ -112,8 +112,9 @@ def train(
       begin: variables that members begin with, by round, where not those of their initialisation; see `init_state`.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
-    example = make_task(members.first)  # In its stages, all are alike.
-    total_epochs, num_epochs = example.epochs, chunk_epochs or epochs_per_chunk(example, data)
+    example = make_task(members.configs[0])  # In its stages, all are alike.
+    num_epochs = chunk_epochs or epochs_per_chunk(example, data)
+    last_epochs = np.array([make_task(config).last_epoch for config in members.configs])
     cost = Cost() if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
         return Trained(list(members.deal(start.state)), cost)
@@ -143,7 +144,7 @@ def train(
         first, after = members.span(index)
         status[first:after], epoch[first:after] = members.fetch_round(index, standing)
         write(first, members.fetch_round(index, metrics))
-        bar.update(_epochs_behind(status, epoch, total_epochs) - bar.n)
+        bar.update(_epochs_behind(status, epoch, last_epochs) - bar.n)
 
     def save() -> None:
         nonlocal cost, since
@@ -154,10 +155,9 @@ def train(
             saver.save(members.fetch(states), cost)
         since = time.perf_counter()
 
-    done = _epochs_behind(status, epoch, total_epochs)
+    done = _epochs_behind(status, epoch, last_epochs)
     quiet = None if is_leader() else True  # None: where nobody would see the bar.
-    total = members.num * total_epochs
-    with tqdm.tqdm(total=total, initial=done, desc=description, unit="epoch", disable=quiet) as bar:
+    with tqdm.tqdm(total=int(last_epochs.sum()), initial=done, desc=description, unit="epoch", disable=quiet) as bar:
         while np.any(status == Status.RUNNING):
             for index in range(members.num_rounds):
                 first, after = members.span(index)
@@ -176,6 +176,6 @@ def train(
     return Trained(states, cost)
 
 
-def _epochs_behind(status: np.ndarray, epoch: np.ndarray, total_epochs: int) -> int:
+def _epochs_behind(status: np.ndarray, epoch: np.ndarray, last_epochs: np.ndarray) -> int:
     """Returns how many epochs of all members need no more work, those that a stopped member leaves out among them."""
-    return int(np.where(status == Status.RUNNING, epoch, total_epochs).sum())
+    return int(np.where(status == Status.RUNNING, epoch, last_epochs).sum())

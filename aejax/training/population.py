@@ -114,7 +114,7 @@ class Members:
         `memory_limit` is what programs may use of a device, in bytes; None: most of what the device says it has.
         """
         self.num = len(configs)
-        self.first = configs[0]
+        self.configs = configs
         self.memory_limit = memory_limit or device_memory()
         num_devices = device_mesh().size
         per_device = -(-self.num // num_devices)

@@ -8,13 +8,14 @@ import jax
 
 
 class Status(enum.IntEnum):
-    """Where a member stands. All but RUNNING are final."""
+    """Where a member stands. All but RUNNING are final, and PAUSED is for this member."""
 
     RUNNING = 0
     FINISHED = 1  # It trained for its number of epochs.
     REACHED_TARGET = 2  # The training error fell to the threshold.
     OUT_OF_PATIENCE = 3  # The validation error stopped improving.
     DIVERGED = 4  # The loss or the parameters became non-finite; the state is the last finite one.
+    PAUSED = 5  # It trained for as long as it was to for now: another member may go on from where it stands.
 
 
 class TrainState(flax.struct.PyTreeNode):

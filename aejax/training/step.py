@@ -31,6 +31,8 @@ class TrainingConfig:
     """How long to train, on how many images at once, and when to stop early."""
 
     epochs: NonNegativeInt = 20
+    # Stop after so many of them for now. A search decides then who goes on; schedules are those of all epochs.
+    until_epoch: PositiveInt | None = traced(None)
     # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
     pretraining_epochs: NonNegativeInt = 0
     batch_size: PositiveInt | Literal["all"] = 64
@@ -87,6 +89,11 @@ class Task(NamedTuple):
     def epochs(self) -> int:
         """The number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def last_epoch(self) -> int:
+        """After which epoch it stops, or pauses, at the latest."""
+        return min(self.epochs, self.training.until_epoch or self.epochs)
 
 
 def batch_size(training: TrainingConfig, data: ResidentData) -> int:
@@ -317,6 +324,9 @@ def _run_stage(
     finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
     if stage is task.stages[-1]:
         after = _decide(task, after, metrics, errors)
+    if task.training.until_epoch is not None:
+        pauses = (after.status == Status.RUNNING) & (after.epoch >= task.training.until_epoch)
+        after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
     diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
 

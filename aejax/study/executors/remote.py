@@ -17,7 +17,7 @@ from aejax.experiment import load_recorded
 from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job, Options
-from aejax.study.plan import data_key, job_of, load_data
+from aejax.study.plan import data_key, load_data
 from aejax.study.record import require_record
 from aejax.study.stop import StopFile, passed_on
 from aejax.study.worker import Worker
@@ -40,7 +40,7 @@ class Ticket(NamedTuple):
         """Executes the population; returns why that failed, in one line, or None."""
         try:
             worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard)
-            return worker.work(job_of(self.method, self.members, worker.members))
+            return worker.work(worker.roster.job(self.method, self.members))
         except Interrupted:
             return None  # Who asked for it knows.
         except (UserError, OSError) as error:
@@ -137,4 +137,4 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool) -> Worker:
                 f"({then}); give this machine the same data"
             )
     stop = StopFile(pathlib.Path(path))
-    return Worker(configs, datasets, directory, Options(tensorboard, checkpoint_seconds, stop))
+    return Worker(configs, datasets, directory, Options(tensorboard, checkpoint_seconds, stop), record.lineage)
