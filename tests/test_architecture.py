@@ -32,6 +32,7 @@ LAYERS = (
     ("experiment",),
     ("study",),
     ("report",),
+    ("search",),
     ("cli",),
     ("benchmark",),
 )

@@ -3,6 +3,7 @@
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -26,6 +27,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request is None:
         return
     from aejax.report.write import write_report
+    from aejax.search.run import first_trials, search_and_train
     from aejax.study import dry_run, run
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
@@ -35,7 +37,11 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     from aejax.training.setup import join_processes
 
     if request.dry_run:
-        say(dry_run.describe(request.configs))
+        if request.search is None:
+            say(dry_run.describe(request.configs))
+        else:
+            say(f"the first trials of the search; then the rest, and the winner on {request.seeds} fresh seeds:")
+            say(dry_run.describe(first_trials(request.configs[0], request.search)))
         return
     if request.tensorboard:
         require_tensorboard()
@@ -50,14 +56,16 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         # What is finished is worth a report even where some populations failed.
         failure = None
         try:
-            run.run(
-                request.configs,
-                directory,
-                name=request.name,
-                question=request.question,
-                executor=executor,
-                options=options,
-            )
+            common: dict[str, Any] = {
+                "name": request.name,
+                "question": request.question,
+                "executor": executor,
+                "options": options,
+            }
+            if request.search is None:
+                run.run(request.configs, directory, **common)
+            else:
+                search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **common)
         except run.PopulationsFailed as error:
             failure = error
     if is_leader():

@@ -20,6 +20,8 @@ from aejax.cli.arguments import read_flags
 from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
+from aejax.search.run import Search, check_search
+from aejax.search.space import parse_space
 from aejax.study.executors.choose import NAMES
 from aejax.study.executors.choose import Request as ExecutorRequest
 
@@ -46,6 +48,8 @@ class Request:
     checkpoint_seconds: float
     executor: ExecutorRequest
     processes: Processes | None
+    search: Search | None  # Of which `configs` hold but one.
+    seeds: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Experiment:
     cost: str
     config: Config
     sweep: sweeps.Sweep
+    search: Search | None = None
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
@@ -80,15 +85,19 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     both = sorted(sweeps.swept_fields(sweep) & {path for path, _ in assignments})
     if both:
         raise ConfigError(f"field '{both[0]}' is both set and swept")
+    search = _parse_search(values, experiment.search, sweep)
+    if search is not None:
+        sweep = [{}]
     seed_is_chosen = "seed" in sweeps.swept_fields(sweep) or any(path == "seed" for path, _ in assignments)
     if values["seeds"].present and seed_is_chosen:
         raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
-    if not seed_is_chosen:
+    if not seed_is_chosen and search is None:
         sweep = sweeps.product(sweep, sweeps.grid("seed", range(values.seeds)))
     configs = sweeps.expand(config, sweep)
     for member in configs:
         check(member)
-    executor = _parse_executor(values)
+    if search is not None:
+        check_search(config, search)
     return Request(
         name=experiment.name,
         question=experiment.question,
@@ -98,9 +107,29 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         dry_run=values.dry_run,
         tensorboard=values.tensorboard,
         checkpoint_seconds=values.checkpoint_seconds,
-        executor=executor,
+        executor=_parse_executor(values),
         processes=_parse_processes(values),
+        search=search,
+        seeds=values.seeds,
     )
+
+
+def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps.Sweep) -> Search | None:
+    """Returns the search that the experiment names, or the flags, which refine it; None: there is none."""
+    space = {path: domain for text in values.space for path, domain in parse_space(text).items()}
+    if not values.search and search is None:
+        if space:
+            raise ConfigError("--space goes with --search, which says how to look there: --search=sobol")
+        return None
+    search = search or Search()
+    for text in values.search:
+        path, _, value = text.rpartition("=") if "=" in text else ("", "", text)
+        path = f"method.{path}" if path else "method"
+        search = override(search, {path: parse_value(value)})
+    search = dataclasses.replace(search, space=search.space | space)
+    if sweep != [{}]:
+        search = dataclasses.replace(search, candidates=tuple(dict(point) for point in sweep))
+    return load(Search, to_tree(search))
 
 
 def _parse_processes(values: flags.FlagValues) -> Processes | None:
@@ -154,6 +183,19 @@ def _define_flags() -> flags.FlagValues:
         "sweep",
         [],
         "Sweeps one field: --sweep optimizer.learning_rate=1e-4,1e-3. Repeatable (all combinations).",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "search",
+        [],
+        "Searches instead of sweeping: random, sobol, tpe, halving, population_based; then its fields: --search=tpe "
+        "--search trials=64. The winner is trained on fresh seeds.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "space",
+        [],
+        "Where to search: --space=optimizer.learning_rate=log:1e-4:1e-1, =8:64 (whole numbers), =adam,sgd. Repeatable.",
         flag_values=values,
     )
     flags.DEFINE_integer("seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=values)
@@ -211,9 +253,9 @@ def _fields_help() -> str:
 def load_experiment(reference: str) -> Experiment:
     """Returns what an experiment file defines, named as `path.py` or `path.py:variant`.
 
-    The file defines `get_config()` and perhaps `sweep()`. If it defines `VARIANTS`, a tuple of names of which the first
-    is the default, both take the variant's name. The first line of its docstring is the question; its paragraph
-    `Cost: ...` says how long it takes.
+    The file defines `get_config()` and perhaps `sweep()` or `search()`. If it defines `VARIANTS`, a tuple of names of
+    which the first is the default, all take the variant's name. The first line of its docstring is the question; its
+    paragraph `Cost: ...` says how long it takes.
 
     Raises:
       ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
@@ -236,6 +278,7 @@ def load_experiment(reference: str) -> Experiment:
     points = _call(path, module.sweep, arguments) if hasattr(module, "sweep") else [{}]
     if not points:
         raise ConfigError(f"{path}: its sweep is empty")
+    search = _call(path, module.search, arguments) if hasattr(module, "search") else None
     text = inspect.getdoc(module) or ""
     cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
     return Experiment(
@@ -244,6 +287,7 @@ def load_experiment(reference: str) -> Experiment:
         cost=" ".join(cost[1].split()) if cost else "",
         config=config,
         sweep=points,
+        search=None if search is None else load(Search, to_tree(search)),
     )
 
 

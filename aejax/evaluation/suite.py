@@ -75,6 +75,8 @@ class EvaluationConfig:
     # that the data do not allow is an error.
     measures: tuple[Measure, ...] | None = None
     baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
+    # Whether what was measured on test images is told. What a search trains is chosen, so it is not.
+    tell_test: bool = True
     # Whether features of networks that were trained by labels are measured as well, or only what these say themselves.
     classifier_features: bool = True
     probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.

@@ -6,6 +6,7 @@
 <workdir>/populations/<id>/checkpoints/   the state of all members; see `aejax.study.checkpoint`
 <workdir>/populations/<id>/pictures.npz   reconstructions and weights of some members
 <workdir>/populations/<id>/results.json   what came of every member: written last, it marks the population as finished
+<workdir>/search/                         a study too: the trials of a search, which the study's settings won
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 
 A published study holds some of them, compressed: study.json.gz for study.json.
@@ -28,6 +29,7 @@ from typing import Any
 
 from aejax.errors import UserError
 
+SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 TEMPORARY = ".tmp-"  # What a killed process left behind begins so.
 PACKED = ".gz"  # Ends the names of compressed files.
 
@@ -49,7 +51,7 @@ class StudyDirectory:
             return
         if not self.path.is_dir():
             raise UserError(f"{self.path} is not a directory; choose another")
-        files = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
+        files = [file.name for file in self.path.iterdir() if not file.name.startswith(".") and file.name != SEARCH]
         if files and not exists(self.record):
             raise UserError(
                 f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another directory"

@@ -41,6 +41,9 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
         variables = list(work.members.deal(work.members.fetch(variables)))
     metrics, reconstructions, evaluation_cost = _measure(work, variables)
     metrics |= fitted.metrics
+    if not work.evaluation.tell_test:
+        metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
+        reconstructions = None  # They are of test images.
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}

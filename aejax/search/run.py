@@ -1,0 +1,270 @@
+"""Running a search: a study of trials, which grows as its method says, and then the study of what won.
+
+The trials lie in `<workdir>/search`, a study like any other, whose record says that it is a search: no metric of test
+images is kept. The winner is trained again, from the beginning and on seeds that no trial had, in `<workdir>` itself.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aejax.config import config_id, flatten, override, partition, to_tree
+from aejax.errors import ConfigError, UserError
+from aejax.experiment import Config, check
+from aejax.report.measures import MEASURES, Measure
+from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
+from aejax.search.space import Space, ends
+from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.study.executors.base import Executor
+from aejax.study.job import Options
+from aejax.study.methods import METHODS, SUBJECT
+from aejax.study.record import read_record
+from aejax.study.results import Row
+from aejax.study.run import Growth, run
+from aejax.training.fine_tuning import FineTuningConfig
+
+OF_RECONSTRUCTIONS = ("mse", "ssim")  # Objectives for which no classifier is fitted.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """A method, and where it looks: in a space, or among candidates (points of a sweep)."""
+
+    method: SearchMethod = Sobol()
+    space: Space = dataclasses.field(default_factory=dict)
+    candidates: tuple[dict[str, Any], ...] = ()
+
+
+class Found(NamedTuple):
+    """What won: the config of each of its stages (several where it was changed while training), and its trial."""
+
+    stages: list[Config]
+    trial: int
+    value: float
+    fresh_seed: int  # The first that no trial had.
+
+
+def check_search(config: Config, search: Search) -> None:
+    """Checks that a search over a config can be run.
+
+    Raises:
+      ConfigError: naming what is wrong: an unknown field or objective, a value that its field does not take, ...
+    """
+    method = search.method
+    if search.candidates and not method.TAKES_CANDIDATES:
+        raise ConfigError(f"--search={method.kind} finds its points in a space; give --space, not --sweep")
+    if search.candidates and search.space:
+        raise ConfigError(f"--search={method.kind} takes its candidates from a sweep or from a space, not from both")
+    if not search.candidates and not search.space:
+        raise ConfigError(f"--search={method.kind} needs a --space, such as --space=optimizer.learning_rate=log:1e-4:1")
+    if "seed" in search.space:
+        raise ConfigError("--space=seed=...: a seed is no setting; the winner is trained on fresh ones (--seeds)")
+    if config.data.validation_size == 0:
+        raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
+    _measure(method.objective)
+    for point in [*ends(search.space), *search.candidates]:
+        member = override(config, point)
+        check(member)
+        if method.CHANGES_WHILE_TRAINING and partition(member)[0] != partition(config)[0]:
+            path = next(iter(point))
+            raise ConfigError(
+                f"--space={path}=...: a network that is being trained cannot change it, and --search={method.kind} "
+                "changes fields while training; leave it out, or use another method"
+            )
+    # A method that is never asked says nothing of the epochs.
+    next(method.propose(search.space, config.training.epochs, search.candidates))
+
+
+def _measure(objective: str) -> Measure:
+    known = {measure.validation: measure for measure in MEASURES}
+    if objective not in known:
+        raise ConfigError(f"search.objective={objective}: no metric to choose by; there are {', '.join(known)}")
+    return known[objective]
+
+
+def first_trials(config: Config, search: Search) -> Sequence[Config]:
+    """Returns the members that a search begins with."""
+    growth = _Asked(_trial_config(config, search.method), search).more([])
+    assert growth is not None, "a search asks for something"
+    return growth.configs
+
+
+def search_and_train(
+    config: Config,
+    search: Search,
+    directory: StudyDirectory,
+    *,
+    seeds: int,
+    name: str,
+    question: str,
+    executor: Executor,
+    options: Options,
+) -> None:
+    """Searches, and trains what won on fresh seeds; goes on where an earlier process stopped.
+
+    Args:
+      config: what all trials have but for their points; its seed is theirs.
+      search: how.
+      directory: where the study of the winner lies, or will, and in it that of the trials.
+      seeds: on how many seeds the winner is trained.
+      name: of the study.
+      question: what it is to answer.
+      executor: what executes populations.
+      options: how to execute.
+
+    Raises:
+      As `aejax.study.run.run`, and UserError if all trials diverged, or if they have no such metric.
+    """
+    found = find(config, search, directory, name=name, question=question, executor=executor, options=options)
+    shown = ", ".join(f"{path}={value}" for path, value in _departures(config, found.stages[-1]).items())
+    options.say(
+        f"{search.method.kind}: trial {found.trial} won, with {search.method.objective} {found.value:.6g} ({shown}); "
+        f"it is trained again on {seeds} fresh seeds"
+    )
+    configs: list[Config] = []
+    lineage: dict[str, str] = {}
+    for seed in range(found.fresh_seed, found.fresh_seed + seeds):
+        stages = [dataclasses.replace(stage, seed=seed) for stage in found.stages]
+        configs += stages
+        ids = [member_id(stage) for stage in stages]
+        lineage |= dict(zip(ids[1:], ids[:-1], strict=True))
+
+    def winner(rows: Sequence[Row]) -> Growth | None:
+        known = {row["id"] for row in rows}
+        return Growth(configs, lineage) if any(member_id(config) not in known for config in configs) else None
+
+    # Where more trials have brought another winner, the study of the first one grows.
+    run([], directory, name=name, question=question, executor=executor, options=options, grow=winner)
+
+
+def find(
+    config: Config,
+    search: Search,
+    directory: StudyDirectory,
+    *,
+    name: str,
+    question: str,
+    executor: Executor,
+    options: Options,
+) -> Found:
+    """Returns what a search finds, which is run as far as it was not yet; see `search_and_train`."""
+    trials_directory, tree = StudyDirectory(directory.path / SEARCH), to_tree(search)
+    before = read_record(trials_directory)
+    if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
+        raise ConfigError(f"{trials_directory.path} holds another search; choose another --workdir")
+    asked = _Asked(_trial_config(config, search.method), search)
+    first = asked.more([])
+    assert first is not None, "a search asks for something"
+    run(
+        first.configs,
+        trials_directory,
+        name=f"{name}, search",
+        question=question,
+        executor=executor,
+        options=options,
+        lineage=first.lineage,
+        search=tree,
+        grow=asked.more,
+    )
+    number = search.method.best(asked.losses)
+    loss = [loss for batch in asked.losses for loss in batch][number]
+    if not math.isfinite(loss):
+        raise UserError("all trials of the search diverged; search elsewhere")
+    stages = [override(config, asked.trials[number].point)]
+    earlier = asked.trials[number].continues if search.method.CHANGES_WHILE_TRAINING else None
+    while earlier is not None:
+        stages.insert(0, asked.configs[earlier])
+        earlier = asked.trials[earlier].continues
+    sign = -1.0 if _measure(search.method.objective).higher_is_better else 1.0
+    return Found(stages, number, sign * loss, 1 + max(config.seed for config in asked.configs))
+
+
+def member_id(config: Config) -> str:
+    """Returns the id that the results of a config's autoencoder have."""
+    return config_id(METHODS[SUBJECT].reduce(config))
+
+
+def _trial_config(config: Config, method: Method) -> Config:
+    """Returns the config without what is of no use to a trial."""
+    of_reconstructions = _measure(method.objective).name in OF_RECONSTRUCTIONS
+    evaluation = dataclasses.replace(
+        config.evaluation,
+        measures=("reconstruction",) if of_reconstructions else config.evaluation.measures,
+        baselines=(),
+        tell_test=False,
+        transfer=None,
+        outliers=None,
+        layers=(),
+    )
+    return dataclasses.replace(config, evaluation=evaluation, fine_tuning=FineTuningConfig())
+
+
+def _but_for_its_length(tree: Mapping[str, Any]) -> Any:
+    """Returns a search's tree without what may grow."""
+    method = {name: value for name, value in tree.get("method", {}).items() if name != "trials"}
+    return dict(tree) | {"method": method}
+
+
+def _departures(config: Config, other: Config) -> dict[str, Any]:
+    own = dict(flatten(to_tree(config)))
+    return {path: value for path, value in flatten(to_tree(other)) if path not in own or own[path] != value}
+
+
+class _Asked:
+    """What a method has asked for so far, and what came of it."""
+
+    def __init__(self, config: Config, search: Search):
+        self._config, self._measure = config, _measure(search.method.objective)
+        self._changes = search.method.CHANGES_WHILE_TRAINING
+        self._proposals: Proposals = search.method.propose(search.space, config.training.epochs, search.candidates)
+        self.trials: list[Trial] = []
+        self.configs: list[Config] = []
+        self.losses: list[list[float]] = []
+
+    def more(self, rows: Sequence[Row]) -> Growth | None:
+        """Returns the next members that have no results yet, after telling those that have; None at the end."""
+        results = {row["id"]: row for row in rows if row["method"] == SUBJECT}
+        while True:
+            told = sum(map(len, self.losses))
+            waiting = self.configs[told:]
+            if any(member_id(config) not in results for config in waiting):
+                raise UserError("a trial has no results; run the same command again")
+            try:
+                if waiting:
+                    self.losses.append([self._loss(results[member_id(config)]) for config in waiting])
+                    batch = self._proposals.send(self.losses[-1])
+                else:
+                    batch = next(self._proposals)
+            except StopIteration:
+                return None
+            first = len(self.trials)
+            self.trials += batch
+            self.configs += [self._member(trial) for trial in batch]
+            configs = self.configs[first:]
+            if any(member_id(config) not in results for config in configs):
+                lineage = {
+                    member_id(config): member_id(self.configs[trial.continues])
+                    for config, trial in zip(configs, batch, strict=True)
+                    if trial.continues is not None
+                }
+                return Growth(list({member_id(config): config for config in configs}.values()), lineage)
+
+    def _member(self, trial: Trial) -> Config:
+        config = override(self._config, trial.point)
+        training = dataclasses.replace(config.training, until_epoch=trial.until_epoch)
+        # Where states change hands, members that agree in their numbers must be told apart.
+        seed = config.seed + (trial.slot if self._changes else 0)
+        return dataclasses.replace(config, training=training, seed=seed)
+
+    def _loss(self, row: Row) -> float:
+        name = self._measure.validation
+        if name not in row["metrics"]:
+            measured = [metric for metric in row["metrics"] if metric.startswith("validation_")]
+            raise UserError(
+                f"search.objective={name}: it was not measured (evaluation.measures); there are {', '.join(measured)}"
+            )
+        value = row["metrics"][name]
+        if row["status"] == "diverged" or not math.isfinite(value):
+            return math.inf
+        return -value if self._measure.higher_is_better else value
