@@ -56,16 +56,12 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         # What is finished is worth a report even where some populations failed.
         failure = None
         try:
-            common: dict[str, Any] = {
-                "name": request.name,
-                "question": request.question,
-                "executor": executor,
-                "options": options,
-            }
+            how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor}
             if request.search is None:
-                run.run(request.configs, directory, **common)
+                run.run(request.configs, directory, **how, options=options)
             else:
-                search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **common)
+                config, seeds = request.configs[0], request.seeds
+                search_and_train(config, request.search, directory, seeds=seeds, **how, options=options)
         except run.PopulationsFailed as error:
             failure = error
     if is_leader():

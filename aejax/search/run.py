@@ -201,9 +201,9 @@ def _trial_config(config: Config, method: Method) -> Config:
 
 
 def _but_for_its_length(tree: Mapping[str, Any]) -> Any:
-    """Returns a search's tree without what may grow."""
+    """Returns a search's tree, recorded or not, without what may grow."""
     method = {name: value for name, value in tree.get("method", {}).items() if name != "trials"}
-    return dict(tree) | {"method": method}
+    return {name: value for name, value in tree.items() if name != "trials"} | {"method": method}
 
 
 def _departures(config: Config, other: Config) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from aejax.cache import read_arrays
-from aejax.study.directory import StudyDirectory
+from aejax.study.directory import SEARCH, StudyDirectory, exists
 from aejax.study.metrics import read_curves
 from aejax.study.record import Record, require_record
 from aejax.study.results import Row, read_rows
@@ -31,6 +31,7 @@ class Study:
     record: Record
     rows: list[Row]
     populations: list[Population]
+    search: "Study | None" = None  # The trials by which its settings were found.
 
 
 def read_study(directory: StudyDirectory) -> Study:
@@ -49,4 +50,9 @@ def read_study(directory: StudyDirectory) -> Study:
             except (OSError, ValueError):
                 pictures = {}  # Missing or damaged: a report without pictures is still worth having.
             populations.append(Population(status, read_curves(path), pictures))
-    return Study(record, read_rows(directory), populations)
+    trials = StudyDirectory(directory.path / SEARCH)
+    rows = read_rows(directory)
+    if record.search is None:
+        # Those from whom others go on are stages on the way.
+        rows = [row for row in rows if row["id"] not in record.lineage.values()]
+    return Study(record, rows, populations, read_study(trials) if exists(trials.record) else None)

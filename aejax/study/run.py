@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from aejax.config import load, to_tree
+from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import UserError
 from aejax.experiment import Config, load_recorded
@@ -14,6 +14,7 @@ from aejax.study.directory import StudyDirectory, write_json
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
+from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
 from aejax.study.progress import read_progress
 from aejax.study.record import (
@@ -67,7 +68,7 @@ def run(
       executor: what executes populations.
       options: how to execute.
       lineage: who of them goes on from whom.
-      search: by what members are found, for the record.
+      search: by what members are found, if it is a search, for the record; it is told their ids, in order.
       grow: called with the results when all is done; returns further members, or None if that is all.
 
     Raises:
@@ -86,9 +87,8 @@ def run(
     _check_fingerprints(record, datasets, directory)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
-        record = dataclasses.replace(
-            _with_members(record, configs, datasets, lineage), starts=(*record.starts, start), search=search
-        )
+        record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
+        record = _with_members(record, configs, datasets, lineage)
         if is_leader():
             if read_record(directory) != before:
                 raise UserError(f"{directory.path} was changed by another process just now; run the same command again")
@@ -122,9 +122,14 @@ def _with_members(
     record: Record, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage
 ) -> Record:
     fingerprints = {data_key(data): dataset.fingerprint for data, dataset in datasets.items()}
+    search = record.search
+    if search is not None:
+        reduce = METHODS[SUBJECT].reduce
+        search = search | {"trials": [config_id(reduce(config)) for config in configs]}
     return dataclasses.replace(
         record,
         configs=tuple(map(to_tree, configs)),
+        search=search,
         data=record.data | fingerprints,
         lineage=record.lineage | dict(lineage),
     )

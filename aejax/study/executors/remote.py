@@ -39,7 +39,8 @@ class Ticket(NamedTuple):
     def __call__(self) -> str | None:
         """Executes the population; returns why that failed, in one line, or None."""
         try:
-            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard)
+            record = StudyDirectory(self.path).record
+            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, record.stat().st_mtime_ns)
             return worker.work(worker.roster.job(self.method, self.members))
         except Interrupted:
             return None  # Who asked for it knows.
@@ -118,8 +119,8 @@ class Remote(abc.ABC):
 
 
 @functools.lru_cache(maxsize=1)
-def _worker(path: str, checkpoint_seconds: float, tensorboard: bool) -> Worker:
-    """Returns what executes populations of a study in this process; it reads the data once.
+def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: int) -> Worker:
+    """Returns what executes populations of a study in this process; it reads the data once, unless the study grows.
 
     Raises:
       UserError: if there is no such study here, or the data are not those that it was begun with.
