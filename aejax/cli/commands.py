@@ -9,7 +9,7 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
-from aejax.study.directory import StudyDirectory
+from aejax.study.directory import SEARCH, StudyDirectory, exists
 
 Say = Callable[[str], None]
 
@@ -64,11 +64,18 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
                 search_and_train(config, request.search, directory, seeds=seeds, **how, options=options)
         except run.PopulationsFailed as error:
             failure = error
-    if is_leader():
-        say("\n" + write_report([directory], directory.path))
-    say(f"{directory.path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
+    for study in (StudyDirectory(directory.path / SEARCH), directory):
+        if is_leader() and exists(study.record):
+            say("\n" + write_report([study], study.path))
+            say(
+                f"{study.path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex"
+            )
     if failure is not None:
         raise failure
+
+
+def _written(path: pathlib.Path) -> str:
+    return f"{path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex"
 
 
 def evaluate(arguments: Sequence[str], say: Say = print) -> int:
@@ -126,7 +133,15 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:
-        run.run(configs, copy, name=record.name, question=record.question, options=Options(stop=stop, say=say))
+        run.run(
+            configs,
+            copy,
+            name=record.name,
+            question=record.question,
+            options=Options(stop=stop, say=say),
+            lineage=record.lineage,
+            search=record.search,
+        )
     write_report([copy], copy.path)
     old, new = read_rows(original), read_rows(copy)
     for member in only_in_one(old, new):
@@ -162,7 +177,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
     directories = [StudyDirectory(path) for path in paths]
     output = pathlib.Path(values.output or paths[0])
     say(write_report(directories, output))
-    say(f"{output}: report.html (open it in a browser), results.csv (every member), results.md, results.tex")
+    say(_written(output))
     if values.publish:
         say(f"{values.publish}: {publish(directories[0], pathlib.Path(values.publish)) / 1000:.0f} kB published")
 

@@ -125,7 +125,10 @@ def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps
     for text in values.search:
         path, _, value = text.rpartition("=") if "=" in text else ("", "", text)
         path = f"method.{path}" if path else "method"
-        search = override(search, {path: parse_value(value)})
+        try:
+            search = override(search, {path: parse_value(value)})
+        except ConfigError as error:
+            raise ConfigError(f"--search={text}: {error}") from None
     search = dataclasses.replace(search, space=search.space | space)
     if sweep != [{}]:
         search = dataclasses.replace(search, candidates=tuple(dict(point) for point in sweep))

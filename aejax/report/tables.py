@@ -43,11 +43,18 @@ def _cell(value: Any) -> Any:
 
 
 def make_table(groups: Sequence[Setting]) -> Table:
-    """Returns the table of settings: swept fields, test metrics with intervals, seconds and number of seeds."""
+    """Returns the table of settings: swept fields, test metrics with intervals, seconds and number of seeds.
+
+    Of a search, which knows none of test images, the metrics are those of validation images.
+    """
     columns = columns_of_fields(groups)
-    measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
+    told = [(measure, measure.test, "") for measure in MEASURES]
+    if _is_search([row for group in groups for row in group.rows]):
+        told = [(measure, measure.validation, "validation ") for measure in MEASURES]
+    told = [column for column in told if any(group.interval(column[1]) for group in groups)]
     study = ["study"] if any(group.study for group in groups) else []
-    heading = [*study, "method", *columns, *(f"{m.title} {m.unit}".strip() for m in measures), "seconds", "n"]
+    titles = [f"{split}{measure.title} {measure.unit}".strip() for measure, _, split in told]
+    heading = [*study, "method", *columns, *titles, "seconds", "n"]
     table = Table(heading, [])
     for group in groups:
         seconds = group.cost("train_seconds")
@@ -57,12 +64,16 @@ def make_table(groups: Sequence[Setting]) -> Table:
                 *([group.study] if study else []),
                 group.method,
                 *(show_value(value(group)) for value in columns.values()),
-                *(measure.show(group.interval(measure.test), seeded=group.seeded) for measure in measures),
+                *(measure.show(group.interval(metric), seeded=group.seeded) for measure, metric, _ in told),
                 "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
                 count,
             ]
         )
     return table
+
+
+def _is_search(rows: Sequence[Row]) -> bool:
+    return bool(rows) and all(row["config"].get("evaluation.tell_test") is False for row in rows)
 
 
 def to_aligned(table: Table) -> str:
@@ -101,6 +112,11 @@ def _latex(text: str) -> str:
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """Returns what a reader must know beside the table: protocol, and members that failed."""
+    if _is_search(rows):
+        return [
+            "The trials of a search: they are compared on validation images, and the best of many flatters itself. "
+            "What the winner is worth stands in the study above this one, on fresh seeds and test images."
+        ]
     lines = [
         "± is half the 95 % confidence interval (Student t) over n seeds; 'fixed': no seed enters, so it has none. "
         "Settings are chosen on validation images; differences are paired over common seeds, with intervals that hold "

@@ -5,6 +5,7 @@ images is kept. The winner is trained again, from the beginning and on seeds tha
 """
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,7 +80,8 @@ def check_search(config: Config, search: Search) -> None:
 def _measure(objective: str) -> Measure:
     known = {measure.validation: measure for measure in MEASURES}
     if objective not in known:
-        raise ConfigError(f"search.objective={objective}: no metric to choose by; there are {', '.join(known)}")
+        near = difflib.get_close_matches(objective, known, n=3) or list(known)[-3:]
+        raise ConfigError(f"--search=objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
     return known[objective]
 
 
@@ -262,7 +264,7 @@ class _Asked:
         if name not in row["metrics"]:
             measured = [metric for metric in row["metrics"] if metric.startswith("validation_")]
             raise UserError(
-                f"search.objective={name}: it was not measured (evaluation.measures); there are {', '.join(measured)}"
+                f"--search=objective={name}: it was not measured (evaluation.measures); there are {', '.join(measured)}"
             )
         value = row["metrics"][name]
         if row["status"] == "diverged" or not math.isfinite(value):
