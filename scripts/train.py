@@ -16,6 +16,10 @@ Examples:
     python scripts/train.py --config=experiments/quickstart.py --set optimizer=momentum \
         --set optimizer.learning_rate=0.05
 
+  A search for the learning rate instead of a sweep, whose winner is trained again on five fresh seeds:
+    python scripts/train.py --config=experiments/quickstart.py --search=halving --search trials=27 \
+        --space optimizer.learning_rate=log:1e-4:1e-1
+
   Your own images, an .npz with arrays `image` and `label`:
     python scripts/train.py --set data.name=images.npz --workdir=runs/mine
 

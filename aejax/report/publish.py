@@ -11,8 +11,8 @@ from aejax.report import speed
 from aejax.report.tables import make_table, to_aligned, to_markdown
 from aejax.study import metrics
 from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory, exists, packed, read_bytes, unpacked
-from aejax.study.results import read_rows, settings
+from aejax.study.directory import SEARCH, StudyDirectory, exists, packed, read_bytes, unpacked
+from aejax.study.results import settings
 
 FILES = ("study.json", *(f"populations/*/{name}" for name in ("status.json", "results.json", metrics.FILE)))
 TABLE = "results.md"  # For people: the only file that is not compressed.
@@ -44,9 +44,11 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     ]
     if unfinished:
         raise UserError(f"{directory.path} is not finished; run its command again, then publish it")
-    paths = {unpacked(path) for pattern in FILES for path in directory.path.glob(f"{pattern}*")}
+    # Of the trials of its search too, if its settings were found by one.
+    patterns = [*FILES, *(f"{SEARCH}/{pattern}" for pattern in FILES)]
+    paths = {unpacked(path) for pattern in patterns for path in directory.path.glob(f"{pattern}*")}
     files = {path.relative_to(directory.path): read_bytes(path) for path in sorted(paths)}
-    files[pathlib.Path(TABLE)] = to_markdown(read_rows(directory)).encode()
+    files[pathlib.Path(TABLE)] = to_markdown(read_study(directory).rows).encode()
     every = 1
     while sum(map(len, (contents := _compress(files, every)).values())) > MAX_BYTES:
         every *= 2
