@@ -13,6 +13,7 @@ import pytest
 from aejax import config, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check
+from aejax.search.run import Search, check_search
 
 ROOT = pathlib.Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
@@ -148,6 +149,9 @@ def test_every_experiment_builds_round_trips_expands_and_trains(reference, datas
     assert experiment.question.endswith("?")
     members = sweep.expand(experiment.config, experiment.sweep)
     assert members
+    if experiment.search is not None:
+        check_search(experiment.config, experiment.search)
+        assert config.load(Search, json.loads(json.dumps(config.to_tree(experiment.search)))) == experiment.search
     for member in members:
         check(member)
         tree = json.loads(json.dumps(config.to_tree(member)))
