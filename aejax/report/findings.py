@@ -65,8 +65,7 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         ]
         groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
-            kind = f"{tested_on(setting)} {_of_discrete(setting)}" if measure.unit == "nats" else tested_on(setting)
-            groups.setdefault((setting.study, setting.method, kind), []).append(setting)
+            groups.setdefault((setting.study, setting.method, comparable(measure, setting)), []).append(setting)
         for (study, method, test), own in groups.items():
             if method != SUBJECT:
                 continue
@@ -103,6 +102,11 @@ def tested_on(setting: Setting) -> str:
     if tested.get("data.binarization") == "dynamic":
         tested["data.binarization"] = "fixed"  # Only training images are drawn anew.
     return json.dumps(tested, sort_keys=True)
+
+
+def comparable(measure: Measure, setting: Setting) -> str:
+    """Returns a text that settings share whose numbers may stand beside each other."""
+    return f"{tested_on(setting)} {_of_discrete(setting)}" if measure.unit == "nats" else tested_on(setting)
 
 
 def _of_discrete(setting: Setting) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 420, 260
 WIDE = (880, 420)  # Width and height of a chart that has a row of the page to itself.
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
 ROW_HEIGHT = 34  # Of `interval_chart`: a name, and its value below.
+TICK_WIDTH = 42  # Of the label of a tick, at most.
 NUM_COLORS = 8  # As many as assets/report.css defines.
 
 
@@ -25,9 +26,17 @@ class Series(NamedTuple):
     high: np.ndarray
     color: int = 0
     dashed: bool = False
-    marked: bool = False
+    marked: bool = False  # Those whose y is infinite stand at the edge.
+    shape: Literal["dot", "speck", "cross"] = "dot"  # Of marked points; of many, specks: they have no bar and no tip.
     points: Sequence[str] = ()  # What to call marked points, if not all by the series' name.
+    shades: Sequence[float] = ()  # How strong the color of marked dots is, from 0 to 1, if not all alike.
     labelled: bool = False  # Whether the name stands beside the highest of its marked points, not in the legend.
+
+
+def plain_series(name: str, x: np.ndarray, y: np.ndarray, **look: Any) -> Series:
+    """Returns a series without bands and bars."""
+    none = np.full(len(y), np.nan)
+    return Series(name, x, y, none, none, **look)
 
 
 class Dot(NamedTuple):
@@ -54,13 +63,17 @@ def line_chart(
     x_label: str,
     log_x: bool = False,
     log_y: bool = False,
+    x_ticks: Sequence[float] = (),
     size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Html:
-    """Returns curves with bands, and single points with bars, over one pair of axes, with a legend below."""
+    """Returns curves with bands, and single points with bars, over one pair of axes, with a legend below.
+
+    The horizontal axis is labelled at `x_ticks` as far as there is room, or at round numbers if there are none.
+    """
     width, height = size
     x = np.concatenate([one.x for one in series])
     y = np.concatenate([values for one in series for values in (one.y, one.low, one.high)])
-    horizontal = make_axis(x, LEFT, width - RIGHT, log=log_x, whole=bool(np.all(x == np.round(x))))
+    horizontal = make_axis(x, LEFT, width - RIGHT, log=log_x, whole=bool(np.all(x == np.round(x))), ticks=x_ticks)
     vertical = make_axis(y, height - BOTTOM, TOP, log=log_y)
     parts = [_frame(horizontal, vertical, x_label, size)]
     for one in series:
@@ -114,8 +127,13 @@ def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
     return element("figure", element("figcaption", title), _svg(join(*parts), (WIDTH, height), title))
 
 
-def make_axis(values: np.ndarray, start: float, end: float, *, log: bool, whole: bool = False) -> Axis:
-    """Returns the axis on which finite values lie between two places, with ticks at round numbers."""
+def make_axis(
+    values: np.ndarray, start: float, end: float, *, log: bool, whole: bool = False, ticks: Sequence[float] = ()
+) -> Axis:
+    """Returns the axis on which finite values lie between two places, with ticks where they are asked for.
+
+    If they are not, ticks are round numbers. What lies beyond, infinity for one, is placed at the axis's end.
+    """
     finite = values[np.isfinite(values) & ((values > 0) if log else True)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.1, 1.0)
     scale: Callable[[float], float] = (lambda v: math.log10(v) if v > 0 else -math.inf) if log else float
@@ -125,11 +143,20 @@ def make_axis(values: np.ndarray, start: float, end: float, *, log: bool, whole:
     first, last = scale(low) - margin, scale(high) + margin
 
     def place(value: float) -> float:
-        share = (max(scale(value), first) - first) / (last - first)
+        share = (min(max(scale(value), first), last) - first) / (last - first)
         return start + share * (end - start)
 
-    ticks = _log_ticks(low, high) if log else _linear_ticks(low, high, whole)
-    return Axis(place, ticks, [f"{tick:.6g}" for tick in ticks])
+    shown = _apart(ticks, place) or (_log_ticks(low, high) if log else _linear_ticks(low, high, whole))
+    return Axis(place, shown, [f"{tick:.6g}" for tick in shown])
+
+
+def _apart(ticks: Sequence[float], place: Callable[[float], float]) -> list[float]:
+    """Returns those of rising ticks whose labels do not cover the one before."""
+    shown: list[float] = []
+    for tick in ticks:
+        if not shown or place(tick) - place(shown[-1]) >= TICK_WIDTH:
+            shown.append(tick)
+    return shown
 
 
 def _linear_ticks(low: float, high: float, whole: bool) -> list[float]:
@@ -176,8 +203,9 @@ def _line(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
         ]
 
     outline = path(one.x, one.high) + path(one.x, one.low)[::-1]
+    band = [element("polygon", points=" ".join(outline), class_=f"band c{one.color}")] if outline else []
     return [
-        element("polygon", points=" ".join(outline), class_=f"band c{one.color}"),
+        *band,
         element(
             "polyline",
             element("title", one.name),
@@ -188,17 +216,23 @@ def _line(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
 
 
 def _points(one: Series, horizontal: Axis, vertical: Axis) -> list[Html]:
+    known = [index for index, y in enumerate(one.y) if not math.isnan(y)]
+    places = [(_round(horizontal.place(one.x[i])), _round(vertical.place(one.y[i]))) for i in known]
+    if one.shape != "dot":
+        drawn = {"speck": "h0", "cross": "m-3,-3l6,6m0,-6l-6,6"}[one.shape]
+        path = "".join(f"M{x},{y}{drawn}" for x, y in places)
+        return [element("path", element("title", one.name), d=path, class_=f"{one.shape} c{one.color}")]
     parts = []
-    names = one.points or [one.name] * len(one.x)
-    for name, x, y, low, high in zip(names, one.x, one.y, one.low, one.high, strict=True):
-        if not math.isfinite(y):
-            continue
-        at = _round(horizontal.place(x))
+    for index, (at, height) in zip(known, places, strict=True):
+        low, high = one.low[index], one.high[index]
         if math.isfinite(low) and math.isfinite(high):
             ends = {"y1": _round(vertical.place(low)), "y2": _round(vertical.place(high))}
             parts.append(element("line", x1=at, x2=at, **ends, class_=f"bar c{one.color}"))
-        tip = element("title", f"{name} {x:.6g}: {y:.6g}".strip())
-        parts.append(element("circle", tip, cx=at, cy=_round(vertical.place(y)), r=3, class_=f"dot c{one.color}"))
+        name = one.points[index] if one.points else one.name
+        tip = element("title", f"{name} {one.x[index]:.6g}: {one.y[index]:.6g}".strip())
+        shade = {"style": f"--shade:{one.shades[index]:.0%}"} if one.shades else {}
+        kind = "shaded" if one.shades else "dot"
+        parts.append(element("circle", tip, cx=at, cy=height, r=3, class_=f"{kind} c{one.color}", **shade))
     return parts
 
 
@@ -218,8 +252,14 @@ def _labels(series: Sequence[Series], horizontal: Axis, vertical: Axis, width: f
     return parts
 
 
+def steps(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the points of a line that keeps each y until the next x."""
+    return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
+
+
 def _legend_entry(one: Series) -> Html:
-    swatch = element("span", class_=f"swatch c{one.color}" + (" dashed" if one.dashed else ""))
+    kind = f" {one.shape}" if one.marked else " dashed" if one.dashed else ""
+    swatch = element("span", class_=f"swatch c{one.color}{kind}")
     return element("li", swatch, one.name)
 
 

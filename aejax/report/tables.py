@@ -58,7 +58,7 @@ def make_table(groups: Sequence[Setting]) -> Table:
     table = Table(heading, [])
     for group in groups:
         seconds = group.cost("train_seconds")
-        count = str(sum(row["status"] != "diverged" for row in group.rows)) if group.seeded else "fixed"
+        count = str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"
         table.rows.append(
             [
                 *([group.study] if study else []),

@@ -83,6 +83,11 @@ class Setting:
         return "seed" in self.rows[0]["config"]
 
     @property
+    def num_diverged(self) -> int:
+        """How many of its members diverged: they are left out of every mean."""
+        return sum(row["status"] == "diverged" for row in self.rows)
+
+    @property
     def name(self) -> str:
         """What to call it: the method, and what tells the setting from most others."""
         return " · ".join(filter(None, [self.study, self.method, self.label]))

@@ -158,7 +158,7 @@ def test_sections_appear_when_their_data_exist(finished, single, diverged, unfin
 
 
 def test_the_best_at_the_edge_of_its_grid_is_warned_of(finished):
-    assert "By MSE the best optimizer.learning_rate is 0.01, the largest tried" in finished.read_text()
+    assert "By MSE, SSIM the best optimizer.learning_rate is 0.01, the largest tried" in finished.read_text()
 
 
 def test_studies_are_compared_beside_each_other(finished, single, tmp_path):

@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-from aejax.report.content import Content
-from aejax.report.findings import findings
 from aejax.report.label_curves import ACCURACY, label_curves
 from aejax.report.sections.codes import codes
 from aejax.report.sections.labels import labels
@@ -14,28 +12,7 @@ from aejax.report.sections.overfitting import against_features, cures, gaps
 from aejax.report.sections.robustness import mean_corruption_error, robustness
 from aejax.report.sections.transfer import transfer
 from aejax.report.tables import to_markdown
-from aejax.study.results import settings
-
-DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
-
-
-def make_row(method="autoencoder", seed=0, config=(), status="finished", **metrics):
-    seeded = {} if method == "pixels" else {"seed": seed, "autoencoder.kind": "plain"}
-    config = {"data.name": "toy"} | seeded | dict(config)
-    return {
-        "method": method,
-        "id": f"{method}{config}",
-        "config": config,
-        "metrics": metrics,
-        "status": status,
-        "cost": {},
-        "data": DATA,
-    }
-
-
-def make_content(rows):
-    groups = settings(rows)
-    return Content({}, rows, groups, findings(groups))
+from tests.report.rows import cells, make_content, make_row
 
 
 def fit(size, seed, train, validation, accuracy, kind="plain", **kwargs):
@@ -140,12 +117,6 @@ def test_the_mean_corruption_error_is_relative_to_the_pixels():
     assert mean_corruption_error(PIXELS, corrupted((1, 1), (0.9, 0.9))) is None
     assert mean_corruption_error({}, PIXELS) is None
     assert mean_corruption_error(PIXELS, {}) is None
-
-
-def cells(section):
-    """The rows of a section's tables, heading included."""
-    rows = re.findall(r"<tr>(.*?)</tr>", section.body)
-    return [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in rows]
 
 
 def test_robustness_shows_each_corruption_beside_the_pixels():

@@ -46,7 +46,7 @@ def leaderboard(content: Content) -> Section | None:
     several = len(content.studies) > 1
     heading = [*(["study"] if several else []), "method", *columns]
     heading += [f"{measure.title} {measure.unit}".strip() for measure in measures]
-    any_diverged = any(row["status"] == "diverged" for row in content.rows)
+    any_diverged = any(group.num_diverged for group in groups)
     heading += ["train s", "images/s", "parameters", "n", *(["diverged"] if any_diverged else [])]
     rows = []
     for group in groups:
@@ -62,9 +62,8 @@ def leaderboard(content: Content) -> Section | None:
         for name, digits in (("train_seconds", ".2g"), ("images_per_second", ",.0f"), ("parameters", ",.0f")):
             cost = group.cost(name)
             cells.append(_cell("" if cost is None else f"{cost:{digits}}", cost))
-        diverged = sum(row["status"] == "diverged" for row in group.rows)
-        cells.append(_cell(str(len(group.rows) - diverged) if group.seeded else "fixed"))
-        cells += [_cell(str(diverged))] if any_diverged else []
+        cells.append(_cell(str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"))
+        cells += [_cell(str(group.num_diverged))] if any_diverged else []
         rows.append(element("tr", *cells, class_="subject" if group.method == SUBJECT else None))
     head = element(
         "tr",

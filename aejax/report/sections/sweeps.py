@@ -5,12 +5,20 @@ from typing import Any
 import numpy as np
 
 from aejax.report.content import Content, Section
+from aejax.report.fields import CONTINUOUS, along, logarithmic, numeric, varied, wide_measure, with_value, worst
 from aejax.report.findings import SUBJECT, choose
 from aejax.report.html import Html, element, join
 from aejax.report.measures import MEASURES, Measure
-from aejax.report.svg import Dot, Series, interval_chart, line_chart
+from aejax.report.svg import Dot, interval_chart, line_chart, plain_series
 from aejax.study.results import Setting, show_value
 from aejax.study.statistics import student_interval
+
+_TEXT = (
+    "Validation images, by which settings are chosen. One point for each member, over one field alone: whatever else "
+    "varies is in the spread. The lines are over settings (means over seeds): their mean, and where there are several "
+    f"the best tenth, value by value, or among neighbors on the axis where a field has {CONTINUOUS} values or more. "
+    "Members that diverged are crosses at the edge."
+)
 
 
 def effects(content: Content) -> Section | None:
@@ -18,69 +26,68 @@ def effects(content: Content) -> Section | None:
     if len(content.studies) > 1:
         return None
     groups = [setting for setting in content.settings if setting.method == SUBJECT]
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
-    parts, charts = [], []
-    for field in fields:
-        if len({show_value(group.fields.get(field)) for group in groups}) < 2:
-            continue
+    charts: list[Html] = []
+    edges: dict[str, list[str]] = {}
+    for field in varied(groups):
+        own = with_value(field, groups)
         for measure in MEASURES:
-            # Where a number is null for some, these have not the smallest of it, but do without.
-            known = [
-                group
-                for group in groups
-                if group.interval(measure.test)
-                and group.interval(measure.validation)
-                and (group.fields.get(field) is not None or not _numeric(field, groups))
-            ]
+            known = [setting for setting in own if setting.mean(measure.validation) is not None]
             if not known:
                 continue
-            warning = edge_warning(field, measure, known)
-            if warning:
-                parts.append(element("p", warning, class_="warning"))
-            charts.append(
-                _numbers(field, measure, known) if _numeric(field, known) else _choices(field, measure, known)
-            )
+            if numeric(field, own):
+                charts.append(_numbers(field, measure, own))
+                if edge := best_at_edge(field, measure, known):
+                    edges.setdefault(edge, []).append(measure.title)
+            else:
+                charts.append(_choices(field, measure, known))
     if not charts:
         return None
-    text = (
-        "One point for each setting (mean and 95 % interval over seeds, test images); the line is the mean over all "
-        "settings with the same value."
-    )
-    body = join(*parts, element("p", text, class_="note"), element("div", *charts, class_="charts"))
+    warnings = [
+        element("p", f"By {', '.join(titles)} the best {edge}: the best may lie beyond.", class_="warning")
+        for edge, titles in edges.items()
+    ]
+    body = join(*warnings, element("p", _TEXT, class_="note"), element("div", *charts, class_="charts"))
     return Section("effects", "Effect of each swept field", body)
 
 
-def edge_warning(field: str, measure: Measure, settings: list[Setting]) -> str | None:
-    """Returns a warning if the value that validation chooses is the smallest or largest of a field's numbers."""
-    if not _numeric(field, settings):
-        return None
+def best_at_edge(field: str, measure: Measure, settings: list[Setting]) -> str | None:
+    """Returns what to say if the number that validation chooses is the smallest or largest of a field's."""
     values = sorted({setting.fields[field] for setting in settings})
     best = choose(measure, settings).fields[field]
     if len(values) < 2 or best not in (values[0], values[-1]):
         return None
-    side = "smallest" if best == values[0] else "largest"
-    return f"By {measure.title} the best {field} is {show_value(best)}, the {side} tried: the best may lie beyond."
-
-
-def _numeric(field: str, settings: list[Setting]) -> bool:
-    values = [value for setting in settings if (value := setting.fields.get(field)) is not None]
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return f"{field} is {show_value(best)}, the {'smallest' if best == values[0] else 'largest'} tried"
 
 
 def _numbers(field: str, measure: Measure, settings: list[Setting]) -> Html:
-    x = np.array([setting.fields[field] for setting in settings], float)
-    intervals = [interval for setting in settings if (interval := setting.interval(measure.test))]
-    y = np.array([measure.value(interval.mean) for interval in intervals])
-    half = np.array([measure.value(interval.half_width) for interval in intervals])
-    points = Series("", x, y, y - half, y + half, marked=True)
-    distinct = np.unique(x)
-    means = np.array([y[x == value].mean() for value in distinct])
-    series = [points]
-    if len(distinct) < len(x) or len(distinct) <= 20:
-        series.append(Series("mean", distinct, means, means, means))
-    log = bool(np.all(distinct > 0) and distinct[-1] / distinct[0] >= 8)
-    title = f"{measure.title} {measure.unit}".strip()
-    return line_chart(series, title=title, x_label=field, log_x=log)
+    """Returns every member's measure over a field's numbers, and what the settings come to there."""
+    members = [
+        (setting.fields[field], measure.value(value))
+        for setting in settings
+        for value in setting.values(measure.validation).values()
+    ]
+    diverged = [setting.fields[field] for setting in settings for _ in range(setting.num_diverged)]
+    x, y = np.array(members, float).T
+    series = [plain_series("members", x, y, marked=True, shape="speck")]
+    lines = along(field, settings, measure)
+    series.append(plain_series("mean", lines.x, lines.mean))
+    if np.any(np.isfinite(lines.best) & (lines.best != lines.mean)):
+        series.append(plain_series("best tenth", lines.x, lines.best, color=2, dashed=True))
+    if diverged:
+        edge = np.full(len(diverged), worst(measure))
+        series.append(plain_series("diverged", np.array(diverged, float), edge, color=6, marked=True, shape="cross"))
+    best = choose(measure, settings)
+    place = np.array([float(best.fields[field])]), np.array([measure.value(best.mean(measure.validation) or 0.0)])
+    series.append(plain_series("chosen", *place, color=1, marked=True, points=[best.name]))
+    values = sorted({float(setting.fields[field]) for setting in settings})
+    return line_chart(
+        series,
+        title=f"{measure.title} {measure.unit}".strip(),
+        x_label=field,
+        log_x=logarithmic(values),
+        log_y=wide_measure(measure, y),
+        x_ticks=values if len(values) < CONTINUOUS else (),
+    )
 
 
 def _choices(field: str, measure: Measure, settings: list[Setting]) -> Html:
@@ -88,7 +95,7 @@ def _choices(field: str, measure: Measure, settings: list[Setting]) -> Html:
     groups: dict[str, dict[Any, list[float]]] = {}
     for setting in settings:
         by_seed = groups.setdefault(show_value(setting.fields.get(field)) or "null", {})
-        for seed, value in setting.values(measure.test).items():
+        for seed, value in setting.values(measure.validation).items():
             by_seed.setdefault(seed, []).append(measure.value(value))
     means = {name: [float(np.mean(values)) for values in by_seed.values()] for name, by_seed in groups.items()}
     intervals = {name: student_interval(values) for name, values in means.items()}
