@@ -154,7 +154,7 @@ def test_sections_appear_when_their_data_exist(finished, single, diverged, unfin
     assert sections(unfinished) == ["answer", "curves", "failures", "environment"]
     assert "no interval" in single.read_text()
     assert "3 members diverged" in diverged.read_text()
-    assert "Not finished: 1 of 1 populations" in unfinished.read_text()
+    assert "Not finished: 2 of 2 populations" in unfinished.read_text()
 
 
 def test_the_best_at_the_edge_of_its_grid_is_warned_of(finished):

@@ -4,16 +4,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aejax.report.content import Section
+from aejax.report.content import Content, Section
 from aejax.report.fields import wide
 from aejax.report.html import Html, element, join
+from aejax.report.measures import MEASURES
 from aejax.report.svg import NUM_COLORS, line_chart, plain_series, steps
-from aejax.study.trials import Trial, best_so_far
+from aejax.study.trials import Trial, best_so_far, trials_of
 
 _TEXT = (
     "The objective of each trial on validation images, over its number and over the seconds of all trials up to it. "
     "The line is the best so far, of whatever rung. Trials that diverged are crosses at the edge."
 )
+
+
+def search(content: Content) -> Section | None:
+    """Returns the history of the search that a study is, or by which its settings were found."""
+    if len(content.studies) > 1:
+        return None
+    (study,) = content.studies.values()
+    trials = study if study.record.search is not None else study.search
+    if trials is None or trials.record.search is None:
+        return None
+    objective = trials.record.search["method"]["objective"]
+    (measure,) = (measure for measure in MEASURES if measure.validation == objective)
+    found = [
+        trial._replace(value=None if trial.value is None else measure.value(trial.value)) for trial in trials_of(trials)
+    ]
+    title = f"{measure.title} {measure.unit}".strip()
+    return history(found, title, maximize=measure.higher_is_better) if found else None
 
 
 def history(trials: Sequence[Trial], objective: str, *, maximize: bool) -> Section | None:
