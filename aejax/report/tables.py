@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
-from aejax.report.measures import MEASURES
+from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
 
@@ -48,13 +48,9 @@ def make_table(groups: Sequence[Setting]) -> Table:
     Of a search, which knows none of test images, the metrics are those of validation images.
     """
     columns = columns_of_fields(groups)
-    told = [(measure, measure.test, "") for measure in MEASURES]
-    if _is_search([row for group in groups for row in group.rows]):
-        told = [(measure, measure.validation, "validation ") for measure in MEASURES]
-    told = [column for column in told if any(group.interval(column[1]) for group in groups)]
+    shown = told(groups)
     study = ["study"] if any(group.study for group in groups) else []
-    titles = [f"{split}{measure.title} {measure.unit}".strip() for measure, _, split in told]
-    heading = [*study, "method", *columns, *titles, "seconds", "n"]
+    heading = [*study, "method", *columns, *(column.title for column in shown), "seconds", "n"]
     table = Table(heading, [])
     for group in groups:
         seconds = group.cost("train_seconds")
@@ -64,7 +60,7 @@ def make_table(groups: Sequence[Setting]) -> Table:
                 *([group.study] if study else []),
                 group.method,
                 *(show_value(value(group)) for value in columns.values()),
-                *(measure.show(group.interval(metric), seeded=group.seeded) for measure, metric, _ in told),
+                *(measure.show(group.interval(metric), seeded=group.seeded) for measure, metric, _ in shown),
                 "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
                 count,
             ]
@@ -72,7 +68,24 @@ def make_table(groups: Sequence[Setting]) -> Table:
     return table
 
 
-def _is_search(rows: Sequence[Row]) -> bool:
+class Told(NamedTuple):
+    """What a table tells of a measure."""
+
+    measure: Measure
+    metric: str
+    title: str
+
+
+def told(groups: Sequence[Setting]) -> list[Told]:
+    """Returns what is told of settings: of test images, or where no metric of these was kept, of validation images."""
+    columns = [Told(measure, measure.test, f"{measure.title} {measure.unit}".strip()) for measure in MEASURES]
+    if is_search([row for group in groups for row in group.rows]):
+        columns = [Told(of, of.validation, f"validation {of.title} {of.unit}".strip()) for of in MEASURES]
+    return [column for column in columns if any(group.interval(column.metric) for group in groups)]
+
+
+def is_search(rows: Sequence[Row]) -> bool:
+    """Returns whether these are the trials of a search."""
     return bool(rows) and all(row["config"].get("evaluation.tell_test") is False for row in rows)
 
 
@@ -112,7 +125,7 @@ def _latex(text: str) -> str:
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """Returns what a reader must know beside the table: protocol, and members that failed."""
-    if _is_search(rows):
+    if is_search(rows):
         return [
             "The trials of a search: they are compared on validation images, and the best of many flatters itself. "
             "What the winner is worth stands in the study above this one, on fresh seeds and test images."

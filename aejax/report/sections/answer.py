@@ -8,7 +8,7 @@ from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import label_curves
 from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
-from aejax.report.tables import notes
+from aejax.report.tables import is_search, notes, told
 from aejax.study.results import columns_of_fields, show_value
 from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, Range, interquartile_mean, probability_of_improvement
 
@@ -41,11 +41,11 @@ def leaderboard(content: Content) -> Section | None:
         return None
     groups = content.settings
     columns = columns_of_fields(groups)
-    measures = [measure for measure in MEASURES if any(group.interval(measure.test) for group in groups)]
+    shown = told(groups)
     chosen = {(id(finding.best), finding.measure.name) for finding in content.findings}
     several = len(content.studies) > 1
     heading = [*(["study"] if several else []), "method", *columns]
-    heading += [f"{measure.title} {measure.unit}".strip() for measure in measures]
+    heading += [column.title for column in shown]
     any_diverged = any(group.num_diverged for group in groups)
     heading += ["train s", "images/s", "parameters", "n", *(["diverged"] if any_diverged else [])]
     rows = []
@@ -53,8 +53,8 @@ def leaderboard(content: Content) -> Section | None:
         cells = [_cell(group.study)] if several else []
         cells.append(_cell(group.method))
         cells += [_cell(show_value(field(group)), field(group)) for field in columns.values()]
-        for measure in measures:
-            interval = group.interval(measure.test)
+        for measure, metric, _ in shown:
+            interval = group.interval(metric)
             text = measure.show(interval, seeded=group.seeded)
             if (id(group), measure.name) in chosen:
                 text += " ★"
@@ -71,6 +71,8 @@ def leaderboard(content: Content) -> Section | None:
     )
     board = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
     hint = "Test images; ★ is what validation chose by that column. A click on a heading sorts."
+    if is_search(content.rows):
+        hint = "Validation images. A click on a heading sorts."
     return Section(
         "leaderboard", "Leaderboard", join(element("p", hint, class_="note"), element("div", board, class_="wide"))
     )
