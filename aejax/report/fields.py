@@ -12,11 +12,12 @@ from aejax.study.results import Setting, show_value
 CONTINUOUS = 20  # So many values of a field, and they are no grid: neighbors are taken together.
 WIDE = 8  # Numbers whose largest is so many times the smallest are shown in logarithms.
 MAX_WINDOWS = 60
+PAUSE = "training.until_epoch"
 
 
 def varied(settings: Sequence[Setting]) -> list[str]:
-    """Returns the fields in which the settings themselves differ."""
-    fields = dict.fromkeys(field for setting in settings for field in setting.fields)
+    """Returns the fields in which the settings themselves differ, but for how far a search has trained them."""
+    fields = dict.fromkeys(field for setting in settings for field in setting.fields if field != PAUSE)
     return [field for field in fields if len({json.dumps(setting.fields.get(field)) for setting in settings}) > 1]
 
 
