@@ -28,7 +28,7 @@ class Trial(NamedTuple):
 
     slot: int  # Trials of one slot are one candidate, at several rungs.
     point: Override
-    until_epoch: int | None = None  # None: to the end.
+    until_epoch: int | None = None  # None: to the end, with no pause on the way.
     continues: int | None = None  # The number of the trial from whose state it goes on; None: from the beginning.
 
 
@@ -171,8 +171,7 @@ class Halving(Method):
         rung = [Trial(i, point) for i, point in enumerate(points)]
         number = 0
         for until in untils:
-            last = until == untils[-1]
-            rung = [trial._replace(until_epoch=None if last else until) for trial in rung]
+            rung = [trial._replace(until_epoch=until) for trial in rung]
             losses = yield rung
             # Those that diverged do not go on, unless all did.
             order = np.argsort(losses, kind="stable")[: max(1, len(rung) // self.reduction)]
@@ -206,8 +205,7 @@ class PopulationBased(Method):
         num_replaced = min(max(1, round(self.share * len(members))), len(members) // 2)
         number = 0
         for done in range(1, self.rounds + 1):
-            until = None if done == self.rounds else epochs * done // self.rounds
-            members = [member._replace(until_epoch=until) for member in members]
+            members = [member._replace(until_epoch=epochs * done // self.rounds) for member in members]
             losses = yield members
             order = np.argsort(losses, kind="stable")
             following = [member._replace(continues=number + i) for i, member in enumerate(members)]

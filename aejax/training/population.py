@@ -6,7 +6,9 @@ what it is alone: it comes from the very same program. On GPU and TPU a device r
 `vmap`, equal to a tolerance.
 """
 
+import collections
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -207,7 +209,28 @@ class Members:
         jitted = jax.jit(mapped, donate_argnums=(1,) if donate else ())
         started = time.perf_counter()
         lowered = jitted.lower(self._rounds[0], member, shared)
-        return Program(lowered.compile(), self._rounds, time.perf_counter() - started, lowered.out_info, member)
+        compiled = _compile_once(lowered)
+        return Program(compiled, self._rounds, time.perf_counter() - started, lowered.out_info, member)
+
+
+_compiled: collections.OrderedDict[str, Any] = collections.OrderedDict()
+_MOST_COMPILED = 32
+
+
+def _compile_once(lowered: Any) -> Any:
+    """Returns a lowered program compiled, by an earlier compilation if there was one of the same.
+
+    The populations of a search, one after another, are of one program where members run one at a time.
+    """
+    # The text lacks arguments that the program does not read.
+    text = f"{lowered.as_text()}{lowered.args_info}{lowered.out_info}"
+    key = hashlib.sha256(text.encode()).hexdigest()
+    if key not in _compiled:
+        _compiled[key] = lowered.compile()
+    _compiled.move_to_end(key)
+    while len(_compiled) > _MOST_COMPILED:
+        _compiled.popitem(last=False)
+    return _compiled[key]
 
 
 class Program:

@@ -80,7 +80,7 @@ def test_sobol_points_fill_the_space_more_evenly_than_draws():
 def test_halving_lets_the_better_go_on_and_saves_the_rest():
     batches, losses = drive(Halving(trials=27), RATE, off_ten_thousandths)
     assert [len(batch) for batch in batches] == [27, 9, 3]
-    assert [batch[0].until_epoch for batch in batches] == [3, 9, None]
+    assert [batch[0].until_epoch for batch in batches] == [3, 9, 27]
     everyone = list(itertools.chain(*batches))
     for batch, following, told in zip(batches, batches[1:], losses, strict=False):
         cut = sorted(told)[len(following) - 1]
@@ -101,7 +101,7 @@ def test_halving_stops_what_diverged():
 
 def test_a_population_takes_over_its_best_states_and_changes_their_numbers():
     batches, losses = drive(PopulationBased(trials=10, rounds=5), RATE, off_ten_thousandths, epochs=20)
-    assert [batch[0].until_epoch for batch in batches] == [4, 8, 12, 16, None]
+    assert [batch[0].until_epoch for batch in batches] == [4, 8, 12, 16, 20]
     everyone = list(itertools.chain(*batches))
     for round_, (before, after) in enumerate(itertools.pairwise(batches)):
         order = np.argsort(losses[round_])

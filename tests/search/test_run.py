@@ -8,7 +8,7 @@ import pytest
 
 from aejax.autoencoders.plain import Plain
 from aejax.cli.request import parse
-from aejax.config import load
+from aejax.config import load, override
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted
 from aejax.evaluation.suite import EvaluationConfig
@@ -71,7 +71,7 @@ def halved(tmp_path_factory):
 
 def test_the_better_of_each_rung_train_to_its_end_and_the_others_no_further(halved):
     path, trials, _ = halved
-    assert [row["config"]["training.until_epoch"] for row in trials] == [1] * 9 + [3] * 3 + [None]
+    assert [row["config"]["training.until_epoch"] for row in trials] == [1] * 9 + [3] * 3 + [9]
     epochs = epochs_of(path / "search")
     assert [epochs[row["id"]] for row in trials] == [1] * 9 + [2] * 3 + [6]
     for earlier, later in ((trials[:9], trials[9:12]), (trials[9:12], trials[12:])):
@@ -83,7 +83,8 @@ def test_the_better_of_each_rung_train_to_its_end_and_the_others_no_further(halv
 def test_who_went_on_is_bitwise_what_it_would_be_without_a_pause(halved, tmp_path):
     _, trials, _ = halved
     whole = load_recorded(require_record(StudyDirectory(halved[0] / "search")).configs[-1])
-    assert whole.training.until_epoch is None
+    assert whole.training.until_epoch == CONFIG.training.epochs
+    whole = override(whole, {"training.until_epoch": None})
     run([whole], StudyDirectory(tmp_path / "whole"), options=Options(say=lambda _: None))
     (row,) = read_rows(StudyDirectory(tmp_path / "whole"))
     assert row["metrics"] == trials[-1]["metrics"]
