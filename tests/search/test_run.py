@@ -14,7 +14,7 @@ from aejax.errors import ConfigError, Interrupted
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, load_recorded
 from aejax.networks.dense import Dense
-from aejax.search.run import Search, search_and_train
+from aejax.search.run import Search, find, search_and_train
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
 from aejax.study.executors.local import Local
@@ -32,6 +32,7 @@ CONFIG = Config(
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=("pca",)),
 )
 RATES = {"optimizer.learning_rate": {"kind": "range", "low": 1e-4, "high": 0.1, "log": True}}
+HOW = {"name": "test", "question": "", "executor": Local()}
 SOMEWHERE = ["--space=optimizer.learning_rate=0.1:0.2"]
 
 
@@ -42,16 +43,7 @@ def make_search(kind, space=RATES, **fields):
 def search(path, kind, *, stop=None, **fields):
     """Runs a search in a directory; returns the rows of its trials, in order, and those of the winner."""
     options = Options(checkpoint_seconds=0, say=lambda _: None, **({} if stop is None else {"stop": stop}))
-    search_and_train(
-        CONFIG,
-        make_search(kind, **fields),
-        StudyDirectory(path),
-        seeds=2,
-        name="test",
-        question="",
-        executor=Local(),
-        options=options,
-    )
+    search_and_train(CONFIG, make_search(kind, **fields), StudyDirectory(path), seeds=2, **HOW, options=options)
     trials = read_study(StudyDirectory(path)).search
     rows = {row["id"]: row for row in trials.rows}
     return [rows[name] for name in trials.record.search["trials"]], read_study(StudyDirectory(path)).rows
@@ -102,6 +94,12 @@ def test_trials_know_nothing_of_test_images_and_the_winner_is_trained_on_fresh_s
     assert {row["method"] for row in results} == {"autoencoder", "pca"}
 
 
+def test_what_stops_early_and_what_goes_on_are_compiled_once(tmp_path, compile_events):
+    config = override(CONFIG, {"autoencoder.latent_size": 3})
+    find(config, make_search("halving", trials=9), StudyDirectory(tmp_path), **HOW, options=Options(say=lambda _: None))
+    assert len(compile_events) == 3  # Initialisation, training, and evaluation.
+
+
 @pytest.mark.parametrize("saves", [1, 4])
 def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(halved, tmp_path, saves):
     with pytest.raises(Interrupted):
@@ -131,15 +129,12 @@ def test_the_winner_of_population_based_training_is_a_schedule_that_is_trained_a
     # Its stages are in the study, and each seed's three rounds make all epochs.
     assert sum(epochs_of(tmp_path / "study").values()) == 2 * CONFIG.training.epochs
     # The same from the record alone, in another place.
-    for name in ("", "search"):
-        record = require_record(StudyDirectory(tmp_path / "study" / name))
-        configs = [load_recorded(tree) for tree in record.configs]
-        copy = StudyDirectory(tmp_path / f"copy{name}")
-        run(configs, copy, lineage=record.lineage, options=Options(say=lambda _: None))
-        original = read_rows(StudyDirectory(tmp_path / "study" / name))
-        assert [(row["id"], row["metrics"]) for row in read_rows(copy)] == [
-            (row["id"], row["metrics"]) for row in original
-        ]
+    original, copy = StudyDirectory(tmp_path / "study" / "search"), StudyDirectory(tmp_path / "copy")
+    record = require_record(original)
+    configs = [load_recorded(tree) for tree in record.configs]
+    run(configs, copy, lineage=record.lineage, options=Options(say=lambda _: None))
+    left, right = read_rows(original), read_rows(copy)
+    assert [(row["id"], row["metrics"]) for row in left] == [(row["id"], row["metrics"]) for row in right]
 
 
 def test_a_batch_of_tpe_is_a_population(tmp_path):
