@@ -82,6 +82,7 @@ def test_tpe_comes_nearer_to_a_known_optimum_than_as_many_draws(tmp_path):
         CONFIG,
         {
             "autoencoder.encoder.widths": [],
+            "autoencoder.likelihood.output": "identity",
             "training.epochs": 9,
             "optimizer": "momentum",
             "optimizer.clip_norm": 1.0,
