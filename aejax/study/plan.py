@@ -70,20 +70,28 @@ def plan(
 
 def announce(directory: StudyDirectory, jobs: Sequence[Job]) -> None:
     """Writes which populations wait to be trained; others that waited, and were never begun, are forgotten."""
-    wanted = {directory.population(job.method.name, job.ids): job for job in jobs}
+    waves = {
+        directory.population(job.method.name, job.ids): (job, wave)
+        for wave, together in enumerate(in_order(jobs))
+        for job in together
+    }
     for path, status in read_statuses(directory).items():
-        if path not in wanted and status.state == "waiting" and not status.begun:
+        if path not in waves and status.state == "waiting" and not status.begun:
             shutil.rmtree(path)
-    for path, job in wanted.items():
+    for path, (job, wave) in waves.items():
         path.mkdir(parents=True, exist_ok=True)
         status = read_status(path) or PopulationStatus(job.method.name, job.ids, "waiting")
-        write_status(path, status.enter("waiting")._replace(work=_work(job)))
+        write_status(path, status.enter("waiting")._replace(work=_work(job), wave=wave))
 
 
 def _work(job: Job) -> float:
-    training = job.population.members[0].training
-    epochs = training.epochs + training.pretraining_epochs if job.method.trains else 0
-    return float(len(job.ids) * (epochs + 1))
+    training, fine_tuning = job.population.members[0].training, job.population.members[0].fine_tuning
+    epochs = {
+        "autoencoder": training.epochs + training.pretraining_epochs,
+        "supervised": fine_tuning.scratch_epochs or training.epochs,
+        "fine_tuned": fine_tuning.epochs,
+    }
+    return float(len(job.ids) * epochs.get(job.method.name, 0))
 
 
 def in_order(jobs: Sequence[Job]) -> list[list[Job]]:
