@@ -21,9 +21,18 @@ class DataError(UserError):
     """A data set is missing, unreadable or unfit for what was asked."""
 
 
+class InUse(UserError):
+    """Another process is at it; it may be tried again later."""
+
+
 class Interrupted(UserError):
     """The process was asked to stop, and has saved what it did. Running the same command again goes on from there."""
 
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def in_one_line(error: BaseException) -> str:
+    """Returns what went wrong where nobody expected it, in one line that is not too long."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}".removesuffix(": ")

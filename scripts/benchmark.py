@@ -11,6 +11,9 @@ Examples:
   On a GPU, populations against PyTorch training one model after another:
     python scripts/benchmark.py --suite=accelerator --json=experiments/results/speed/h100.json
 
+  On a GPU, what --deterministic of scripts/train.py costs:
+    python scripts/benchmark.py --suite=deterministic --json=experiments/results/speed/deterministic.json
+
   What each family costs, and the page about all families:
     python scripts/benchmark.py --suite=families --json=experiments/results/speed/families.json
     python scripts/benchmark.py --families=docs/families.md --json=experiments/results/speed/families.json

@@ -23,6 +23,12 @@ Examples:
   Your own images, an .npz with arrays `image` and `label`:
     python scripts/train.py --set data.name=images.npz --workdir=runs/mine
 
+  On a GPU, to the same bits each time:
+    python scripts/train.py --config=experiments/article.py --deterministic
+
+  Populations on eight GPUs at a time, of this machine or of a Ray cluster's:
+    python scripts/train.py --config=experiments/overfitting.py --executor=ray --workers=8 --gpus=1
+
 The same command again trains only what is missing: it goes on where a killed or stopped process was, and seeds and
 points of the sweep can be added later. The exit status is 0 when all is done, 2 if a flag or config is wrong, 75 after
 SIGTERM (what was done is saved; run the same command again), and 1 for every other trouble.

@@ -16,7 +16,7 @@ from aejax.networks.convolution import Method
 from aejax.training.flops import step_flops
 from aejax.training.loop import train_chunk
 from aejax.training.population import Members, share
-from aejax.training.setup import set_up_jax
+from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
 from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
 
 MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.
@@ -27,11 +27,13 @@ def random_images(shape: tuple[int, ...], count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
-def make_runner(network: str, devices: int | None = None, **arguments: Any) -> Any:
+def make_runner(network: str, devices: int | None = None, deterministic: bool = False, **arguments: Any) -> Any:
     """Returns a runner of training, or of large matrix products for the network "matmul".
 
-    `devices` are host devices on a CPU; None: one for each core.
+    `devices` are host devices on a CPU; None: one for each core. `deterministic` is what scripts/train.py means by it.
     """
+    if deterministic:
+        add_xla_options(DETERMINISTIC)
     set_up_jax()
     if devices is not None:
         jax.config.update("jax_num_cpu_devices", devices)

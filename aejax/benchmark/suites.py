@@ -73,6 +73,11 @@ def _accelerator(network: str, members: int, num_images: int) -> Case:
     )
 
 
+def _determinism(network: str, members: int, num_images: int) -> Case:
+    common = {"network": network, "batch_size": 128, "num_images": num_images, "members": members}
+    return Case(IMAGES, {"aejax": _ours(**common), "aejax, deterministic": _ours(**common, deterministic=True)})
+
+
 def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
     name = lambda value: "x".join(map(str, value[:2])) if isinstance(value, tuple) else str(value)  # noqa: E731
     common = {"network": "dense", "batch_size": 128, "num_images": 8192} | common
@@ -153,6 +158,10 @@ SUITES: dict[str, dict[str, Case]] = {
         "quickstart to its first epoch's curves": Case(
             "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}
         )
+    },
+    "deterministic": {
+        f"{network}, {members} member{'s' if members > 1 else ''}": _determinism(network, members, num_images)
+        for network, members, num_images in (("dense", 8, 12_800), ("conv", 8, 1_280), ("vit", 1, 640))
     },
     # Each case is a field of the first contender's work, each contender a value of it.
     "scaling": {

@@ -1,6 +1,8 @@
 """The commands: a function for each script, from its arguments to its exit status."""
 
 import pathlib
+import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,8 +36,10 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     from aejax.study.metrics import require_tensorboard
     from aejax.study.stop import stop_on_signals
     from aejax.training.population import is_leader
-    from aejax.training.setup import join_processes
+    from aejax.training.setup import DETERMINISTIC, add_xla_options, join_processes
 
+    if request.deterministic:
+        add_xla_options(DETERMINISTIC)
     if request.dry_run:
         if request.search is None:
             say(dry_run.describe(request.configs))
@@ -123,12 +127,15 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.study.record import require_record
     from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals
+    from aejax.training.setup import DETERMINISTIC, add_xla_options
 
     original = StudyDirectory(path)
     record = require_record(original)
     copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
+    then = record.starts[-1].environment.get("flags", {}) if record.starts else {}
+    add_xla_options(option for option in DETERMINISTIC if option in then.get("XLA_FLAGS", "").split())
     configs = [load_recorded(tree) for tree in record.configs]
     for line in run.changes_since(record, load_data(configs)):
         say(line)
@@ -196,8 +203,9 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
 
     directory = StudyDirectory(path)
     require_record(directory)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     while True:
-        say(describe(directory))
+        say(describe(directory, width))
         now = read_progress(directory)
         if values.every is None or not now.running + now.waiting:
             return

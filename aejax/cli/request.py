@@ -50,6 +50,7 @@ class Request:
     processes: Processes | None
     search: Search | None  # Of which `configs` hold but one.
     seeds: int
+    deterministic: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +112,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         processes=_parse_processes(values),
         search=search,
         seeds=values.seeds,
+        deterministic=values.deterministic,
     )
 
 
@@ -223,7 +225,8 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_multi_string(
         "slurm",
         [],
-        "What Slurm jobs ask for, by submitit's names: --slurm timeout_min=60 --slurm slurm_partition=gpu. Repeatable.",
+        "What Slurm jobs ask for, by submitit's names: --slurm timeout_min=60 (its default is 5) --slurm "
+        "slurm_partition=gpu. Repeatable.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -235,6 +238,13 @@ def _define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_integer("num_processes", None, "How many these are.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0, flag_values=values)
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/benchmark.py "
+        "--suite=deterministic.",
+        flag_values=values,
+    )
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_float(
         "checkpoint_seconds",

@@ -13,6 +13,7 @@ A published study holds some of them, compressed: study.json.gz for study.json.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import gzip
@@ -27,11 +28,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aejax.errors import UserError
+from aejax.errors import InUse, UserError
 
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 TEMPORARY = ".tmp-"  # What a killed process left behind begins so.
 PACKED = ".gz"  # Ends the names of compressed files.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # What file systems say that have none.
 
 
 class StudyDirectory:
@@ -64,7 +66,7 @@ class StudyDirectory:
         What executes a population locks that: see `lock`.
 
         Raises:
-          UserError: if another process is at it.
+          InUse: if another process is at it.
         """
         with lock(self.path, "or choose another --workdir"):
             remove_leftovers(self.path.iterdir())
@@ -90,7 +92,8 @@ def lock(path: pathlib.Path, *otherwise: str, patience: float = 0.0) -> Iterator
       patience: how many seconds to wait for another process.
 
     Raises:
-      UserError: if another process is at it.
+      InUse: if another process is at it, on whatever machine that sees the directory.
+      UserError: if its file system has no locks.
     """
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("a+") as file:
@@ -106,7 +109,14 @@ def lock(path: pathlib.Path, *otherwise: str, patience: float = 0.0) -> Iterator
                 file.seek(0)
                 user = file.read().strip() or "another process"
                 advice = ", ".join(["wait for it to end", *otherwise])
-                raise UserError(f"{path} is in use by {user}; {advice}") from None
+                raise InUse(f"{path} is in use by {user}; {advice}") from None
+            except OSError as error:
+                if error.errno in NO_LOCKS:
+                    raise UserError(
+                        f"{path}: its file system has no locks ({error.strerror}), so two processes might write at "
+                        "once; mount it with locks (Lustre: -o flock) or choose another --workdir"
+                    ) from None
+                raise
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()

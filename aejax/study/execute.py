@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from aejax.config import config_id
-from aejax.errors import UserError
+from aejax.errors import Interrupted, UserError
 from aejax.evaluation.baselines import AUTOENCODER
 from aejax.study import results as results_file
 from aejax.study.directory import StudyDirectory, exists, lock, remove_leftovers, write_atomically, write_json
@@ -29,7 +29,9 @@ from aejax.training.step import batch_size, init_variables
 Result = TypeVar("Result")
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # In what XLA says.
-LOCK_SECONDS = 60.0  # How long to wait for another process that executes the same population.
+# How long to wait for another process that executes the same population. A file server may keep the lock of a machine
+# that died for 90 seconds (NFS).
+LOCK_SECONDS = 120.0
 
 
 def execute(job: Job, place: Place, directory: StudyDirectory, options: Options, parents: Sequence[Job] = ()) -> None:
@@ -56,10 +58,16 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
 
 
 def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
+    begun = time.monotonic()
     if is_leader():
         remove_leftovers(work.path.rglob("*"))
         write_status(work.path, status)
-    fitted = _within_memory(work, lambda: _fit(work, status, parents))
+    try:
+        fitted = _within_memory(work, lambda: _fit(work, status, parents))
+    except Interrupted:
+        if is_leader():
+            write_status(work.path, (read_status(work.path) or status).enter("waiting"))
+        raise
     results, pictures = _within_memory(work, lambda: measure(work, fitted))
     if is_leader():
         if pictures:
@@ -67,7 +75,10 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
             np.savez_compressed(content, allow_pickle=False, **pictures)
             write_atomically(work.path / "pictures.npz", content.getvalue())
         write_json(work.path / results_file.FILE, results)
-        write_status(work.path, (read_status(work.path) or status).enter("finished"))
+        before = (read_status(work.path) or status).enter("finished")
+        training = fitted.cost.get("train_seconds", 0.0) * work.members.num
+        seconds = before.training + time.monotonic() - begun
+        write_status(work.path, before._replace(seconds=seconds, training=training))
         work.checkpoints.keep(1)
     wait_for_all(f"{work.job.ids} finished")
 
@@ -199,6 +210,9 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
     if not work.job.method.trains:
         return _fitted(work, None)
     start, keep_bytes = _restore(work, status.checkpoint)
+    status = status._replace(training=start.cost.train_seconds if start else 0.0)
+    if is_leader():
+        write_status(work.path, status)
     begin = None
     if start is None and work.job.continues:
         start = _continue(work, parents)

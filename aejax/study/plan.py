@@ -91,24 +91,30 @@ class Roster:
         return 1 + self._generation(method, self._lineage[name])
 
 
-def announce(directory: StudyDirectory, jobs: Sequence[Job]) -> None:
+def announce(directory: StudyDirectory, waves: Sequence[Sequence[Job]]) -> None:
     """Writes which populations wait to be trained; others that waited, and were never begun, are forgotten."""
-    wanted = {directory.population(job.method.name, job.ids): job for job in jobs}
+    wanted = {
+        directory.population(job.method.name, job.ids): (job, wave) for wave, jobs in enumerate(waves) for job in jobs
+    }
     for path, status in read_statuses(directory).items():
         if path not in wanted and status.state == "waiting" and not status.begun:
             shutil.rmtree(path)
-    for path, job in wanted.items():
+    for path, (job, wave) in wanted.items():
         path.mkdir(parents=True, exist_ok=True)
         status = read_status(path) or PopulationStatus(job.method.name, job.ids, "waiting")
-        write_status(path, status.enter("waiting")._replace(work=_work(job)))
+        write_status(path, status.enter("waiting")._replace(work=_work(job), wave=wave))
 
 
 def _work(job: Job) -> float:
-    training = job.population.members[0].training
-    epochs = training.epochs + training.pretraining_epochs if job.method.trains else 0
-    epochs = min(epochs, training.until_epoch or epochs)
+    training, fine_tuning = job.population.members[0].training, job.population.members[0].fine_tuning
+    own = training.epochs + training.pretraining_epochs
+    epochs = {
+        SUBJECT: min(own, training.until_epoch or own),
+        "supervised": fine_tuning.scratch_epochs or training.epochs,
+        "fine_tuned": fine_tuning.epochs,
+    }
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
-    return float(len(job.ids) * (epochs + 1) - begun)
+    return float(len(job.ids) * epochs.get(job.method.name, 0) - begun)
 
 
 def data_key(data: DataConfig) -> str:

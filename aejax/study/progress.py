@@ -1,14 +1,20 @@
 """How far a study is: which populations are finished, running, waiting or failed, and how long the rest will take."""
 
+import datetime
 import heapq
+import math
+import statistics
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from aejax.study.directory import StudyDirectory
-from aejax.study.status import PopulationStatus, read_statuses
+from aejax.study.record import read_record
+from aejax.study.status import PopulationStatus, State, read_statuses
 
 LATE = 0.1  # Of what was expected of a population is still expected when it has taken all of that.
+RECENT = 10  # So many populations that finished last say how long others take: machines and sweeps change.
+ORDER: tuple[State, ...] = ("finished", "waiting", "failed", "running")  # Of lines: what one looks for comes last.
 
 
 class Progress(NamedTuple):
@@ -22,7 +28,8 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         total = self.finished + self.running + self.waiting + self.failed
-        parts = [f"{self.finished} of {total} populations finished", f"{self.running} running"]
+        parts = [f"{self.finished} of {total} populations finished"]
+        parts += [f"{self.running} running"] if self.running else []
         parts += [f"{self.waiting} waiting"] if self.waiting else []
         parts += [f"{self.failed} failed"] if self.failed else []
         if self.running + self.waiting:
@@ -34,60 +41,90 @@ class Progress(NamedTuple):
 
 def read_progress(directory: StudyDirectory) -> Progress:
     """Returns how far the study in a directory is."""
-    return progress(list(read_statuses(directory).values()), time.time())
+    record = read_record(directory)
+    start = datetime.datetime.fromisoformat(record.starts[-1].time).timestamp() if record and record.starts else 0.0
+    return progress(list(read_statuses(directory).values()), time.time(), start)
 
 
-def describe(directory: StudyDirectory) -> str:
-    """Returns how far the study in a directory is, as text: a line for each population, and one for all."""
+def describe(directory: StudyDirectory, width: int | None = None) -> str:
+    """Returns how far the study in a directory is, as text: a line for each population, and one for all.
+
+    `width` is that of the terminal, to which the reasons of failures are cut; None: as long as they are.
+    """
     now = time.time()
+    found = [(path.name, status) for path, status in read_statuses(directory).items()]
+    found.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
+    names = max((len(name) for name, _ in found), default=0)
+    counts = max((len(_members(status)) for _, status in found), default=0)
     lines = []
-    for path, status in sorted(read_statuses(directory).items(), key=lambda item: item[1].since or 0.0):
-        seconds = status.seconds if status.state == "finished" else now - (status.since or now)
-        members = f"{len(status.members)} member{'s' if len(status.members) > 1 else ' '}"
-        lines.append(
-            f"{path.name:28} {members:>12}  {status.state:8} {_in_words(seconds):>9}  {status.error or ''}".rstrip()
-        )
+    for name, status in found:
+        seconds = {"finished": status.seconds, "running": now - (status.since or now)}.get(status.state)
+        duration = "" if seconds is None else _in_words(seconds)
+        line = f"{name:{names}}  {_members(status):>{counts}}  {status.state:8}  {duration:>9}  {status.error or ''}"
+        lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
     return "\n".join([*lines, str(read_progress(directory))])
 
 
-def progress(statuses: Sequence[PopulationStatus], now: float) -> Progress:
+def _members(status: PopulationStatus) -> str:
+    return f"{len(status.members)} member{'s' if len(status.members) > 1 else ' '}"
+
+
+def progress(statuses: Sequence[PopulationStatus], now: float, start: float = 0.0) -> Progress:
     """Returns how far populations are at a moment, in seconds since 1970.
 
-    What is not finished takes as long, for its work, as what is: populations of the same method if there are any. As
-    many as run now are taken to run until the end, the longest first.
+    A population takes the time of training that its work takes at the pace of those that finished last, and beside it
+    (to begin, compile, evaluate) what those took; of the same method, if there are any. As many go on at a time as
+    did lately, the longest first, with as long a pause before each as was seen: a worker may have to begin.
+
+    Args:
+      statuses: of all populations.
+      now: the moment.
+      start: when the study was last started.
     """
-    count = {state: sum(status.state == state for status in statuses) for state in ("finished", "running", "waiting")}
-    running = [status for status in statuses if status.state == "running"]
-    pace = _paces(statuses)
+    found = {state: [status for status in statuses if status.state == state] for state in ORDER}
+    known = [status for status in found["finished"] if status.seconds]
     seconds_left = None
-    if pace and running:
-        left = [_left(_expected(status, pace), now - (status.since or now)) for status in running]
-        waiting = [_expected(status, pace) for status in statuses if status.state == "waiting"]
-        heapq.heapify(left)
-        for seconds in sorted(waiting, reverse=True):
-            heapq.heappush(left, heapq.heappop(left) + seconds)
-        seconds_left = max(left)
-    failed = len(statuses) - sum(count.values())
-    return Progress(count["finished"], count["running"], count["waiting"], failed, seconds_left)
+    spans = [(max((s.since or now) - s.seconds, start), s.since or now) for s in known if (s.since or now) > start]
+    spans += [(status.since or now, math.inf) for status in found["running"]]
+    if known and spans:
+        begins, ends = (sorted(moments) for moments in zip(*spans, strict=True))
+        lanes = max(sum(begin <= moment < end for begin, end in spans) for moment in begins[-RECENT:])
+        # So many begin with nothing before them, and each of the others after one that ended.
+        pauses = [max(begin - end, 0.0) for begin, end in zip(begins[lanes:], ends, strict=False)]
+        pause = statistics.median(pauses[-RECENT:] or [0.0])
+        expected = _Expected(known)
+        seconds_left = 0.0
+        for wave in {status.wave for status in (*found["running"], *found["waiting"])}:
+            running = [expected.left(status, now) for status in found["running"] if status.wave == wave]
+            waiting = [expected.left(status, now) + pause for status in found["waiting"] if status.wave == wave]
+            seconds_left += _makespan(running + waiting, lanes)
+    return Progress(
+        len(found["finished"]), len(found["running"]), len(found["waiting"]), len(found["failed"]), seconds_left
+    )
 
 
-def _paces(statuses: Sequence[PopulationStatus]) -> dict[str, float]:
-    """Returns seconds for a unit of work, by method, and of all methods by the empty name; nothing if none is known."""
-    sums: dict[str, tuple[float, float]] = {}
-    for status in statuses:
-        if status.state == "finished" and status.seconds and status.work:
-            for name in ("", status.method):
-                seconds, work = sums.get(name, (0.0, 0.0))
-                sums[name] = seconds + status.seconds, work + status.work
-    return {name: seconds / work for name, (seconds, work) in sums.items()}
+def _makespan(durations: Sequence[float], lanes: int) -> float:
+    """Returns how long it takes to do what takes so long on so many lanes, the longest first."""
+    ends = [0.0] * lanes
+    for seconds in sorted(durations, reverse=True):
+        heapq.heapreplace(ends, ends[0] + seconds)
+    return max(ends)
 
 
-def _expected(status: PopulationStatus, pace: dict[str, float]) -> float:
-    return status.work * pace.get(status.method, pace[""])
+class _Expected:
+    """What populations are expected to take, after those that are finished."""
 
+    def __init__(self, finished: Sequence[PopulationStatus]):
+        self._finished = sorted(finished, key=lambda status: status.since or 0.0)
 
-def _left(expected: float, elapsed: float) -> float:
-    return max(expected - elapsed, LATE * expected)
+    def left(self, status: PopulationStatus, now: float) -> float:
+        alike = [other for other in self._finished if other.method == status.method] or self._finished
+        # Medians: the first population of a process takes far longer than the others, which find programs compiled.
+        beside = statistics.median(other.seconds - other.training for other in alike[-RECENT:])
+        paces = [other.training / other.work for other in alike if other.work] or [0.0]
+        expected = max(beside + statistics.median(paces[-RECENT:]) * status.work - status.training, 0.0)
+        elapsed = now - (status.since or now) if status.state == "running" else 0.0
+        return max(expected - elapsed, LATE * expected)
 
 
 def _in_words(seconds: float) -> str:

@@ -150,7 +150,7 @@ def _run_jobs(worker: Worker, executor: Executor) -> None:
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
     wait_for_all("what is missing is known")  # Before the leader changes it.
     if is_leader():
-        announce(directory, jobs)
+        announce(directory, waves)
 
     failed = []
     for wave in waves:

@@ -20,15 +20,15 @@ class PopulationStatus(NamedTuple):
     state: State
     checkpoint: int | None = None  # The newest that was saved.
     error: str | None = None  # Why it failed.
-    work: float = 0.0  # About how much there is to do: epochs of all members, evaluation counting as one.
+    work: float = 0.0  # About how much training there is to do: epochs of all members.
+    wave: int = 0  # Populations of a wave begin when those of the waves before it have ended.
     since: float | None = None  # When it got into this state, in seconds since 1970.
-    seconds: float = 0.0  # What it took to finish since it was last begun.
+    seconds: float = 0.0  # What it took to finish, without what killed processes lost.
+    training: float = 0.0  # How much of that was training; of one that runs, in the processes before this one.
 
     def enter(self, state: State) -> "PopulationStatus":
         """Returns the status as of now, in another state."""
-        now = time.time()
-        seconds = now - (self.since or now) if self.state == "running" else self.seconds
-        return self._replace(state=state, since=now, seconds=seconds, error=None)
+        return self._replace(state=state, since=time.time(), error=None)
 
     @property
     def begun(self) -> bool:

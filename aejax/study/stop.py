@@ -48,12 +48,18 @@ class StopFile(StopRequest):
 
 
 @contextlib.contextmanager
-def passed_on(request: StopRequest, path: pathlib.Path) -> Iterator[Callable[[], None]]:
-    """Gives a function that passes a request on, if there is one by now, to processes that have a `StopFile`."""
+def passed_on(request: StopRequest, path: pathlib.Path) -> Iterator[Callable[[], bool]]:
+    """Gives a function that passes a request on to processes that have a `StopFile`, and says whether there is one."""
     file = path / STOP_FILE
     file.unlink(missing_ok=True)
+
+    def pass_on() -> bool:
+        if request:
+            file.touch()
+        return bool(request)
+
     try:
-        yield lambda: file.touch() if request else None
+        yield pass_on
     finally:
         file.unlink(missing_ok=True)
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
-from aejax.errors import UserError
+from aejax.errors import UserError, in_one_line
 from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import evaluate, execute
 from aejax.study.job import Job, Options, Source
 from aejax.study.methods import SUBJECT
 from aejax.study.plan import NO_LINEAGE, Lineage, Roster
-from aejax.study.status import read_status, read_statuses, write_status
+from aejax.study.status import State, read_status, read_statuses, write_status
 from aejax.training.population import share
 
 
@@ -64,13 +64,17 @@ class Worker:
         except Exception as error:
             # One population that cannot be trained must not take the others with it.
             traceback.print_exc()
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-            path = self.directory.population(job.method.name, job.ids)
-            status = read_status(path)
-            if status is not None:
-                write_status(path, status.enter("failed")._replace(error=reason))
+            reason = in_one_line(error)
+            self.enter(job, "failed", reason)
             return reason
         return None
+
+    def enter(self, job: Job, state: State, error: str | None = None) -> None:
+        """Writes that a population is in another state, and perhaps why; one that nobody announced stays unknown."""
+        path = self.directory.population(job.method.name, job.ids)
+        status = read_status(path)
+        if status is not None:
+            write_status(path, status.enter(state)._replace(error=error))
 
     def evaluate(self, job: Job) -> dict[str, object]:
         """Returns what results.json of a finished population would hold, evaluated again from its checkpoint."""

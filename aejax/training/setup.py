@@ -1,9 +1,22 @@
 """What a process does before it first uses JAX."""
 
 import os
+from collections.abc import Iterable
 
 from aejax.cache import cache_directory
 from aejax.errors import UserError
+
+# With which a GPU gives the same bits again: of operations whose result depends on which thread comes first, another
+# implementation; and no kernel that is chosen by measuring which of several is the fastest today.
+DETERMINISTIC = ("--xla_gpu_deterministic_ops=true", "--xla_gpu_autotune_level=0")
+
+
+def add_xla_options(options: Iterable[str]) -> None:
+    """Appends to XLA_FLAGS those options that it lacks. XLA reads it once, when a process first uses a device."""
+    given = os.environ.get("XLA_FLAGS", "").split()
+    missing = [option for option in options if option not in given]
+    if missing:
+        os.environ["XLA_FLAGS"] = " ".join([*given, *missing])
 
 
 def set_up_jax() -> None:

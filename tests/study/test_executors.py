@@ -1,22 +1,30 @@
 """The same study on other engines: it comes out the same, and loses nothing when one of them dies."""
 
 import os
+import platform
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
+import submitit
 
+from aejax.cli.commands import train
 from aejax.cli.request import parse
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, UserError
 from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
+from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
 from aejax.study.job import Options
+from aejax.study.plan import load_data, plan
 from aejax.study.progress import progress
 from aejax.study.run import run
 from aejax.study.status import PopulationStatus, read_statuses
+from aejax.study.stop import STOP_FILE
+from aejax.study.worker import Worker
 from tests.study.studies import assert_same_study, finish, script
 
 # Eight populations of two members, each trained in four chunks with a checkpoint after each.
@@ -70,20 +78,34 @@ def test_a_ray_cluster_that_loses_a_node_gives_the_same(local, tmp_path):
     assert_same_study(path, local)
 
 
+def test_a_stopped_ray_cluster_has_saved_and_says_75(tmp_path):
+    path = tmp_path / "study"
+    process = script("train", *ARGUMENTS, "--executor=ray", "--workers=1", f"--workdir={path}")
+    wait_for(lambda: "finished" in states(path) and "running" in states(path))
+    process.send_signal(signal.SIGTERM)
+    status, _, err = finish(process)
+    assert status == 75, err
+    assert err.splitlines()[-1] == "error: stopped by SIGTERM; run the same command again to go on from here"
+    assert set(states(path)) == {"finished", "waiting"}
+    assert not (path / STOP_FILE).exists()
+
+
 def jobs_of(path):
     """Returns the processes that execute populations of a study for submitit."""
     found = subprocess.run(["pgrep", "-f", f"submitit.core._submit {path}"], capture_output=True, text=True)
     return [int(pid) for pid in found.stdout.split()]
 
 
-def test_slurms_jobs_that_are_killed_give_the_same(local, tmp_path):
+def test_slurms_jobs_that_are_killed_and_preempted_give_the_same(local, tmp_path, monkeypatch):
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)  # How long it waits for slow file servers.
     path = (tmp_path / "study").resolve()
     said, killed = [], []
 
     def kill_one():
         wait_for(lambda: states(path).count("running") == 2 and "finished" in states(path))
-        killed.extend(jobs_of(path)[:1])
+        killed.extend(jobs_of(path))
         os.kill(killed[0], signal.SIGKILL)
+        os.kill(killed[1], signal.SIGUSR2)  # What submitit has Slurm send before it takes a node away.
 
     killer = threading.Thread(target=kill_one)
     killer.start()
@@ -95,30 +117,47 @@ def test_slurms_jobs_that_are_killed_give_the_same(local, tmp_path):
         options=Options(checkpoint_seconds=0, say=said.append),
     )
     killer.join()
-    assert killed
-    assert any("it goes on from its checkpoint" in line for line in said), said
+    assert len(killed) == 2
+    assert sum("it goes on from its checkpoint" in line for line in said) == 1, said
+    logs = "".join(file.read_text() for file in path.glob(".slurm/*.out"))
+    assert logs.count("Requeued job") == 1, logs
     write_report([StudyDirectory(path)], path)
     assert_same_study(path, local)
 
 
-def test_the_time_left_is_that_of_equal_populations_on_as_many_workers_as_run():
-    """Twenty populations of a minute on two workers, of whom one begins half a minute late."""
+def test_the_time_left_is_that_of_as_many_workers_as_run():
+    """On two workers, of whom one begins half a minute late and each rests a while between two populations.
+
+    First ten populations of a minute, of which ten seconds are not training; then, not before, ten that do not train
+    but evaluate alike, and of which none is known when the first ten end.
+    """
+    ends, begins = [100.0, 130.0], []
+    for index in range(20):
+        if index == 10:
+            ends = [max(ends)] * 2
+        seconds, lane = 60.0 if index < 10 else 10.0, index % 2
+        begins.append((ends[lane], seconds))
+        ends[lane] += seconds + 6.0
+    total = max(ends) - 6.0
 
     def at(now):
         statuses = []
-        for index in range(20):
-            begin = 60.0 * (index // 2) + 30 * (index % 2)
-            waiting = PopulationStatus("autoencoder", (str(index),), "waiting", work=10.0)
-            status = waiting if now < begin else waiting._replace(state="running", since=begin)
-            if now >= begin + 60:
-                status = waiting._replace(state="finished", seconds=60.0)
+        for index, (begin, seconds) in enumerate(begins):
+            trains = index < 10
+            status = PopulationStatus("autoencoder" if trains else "untrained", (str(index),), "waiting")
+            status = status._replace(work=5.0 * trains, wave=1 - trains)
+            end = begin + seconds
+            if end <= now:
+                status = status._replace(state="finished", since=end, seconds=seconds, training=seconds - 10.0)
+            elif begin <= now:
+                status = status._replace(state="running", since=begin)
             statuses.append(status)
-        return progress(statuses, now)
+        return progress(statuses, now, start=50.0)
 
-    assert at(40.0).seconds_left is None
-    for now in range(65, 600, 7):
-        assert at(now).seconds_left == pytest.approx(630 - now, rel=0.1, abs=6)
-    assert str(at(95.0)) == "2 of 20 populations finished, 2 running, 16 waiting, about 9 min left"
+    assert at(140.0).seconds_left is None
+    for now in range(170, int(total), 7):
+        assert at(now).seconds_left == pytest.approx(total - now, rel=0.2, abs=10), now
+    assert str(at(195.0)) == "2 of 20 populations finished, 1 running, 17 waiting, about 6 min left"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +168,7 @@ def test_the_time_left_is_that_of_equal_populations_on_as_many_workers_as_run():
         (["--executor=dask"], "executor"),
         (["--executor=slurm", "--ray_address=auto"], "--ray_address goes with --executor=ray"),
         (["--executor=slurm", "--slurm=memory"], "--slurm"),
+        (["--executor=slurm", "--cpus=0.5"], "--cpus=0.5: Slurm gives whole ones"),
     ],
 )
 def test_what_an_executor_does_not_know_is_one_line_before_anything_is_read(arguments, message):
@@ -149,3 +189,49 @@ def test_a_cluster_that_does_not_answer_is_one_line(tmp_path):
     )
     assert status == 1
     assert err.splitlines()[-1].startswith("error: --ray_address=127.0.0.1:1: no Ray cluster answers there"), err
+
+
+@pytest.mark.parametrize(
+    ("engine", "missing", "message"),
+    [
+        ("ray", "ray", "pip install 'aejax[cluster]'"),
+        ("slurm", "submitit", "pip install 'aejax[cluster]'"),
+        ("slurm", None, "there is no sbatch here"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_one_line(engine, missing, message, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing or "no_such_module", None)  # Importing it fails.
+    monkeypatch.setenv("PATH", str(tmp_path))  # No sbatch, even where there is Slurm.
+    path = tmp_path / "study"
+    with pytest.raises(UserError) as error:
+        train(["--config=experiments/quickstart.py", f"--executor={engine}", f"--workdir={path}"])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_status == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"timeout_min": "long"}, "timeout_min"),
+        ({"slurm_memory": 3}, "slurm_memory"),
+        ({"memory": 3}, "memory"),
+    ],
+)
+def test_what_slurms_jobs_cannot_ask_for_is_one_line(parameters, message, tmp_path):
+    worker = Worker([], {}, StudyDirectory(tmp_path), Options())
+    with (
+        pytest.raises(UserError, match=rf"--executor=slurm: .*{message}") as error,
+        Slurm(1, parameters, cluster="local").engine(worker),
+    ):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_a_machine_that_does_not_see_the_study_says_so(tmp_path):
+    configs = parse(["--config=experiments/quickstart.py", "--seeds=1"], "").configs
+    datasets = load_data(configs)
+    worker = Worker(configs, datasets, StudyDirectory(tmp_path / "elsewhere"), Options())
+    answer = make_ticket(plan(configs, datasets)[0], worker)()
+    assert f"on {platform.node()}: {tmp_path / 'elsewhere'} is not there" in answer.failure

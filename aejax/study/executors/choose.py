@@ -33,6 +33,9 @@ class Request(NamedTuple):
         for flag, (value, names) in asked.items():
             if value is not None and self.name not in names:
                 raise ConfigError(f"--{flag} goes with --executor={' or '.join(names)}, and this is {self.name}")
+        for flag, amount in {"cpus": self.cpus, "gpus": self.gpus}.items():
+            if self.name == "slurm" and amount is not None and not amount.is_integer():
+                raise ConfigError(f"--{flag}={amount:g}: Slurm gives whole ones")
 
 
 def make_executor(request: Request) -> Executor:

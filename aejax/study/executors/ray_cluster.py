@@ -1,13 +1,17 @@
 """A Ray cluster executes populations, each as a task: https://docs.ray.io."""
 
 import contextlib
-import pathlib
+import logging
+import signal
 import socket
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from aejax.errors import UserError
-from aejax.study.executors.remote import RETRIES, Died, Remote, Ticket
+from aejax.errors import UserError, in_one_line
+from aejax.study.executors.remote import Answer, Died, Remote, Ticket
+from aejax.study.stop import EXIT_STATUS
+from aejax.study.worker import Worker
 
 CONNECT_SECONDS = 10.0
 
@@ -29,42 +33,68 @@ class RayCluster(Remote):
                 "--executor=ray needs a package that is missing; run pip install 'aejax[cluster]'"
             ) from None
         self._ray, self._address = ray, address
-        # Ray itself begins a task again whose worker or node died.
-        self._task = ray.remote(_execute).options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
+        self._wanted = {"CPU": cpus, "GPU": gpus}
+        # Ray begins nothing again by itself: `Remote` does, and says so. GPUs are named here, and not later by
+        # `options`, because Ray then ends a process with its task: JAX could not change to the next task's GPU.
+        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_execute)
 
     @contextlib.contextmanager
-    def engine(self, path: pathlib.Path) -> Iterator[None]:
+    def engine(self, worker: Worker) -> Iterator[None]:
         """Connects to the cluster, and leaves it at the end."""
-        del path
         if self._ray.is_initialized():  # Who connected will leave.
             yield
             return
         _require_answer(self._address)
+        handlers = {number: signal.getsignal(number) for number in EXIT_STATUS}
         try:
-            self._ray.init(address=self._address, log_to_driver=False, include_dashboard=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # Of JAX: what Ray starts is another program at once.
+                self._ray.init(
+                    address=self._address, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR
+                )
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_answer(self._address, str(error).strip().splitlines()[0]) from None
         try:
+            for number, handler in handlers.items():
+                if signal.getsignal(number) is not handler:  # Ray's own would end everything at once.
+                    signal.signal(number, handler)
+            self._require_room(worker)
             yield
         finally:
             self._ray.shutdown()
+
+    def _require_room(self, worker: Worker) -> None:
+        """Raises UserError if no node is large enough for a task, or says so if a larger one may join."""
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        if any(all(node.get(name, 0) >= wanted for name, wanted in self._wanted.items()) for node in nodes):
+            return
+        wanted = " and ".join(f"{amount:g} {name}" for name, amount in self._wanted.items())
+        most = " and ".join(f"{max((node.get(name, 0) for node in nodes), default=0):g}" for name in self._wanted)
+        text = f"no node of the Ray cluster has {wanted} for a population (at most {most})"
+        if self._address is None:
+            raise UserError(f"{text}; ask for less with --cpus and --gpus")
+        worker.options.say(f"{text}; waiting for one to join")
 
     def submit(self, ticket: Ticket) -> Any:
         """Asks for a population."""
         return self._task.remote(ticket)
 
+    def withdraw(self, handle: Any) -> None:
+        """Cancels the task."""
+        self._ray.cancel(handle, force=True)
+
     def has_ended(self, handle: Any) -> bool:
         """Returns whether the task has ended."""
         return bool(self._ray.wait([handle], timeout=0)[0])
 
-    def result(self, handle: Any) -> str | None:
+    def result(self, handle: Any) -> Answer:
         """Returns what the ticket gave."""
         try:
             return self._ray.get(handle)
         except self._ray.exceptions.RayTaskError as error:
-            return f"{type(error.cause).__name__}: {' '.join(str(error.cause).split())[:500]}"
+            return Answer(in_one_line(error.cause))
         except self._ray.exceptions.RayError as error:
-            raise Died(f"{type(error).__name__}") from error
+            raise Died(type(error).__name__) from error
 
 
 def _require_answer(address: str | None) -> None:
@@ -85,5 +115,5 @@ def _no_answer(address: str | None, reason: str) -> UserError:
     )
 
 
-def _execute(ticket: Ticket) -> str | None:
+def _execute(ticket: Ticket) -> Answer:
     return ticket()

@@ -7,24 +7,35 @@ import abc
 import collections
 import contextlib
 import functools
+import os
 import pathlib
+import platform
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aejax.errors import Interrupted, UserError
+from aejax.errors import Interrupted, InUse, UserError, in_one_line
 from aejax.experiment import load_recorded
-from aejax.study.directory import StudyDirectory
+from aejax.study.directory import StudyDirectory, exists
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job, Options
 from aejax.study.plan import data_key, load_data
 from aejax.study.record import require_record
+from aejax.study.status import PopulationStatus, read_status
 from aejax.study.stop import StopFile, passed_on
 from aejax.study.worker import Worker
-from aejax.training.setup import set_up_jax
+from aejax.training.setup import add_xla_options, set_up_jax
 
 POLL_SECONDS = 0.5
-RETRIES = 5  # How often a population is begun again whose process died.
+RETRIES = 5  # How often a population is begun again at a checkpoint where its process died.
+
+
+class Answer(NamedTuple):
+    """What another process says of a population."""
+
+    failure: str | None = None  # Why it failed, in one line.
+    in_use: bool = False  # Whether that is because a third process is at it, which the first may not know of.
 
 
 class Ticket(NamedTuple):
@@ -35,24 +46,39 @@ class Ticket(NamedTuple):
     members: tuple[str, ...]
     checkpoint_seconds: float
     tensorboard: bool
+    xla_flags: str  # Bits depend on them.
 
-    def __call__(self) -> str | None:
-        """Executes the population; returns why that failed, in one line, or None."""
+    def __call__(self) -> Answer:
+        """Executes the population."""
+        if StopFile(pathlib.Path(self.path)):
+            return Answer()  # Who asked for it knows.
+        add_xla_options(self.xla_flags.split())
         try:
             record = StudyDirectory(self.path).record
             worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, record.stat().st_mtime_ns)
-            return worker.work(worker.roster.job(self.method, self.members))
+            return Answer(worker.work(worker.roster.job(self.method, self.members)))
         except Interrupted:
-            return None  # Who asked for it knows.
+            return Answer()
+        except InUse as error:
+            return Answer(str(error), in_use=True)
         except (UserError, OSError) as error:
-            return str(error)
+            return Answer(f"on {platform.node()}: {error}")
+        except Exception as error:
+            traceback.print_exc()
+            return Answer(f"on {platform.node()}: {in_one_line(error)}")
 
 
 def make_ticket(job: Job, worker: Worker) -> Ticket:
     """Returns the name of a population of the study that a worker works on."""
     options = worker.options
-    path = str(worker.directory.path.resolve())
-    return Ticket(path, job.method.name, job.ids, options.checkpoint_seconds, options.tensorboard)
+    return Ticket(
+        path=str(worker.directory.path.resolve()),
+        method=job.method.name,
+        members=job.ids,
+        checkpoint_seconds=options.checkpoint_seconds,
+        tensorboard=options.tensorboard,
+        xla_flags=os.environ.get("XLA_FLAGS", ""),
+    )
 
 
 class Died(Exception):
@@ -68,34 +94,47 @@ class Remote(abc.ABC):
 
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in the order in which they end."""
-        stop, path = worker.options.stop, worker.directory.path
-        waiting, running, deaths = list(jobs), dict[Any, Job](), collections.Counter[Job]()
-        with passed_on(stop, path) as pass_on, self.engine(path):
+        stop, directory, say = worker.options.stop, worker.directory, worker.options.say
+        waiting, running = collections.deque(jobs), dict[Any, Job]()
+        deaths = collections.Counter[tuple[Job, int | None]]()  # By the checkpoint that was the newest.
+        with passed_on(stop, directory.path) as pass_on, self.engine(worker):
             while running or (waiting and not stop):
                 while waiting and not stop and len(running) < (self._num_workers or len(jobs)):
-                    job = waiting.pop(0)
+                    job = waiting.popleft()
                     running[self.submit(make_ticket(job, worker))] = job
                 time.sleep(POLL_SECONDS)
-                pass_on()
+                if pass_on():
+                    for handle in [handle for handle in running if not _has_begun(running[handle], directory)]:
+                        self.withdraw(handle)
+                        del running[handle]
                 for handle in [handle for handle in running if self.has_ended(handle)]:
                     job = running.pop(handle)
                     try:
-                        yield Outcome(job, self.result(handle))
+                        failure, in_use = self.result(handle)
                     except Died as death:
-                        deaths[job] += 1
-                        if deaths[job] > RETRIES:
-                            yield Outcome(job, f"its process died {deaths[job]} times; the last time {death}")
-                        elif not stop:
-                            worker.options.say(f"{job}: {death}; it goes on from its checkpoint")
-                            waiting.insert(0, job)
+                        status = _status(job, directory)
+                        place = job, status and status.checkpoint
+                        deaths[place] += 1
+                        if deaths[place] <= RETRIES:
+                            say(f"{job}: its process died ({death}); it goes on from its checkpoint")
+                            worker.enter(job, "waiting")
+                            waiting.appendleft(job)
+                            continue
+                        failure, in_use = f"its process died {deaths[place]} times at one checkpoint ({death})", False
+                    if in_use:
+                        # Perhaps of a process that outlived the one that asked for it; it will end as well.
+                        say(f"{job} has to wait: {failure}")
+                        waiting.append(job)
+                        continue
+                    if failure is not None:
+                        worker.enter(job, "failed", failure)
+                    if failure is not None or not stop:  # A population that has stopped is not finished.
+                        yield Outcome(job, failure)
         stop.obey()
 
     @abc.abstractmethod
-    def engine(self, path: pathlib.Path) -> contextlib.AbstractContextManager[Any]:
-        """Returns what connects to the engine for as long as populations are executed.
-
-        Args:
-          path: of the study's directory.
+    def engine(self, worker: Worker) -> contextlib.AbstractContextManager[Any]:
+        """Returns what connects to the engine for as long as populations of a worker's study are executed.
 
         Raises:
           UserError: if it cannot be reached.
@@ -103,19 +142,36 @@ class Remote(abc.ABC):
 
     @abc.abstractmethod
     def submit(self, ticket: Ticket) -> Any:
-        """Asks for a population; returns something hashable to know it by."""
+        """Asks for a population; returns something hashable to know it by.
+
+        Raises:
+          UserError: if the engine refuses.
+        """
+
+    @abc.abstractmethod
+    def withdraw(self, handle: Any) -> None:
+        """Asks no longer for a population that has not begun."""
 
     @abc.abstractmethod
     def has_ended(self, handle: Any) -> bool:
         """Returns whether its process has ended, in whatever way."""
 
     @abc.abstractmethod
-    def result(self, handle: Any) -> str | None:
+    def result(self, handle: Any) -> Answer:
         """Returns what the ticket gave, of one that has ended.
 
         Raises:
           Died: if it gave nothing.
         """
+
+
+def _status(job: Job, directory: StudyDirectory) -> PopulationStatus | None:
+    return read_status(directory.population(job.method.name, job.ids))
+
+
+def _has_begun(job: Job, directory: StudyDirectory) -> bool:
+    status = _status(job, directory)
+    return status is not None and status.state != "waiting"
 
 
 @functools.lru_cache(maxsize=1)
@@ -127,6 +183,8 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
     """
     set_up_jax()
     directory = StudyDirectory(path)
+    if not exists(directory.record):
+        raise UserError(f"{path} is not there; put --workdir where every machine sees it under the same name")
     record = require_record(directory)
     configs = [load_recorded(tree) for tree in record.configs]
     datasets = load_data(configs)

@@ -1,18 +1,23 @@
-"""Slurm executes populations, as the jobs of an array, through submitit: https://github.com/facebookincubator/submitit."""
+"""Slurm executes populations, each as a job, through submitit: https://github.com/facebookincubator/submitit."""
 
 import contextlib
-import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from aejax.errors import UserError
-from aejax.study.executors.remote import Died, Remote, Ticket
+from aejax.study.executors.remote import Answer, Died, Remote, Ticket
+from aejax.study.worker import Worker
 
 LOGS = ".slurm"  # Of a study's directory: what the jobs print.
+TIMEOUTS = 20  # How often a job that reaches its time limit queues again.
 
 
 class Slurm(Remote):
-    """Executes populations as Slurm jobs; those that are preempted queue again, and go on from their checkpoint."""
+    """Executes populations as Slurm jobs.
+
+    Those that are preempted, or reach their time limit, queue again and go on from their checkpoint.
+    """
 
     def __init__(
         self,
@@ -25,7 +30,7 @@ class Slurm(Remote):
         `cluster` may be "local": processes of this machine take the place of Slurm's.
 
         Raises:
-          UserError: if submitit is not installed.
+          UserError: if submitit is not installed, or if there is no Slurm.
         """
         super().__init__(num_workers)
         try:
@@ -34,35 +39,47 @@ class Slurm(Remote):
             raise UserError(
                 "--executor=slurm needs a package that is missing; run pip install 'aejax[cluster]'"
             ) from None
+        if cluster == "slurm" and not shutil.which("sbatch"):
+            raise UserError("--executor=slurm: there is no sbatch here; run this where jobs are submitted to Slurm")
         self._submitit, self._cluster, self._parameters = submitit, cluster, dict(parameters or {})
         self._executor: Any = None
 
     @contextlib.contextmanager
-    def engine(self, path: pathlib.Path) -> Iterator[None]:
-        """Finds Slurm."""
+    def engine(self, worker: Worker) -> Iterator[None]:
+        """Finds Slurm, and checks what jobs ask for."""
+        path = worker.directory.path
         try:
-            self._executor = self._submitit.AutoExecutor(folder=path / LOGS, cluster=self._cluster)
-            self._executor.update_parameters(name=f"aejax-{path.name}", **self._parameters)
-        except (RuntimeError, NameError, TypeError, ValueError) as error:
-            raise UserError(f"--executor=slurm: {' '.join(str(error).split())}") from None
+            self._executor = self._submitit.AutoExecutor(
+                folder=path / LOGS, cluster=self._cluster, slurm_max_num_timeout=TIMEOUTS
+            )
+            self._executor.update_parameters(**{"name": f"aejax-{path.name}"} | self._parameters)
+        except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
+            raise UserError(f"--executor=slurm: {str(error).splitlines()[0]}") from None
         yield
 
     def submit(self, ticket: Ticket) -> Any:
         """Asks for a population."""
-        return self._executor.submit(_Task(ticket))
+        try:
+            return self._executor.submit(_Task(ticket))
+        except RuntimeError as error:
+            raise UserError(f"--executor=slurm: the job is refused: {' '.join(str(error).split())[:500]}") from None
+
+    def withdraw(self, handle: Any) -> None:
+        """Cancels the job."""
+        handle.cancel(check=False)
 
     def has_ended(self, handle: Any) -> bool:
         """Returns whether the job has ended and does not queue again."""
         return handle.done()
 
-    def result(self, handle: Any) -> str | None:
+    def result(self, handle: Any) -> Answer:
         """Returns what the ticket gave."""
         try:
             return handle.result()
-        except self._submitit.core.utils.FailedJobError as error:
-            return " ".join(str(error).strip().splitlines()[-1].split())[:500]
+        except self._submitit.core.utils.FailedJobError:
+            return Answer(f"job {handle.job_id} could not begin; see {handle.paths.stderr}")
         except self._submitit.core.utils.UncompletedJobError as error:
-            raise Died(f"job {handle.job_id} ended with nothing said") from error
+            raise Died(f"job {handle.job_id}, {handle.state.lower()}; see {handle.paths.stderr}") from error
 
 
 class _Task:
@@ -71,7 +88,7 @@ class _Task:
     def __init__(self, ticket: Ticket):
         self._ticket = ticket
 
-    def __call__(self) -> str | None:
+    def __call__(self) -> Answer:
         return self._ticket()
 
     def checkpoint(self) -> Any:
