@@ -12,7 +12,7 @@ from aejax.study.directory import StudyDirectory
 from aejax.study.record import read_record
 from aejax.study.status import PopulationStatus, State, read_statuses
 
-LATE = 0.1  # Of what was expected of a population is still expected when it has taken all of that.
+LATE = 0.1  # Of what a population was expected to take, or has taken, it is expected to take more when it is late.
 RECENT = 10  # So many populations that finished last say how long others take: machines and sweeps change.
 ORDER: tuple[State, ...] = ("finished", "waiting", "failed", "running")  # Of lines: what one looks for comes last.
 
@@ -124,7 +124,7 @@ class _Expected:
         paces = [other.training / other.work for other in alike if other.work] or [0.0]
         expected = max(beside + statistics.median(paces[-RECENT:]) * status.work - status.training, 0.0)
         elapsed = now - (status.since or now) if status.state == "running" else 0.0
-        return max(expected - elapsed, LATE * expected)
+        return max(expected - elapsed, LATE * max(expected, elapsed))
 
 
 def _in_words(seconds: float) -> str:

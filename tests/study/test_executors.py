@@ -20,9 +20,10 @@ from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
 from aejax.study.job import Options
 from aejax.study.plan import load_data, plan
-from aejax.study.progress import progress
+from aejax.study.progress import describe, progress, read_progress
+from aejax.study.record import Record, write_record
 from aejax.study.run import run
-from aejax.study.status import PopulationStatus, read_statuses
+from aejax.study.status import PopulationStatus, read_statuses, write_status
 from aejax.study.stop import STOP_FILE
 from aejax.study.worker import Worker
 from tests.study.studies import assert_same_study, finish, script
@@ -235,3 +236,46 @@ def test_a_machine_that_does_not_see_the_study_says_so(tmp_path):
     worker = Worker(configs, datasets, StudyDirectory(tmp_path / "elsewhere"), Options())
     answer = make_ticket(plan(configs, datasets)[0], worker)()
     assert f"on {platform.node()}: {tmp_path / 'elsewhere'} is not there" in answer.failure
+
+
+def test_lines_of_a_study_are_aligned_and_cut_to_the_terminal_with_what_runs_last(tmp_path):
+    directory = StudyDirectory(tmp_path)
+    write_record(directory, Record(name="study", question="", configs=(), data={}))
+    reason = "RESOURCE_EXHAUSTED: " + "out of memory, " * 20
+    for method, state, error in (
+        ("pca", "running", None),
+        ("autoencoder", "failed", reason),
+        ("pca", "finished", None),
+    ):
+        members = ("a", "b") if method == "pca" else ("c",)
+        path = directory.population(method, (*members, state))
+        path.mkdir(parents=True)
+        write_status(path, PopulationStatus(method, members, state, since=time.time(), seconds=100.0, error=error))
+    *lines, last = describe(directory, 80).splitlines()
+    assert [line.split()[3] for line in lines] == ["finished", "failed", "running"]
+    assert len({line.index(line.split()[3]) for line in lines}) == 1
+    assert "2 min" in lines[0]
+    assert lines[1].endswith("…")
+    assert len(lines[1]) == 80
+    assert reason.strip() in describe(directory)
+    assert last == "1 of 3 populations finished, 1 running, 1 failed, about 2 min left"
+
+
+@pytest.mark.slow
+def test_the_time_left_of_a_study_on_two_workers_is_true_within_a_factor_of_one_and_a_half(tmp_path):
+    """From a third of its populations on, until five seconds are left. Let nothing else run."""
+    path, seen = tmp_path / "study", []
+    sweep = f"--sweep=autoencoder.latent_size={','.join(map(str, range(2, 22)))}"
+    arguments = [argument for argument in ARGUMENTS if not argument.startswith(("--sweep", "--set=training"))]
+    process = script(
+        "train", *arguments, sweep, "--set=training.epochs=3000", "--executor=ray", "--workers=2", f"--workdir={path}"
+    )
+    while process.poll() is None:
+        seen.append((time.monotonic(), read_progress(StudyDirectory(path))))
+        time.sleep(0.5)
+    assert process.returncode == 0
+    end = min(moment for moment, now in seen if now.finished == 20)
+    asked = [(end - moment, now.seconds_left) for moment, now in seen if now.finished >= 7 and end - moment > 5]
+    assert len(asked) > 10
+    wrong = [max(true / told, told / true) for true, told in asked]
+    assert max(wrong) < 1.5, asked
