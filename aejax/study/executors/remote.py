@@ -55,7 +55,8 @@ class Ticket(NamedTuple):
         add_xla_options(self.xla_flags.split())
         try:
             record = StudyDirectory(self.path).record
-            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, record.stat().st_mtime_ns)
+            changed = record.stat().st_mtime_ns if record.exists() else 0
+            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, changed)
             return Answer(worker.work(worker.roster.job(self.method, self.members)))
         except Interrupted:
             return Answer()
