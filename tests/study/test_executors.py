@@ -268,7 +268,7 @@ def test_the_time_left_of_a_study_on_two_workers_is_true_within_a_factor_of_one_
     sweep = f"--sweep=autoencoder.latent_size={','.join(map(str, range(2, 22)))}"
     arguments = [argument for argument in ARGUMENTS if not argument.startswith(("--sweep", "--set=training"))]
     process = script(
-        "train", *arguments, sweep, "--set=training.epochs=3000", "--executor=ray", "--workers=2", f"--workdir={path}"
+        "train", *arguments, sweep, "--set=training.epochs=400", "--executor=ray", "--workers=2", f"--workdir={path}"
     )
     while process.poll() is None:
         seen.append((time.monotonic(), read_progress(StudyDirectory(path))))
