@@ -19,7 +19,7 @@ from aejax.study.directory import StudyDirectory
 from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
 from aejax.study.job import Options
-from aejax.study.plan import load_data, plan
+from aejax.study.plan import load_data
 from aejax.study.progress import describe, progress, read_progress
 from aejax.study.record import Record, write_record
 from aejax.study.run import run
@@ -234,7 +234,7 @@ def test_a_machine_that_does_not_see_the_study_says_so(tmp_path):
     configs = parse(["--config=experiments/quickstart.py", "--seeds=1"], "").configs
     datasets = load_data(configs)
     worker = Worker(configs, datasets, StudyDirectory(tmp_path / "elsewhere"), Options())
-    answer = make_ticket(plan(configs, datasets)[0], worker)()
+    answer = make_ticket(worker.roster.plan()[0][0], worker)()
     assert f"on {platform.node()}: {tmp_path / 'elsewhere'} is not there" in answer.failure
 
 
