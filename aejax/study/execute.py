@@ -24,7 +24,7 @@ from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
-from aejax.training.step import batch_size, init_variables
+from aejax.training.step import batch_size, init_variables, steps_per_epoch
 
 Result = TypeVar("Result")
 
@@ -249,6 +249,9 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     )
     task = work.task(work.configs[0])
     seen = jax.eval_shape(task.select, work.data)
+    # Those from whose states they went on have paid for these.
+    begun = [(config.training.until_epoch or 0) * steps_per_epoch(task.training, seen) for config in work.job.continues]
+    step = np.maximum(step - np.array(begun or 0), 0)
     num_images = int(step.sum()) * batch_size(task.training, seen)
     seconds = trained.cost.train_seconds
     cost = {

@@ -66,6 +66,8 @@ def test_the_better_of_each_rung_train_to_its_end_and_the_others_no_further(halv
     assert [row["config"]["training.until_epoch"] for row in trials] == [1] * 9 + [3] * 3 + [9]
     epochs = epochs_of(path / "search")
     assert [epochs[row["id"]] for row in trials] == [1] * 9 + [2] * 3 + [6]
+    cost = [row["cost"]["train_tflop"] for row in trials]
+    np.testing.assert_allclose(np.array(cost) / cost[0], [1] * 9 + [2] * 3 + [6])
     for earlier, later in ((trials[:9], trials[9:12]), (trials[9:12], trials[12:])):
         errors = sorted((row["metrics"]["validation_mse"], row["config"]["optimizer.learning_rate"]) for row in earlier)
         survivors = {row["config"]["optimizer.learning_rate"] for row in later}
