@@ -9,7 +9,7 @@ The learning rate, the first decay of Adam and the corruption of a denoising 64-
 digits, chosen by the linear probe's accuracy on 400 validation images. What wins is trained on five fresh seeds, beside
 the baselines; the trials are in `search/` below the work directory.
 
-Cost: under a minute each on 2 cores. What the trials train: 47.1 GFLOP (`sobol`, `tpe`), 30.9 (`halving`, with more than
+Cost: under a minute each on 2 cores. What the trials train: 47.1 GFLOP (`sobol`, `tpe`), 30.9 (`halving`, of more than
 twice as many candidates) and 23.6 (`population_based`).
 Expected: no winner is shown to be better than another, or than the pixels (97.2 % by the probe): 96.8 ± 1.0 % (`sobol`,
 and `halving`, which finds the same point), 96.1 ± 0.4 % (`tpe`), 96.7 ± 0.5 % (`population_based`), on test images. On
