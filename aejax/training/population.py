@@ -276,7 +276,12 @@ class Program:
 
     def __call__(self, index: int, member: Any, shared: Any) -> Any:
         """Returns what the function returned for the members of the round at `index`, arrays [round_size, ...]."""
-        return self.compiled(self._members.rounds[index], member, self._members.view(shared))
+        result = self.compiled(self._members.rounds[index], member, self._members.view(shared))
+        if jax.default_backend() == "cpu":
+            # Of two programs at a time, of which one finds no memory, XLA's CPU client may never end the other. A host
+            # that is ahead gains nothing here: it computes on the same cores.
+            jax.block_until_ready(result)
+        return result
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
