@@ -64,6 +64,10 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"training.batch_size=1: '{family.kind}' compares the codes of a batch with each other; make it larger"
         )
+    if config.training.batch_size != "all":
+        unshared = _unshared(config.training, config.training.batch_size)
+        if unshared is not None:
+            raise ConfigError(unshared)
     conflict = family.conflict(config.data.preprocessing)
     if conflict is not None:
         raise ConfigError(f"autoencoder={family.kind}: {conflict}")
@@ -126,6 +130,16 @@ def check(config: Config) -> None:
             raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
     if config.evaluation.transfer is not None:
         _check_transfer(config.evaluation, config.evaluation.transfer)
+
+
+def _unshared(training: TrainingConfig, size: int) -> str | None:
+    """Returns why the devices of a member cannot share a batch of a size, and what would do; None if they can."""
+    if size % training.devices_per_member == 0:
+        return None
+    return (
+        f"training.devices_per_member={training.devices_per_member} devices cannot share batches of {size} evenly; "
+        "make training.batch_size a multiple of it"
+    )
 
 
 def _evaluated(data: DataConfig) -> str | None:
@@ -214,6 +228,9 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"training.batch_size={size} is larger than the {num_train} training images of {dataset.name}; "
             "make it smaller, or 'all'"
         )
+    unshared = _unshared(config.training, num_train if size == "all" else size)
+    if unshared is not None:
+        raise DataError(unshared)
     if config.evaluation.num_neighbors > num_train:
         raise DataError(
             f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "

@@ -12,6 +12,7 @@ from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
 EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training.
+EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: the devices that share a batch.
 
 
 class Batch(NamedTuple):
@@ -36,10 +37,12 @@ class ResidentData(flax.struct.PyTreeNode):
 
     def batch(self, split: str, indices: jax.Array) -> Batch:
         """Returns the preprocessed examples at `indices` of a split."""
+        indices = _spread(indices)
         return self._batch(split, indices, self.image[split][indices])
 
     def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
         """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
+        indices = _spread(indices)
         if self.intensity is None:
             return self._batch("train", indices, change(preprocessing.to_unit(self.image["train"][indices])))
         probability = change(preprocessing.to_unit(self.intensity[indices]))
@@ -52,6 +55,18 @@ class ResidentData(flax.struct.PyTreeNode):
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""
         return self.image[split].shape[0]
+
+
+def _spread(indices: jax.Array) -> jax.Array:
+    """Returns the indices [batch] of examples, dealt out to the devices that share the batch, if there are several.
+
+    XLA does with the examples, and with what is computed of them, as is done with their indices. A batch that the
+    devices cannot share evenly is one that each of them computes.
+    """
+    num_devices = dict(jax.sharding.get_abstract_mesh().shape).get(EXAMPLES_AXIS, 1)
+    if num_devices == 1 or len(indices) % num_devices:
+        return indices
+    return jax.lax.with_sharding_constraint(indices, jax.sharding.PartitionSpec(EXAMPLES_AXIS))
 
 
 def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:

@@ -73,7 +73,7 @@ def run(
 
     Raises:
       ConfigError: if the directory holds a study of other configs.
-      UserError: if the data are not there or do not fit; then nothing has been written.
+      UserError: if the data are not there or do not fit, or the devices do not; then nothing has been written.
       PopulationsFailed: if some could not be trained; then all others are finished.
       Interrupted: if a stop was asked for.
     """
@@ -83,6 +83,7 @@ def run(
     recorded = [to_tree(load_recorded(tree)) for tree in record.configs]
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
+    executor.check(configs)
     datasets = load_data(configs)
     _check_fingerprints(record, datasets, directory)
     with directory.locked() if is_leader() else contextlib.nullcontext():

@@ -2,8 +2,12 @@
 
 Members are dealt out in *rounds*, a round being as many as run at the same time: `members_at_once` on each device. One
 compiled program serves all rounds. On a CPU each device runs one member at a time, so that a member's result is bitwise
-what it is alone: it comes from the very same program. On GPU and TPU a device runs its members side by side under
-`vmap`, equal to a tolerance.
+what it is alone: it comes from the same program. On GPU and TPU a device runs its members side by side under `vmap`,
+equal to a tolerance.
+
+With `training.devices_per_member` above 1, "a device" is several that share a member's batches: devices are a mesh of
+members x data. Along "data" `aejax.data.resident` deals out the examples, and XLA does the rest: every device has all
+parameters, and gradients are added up. Members exchange nothing.
 """
 
 import collections
@@ -20,15 +24,37 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from aejax.config import combine, partition
+from aejax.data.resident import EXAMPLES_AXIS
+from aejax.errors import UserError
 
 AXIS = "members"
 MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
 
 
 @functools.cache
-def device_mesh() -> jax.sharding.Mesh:
-    """Returns all devices, of all processes, as one row along which the members of a round are dealt out."""
-    return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+def device_mesh(num_members: int | None = None, devices_per_member: int = 1) -> jax.sharding.Mesh:
+    """Returns devices as a mesh of members x examples, for as many members at the same time as there are, at most.
+
+    Of several processes, all devices; of one, no more than the members need, but never a single one of several: XLA
+    optimizes a program for one device in another way, so a member alone would have other bits than among others.
+
+    Args:
+      num_members: how many there are; None: more than devices.
+      devices_per_member: along which the examples of its batches are dealt out.
+
+    Raises:
+      UserError: if the devices cannot be dealt out so.
+    """
+    devices = jax.devices()
+    if len(devices) % devices_per_member:
+        raise UserError(
+            f"training.devices_per_member={devices_per_member} does not divide the {len(devices)} devices there are "
+            "(JAX_NUM_CPU_DEVICES sets how many a CPU counts as)"
+        )
+    rows = np.array(devices).reshape(-1, devices_per_member)
+    if num_members is not None and jax.process_count() == 1:
+        rows = rows[: max(num_members, 2 // devices_per_member)]
+    return jax.sharding.Mesh(rows, (AXIS, EXAMPLES_AXIS), axis_types=(AxisType.Auto,) * 2)
 
 
 def is_leader() -> bool:
@@ -61,7 +87,7 @@ def to_host(tree: Any) -> Any:
 
 
 def share(tree: Any) -> Any:
-    """Returns arrays placed once on every device, for all members to read."""
+    """Returns arrays placed once on every device, for all members of all populations to read."""
     return jax.device_put(tree, NamedSharding(device_mesh(), PartitionSpec()))
 
 
@@ -118,23 +144,25 @@ class Members:
         self.num = len(configs)
         self.configs = configs
         self.memory_limit = memory_limit or device_memory()
-        num_devices = device_mesh().size
-        per_device = -(-self.num // num_devices)
+        self._mesh = device_mesh(self.num, configs[0].training.devices_per_member)
+        num_rows = self._mesh.shape[AXIS]
+        per_device = -(-self.num // num_rows)
         self.at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
-        self.round_size = self.at_once * num_devices
+        self.round_size = self.at_once * num_rows
         self._static = partition(configs[0])[0]
         rows = [partition(config)[1] for config in configs]
         # The last round is filled up with members that are not computed: a smaller one would be another program.
         rows += rows[-1:] * (-self.num % self.round_size)
-        self._rounds = [
-            _deal((np.arange(start, start + self.round_size) < self.num, _stack(rows[start : start + self.round_size])))
-            for start in range(0, self.num, self.round_size)
+        self.rounds = [
+            self.place((np.arange(first, after) < self.num, _stack(rows[first:after])))
+            for first in range(0, self.num, self.round_size)
+            for after in [first + self.round_size]
         ]
 
     @property
     def num_rounds(self) -> int:
         """The number of rounds."""
-        return len(self._rounds)
+        return len(self.rounds)
 
     def fetch(self, rounds: Sequence[Any]) -> Any:
         """Returns what the rounds gave as arrays [num, ...] in host memory."""
@@ -157,13 +185,22 @@ class Members:
 
     def place(self, tree: Any) -> Any:
         """Returns arrays [round_size, ...] of one round on the devices."""
-        return _deal(tree)
+        return jax.device_put(tree, self._sharding)
+
+    def view(self, shared: Any) -> Any:
+        """Returns arrays that `share` placed, of the devices of these members alone; nothing is copied."""
+        return jax.device_put(shared, NamedSharding(self._mesh, PartitionSpec()))
 
     def abstract(self, member: Any) -> Any:
         """Returns shapes and types of one round, to compile for, from those of one member."""
         return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((self.round_size, *leaf.shape), leaf.dtype, sharding=_sharding()), member
+            lambda leaf: jax.ShapeDtypeStruct((self.round_size, *leaf.shape), leaf.dtype, sharding=self._sharding),
+            member,
         )
+
+    @property
+    def _sharding(self) -> NamedSharding:
+        return NamedSharding(self._mesh, PartitionSpec(AXIS))
 
     def _fill_up(self, rows: np.ndarray) -> np.ndarray:
         """Returns rows of a round with the last one repeated for the members that are not computed."""
@@ -171,7 +208,7 @@ class Members:
 
     def eval_shape(self, function: Callable[..., Any], shared: Any) -> Any:
         """Returns the shapes and types of what `function(config, shared)` gives for one member, computing nothing."""
-        values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self._rounds[0][1])
+        values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.rounds[0][1])
         return jax.eval_shape(lambda values, shared: function(combine(self._static, values), shared), values, shared)
 
     def compile(self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool = False) -> "Program":
@@ -203,14 +240,21 @@ class Members:
             return jax.tree.map(lambda x: x[None], one(only, shared))
 
         members, everyone = PartitionSpec(AXIS), PartitionSpec()
+        # XLA deals out along an axis of several devices that is not named here.
+        by_hand = {name for name, size in self._mesh.shape.items() if name == AXIS or size == 1}
         mapped = jax.shard_map(
-            on_device, mesh=device_mesh(), in_specs=(members, members, everyone), out_specs=members, check_vma=False
+            on_device,
+            mesh=self._mesh,
+            in_specs=(members, members, everyone),
+            out_specs=members,
+            axis_names=by_hand,
+            check_vma=False,
         )
-        jitted = jax.jit(mapped, donate_argnums=(1,) if donate else ())
+        jitted = jax.jit(mapped, donate_argnums=(1,) if donate else (), out_shardings=self._sharding)
         started = time.perf_counter()
-        lowered = jitted.lower(self._rounds[0], member, shared)
+        lowered = jitted.lower(self.rounds[0], member, self.view(shared))
         compiled = _compile_once(lowered)
-        return Program(compiled, self._rounds, time.perf_counter() - started, lowered.out_info, member)
+        return Program(self, compiled, time.perf_counter() - started, lowered.out_info, member)
 
 
 _compiled: collections.OrderedDict[str, Any] = collections.OrderedDict()
@@ -239,12 +283,12 @@ class Program:
     `memory_bytes` are those of arguments, results and temporaries; `member_bytes` those of the members' part alone.
     """
 
-    def __init__(self, compiled: Any, rounds: list[Any], compile_seconds: float, result_shapes: Any, member: Any):
-        self._compiled, self._rounds = compiled, rounds
+    def __init__(self, members: Members, compiled: Any, compile_seconds: float, result_shapes: Any, member: Any):
+        self._members, self.compiled = members, compiled
         self.compile_seconds = compile_seconds
         self.result_shapes = result_shapes  # Of a round.
-        leaves = jax.tree.leaves(member)
-        self.member_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves) // device_mesh().size
+        num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(member))
+        self.member_bytes = num_bytes * members.at_once // members.round_size
         memory = compiled.memory_analysis()
         self.memory_bytes = (
             memory.argument_size_in_bytes
@@ -255,15 +299,12 @@ class Program:
 
     def __call__(self, index: int, member: Any, shared: Any) -> Any:
         """Returns what the function returned for the members of the round at `index`, arrays [round_size, ...]."""
-        return self._compiled(self._rounds[index], member, shared)
-
-
-def _sharding() -> NamedSharding:
-    return NamedSharding(device_mesh(), PartitionSpec(AXIS))
-
-
-def _deal(tree: Any) -> Any:
-    return jax.device_put(tree, _sharding())
+        result = self.compiled(self._members.rounds[index], member, self._members.view(shared))
+        if jax.default_backend() == "cpu":
+            # Of two programs at a time, of which one finds no memory, XLA's CPU client may never end the other. A host
+            # that is ahead gains nothing here: it computes on the same cores.
+            jax.block_until_ready(result)
+        return result
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

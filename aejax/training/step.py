@@ -43,6 +43,7 @@ class TrainingConfig:
     augmentation: Augmentation = Augmentation()  # Of training images.
     precision: Precision = "float32"  # Of a step's forward and backward pass; see `train_step`.
     members_at_once: PositiveInt | None = None  # Per device; null: 1 on CPU, as many as there are on GPU and TPU.
+    devices_per_member: PositiveInt = 1  # That share its batches, each with all of its parameters.
 
 
 class Stage(NamedTuple):

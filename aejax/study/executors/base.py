@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from aejax.experiment import Config
 from aejax.study.job import Job
 from aejax.study.worker import Worker
 
@@ -20,6 +21,9 @@ class Executor(Protocol):
     The unit is a population, which goes on from its checkpoint: an executor may begin one as often as it likes, on
     any machine that sees the study's directory.
     """
+
+    def check(self, configs: Sequence[Config]) -> None:
+        """Raises UserError if populations of these configs cannot be executed, as far as this process knows."""
 
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in the order in which they end.

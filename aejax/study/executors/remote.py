@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aejax.errors import Interrupted, InUse, UserError, in_one_line
-from aejax.experiment import load_recorded
+from aejax.experiment import Config, load_recorded
 from aejax.study.directory import StudyDirectory, exists
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job, Options
@@ -92,6 +92,10 @@ class Remote(abc.ABC):
     def __init__(self, num_workers: int | None):
         """Takes how many populations are executed at a time, at most; None: as many as the engine likes."""
         self._num_workers = num_workers
+
+    def check(self, configs: Sequence[Config]) -> None:
+        """Raises nothing: which devices there are only the other processes know."""
+        del configs
 
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in the order in which they end."""
