@@ -60,6 +60,7 @@ def states(path):
     return [status.state for status in read_statuses(StudyDirectory(path)).values()]
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # By Ray, which then begins another program at once.
 def test_a_ray_cluster_that_loses_a_node_gives_the_same(local, tmp_path):
     from ray.cluster_utils import Cluster
 
