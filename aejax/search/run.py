@@ -243,14 +243,15 @@ class _Asked:
             first = len(self.trials)
             self.trials += batch
             self.configs += [self._member(trial) for trial in batch]
-            configs = self.configs[first:]
-            if any(member_id(config) not in results for config in configs):
+            # A method may ask for a member twice.
+            new = {name: config for config in self.configs[first:] if (name := member_id(config)) not in results}
+            if new:
                 lineage = {
                     member_id(config): member_id(self.configs[trial.continues])
-                    for config, trial in zip(configs, batch, strict=True)
+                    for config, trial in zip(self.configs[first:], batch, strict=True)
                     if trial.continues is not None
                 }
-                return Growth(list({member_id(config): config for config in configs}.values()), lineage)
+                return Growth(list(new.values()), lineage)
 
     def _member(self, trial: Trial) -> Config:
         config = override(self._config, trial.point)

@@ -139,11 +139,16 @@ def test_the_winner_of_population_based_training_is_a_schedule_that_is_trained_a
     assert [(row["id"], row["metrics"]) for row in left] == [(row["id"], row["metrics"]) for row in right]
 
 
-def test_a_batch_of_tpe_is_a_population(tmp_path):
+def test_a_batch_of_tpe_is_a_population_and_a_point_that_is_asked_for_twice_is_trained_once(tmp_path):
     trials, _ = search(tmp_path, "tpe", trials=4, batch=2)
     assert len(trials) == 4
     assert len(list((tmp_path / "search" / "populations").iterdir())) == 2
     assert np.isfinite([row["metrics"]["validation_mse"] for row in trials]).all()
+    two = {"optimizer.learning_rate": {"kind": "choice", "values": [1e-3, 1e-2]}}
+    trials, _ = search(tmp_path / "twice", "random", trials=8, space=two)
+    assert len(trials) == 2
+    record = require_record(StudyDirectory(tmp_path / "twice" / "search"))
+    assert len(record.configs) == 2
 
 
 @pytest.mark.parametrize(
