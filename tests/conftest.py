@@ -1,5 +1,6 @@
 """Test-wide settings: several host devices, strict JAX, and no test that silently does not run."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import make_resident
+from aejax.training import population
 from aejax.training.population import share
 
 jax.config.update("jax_num_cpu_devices", 2)
@@ -91,8 +93,9 @@ def data(dataset):
 
 
 @pytest.fixture
-def compile_events():
-    """Collects the seconds of every compilation by XLA while the test runs; cached ones count too."""
+def compile_events(monkeypatch):
+    """Collects the seconds of every compilation by XLA while the test runs; those in the cache on disk count too."""
+    monkeypatch.setattr(population, "_compiled", collections.OrderedDict())  # Of other tests.
     events = []
 
     def listen(name, seconds, **_):

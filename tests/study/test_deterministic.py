@@ -10,6 +10,7 @@ ARGUMENTS = (
     "--seeds=2",
     "--set=training.epochs=20",
     "--set=autoencoder.encoder.widths=[8]",
+    '--set=evaluation.measures=["reconstruction"]',
     "--set=evaluation.baselines=[]",
 )
 

@@ -49,7 +49,7 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.parametrize(
     ("number", "num_times"),
     [
-        (signal.SIGKILL, 4),
+        (signal.SIGKILL, 2),
         (signal.SIGTERM, 2),
         pytest.param(signal.SIGKILL, 100, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 30, marks=pytest.mark.slow),
