@@ -83,7 +83,13 @@ RESNET = {
 }
 
 
-@pytest.mark.parametrize("changes", [{"autoencoder": "dropout"}, RESNET], ids=["dropout", "batch normalization"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"autoencoder": "dropout"}, id="dropout"),
+        pytest.param(RESNET, id="batch normalization", marks=pytest.mark.slow),
+    ],
+)
 def test_devices_that_share_a_member_give_what_one_gives(data, changes):
     # Plain descent: Adam makes a step of a gradient that is zero but for rounding.
     config = override(Config(), changes | {"optimizer": "sgd", "training.epochs": 2, "training.batch_size": 24})
