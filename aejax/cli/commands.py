@@ -71,9 +71,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     for study in (StudyDirectory(directory.path / SEARCH), directory):
         if is_leader() and exists(study.record):
             say("\n" + write_report([study], study.path))
-            say(
-                f"{study.path}: report.html (open it in a browser), results.csv (every member), results.md, results.tex"
-            )
+            say(_written(study.path))
     if failure is not None:
         raise failure
 

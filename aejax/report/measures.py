@@ -73,6 +73,7 @@ MEASURES = (
     Measure("mse", "MSE", "", False),
     Measure("ssim", "SSIM", "", True),
 )
+CHOSEN_BY = {measure.validation: measure for measure in MEASURES}  # By the metric of validation images.
 
 
 def digits(value: float, precision: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aejax.config import config_id, flatten, override, partition, to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
-from aejax.report.measures import MEASURES, Measure
+from aejax.report.measures import CHOSEN_BY, Measure
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
 from aejax.search.space import Space, ends
 from aejax.study.directory import SEARCH, StudyDirectory
@@ -78,11 +78,10 @@ def check_search(config: Config, search: Search) -> None:
 
 
 def _measure(objective: str) -> Measure:
-    known = {measure.validation: measure for measure in MEASURES}
-    if objective not in known:
-        near = difflib.get_close_matches(objective, known, n=3) or list(known)[-3:]
+    if objective not in CHOSEN_BY:
+        near = difflib.get_close_matches(objective, CHOSEN_BY, n=3) or list(CHOSEN_BY)[-3:]
         raise ConfigError(f"--search=objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
-    return known[objective]
+    return CHOSEN_BY[objective]
 
 
 def first_trials(config: Config, search: Search) -> Sequence[Config]:

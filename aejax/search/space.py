@@ -1,7 +1,6 @@
 """Where a search looks: a domain for each field of the config."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -92,8 +91,3 @@ def ends(space: Mapping[str, Any]) -> list[Override]:
 def at(space: Mapping[str, Any], positions: Any) -> Override:
     """Returns the point of a space at some positions from 0 to 1, [fields]."""
     return {path: domain.at(float(x)) for (path, domain), x in zip(space.items(), positions, strict=True)}
-
-
-def key(point: Override) -> str:
-    """Returns what tells points apart."""
-    return json.dumps(point, sort_keys=True)

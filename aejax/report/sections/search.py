@@ -7,7 +7,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.fields import wide
 from aejax.report.html import Html, element, join
-from aejax.report.measures import MEASURES
+from aejax.report.measures import CHOSEN_BY
 from aejax.report.svg import NUM_COLORS, line_chart, plain_series, steps
 from aejax.study.trials import Trial, best_so_far, trials_of
 
@@ -26,7 +26,7 @@ def search(content: Content) -> Section | None:
     if trials is None or trials.record.search is None:
         return None
     objective = trials.record.search["method"]["objective"]
-    (measure,) = (measure for measure in MEASURES if measure.validation == objective)
+    measure = CHOSEN_BY[objective]
     found = [
         trial._replace(value=None if trial.value is None else measure.value(trial.value)) for trial in trials_of(trials)
     ]
