@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aejax.errors import UserError, in_one_line
@@ -75,9 +75,9 @@ class RayCluster(Remote):
             raise UserError(f"{text}; ask for less with --cpus and --gpus")
         worker.options.say(f"{text}; waiting for one to join")
 
-    def submit(self, ticket: Ticket) -> Any:
-        """Asks for a population."""
-        return self._task.remote(ticket)
+    def submit(self, tickets: Sequence[Ticket]) -> Sequence[Any]:
+        """Asks for populations, each a task."""
+        return [self._task.remote(ticket) for ticket in tickets]
 
     def withdraw(self, handle: Any) -> None:
         """Cancels the task."""

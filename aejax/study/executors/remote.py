@@ -104,9 +104,11 @@ class Remote(abc.ABC):
         deaths = collections.Counter[tuple[Job, int | None]]()  # By the checkpoint that was the newest.
         with passed_on(stop, directory.path) as pass_on, self.engine(worker):
             while running or (waiting and not stop):
-                while waiting and not stop and len(running) < (self._num_workers or len(jobs)):
-                    job = waiting.popleft()
-                    running[self.submit(make_ticket(job, worker))] = job
+                room = (self._num_workers or len(jobs)) - len(running)
+                begin = [] if stop else [waiting.popleft() for _ in range(min(room, len(waiting)))]
+                if begin:
+                    handles = self.submit([make_ticket(job, worker) for job in begin])
+                    running |= dict(zip(handles, begin, strict=True))
                 time.sleep(POLL_SECONDS)
                 if pass_on():
                     for handle in [handle for handle in running if not _has_begun(running[handle], directory)]:
@@ -146,8 +148,8 @@ class Remote(abc.ABC):
         """
 
     @abc.abstractmethod
-    def submit(self, ticket: Ticket) -> Any:
-        """Asks for a population; returns something hashable to know it by.
+    def submit(self, tickets: Sequence[Ticket]) -> Sequence[Any]:
+        """Asks for populations; returns something hashable to know each by.
 
         Raises:
           UserError: if the engine refuses.

@@ -1,8 +1,8 @@
-"""Slurm executes populations, each as a job, through submitit: https://github.com/facebookincubator/submitit."""
+"""Slurm executes populations, as the jobs of arrays, through submitit: https://github.com/facebookincubator/submitit."""
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from aejax.errors import UserError
@@ -57,10 +57,10 @@ class Slurm(Remote):
             raise UserError(f"--executor=slurm: {str(error).splitlines()[0]}") from None
         yield
 
-    def submit(self, ticket: Ticket) -> Any:
-        """Asks for a population."""
+    def submit(self, tickets: Sequence[Ticket]) -> Sequence[Any]:
+        """Asks for populations, as the jobs of an array."""
         try:
-            return self._executor.submit(_Task(ticket))
+            return self._executor.submit_array([_Task(ticket) for ticket in tickets])
         except RuntimeError as error:
             raise UserError(f"--executor=slurm: the job is refused: {' '.join(str(error).split())[:500]}") from None
 
