@@ -14,6 +14,7 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.networks.named import layer_shapes
+from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler, sampler_config
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
@@ -29,6 +30,7 @@ class Config:
     optimizer: Optimizer = Adam()
     training: TrainingConfig = TrainingConfig()
     fine_tuning: FineTuningConfig = FineTuningConfig()
+    generation: GenerationConfig = GenerationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
@@ -106,6 +108,7 @@ def check(config: Config) -> None:
                 'evaluation.measures=["reconstruction"]'
             )
     _check_fine_tuning(config)
+    _check_generation(config)
     measures = config.evaluation.measures
     if config.evaluation.layers and measures is not None and not set(OF_FEATURES) & set(measures):
         raise ConfigError(
@@ -200,6 +203,34 @@ def _check_fine_tuning(config: Config) -> None:
     if fine_tuning.head == "probe" and config.data.validation_size == 0 and fine_tuning.labels_per_class is None:
         raise ConfigError(
             "fine_tuning.head=probe chooses its strength on validation images, and data.validation_size is 0; keep some"
+        )
+
+
+def _check_generation(config: Config) -> None:
+    generation, family = config.generation, config.autoencoder
+    sampler = generation.sampler
+    if isinstance(sampler, NoSampler):
+        if generation != GenerationConfig():
+            raise ConfigError(
+                "generation.sampler is none, so nothing is generated, and other fields of generation say how; choose "
+                "a sampler, such as mixture, or leave them out"
+            )
+        return
+    if not (sampler.DISCRETE if family.DISCRETE else sampler.CONTINUOUS):
+        fits = "DISCRETE" if family.DISCRETE else "CONTINUOUS"
+        kinds = [kind for kind in SAMPLERS if getattr(sampler_config(kind), fits)]
+        codes = "indices" if family.DISCRETE else "numbers"
+        raise ConfigError(
+            f"generation.sampler={sampler.kind} does not go with the codes of autoencoder={family.kind}, which are "
+            f"{codes}; use {', '.join(kinds)}"
+        )
+    conflict = sampler.conflict()
+    if conflict is not None:
+        raise ConfigError(f"generation.sampler={sampler.kind}: {conflict}")
+    if config.data.preprocessing == "per_image":
+        raise ConfigError(
+            "generation.sampler: data.preprocessing=per_image takes from each image what a generated one does not "
+            "have, its mean and contrast; use another preprocessing"
         )
 
 

@@ -29,6 +29,7 @@ LAYERS = (
     ("networks",),
     ("autoencoders",),
     ("training",),
+    ("samplers",),
     ("evaluation",),
     ("experiment",),
     ("study",),

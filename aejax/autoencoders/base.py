@@ -26,7 +26,8 @@ class Family:
     mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters, and
     of the terms that it learns by, which are no part of the family's loss. Nothing else learns by these, and they learn
     by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds a likelihood.
-    NEEDS_OTHERS is whether the loss compares the codes of a batch with each other.
+    NEEDS_OTHERS is whether the loss compares the codes of a batch with each other. DISCRETE is whether the code is a
+    row of indices.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -34,6 +35,7 @@ class Family:
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     POSTERIOR: ClassVar[bool] = False
     NEEDS_OTHERS: ClassVar[bool] = False
+    DISCRETE: ClassVar[bool] = False
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()
@@ -120,6 +122,16 @@ class Autoencoder(nn.Module):
     def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns what classifiers are given, [batch, size]: the latent, unless a family says otherwise."""
         return self.encode(image, train=train)
+
+    def code(self, image: jax.Array) -> jax.Array:
+        """Returns what a distribution of codes is fitted to: the latent, [batch, size], or of a family that is DISCRETE
+        indices, int32 [batch, size].
+        """
+        return self.encode(image)
+
+    def decode_code(self, code: jax.Array) -> jax.Array:
+        """Returns what `decode` gives, for codes as `code` gives them."""
+        return self.decode(code)
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""

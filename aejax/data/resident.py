@@ -22,18 +22,21 @@ class Batch(NamedTuple):
     label: jax.Array | None
     dataset_size: int | None = None  # How many there are of which the batch is drawn; None: no more than these.
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
+    code: jax.Array | None = None  # [batch, ...], where the data have codes.
 
 
 class ResidentData(flax.struct.PyTreeNode):
     """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty.
 
-    `intensity` are training images of which each batch draws binary ones anew, or None.
+    `intensity` are training images of which each batch draws binary ones anew, or None. `code` is what a trained
+    autoencoder makes of the images, by split, where that is what is learned from.
     """
 
     image: dict[str, Array]
     label: dict[str, Array]
     preprocessing: preprocessing.Preprocessing
     intensity: Array | None = None
+    code: dict[str, jax.Array] | None = None
 
     def batch(self, split: str, indices: jax.Array) -> Batch:
         """Returns the preprocessed examples at `indices` of a split."""
@@ -50,7 +53,8 @@ class ResidentData(flax.struct.PyTreeNode):
 
     def _batch(self, split: str, indices: jax.Array, image: jax.Array) -> Batch:
         label = self.label[split][indices] if self.label else None
-        return Batch(preprocessing.apply(self.preprocessing, image), label, self.size(split))
+        code = self.code[split][indices] if self.code else None
+        return Batch(preprocessing.apply(self.preprocessing, image), label, self.size(split), code=code)
 
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""

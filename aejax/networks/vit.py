@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import flax.linen as nn
@@ -13,6 +14,8 @@ from aejax.config import PositiveInt
 from aejax.networks.convolution import Conv
 from aejax.networks.convolutional import indivisible
 from aejax.networks.layers import ACTIVATIONS, Activation, Initializer, make_dense
+
+Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,13 +61,18 @@ class Block(nn.Module):
     config: ViT
 
     @nn.compact
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Returns tokens of the same shape, [batch, tokens, width]."""
+    def __call__(self, tokens: jax.Array, attend: Attend = jax.nn.dot_product_attention) -> jax.Array:
+        """Returns tokens of the same shape, [batch, tokens, width].
+
+        Args:
+          tokens: which they are.
+          attend: from queries, keys and values, [batch, tokens, heads, width / heads] each, to what is attended to.
+        """
         config, norm = self.config, lambda: nn.LayerNorm(dtype=tokens.dtype)
         batch, count, width = tokens.shape
         joint = make_dense(3 * width, config.initializer, name="query_key_value")(norm()(tokens))
         query, key, value = jnp.split(joint.reshape(batch, count, 3 * config.heads, width // config.heads), 3, axis=2)
-        attended = jax.nn.dot_product_attention(query, key, value).reshape(tokens.shape)
+        attended = attend(query, key, value).reshape(tokens.shape)
         tokens = tokens + make_dense(width, config.initializer, name="output")(attended)
         hidden = make_dense(config.expansion * width, config.initializer, name="expand")(norm()(tokens))
         return tokens + make_dense(width, config.initializer, name="contract")(ACTIVATIONS[config.activation](hidden))

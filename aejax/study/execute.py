@@ -11,8 +11,11 @@ import jax
 import numpy as np
 
 from aejax.config import config_id
+from aejax.data.resident import ResidentData
 from aejax.errors import Interrupted, UserError
 from aejax.evaluation.baselines import AUTOENCODER
+from aejax.experiment import Config
+from aejax.samplers.generator import fit_on_host
 from aejax.study import results as results_file
 from aejax.study.directory import StudyDirectory, exists, lock, remove_leftovers, write_atomically, write_json
 from aejax.study.job import Job, Options, Place, Work
@@ -24,7 +27,7 @@ from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
-from aejax.training.step import batch_size, init_variables, steps_per_epoch
+from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
 
 Result = TypeVar("Result")
 
@@ -187,8 +190,10 @@ def _learnt(work: Work, parents: Sequence[Job], wanted: Sequence[str], part: Cal
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(found[name] for name in wanted))
 
 
-def _begin(work: Work, parents: Sequence[Job]) -> list[Any]:
-    """Returns the variables that the members begin with, by round: those that others have learnt."""
+def _begin(work: Work, parents: Sequence[Job]) -> tuple[list[Any], float]:
+    """Returns the variables that the members begin with, by round: those that others have learnt, and what is fitted to
+    these in host memory; and the seconds that the latter took.
+    """
     method = METHODS[work.job.method.begins_with or ""]
     wanted = [config_id(method.reduce(config)) for config in work.configs]
 
@@ -196,7 +201,32 @@ def _begin(work: Work, parents: Sequence[Job]) -> list[Any]:
         return jax.tree.map(functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables())
 
     learnt = _learnt(work, parents, wanted, variables)
-    return list(work.members.deal({name: {AUTOENCODER: part} for name, part in learnt.items()}))
+    begin = {name: {AUTOENCODER: part} for name, part in learnt.items()}
+    seconds = 0.0
+    if work.job.method.name == "generator" and getattr(work.configs[0].generation.sampler, "ON_HOST", False):
+        fitted, seconds = _fit_on_host(work, begin)
+        begin |= fitted
+    return list(work.members.deal(begin)), seconds
+
+
+def _fit_on_host(work: Work, begin: Any) -> tuple[dict[str, Any], float]:
+    """Returns what samplers that are fitted in host memory know of the codes of training images, as variables; and the
+    seconds it took.
+    """
+    members, generator = work.members, work.task(work.configs[0]).model
+
+    def codes(config: Config, given: Any, data: ResidentData) -> jax.Array:
+        task = work.task(config)
+        code = task.see(adopt(init_variables(task, data), given), data).code
+        assert code is not None
+        return code["train"]
+
+    rounds = list(members.deal(begin))
+    program = members.compile(codes, rounds[0], work.data)
+    found = members.fetch([program(index, given, work.data) for index, given in enumerate(rounds)])
+    started = time.perf_counter()
+    fitted = fit_on_host(generator.sampler, found, [config.seed for config in work.configs])
+    return fitted, time.perf_counter() - started
 
 
 def _continue(work: Work, parents: Sequence[Job]) -> Start:
@@ -213,11 +243,11 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
     status = status._replace(training=start.cost.train_seconds if start else 0.0)
     if is_leader():
         write_status(work.path, status)
-    begin = None
+    begin, begin_seconds = None, 0.0
     if start is None and work.job.continues:
         start = _continue(work, parents)
     elif start is None and work.job.method.begins_with:
-        begin = _begin(work, parents)
+        begin, begin_seconds = _begin(work, parents)
     path = work.path if is_leader() else None
     with MetricsWriter(path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
         trained = train(
@@ -229,6 +259,7 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
             saver=_Saver(work, status, write),
             start=start,
             begin=begin,
+            begin_seconds=begin_seconds,
             chunk_epochs=work.chunk_epochs(work.members),
         )
     return _fitted(work, trained)

@@ -3,7 +3,9 @@
 import functools
 import signal
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
@@ -18,6 +20,7 @@ from aejax.training.loop import compile_chunk, epochs_per_chunk
 from aejax.training.population import Members, agree, fit_members
 
 Say = Callable[[str], None]
+FeatureFunction = Callable[[np.ndarray], np.ndarray]  # Images in [0, 1], float32 [n, h, w, channels] -> [n, features].
 
 
 class Job(NamedTuple):
@@ -41,10 +44,11 @@ class Job(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A data set in host memory, and on the devices."""
+    """A data set in host memory, and on the devices; `judges` are what generated images were compared by so far."""
 
     dataset: Dataset
     data: ResidentData
+    judges: dict[Any, Any]
 
 
 Place = Callable[[DataConfig], Source]
@@ -57,6 +61,7 @@ class Options(NamedTuple):
     checkpoint_seconds: float = 60.0  # Between checkpoints, at least; less often where saving takes long.
     stop: StopRequest = StopRequest()
     say: Say = print
+    features: FeatureFunction | None = None  # The user's, by which generated images are compared.
 
     def obey_stop(self) -> None:
         """Raises Interrupted if a stop was asked for: of several processes that train together, of the leader."""
@@ -75,7 +80,7 @@ class Work:
         self.evaluation = evaluation_of(job.method.name, config)
         others = self.evaluation.other_data()
         self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
-        self.dataset, self.data = self.sources["own"]
+        self.dataset, self.data = self.sources["own"].dataset, self.sources["own"].data
         self.path = directory.population(job.method.name, job.ids)
         image_shape = self.dataset.train.image.shape[1:]
         self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)

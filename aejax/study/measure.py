@@ -16,8 +16,9 @@ from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.suite import available_measures, classify, describe, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
+from aejax.study.generation import measure_generators
 from aejax.study.job import Work
-from aejax.study.methods import represent
+from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
 from aejax.training.population import Members, Program, fit_members, is_leader, to_host
 
@@ -39,11 +40,12 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
         variables = list(work.members.deal(work.members.fetch(variables)))
-    metrics, reconstructions, evaluation_cost = _measure(work, variables)
+    generates = work.job.method.name in GENERATORS
+    metrics, seen, evaluation_cost = (measure_generators if generates else _measure)(work, variables)
     metrics |= fitted.metrics
     if not work.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
-        reconstructions = None  # They are of test images.
+        seen = {}  # What is seen is of test images.
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
@@ -70,13 +72,13 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
             for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
-    if reconstructions is None:
-        return results, {}
-    return results, _pictures(work, variables, reconstructions, metrics)
+    return results, _pictures(work, variables, seen, metrics) if seen else {}
 
 
-def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, float]]:
-    """Returns metrics, arrays [members]; reconstructions of some test images, [members, ...], or None; and the cost."""
+def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+    """Returns metrics, arrays [members]; pictures, arrays [members, ...]: reconstructions of some test images, if there
+    are any; and the cost.
+    """
     job, task = work.job, work.task
     shared = {name: source.data for name, source in work.sources.items()}
 
@@ -142,7 +144,8 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], n
         "evaluation_seconds": (time.perf_counter() - started) / members.num,
         "evaluation_compile_seconds": compile_seconds,
     }
-    return members.fetch(results), None if samples[0] is None else members.fetch(samples), cost
+    pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
+    return members.fetch(results), pictures, cost
 
 
 def _cluster_round(
@@ -176,14 +179,15 @@ def _cluster_round(
 
 
 def _pictures(
-    work: Work, variables: list[Any], reconstructions: np.ndarray, metrics: dict[str, np.ndarray]
+    work: Work, variables: list[Any], seen: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Returns what pictures.npz holds: some test images, and what the best few settings make of them.
 
-    `id` names the members, the first seed of a setting each; `image` and `reconstruction` are uint8, the weights of
-    layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
+    `id` names the members, the first seed of a setting each; `image`, and what was `seen` of the members
+    (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the
+    weights of layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
     """
-    error = metrics.get("validation_mse", np.zeros(work.members.num))
+    error = metrics.get("validation_mse", metrics.get("validation_frechet_distance", np.zeros(work.members.num)))
     settings: dict[str, int] = {}
     for index in np.argsort(np.nan_to_num(error, nan=np.inf), kind="stable"):
         tree = to_tree(work.configs[index])
@@ -192,10 +196,10 @@ def _pictures(
     image = work.dataset.test.image[:NUM_PICTURED_IMAGES]
     pictures = {
         "id": np.array([work.job.ids[index] for index in chosen]),
-        "image": image if image.dtype == np.uint8 else _to_bytes(image),
-        "reconstruction": _to_bytes(reconstructions[chosen]),
+        "image": _to_bytes(image),
+        **{name: _to_bytes(images[chosen]) for name, images in seen.items()},
     }
-    if not work.job.method.trains:
+    if not work.job.method.trains or work.job.method.name in GENERATORS:
         return pictures
     weights = []
     for index in chosen:
@@ -209,4 +213,6 @@ def _pictures(
 
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return image
     return np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)

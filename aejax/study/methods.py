@@ -22,6 +22,7 @@ from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
 from aejax.networks.named import blocks, layer_shapes
 from aejax.networks.zoo import examples_at_once
+from aejax.samplers.generator import add_codes, fit_at_once, make_generator
 from aejax.training.fine_tuning import make_rates
 from aejax.training.step import Stage, Task, TrainingConfig
 
@@ -63,6 +64,7 @@ class Method:
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")
 FINE_TUNING = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class", "augmentation")
+REAL = ("data", "evaluation", *(f"generation.{name}" for name in ("num_samples", "num_neighbors", "features")))
 FROM_SCRATCH = ("labels_per_class", "augmentation", "scratch_epochs", "scratch_learning_rate")
 METHODS = {
     method.name: method
@@ -75,6 +77,9 @@ METHODS = {
             (*EVERYTHING, *(f"fine_tuning.{name}" for name in FINE_TUNING)),
             begins_with="autoencoder",
         ),
+        Method("generator", (*EVERYTHING, "generation"), begins_with="autoencoder"),
+        Method("real_images", REAL, has_parameters=False, trains=False),
+        Method("pixel_gaussian", REAL, has_parameters=False, trains=False),
         Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
         Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
     )
@@ -83,6 +88,8 @@ METHODS = {
 
 SUBJECT = "autoencoder"  # What the others are compared with.
 CLASSIFIERS = ("supervised", "fine_tuned")  # They have a classifier in the place of a decoder.
+# They make images: by a sampler of codes, and beside it the floor and the reference of what these are judged by.
+GENERATORS = ("generator", "real_images", "pixel_gaussian")
 
 MakeTask = Callable[[Config], Task]
 
@@ -93,6 +100,8 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
         at_once = max(1, examples_at_once(config.autoencoder.encoder) // config.autoencoder.num_draws())
+        if method == "generator":
+            return _generator_task(autoencoder, config, at_once)
         if method not in CLASSIFIERS:
             stages = _autoencoder_stages(autoencoder, config.training)
             return Task(autoencoder, config.optimizer, config.training, config.seed, stages, at_once=at_once)
@@ -122,6 +131,29 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
     return task
 
 
+def _generator_task(autoencoder: Autoencoder, config: Config, at_once: int) -> Task:
+    """Returns what a generator trains: its sampler, on the codes of the autoencoder, which stays as it is."""
+    generation = config.generation
+    generator = make_generator(autoencoder, generation.sampler)
+    epochs = generation.epochs if generator.sampler.config.LEARNED else 0
+    return Task(
+        generator,
+        generation.optimizer,
+        TrainingConfig(
+            epochs=epochs,
+            batch_size=generation.batch_size,
+            members_at_once=config.training.members_at_once,
+            devices_per_member=config.training.devices_per_member,
+        ),
+        config.seed,
+        (Stage(epochs),),
+        prepare_data=functools.partial(add_codes, generator, at_once),
+        rates=((AUTOENCODER, None),),
+        prepare=functools.partial(fit_at_once, generator, config.seed),
+        at_once=at_once,
+    )
+
+
 def _autoencoder_stages(model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
     """Returns what an autoencoder trains, one after another."""
     layers = range(model.num_layers) if training.pretraining_epochs else ()
@@ -134,6 +166,8 @@ def _autoencoder_stages(model: Autoencoder, training: TrainingConfig) -> tuple[S
 def evaluation_of(method: str, config: Config) -> EvaluationConfig:
     """Returns what is measured of a member: of a classifier perhaps, and of few labels always, what it says itself."""
     evaluation = config.evaluation
+    if method in GENERATORS:
+        return dataclasses.replace(evaluation, measures=(), transfer=None, outliers=None)
     if method not in CLASSIFIERS or (evaluation.classifier_features and config.fine_tuning.labels_per_class is None):
         return evaluation
     return dataclasses.replace(evaluation, measures=(), transfer=None, outliers=None)

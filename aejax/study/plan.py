@@ -12,7 +12,7 @@ from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory
 from aejax.study.job import Job
-from aejax.study.methods import METHODS, SUBJECT
+from aejax.study.methods import GENERATORS, METHODS, SUBJECT
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.sweep import Population, group
 
@@ -39,7 +39,8 @@ def load_data(
 def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
     labelled = datasets[config.data].num_classes is not None
     fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
-    return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned)
+    generators = GENERATORS if config.generation.sampler.kind != "none" else ()
+    return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned, *generators)
 
 
 class Roster:
@@ -106,12 +107,14 @@ def announce(directory: StudyDirectory, waves: Sequence[Sequence[Job]]) -> None:
 
 
 def _work(job: Job) -> float:
-    training, fine_tuning = job.population.members[0].training, job.population.members[0].fine_tuning
+    config = job.population.members[0]
+    training, fine_tuning, generation = config.training, config.fine_tuning, config.generation
     own = training.epochs + training.pretraining_epochs
     epochs = {
         SUBJECT: min(own, training.until_epoch or own),
         "supervised": fine_tuning.scratch_epochs or training.epochs,
         "fine_tuned": fine_tuning.epochs,
+        "generator": generation.epochs if getattr(generation.sampler, "LEARNED", False) else 0,
     }
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
     return float(len(job.ids) * epochs.get(job.method.name, 0) - begun)

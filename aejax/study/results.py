@@ -15,7 +15,18 @@ KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
 MAX_COLUMNS = 6  # Of swept fields, in tables for people.
-ORDER = ("autoencoder", "untrained", "supervised", "fine_tuned", "pixels", "pca")  # Of the methods, in every table.
+# Of the methods, in every table.
+ORDER = (
+    "autoencoder",
+    "untrained",
+    "supervised",
+    "fine_tuned",
+    "pixels",
+    "pca",
+    "generator",
+    "real_images",
+    "pixel_gaussian",
+)
 
 
 def read_rows(directory: StudyDirectory) -> list[Row]:

@@ -34,7 +34,7 @@ class Worker:
         @functools.cache
         def place(data: DataConfig) -> Source:
             dataset = self.datasets[data]
-            return Source(dataset, share(make_resident(dataset, data.preprocessing)))
+            return Source(dataset, share(make_resident(dataset, data.preprocessing)), {})
 
         self.place = place
 

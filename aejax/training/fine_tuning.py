@@ -1,11 +1,13 @@
 """Fine-tuning: how a classifier on a trained encoder, and one from scratch beside it, are trained by labels."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
 from aejax.data.augmentation import Augmentation
@@ -60,16 +62,24 @@ def hold(rates: Rates, params: Any) -> Any:
     return _map_rates(rates, params, lambda leaf, rate: jax.lax.stop_gradient(leaf) if rate is None else leaf)
 
 
+def only_trained(rates: Rates, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Returns the optimizer for the parameters that are trained: of the others it keeps no moments."""
+    if all(rate is not None for _, rate in rates):
+        return optimizer
+    trained = functools.partial(_map_rates, rates, function=lambda _, rate: rate is not None)
+    return optax.masked(optimizer, trained)
+
+
 def scale_updates(rates: Rates, updates: Any) -> Any:
     """Returns the updates of the parameters at the rates of their layers; zero where a layer is not trained."""
     return _map_rates(rates, updates, lambda leaf, rate: jnp.zeros_like(leaf) if rate is None else leaf * rate)
 
 
-def _map_rates(rates: Rates, tree: Any, function: Callable[[jax.Array, Any], jax.Array]) -> Any:
+def _map_rates(rates: Rates, tree: Any, function: Callable[[Any, Any], Any]) -> Any:
     if not rates:
         return tree
 
-    def change(keys: Any, leaf: jax.Array) -> jax.Array:
+    def change(keys: Any, leaf: Any) -> Any:
         path = "/".join(key.key for key in keys)
         return function(leaf, next((rate for layer, rate in rates if lies_in(path, layer)), 1.0))
 

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
 from aejax.data.resident import Batch, ResidentData
-from aejax.training.optimizers import make_optimizer
 from aejax.training.state import TrainState
-from aejax.training.step import Stage, Task, batch_size, init_state, steps_per_epoch, train_step
+from aejax.training.step import Stage, Task, batch_size, init_state, stage_optimizer, steps_per_epoch, train_step
 
 
 def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
@@ -28,15 +27,16 @@ def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
 def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
     """Returns the floating-point operations of one step of a stage of one member, as `matmul_flops` counts them."""
     size = batch_size(task.training, jax.eval_shape(task.select, data))
-    example = jax.eval_shape(lambda data: data.batch("train", jnp.zeros(size, jnp.int32)), data)
     state = jax.eval_shape(functools.partial(init_state, task), data)
-    optimizer = make_optimizer(task.optimizer, 1, 1)
+    seen = jax.eval_shape(task.see, {"params": state.params, **state.collections}, data)
+    example = jax.eval_shape(lambda seen: seen.batch("train", jnp.zeros(size, jnp.int32)), seen)
+    optimizer = stage_optimizer(task, stage, data)
 
-    def step(state: TrainState, image: jax.Array, label: jax.Array | None) -> Any:
-        batch = Batch(image, label, data.size("train"), jnp.zeros(()))
+    def step(state: TrainState, image: jax.Array, label: jax.Array | None, code: jax.Array | None) -> Any:
+        batch = Batch(image, label, data.size("train"), jnp.zeros(()), code)
         return train_step(task, stage, optimizer, state, batch, want_norm=False)
 
-    return matmul_flops(step, state, example.image, example.label)
+    return matmul_flops(step, state, example.image, example.label, example.code)
 
 
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:

@@ -65,7 +65,7 @@ def epochs_per_chunk(task: Task, data: ResidentData) -> int:
 
 def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: int) -> tuple[TrainState, Any]:
     """Returns one member's state after some epochs, and the metrics of each, arrays [num_epochs]."""
-    seen = task.select(data)
+    seen = task.see({"params": state.params, **state.collections}, data)
     return jax.lax.scan(lambda carry, _: train_epoch(task, carry, seen), state, length=num_epochs)
 
 
@@ -96,6 +96,7 @@ def train(
     saver: Saver | None = None,
     start: Start | None = None,
     begin: Sequence[Any] | None = None,
+    begin_seconds: float = 0.0,
     chunk_epochs: int | None = None,
 ) -> Trained:
     """Returns the members trained until every one of them has stopped.
@@ -110,14 +111,22 @@ def train(
       saver: saves when it is due, and once when all is done.
       start: where to go on from; None: from the beginning.
       begin: variables that members begin with, by round, where not those of their initialisation; see `init_state`.
+      begin_seconds: what it took to find these, if that is a part of training.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
     example = make_task(members.configs[0])  # In its stages, all are alike.
     num_epochs = chunk_epochs or epochs_per_chunk(example, data)
     last_epochs = np.array([make_task(config).last_epoch for config in members.configs])
-    cost = Cost() if start is None else start.cost
+    cost = Cost(begin_seconds) if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
         return Trained(list(members.deal(start.state)), cost)
+    if start is None and not last_epochs.any():  # Whatever is to be known, it begins with.
+        states, cost, since = _begin(members, make_task, data, begin, cost)
+        jax.block_until_ready(states)
+        cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
+        if saver is not None:
+            saver.save(members.fetch(states), cost)
+        return Trained(states, cost)
     chunk = compile_chunk(members, make_task, data, num_epochs)
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     # Rounds that do not fit into the devices' memory together wait in the host's.
@@ -125,11 +134,7 @@ def train(
     crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
     park, place = (to_host, members.place) if crowded else (lambda state: state, lambda state: state)
     if start is None:
-        given = begin or [{}] * members.num_rounds
-        init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
-        cost = cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds)
-        since = time.perf_counter()  # A head may begin with a probe, which is training too.
-        states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
+        states, cost, since = _begin(members, make_task, data, begin, cost, park)
     else:
         since = time.perf_counter()
         states = [park(state) for state in members.deal(start.state)]
@@ -174,6 +179,22 @@ def train(
                 settle()
     save()
     return Trained(states, cost)
+
+
+def _begin(
+    members: Members,
+    make_task: MakeTask,
+    data: ResidentData,
+    begin: Sequence[Any] | None,
+    cost: Cost,
+    park: Callable[[TrainState], TrainState] = lambda state: state,
+) -> tuple[list[TrainState], Cost, float]:
+    """Returns the states before the first step, by round; the cost with what compiling took; and when that ended."""
+    given = begin or [{}] * members.num_rounds
+    init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
+    since = time.perf_counter()  # A head may begin with a probe, which is training too.
+    states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
+    return states, cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds), since
 
 
 def _epochs_behind(status: np.ndarray, epoch: np.ndarray, last_epochs: np.ndarray) -> int:

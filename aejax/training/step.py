@@ -19,7 +19,7 @@ from aejax.data.augmentation import Augmentation, augment
 from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import LabelledSubset
-from aejax.training.fine_tuning import Rates, hold, scale_updates
+from aejax.training.fine_tuning import Rates, hold, only_trained, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
 
@@ -81,10 +81,17 @@ class Task(NamedTuple):
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block that validation passes through the model.
+    # Returns the data with what does not change while it trains, made of them once, from its variables; None: as is.
+    prepare_data: Callable[[Any, ResidentData], ResidentData] | None = None
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
         return data if self.labels is None else self.labels.select(data)
+
+    def see(self, variables: Any, data: ResidentData) -> ResidentData:
+        """Returns the selected images, with what its variables make of them once."""
+        data = self.select(data)
+        return data if self.prepare_data is None else self.prepare_data(variables, data)
 
     @property
     def epochs(self) -> int:
@@ -108,8 +115,10 @@ def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
     return num_batches(data.size("train"), batch_size(training, data))
 
 
-def _optimizer(task: Task, stage: Stage, data: ResidentData) -> optax.GradientTransformation:
-    return make_optimizer(task.optimizer, stage.epochs, steps_per_epoch(task.training, data))
+def stage_optimizer(task: Task, stage: Stage, data: ResidentData) -> optax.GradientTransformation:
+    """Returns the optimizer of a stage, for what the task trains."""
+    optimizer = make_optimizer(task.optimizer, stage.epochs, steps_per_epoch(task.training, data))
+    return only_trained(task.rates, optimizer)
 
 
 def init_variables(task: Task, data: ResidentData) -> dict[str, Any]:
@@ -124,25 +133,25 @@ def init_variables(task: Task, data: ResidentData) -> dict[str, Any]:
     return dict(task.model.init({"params": key}, example, method=everything))
 
 
-def _adopt(own: Any, given: Any) -> Any:
+def adopt(own: Any, given: Any) -> Any:
     """Returns a tree with every leaf that a given tree has in the same place taken from there."""
     if not isinstance(own, Mapping):
         return given
-    return {name: _adopt(part, given[name]) if name in given else part for name, part in own.items()}
+    return {name: adopt(part, given[name]) if name in given else part for name, part in own.items()}
 
 
 def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
     """Returns the state before the first step; variables that `begin` has, in their place, begin as they are there."""
-    variables = _adopt(init_variables(task, data), begin)
-    data = task.select(data)
+    variables = adopt(init_variables(task, data), begin)
+    data = task.see(variables, data)
     if task.prepare is not None:
-        variables = task.prepare(variables, data)
-    params = variables.pop("params")
+        variables = dict(task.prepare(variables, data))
+    params = variables.pop("params", {})
     num_validation = data.size("validation")
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731
     return TrainState(
         params=params,
-        opt_state=_optimizer(task, task.stages[0], data).init(params),
+        opt_state=stage_optimizer(task, task.stages[0], data).init(params),
         collections=variables,
         average=copy(params, task.optimizer.averaging),
         best=copy({"params": params, **variables}, task.training.patience),
@@ -291,7 +300,7 @@ def _run_stage(
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
     indices = epoch_indices(key, data.size("train"), batch_size(task.training, data))
-    optimizer = _optimizer(task, stage, data)
+    optimizer = stage_optimizer(task, stage, data)
     before = state
     if first_epoch:
         # Another loss: moments, schedule and average begin anew.

@@ -1,0 +1,48 @@
+"""One Gaussian with a full covariance."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.samplers.base import Sampler, SamplerConfig, covariance_root, standard_normal_log_density
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gaussian(SamplerConfig):
+    """N(μ, Σ) with the mean and the covariance of the training codes."""
+
+    kind: Literal["gaussian"] = "gaussian"
+
+
+class GaussianSampler(Sampler):
+    """The sampler of a `Gaussian` config."""
+
+    config: Gaussian
+
+    def fitted_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Returns the shapes of the mean and of the covariance's lower root."""
+        size = self.space.size
+        return {"mean": (size,), "root": (size, size)}
+
+    def fit(self, code: Any, seed: Any) -> Mapping[str, Any]:
+        """Returns both of the codes."""
+        del seed
+        return {"mean": jnp.mean(code, axis=0), "root": covariance_root(code)}
+
+    def log_density(self, code: jax.Array) -> jax.Array:
+        """Returns log p(code) in nats, [batch]."""
+        return gaussian_log_density(code, self.known("mean"), self.known("root"))
+
+    def sample(self, num: int, key: jax.Array) -> jax.Array:
+        """Returns `num` codes, [num, size]."""
+        noise = jax.random.normal(key, (num, self.space.size))
+        return self.known("mean")[None] + noise @ self.known("root").T
+
+
+def gaussian_log_density(code: jax.Array, mean: jax.Array, root: jax.Array) -> jax.Array:
+    """Returns log N(code; mean, root rootᵀ) in nats, [batch], for codes [batch, size] and a lower root [size, size]."""
+    white = jax.scipy.linalg.solve_triangular(root, (code - mean[None]).T, lower=True).T
+    return standard_normal_log_density(white) - jnp.sum(jnp.log(jnp.diagonal(root)))

@@ -1,0 +1,89 @@
+"""A generator: a trained autoencoder that stays as it is, and a sampler of its codes."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.autoencoders.base import Autoencoder
+from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.samplers.base import FITTED, CodeSpace, Sampler
+from aejax.samplers.zoo import make_sampler
+
+SAMPLER = "sampler"  # What a generator calls its sampler.
+IMAGES_AT_ONCE = 500  # Drawn and decoded in a block: part of what decides the bits of an image.
+
+
+class Generator(nn.Module):
+    """Images by p(code), the sampler, and the expected image of a code, the autoencoder's."""
+
+    autoencoder: Autoencoder
+    sampler: Sampler
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the terms of the sampler's loss of the codes of a batch, each [batch]."""
+        if self.is_initializing():
+            self.autoencoder.decode_code(self.autoencoder.code(batch.image))
+        if batch.code is None:
+            batch = batch._replace(code=jax.lax.stop_gradient(self.autoencoder.code(batch.image)))
+        return self.sampler.terms(batch, train=train)
+
+    def code(self, image: jax.Array) -> jax.Array:
+        """Returns the autoencoder's codes of images as it sees them, [batch, size]."""
+        return self.autoencoder.code(image)
+
+    def generate(self, num: int, key: jax.Array) -> jax.Array:
+        """Returns images of `num` sampled codes, as the autoencoder sees images: [num, height, width, channels]."""
+        return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(self.sampler.sample(num, key)))
+
+
+def make_generator(autoencoder: Autoencoder, config: Any) -> Generator:
+    """Returns the generator of an autoencoder and a sampler's config, unbound."""
+    return Generator(autoencoder, make_sampler(config, code_space(autoencoder)))
+
+
+def code_space(autoencoder: Autoencoder) -> CodeSpace:
+    """Returns what the codes of an autoencoder are."""
+    image = jax.ShapeDtypeStruct((1, *autoencoder.image_shape), jnp.float32)
+    code = jax.eval_shape(lambda x: autoencoder.init_with_output(jax.random.key(0), x, method="code")[0], image)
+    return CodeSpace(code.shape[1], autoencoder.config.num_categories if autoencoder.config.DISCRETE else None)
+
+
+def add_codes(generator: Generator, at_once: int, variables: Any, data: ResidentData) -> ResidentData:
+    """Returns the data with the codes of training and validation images.
+
+    Args:
+      generator: whose autoencoder makes them.
+      at_once: the most images in a block.
+      variables: of the generator.
+      data: with the images.
+    """
+
+    def codes(split: str) -> jax.Array:
+        encode = lambda indices: generator.apply(variables, data.batch(split, indices).image, method="code")  # noqa: E731
+        return map_examples(encode, data.size(split), at_once)
+
+    return data.replace(code={split: codes(split) for split in ("train", "validation") if data.size(split)})
+
+
+def fit_at_once(generator: Generator, seed: Any, variables: Any, data: ResidentData) -> Any:
+    """Returns the generator's variables with what its sampler knows without training, from codes by `add_codes`."""
+    if generator.sampler.config.ON_HOST or data.code is None:
+        return variables
+    return variables | in_place(generator.sampler.fit(data.code["train"], seed))
+
+
+def fit_on_host(sampler: Sampler, code: np.ndarray, seeds: list[int]) -> dict[str, Any]:
+    """Returns what samplers that are fitted in host memory begin with: variables, arrays [members, ...].
+
+    `code` is [members, examples, size], and each member has a seed.
+    """
+    fitted = [sampler.fit(own, seed) for own, seed in zip(code, seeds, strict=True)]
+    return in_place({name: np.stack([own[name] for own in fitted]) for name in fitted[0]})
+
+
+def in_place(fitted: Any) -> dict[str, Any]:
+    """Returns what was fitted at once as variables of a generator."""
+    return {FITTED: {SAMPLER: dict(fitted)}} if fitted else {}

@@ -1,0 +1,255 @@
+"""Measuring generators: the images that each draws, and how much these are like real ones."""
+
+import functools
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+
+from aejax import rng
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData
+from aejax.errors import ConfigError, DataError
+from aejax.evaluation.feature_network import FeatureNetwork, feature_network
+from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
+from aejax.experiment import Config
+from aejax.samplers.base import CodeSpace
+from aejax.samplers.gaussian import Gaussian, GaussianSampler
+from aejax.samplers.generator import IMAGES_AT_ONCE
+from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
+from aejax.study.job import FeatureFunction, Source, Work
+from aejax.training.population import Members, is_leader, share, to_host
+
+NUM_CHECKED = 1000  # Of the drawn images, whose nearest training images are looked for.
+NUM_PICTURED = 64
+NUM_PICTURED_NEAREST = 16
+PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
+
+
+class Judge(NamedTuple):
+    """What images of one data set are compared by, and the real ones that they are compared with."""
+
+    network: FeatureNetwork | None  # None: a function of the user's.
+    function: FeatureFunction | None
+    references: dict[str, Reference]  # By split, on the devices.
+    num: dict[str, int]  # How many images are compared, by split.
+
+
+def judge_of(work: Work) -> Judge:
+    """Returns the judge of a job, made once for all jobs that have the same."""
+    source, generation, function = work.source("own"), work.configs[0].generation, work.options.features
+    key = generation.num_samples, generation.num_neighbors, generation.features
+    if key not in source.judges:
+        if (generation.features == CLASSIFIER) != (function is None):
+            raise ConfigError(_unnamed(generation.features))
+        source.judges[key] = make_judge(source, generation, function)
+    return source.judges[key]
+
+
+def _unnamed(features: str) -> str:
+    if features == CLASSIFIER:
+        return "--features is given, and the study's generation.features is classifier; leave it out"
+    return (
+        f"generation.features={features} names code of yours, which is run only if you ask for it: give "
+        f"--features={features}"
+    )
+
+
+def make_judge(source: Source, generation: GenerationConfig, function: FeatureFunction | None) -> Judge:
+    """Returns the judge of a data set.
+
+    Args:
+      source: with the real images.
+      generation: of a member.
+      function: the user's, if `generation.features` names one.
+
+    Raises:
+      DataError: if there are too few images, or no labels to train the network by, or if the function fails.
+    """
+    dataset = source.dataset
+    splits = {"validation": dataset.validation, "test": dataset.test}
+    num = {name: min(generation.num_samples, len(s.image), len(dataset.train.image)) for name, s in splits.items()}
+    num = {name: count for name, count in num.items() if count}
+    short = [name for name, count in num.items() if count <= generation.num_neighbors]
+    if short:
+        raise DataError(
+            f"generation.num_neighbors={generation.num_neighbors} needs more images than that, and {num[short[0]]} of "
+            f"the {short[0]} images of {dataset.name} are compared; make it smaller or generation.num_samples larger"
+        )
+    network = None if function is not None else _network(source)
+    references = {}
+    for name, count in num.items():
+        real = jnp.asarray(splits[name].image[:count])
+        if function is not None:
+            features = jnp.asarray(call(function, np.asarray(real)))
+        else:
+            assert network is not None
+            features = jax.jit(lambda variables, image: network.features(variables, image)[0])(network.variables, real)
+        references[name] = jax.jit(functools.partial(make_reference, k=generation.num_neighbors))(features)
+    return Judge(network, function, share(references), num)
+
+
+def _network(source: Source) -> FeatureNetwork:
+    if source.dataset.num_classes is None:
+        raise DataError(
+            f"{source.dataset.name} has no labels, and generation.features=classifier is a network that is trained by "
+            "labels; name features of your own: --features=file.py:function"
+        )
+    return feature_network(source.dataset)
+
+
+def call(function: FeatureFunction, image: np.ndarray) -> np.ndarray:
+    """Returns the user's features, float32 [n, d], of images as they are stored.
+
+    Raises:
+      DataError: if the function fails, or returns something else.
+    """
+    unit = np.asarray(preprocessing.to_unit(image))
+    try:
+        features = np.asarray(function(unit), np.float32)
+    except Exception as error:
+        raise DataError(f"--features: the function failed ({type(error).__name__}: {error})") from error
+    if features.ndim != 2 or len(features) != len(image) or not np.isfinite(features).all():
+        raise DataError(
+            f"--features: for {len(image)} images the function returned {features.shape}; it should return finite "
+            "numbers, [images, features]"
+        )
+    return features
+
+
+def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
+    """Returns the key that drawn images follow from; `seed` is that of the drawing, not of the training."""
+    return rng.stream(rng.root(seed), f"{stream} images")
+
+
+def draw_block(method: str, model: Any, variables: Any, data: ResidentData, num: int, key: jax.Array) -> jax.Array:
+    """Returns images that a method makes, in the form in which those of the data are stored: [num, h, w, channels]."""
+    if method == "pixel_gaussian":
+        image = _draw_pixels(data, num, key)
+    else:
+        drawn = model.apply(variables, num, key, method="generate")
+        image = preprocessing.invert(data.preprocessing, drawn, drawn)
+    image = jnp.clip(jnp.nan_to_num(image), 0, 1)
+    stored = data.image["train"].dtype
+    return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
+
+
+def draw(method: str, model: Any, variables: Any, data: ResidentData, num: int, key: jax.Array) -> jax.Array:
+    """Returns `num` images that a method makes, a block at a time; how many are asked for changes none of the first."""
+    if method == "real_images":
+        return jnp.asarray(data.image["train"])[:num]
+    blocks = jnp.arange(-(-num // IMAGES_AT_ONCE))
+    block = lambda index: draw_block(method, model, variables, data, IMAGES_AT_ONCE, rng.at(key, index))  # noqa: E731
+    images = jax.lax.map(block, blocks)
+    return images.reshape(-1, *images.shape[2:])[:num]
+
+
+def _draw_pixels(data: ResidentData, num: int, key: jax.Array) -> jax.Array:
+    """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
+    pixels = preprocessing.to_unit(jnp.asarray(data.image["train"][:PIXELS_OF]))
+    flat = pixels.reshape(len(pixels), -1)
+    sampler = GaussianSampler(Gaussian(), CodeSpace(flat.shape[1]))
+    fitted = {"fitted": dict(sampler.fit(flat, 0))}
+    drawn: Any = sampler.apply(fitted, num, key, method="sample")
+    return drawn.reshape(num, *pixels.shape[1:])
+
+
+def measure_generators(
+    work: Work, variables: list[Any]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+    """Returns metrics, arrays [members]; pictures, arrays [members, ...]; and the cost.
+
+    Metrics are those of `compare`, of validation and test images; `classes`, the exponential of the entropy of the
+    classes that the network sees; of generators, `memorized` and `nearest_distance` of the first drawn images.
+    """
+    method, members = work.job.method.name, work.members
+    generation, judge = work.configs[0].generation, judge_of(work)
+    work.options.say(_describe(work, judge))
+    network_variables = () if judge.network is None else share(judge.network.variables)
+
+    def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
+        data, of_network = shared
+        model = work.task(config).model
+        images = {
+            split: draw(method, model, variables, data, num, sampling_key(0, split)) for split, num in judge.num.items()
+        }
+        if judge.network is None:
+            return images, None
+        return images, {split: judge.network.features(of_network, image) for split, image in images.items()}
+
+    def judge_member(_: Config, drawn: Any, shared: tuple[ResidentData, dict[str, Reference]]) -> dict[str, jax.Array]:
+        data, references = shared
+        images, features, classes = drawn
+        metrics: dict[str, jax.Array] = {}
+        for split, reference in references.items():
+            found = compare(reference, features[split], generation.num_neighbors)
+            if classes is not None:
+                found["classes"] = _effective_number(classes[split], work.dataset.num_classes or 0)
+            metrics |= {f"{split}_{name}": value for name, value in found.items()}
+        if method != "real_images":
+            checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
+            nearest = nearest_training(checked, data.image["train"])
+            metrics["test_memorized"] = nearest.memorized
+            metrics["test_nearest_distance"] = jnp.mean(nearest.distance)
+            metrics["nearest"] = nearest.training_index[:NUM_PICTURED_NEAREST]
+        return metrics
+
+    drawing = members.compile(draw_member, variables[0], (work.data, network_variables))
+    judging = None
+    results, samples = [], []
+    started = time.perf_counter()
+    compile_seconds = drawing.compile_seconds
+    quiet = None if is_leader() else True  # None: where nobody would see the bar.
+    with tqdm.tqdm(total=members.num, desc=f"{work.job}, evaluation", unit="member", disable=quiet) as bar:
+        for index in range(members.num_rounds):
+            images, seen = drawing(index, variables[index], (work.data, network_variables))
+            drawn = (images, *_features(judge, members, images, seen))
+            if judging is None:
+                judging = members.compile(judge_member, drawn, (work.data, judge.references))
+                compile_seconds += judging.compile_seconds
+                started += judging.compile_seconds
+            results.append(to_host(judging(index, drawn, (work.data, judge.references))))
+            samples.append(to_host(images["test"][:, :NUM_PICTURED]))
+            first, after = members.span(index)
+            bar.update(after - first)
+            work.options.obey_stop()
+    cost = {
+        "evaluation_seconds": (time.perf_counter() - started) / members.num,
+        "evaluation_compile_seconds": compile_seconds,
+    }
+    metrics = members.fetch(results)
+    pictures = {"sample": members.fetch(samples)}
+    if "nearest" in metrics:
+        pictures["nearest"] = work.dataset.train.image[metrics.pop("nearest")]
+    if judge.network is not None:
+        metrics["feature_accuracy"] = np.full(members.num, judge.network.accuracy, np.float32)
+    return metrics, pictures, cost
+
+
+def _describe(work: Work, judge: Judge) -> str:
+    counts = ", ".join(f"{num} {split}" for split, num in judge.num.items())
+    if judge.network is None:
+        by = f"features of {work.configs[0].generation.features}"
+    else:
+        by = f"features of {judge.network.name}, right on {100 * judge.network.accuracy:.1f} % of the test images"
+    return f"{work.job}: compared with as many real images of {work.dataset.name} ({counts}) by {by}"
+
+
+def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen: Any) -> tuple[Any, Any]:
+    """Returns features and classes (None: of a user's features there are none) of a round's images, by split."""
+    if seen is not None:
+        return {split: pair[0] for split, pair in seen.items()}, {split: pair[1] for split, pair in seen.items()}
+    assert judge.function is not None
+    features = {}
+    for split, image in to_host(images).items():
+        features[split] = members.place(np.stack([call(judge.function, own) for own in image]))
+    return features, None
+
+
+def _effective_number(classes: jax.Array, num_classes: int) -> jax.Array:
+    """Returns the exponential of the entropy of a histogram: how many classes there are, if all were as frequent."""
+    share_ = jnp.mean(jax.nn.one_hot(classes, num_classes), axis=0)
+    return jnp.exp(-jnp.sum(jnp.where(share_ > 0, share_ * jnp.log(jnp.where(share_ > 0, share_, 1.0)), 0.0)))
