@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aejax.report.findings import SUBJECT, Finding, choose, findings, rank, tested_on
+from aejax.report.findings import SUBJECT, SUBJECTS, Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
 from aejax.report.label_curves import BY_LABELS, LABELS
 from aejax.report.measures import Measure
@@ -58,7 +58,7 @@ class Content:
                 methods.setdefault((setting.study, tested_on(setting), setting.method, known), []).append(setting)
         shown: list[Setting] = []
         for (_, _, method, _), group in methods.items():
-            shown += rank(measure, group)[:most] if method == SUBJECT else [choose(measure, group)]
+            shown += rank(measure, group)[:most] if method in SUBJECTS else [choose(measure, group)]
         return shown
 
     def curves(self, setting: Setting) -> Curves:

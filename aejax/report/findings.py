@@ -11,6 +11,7 @@ from aejax.study.statistics import Interval, paired_difference
 
 UNDECIDED = "undecided"
 SUBJECT = "autoencoder"  # The method a study is about; all others stand beside it.
+SUBJECTS = (SUBJECT, "generator")  # By measures of generated images it is what generates them.
 
 
 class Comparison(NamedTuple):
@@ -25,10 +26,10 @@ class Finding(NamedTuple):
     """What the study says by one measure."""
 
     measure: Measure
-    best: Setting  # Of the autoencoder's settings, the one that validation chooses.
+    best: Setting  # Of the subject's settings, the one that validation chooses.
     comparisons: list[Comparison]  # With the best setting of every other method, likewise chosen.
     num_settings: int
-    num_worse: int  # Of the autoencoder's other settings, how many are shown to be worse.
+    num_worse: int  # Of the subject's other settings, how many are shown to be worse.
 
     def sentence(self) -> str:
         """Returns the finding as a person would say it."""
@@ -52,7 +53,7 @@ class Finding(NamedTuple):
 
 
 def findings(settings: Sequence[Setting]) -> list[Finding]:
-    """Returns a finding for every measure that a study's autoencoders have; where there are several, study by study.
+    """Returns a finding for every measure of a study's autoencoders or generators; of several studies, one by one.
 
     A difference counts as shown where its interval excludes zero: paired over common seeds, widened so that all of a
     finding's comparisons hold together. Other studies of the same data are compared with like another method. Settings
@@ -67,14 +68,14 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         for setting in known:
             groups.setdefault((setting.study, setting.method, comparable(measure, setting)), []).append(setting)
         for (study, method, test), own in groups.items():
-            if method != SUBJECT:
+            if method not in SUBJECTS:
                 continue
             best = choose(measure, own)
             others = [
                 choose(measure, group)
                 for (other, name, its_test), group in groups.items()
-                if (other == study and name != SUBJECT and its_test == test)
-                or (other != study and name == SUBJECT and _same_data(group, own))
+                if (other == study and name not in SUBJECTS and its_test == test)
+                or (other != study and name in SUBJECTS and _same_data(group, own))
             ]
             compared = [compare(measure, best, other, len(others)) for other in others]
             rest = [setting for setting in own if setting is not best]

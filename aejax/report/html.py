@@ -43,19 +43,35 @@ def table(heading: list[str], rows: list[list[str]], *, class_: str | None = Non
 
 def picture(images: np.ndarray, columns: int, alt: str) -> Html:
     """Returns images [n, height, width, channels], uint8, as one <img> of rows and columns, each in a frame."""
-    from PIL import Image
-
-    num, _, _, channels = images.shape
-    columns = min(columns, num)
-    padded = np.pad(images, ((0, -num % columns), (1, 1), (1, 1), (0, 0)), constant_values=128)
-    rows, (height, width) = len(padded) // columns, padded.shape[1:3]
-    grid = padded.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    canvas = grid.reshape(rows * height, columns * width, channels)
-    content = io.BytesIO()
-    Image.fromarray(canvas[..., 0] if channels == 1 else canvas[..., :3]).save(content, "PNG", optimize=True)
-    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    canvas = on_canvas(images, columns)
+    source = "data:image/png;base64," + base64.b64encode(to_png(canvas)).decode()
     # Small images are shown larger, in whole pixels.
     scale = max(1, round(640 / canvas.shape[1]))
     return element(
         "img", src=source, alt=alt, width=canvas.shape[1] * scale, height=canvas.shape[0] * scale, class_="pixels"
     )
+
+
+def figure(title: str, image: Html) -> Html:
+    """Returns a picture below its title; it scrolls by itself where it is wider than the page."""
+    return element("figure", element("figcaption", title), element("div", image, class_="wide"))
+
+
+def on_canvas(images: np.ndarray, columns: int) -> np.ndarray:
+    """Returns images [n, height, width, channels], uint8, as one of rows and columns, each in a gray frame."""
+    num, _, _, channels = images.shape
+    columns = min(columns, num)
+    padded = np.pad(images, ((0, -num % columns), (1, 1), (1, 1), (0, 0)), constant_values=128)
+    rows, (height, width) = len(padded) // columns, padded.shape[1:3]
+    grid = padded.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(rows * height, columns * width, channels)
+
+
+def to_png(image: np.ndarray) -> bytes:
+    """Returns an image [height, width, channels], uint8, as a PNG file; of more than three channels the first three."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    channels = image.shape[-1]
+    Image.fromarray(image[..., 0] if channels < 3 else image[..., :3]).save(content, "PNG", optimize=True)
+    return content.getvalue()

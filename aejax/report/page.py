@@ -8,6 +8,7 @@ from aejax.report.html import Html, element, join
 from aejax.report.sections import (
     answer,
     codes,
+    generation,
     interactions,
     labels,
     layers,
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     sweeps.effects,
     interactions.interactions,
     codes.codes,
+    generation.generation,
     labels.labels,
     layers.layers,
     training.curves,

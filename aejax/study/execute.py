@@ -111,12 +111,17 @@ def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options
     work = Work(job, place, directory, options)
     trained = None
     if job.method.trains:
-        start = _restore_trained(work)
+        start = restore_trained(work)
         trained = Trained(list(work.members.deal(start.state)), start.cost)
     return measure(work, _fitted(work, trained))[0]
 
 
-def _restore_trained(work: Work) -> Start:
+def restore_trained(work: Work) -> Start:
+    """Returns the state of a population's trained members.
+
+    Raises:
+      UserError: if there is no whole checkpoint of it, or they are not trained yet.
+    """
     status = read_status(work.path)
     start, _ = _restore(work, None if status is None else status.checkpoint)
     if start is None or np.any(start.state.status == Status.RUNNING):
@@ -182,7 +187,7 @@ def _learnt(work: Work, parents: Sequence[Job], wanted: Sequence[str], part: Cal
     found: dict[str, Any] = {}
     for job in parents:
         if set(job.ids) & set(wanted):
-            learnt = part(_restore_trained(Work(job, work.place, work.directory, work.options)).state)
+            learnt = part(restore_trained(Work(job, work.place, work.directory, work.options)).state)
             found |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
     missing = [name for name in wanted if name not in found]
     if missing:

@@ -127,11 +127,17 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
 
 def draw_block(method: str, model: Any, variables: Any, data: ResidentData, num: int, key: jax.Array) -> jax.Array:
     """Returns images that a method makes, in the form in which those of the data are stored: [num, h, w, channels]."""
-    if method == "pixel_gaussian":
-        image = _draw_pixels(data, num, key)
-    else:
-        drawn = model.apply(variables, num, key, method="generate")
-        image = preprocessing.invert(data.preprocessing, drawn, drawn)
+    if method != "pixel_gaussian":
+        return to_stored(data, model.apply(variables, num, key, method="generate"))
+    return _to_stored(data, _draw_pixels(data, num, key))
+
+
+def to_stored(data: ResidentData, seen: jax.Array) -> jax.Array:
+    """Returns images as a model sees them, in the form in which those of the data are stored; NaN is black."""
+    return _to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
+
+
+def _to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
     image = jnp.clip(jnp.nan_to_num(image), 0, 1)
     stored = data.image["train"].dtype
     return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)

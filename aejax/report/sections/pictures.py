@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, picture
+from aejax.report.html import Html, element, figure, join, picture
 from aejax.study.contents import Pictures
 
 MAX_PICTURED = 4
@@ -19,10 +19,10 @@ def reconstructions(content: Content) -> Section | None:
     for name, pictures in shown:
         image = pictures["image"]
         if last is None or image.shape != last.shape or np.any(image != last):
-            figures.append(_figure("test images", picture(image, len(image), "Test images, as they are")))
+            figures.append(figure("test images", picture(image, len(image), "Test images, as they are")))
             last = image
         alt = f"The same test images, reconstructed by {name}"
-        figures.append(_figure(name, picture(pictures["reconstruction"], len(image), alt)))
+        figures.append(figure(name, picture(pictures["reconstruction"], len(image), alt)))
     return Section("reconstructions", "Reconstructions", join(*figures))
 
 
@@ -33,7 +33,7 @@ def weights(content: Content) -> Section | None:
         for part, what in (("encoder_weights", "looks for"), ("decoder_weights", "draws")):
             if part in pictures:
                 title = f"{name}: what each {part.partition('_')[0]} unit {what}"
-                figures.append(_figure(title, picture(_centered(pictures[part]), 16, title)))
+                figures.append(figure(title, picture(_centered(pictures[part]), 16, title)))
     if not figures:
         return None
     text = "One image for each unit; gray is a weight of zero, and every unit has its own scale."
@@ -52,7 +52,3 @@ def _centered(images: np.ndarray) -> np.ndarray:
     images = images.astype(np.float32)
     scale = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
     return np.round(127.5 + 127.5 * images / np.where(scale > 0, scale, 1)).astype(np.uint8)
-
-
-def _figure(title: str, image: Html) -> Html:
-    return element("figure", element("figcaption", title), element("div", image, class_="wide"))

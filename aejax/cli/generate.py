@@ -1,0 +1,138 @@
+"""The command that makes images: from the flags of scripts/generate.py to a picture and an .npz file."""
+
+import io
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from absl import flags
+
+from aejax.cli.arguments import read_flags, script_help
+from aejax.errors import ConfigError, UserError
+from aejax.study.directory import StudyDirectory, write_atomically
+
+KINDS = ("samples", "reconstructions", "interpolations", "arithmetic", "grid")
+MOST_IN_PICTURE = 1024
+
+
+def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
+    """Makes images by a member of a study; `scripts/generate.py` documents its flags.
+
+    Raises:
+      ConfigError: if a flag is wrong.
+      UserError: if the study has no such member, or the machine no room for so many images.
+    """
+    values = _define_flags()
+    paths = read_flags(values, arguments, script_help())
+    if paths is None:
+        return
+    if len(paths) != 1:
+        raise ConfigError(f"name one study's directory (got {len(paths)}), see --help")
+    classes = {"source_class": values.source_class, "target_class": values.target_class}
+    missing = [name for name, number in classes.items() if number is None]
+    if values.kind == "arithmetic" and missing:
+        raise ConfigError(f"--kind=arithmetic makes images of one class those of another: give --{missing[0]}")
+    directory = StudyDirectory(paths[0])
+    images, arrays, columns, name = _make(values, directory, say)
+    if values.output:
+        stem = pathlib.Path(values.output)
+    else:
+        stem = directory.path / "generated" / f"{values.kind}-{name}-{values.seed}"
+    _write(stem, images, arrays, columns)
+    shown = min(len(images), MOST_IN_PICTURE)
+    say(f"{stem}.png: {shown} images; {stem}.npz: {', '.join(f'{key} {value.shape}' for key, value in arrays.items())}")
+
+
+def _make(
+    values: flags.FlagValues, directory: StudyDirectory, say: Callable[[str], None]
+) -> tuple[np.ndarray, dict[str, np.ndarray], int, str]:
+    """Returns images for the picture, arrays for the file, the picture's columns, and the member's id."""
+    from aejax.study import generate as by
+    from aejax.study.methods import SUBJECT
+
+    kind, num, seed = values.kind, values.num, values.seed
+    member = by.open_member(directory, by.GENERATOR if kind == "samples" else SUBJECT, values.member, say)
+    name = member.row["id"]
+    if kind == "samples":
+        images = by.samples(member, num, seed)
+        return images, {"image": images}, 16, name
+    if kind == "grid":
+        side = max(2, round(num**0.5))
+        latent = by.latent_grid(member, side)
+        images = member.decode(latent)
+        return images, {"image": images, "latent": np.asarray(latent)}, side, name
+    if kind == "interpolations":
+        image, _ = by.test_images(member, 2 * num, seed)
+        start, end = image[: len(image) // 2], image[len(image) // 2 :][: len(image) // 2]
+        ways = by.interpolate(member.encode(start), member.encode(end), values.steps, values.path)
+        between = member.decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
+        arrays = {"start": start, "end": end, "image": between, "latent": np.asarray(ways)}
+        return _rows(start[:, None], between, end[:, None]), arrays, values.steps + 2, name
+    image, label = by.test_images(member, None if kind == "arithmetic" else num, seed)
+    if kind == "reconstructions":
+        again = member.decode(member.encode(image))
+        pairs = [np.concatenate(pair) for pair in zip(_chunks(image, 16), _chunks(again, 16), strict=True)]
+        return np.concatenate(pairs), {"image": image, "reconstruction": again}, min(16, len(image)), name
+    direction = by.class_direction(member, values.source_class, values.target_class)
+    image = image[label == values.source_class][:num]
+    if not len(image):
+        raise UserError(f"{member.work.dataset.name} has no test image of class {values.source_class}")
+    latent = member.encode(image)[:, None] + np.linspace(0, 1, values.steps)[None, :, None] * direction[None, None]
+    changed = member.decode(latent.reshape(-1, latent.shape[-1])).reshape(len(image), values.steps, *image.shape[1:])
+    arrays = {"image": image, "changed": changed, "direction": np.asarray(direction)}
+    return _rows(image[:, None], changed), arrays, values.steps + 1, name
+
+
+def _rows(*parts: np.ndarray) -> np.ndarray:
+    """Returns images [n, ?, ...] beside each other, row after row: [n · all, ...]."""
+    rows = np.concatenate(parts, axis=1)
+    return rows.reshape(-1, *rows.shape[2:])
+
+
+def _chunks(image: np.ndarray, size: int) -> list[np.ndarray]:
+    return [image[first : first + size] for first in range(0, len(image), size)]
+
+
+def _write(stem: pathlib.Path, images: np.ndarray, arrays: dict[str, np.ndarray], columns: int) -> None:
+    from aejax.report.html import on_canvas, to_png
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    shown = images[:MOST_IN_PICTURE]
+    if shown.dtype != np.uint8:
+        shown = np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
+    write_atomically(stem.with_name(stem.name + ".png"), to_png(on_canvas(shown, columns)))
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_atomically(stem.with_name(stem.name + ".npz"), content.getvalue())
+
+
+def _define_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    flags.DEFINE_enum("kind", "samples", KINDS, "What to make.", flag_values=values)
+    flags.DEFINE_string(
+        "member",
+        None,
+        "The first characters of a member's id, as results.csv has it; default: the one that validation finds best.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "num", 64, "How many images; of interpolations, how many ways.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "Of what is drawn or chosen.", lower_bound=0, flag_values=values)
+    flags.DEFINE_enum(
+        "path", "spherical", ("linear", "spherical"), "How interpolations go from latent to latent.", flag_values=values
+    )
+    flags.DEFINE_integer("steps", 8, "Images on each way, or to another class.", lower_bound=2, flag_values=values)
+    flags.DEFINE_integer(
+        "source_class", None, "Of arithmetic: the class whose images are changed.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "target_class", None, "Of arithmetic: the class that they become.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Where to write, without .png and .npz; default: generated/<kind>-<member>-<seed> in the study.",
+        flag_values=values,
+    )
+    return values

@@ -1,0 +1,120 @@
+"""What autoencoders generate, by which distribution of their codes, and how good that is."""
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import compare, rank, signed
+from aejax.report.html import Html, element, figure, join, picture, table
+from aejax.report.measures import MEASURES, Measure
+from aejax.study.results import Setting
+from aejax.study.statistics import student_interval
+
+METHOD = "generator"
+FLOOR, REFERENCE = "real_images", "pixel_gaussian"
+SAMPLER = "generation.sampler.kind"
+MAX_PICTURED = 6
+_NAMES = ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage", "classes", "memorized")
+_MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
+DISTANCE = _MEASURES[0]
+
+
+def generation(content: Content) -> Section | None:
+    """Returns the ranking of generators, samplers beside a Gaussian of the same codes, and what some of them draw."""
+    own = [setting for setting in content.settings if setting.method == METHOD]
+    if not own:
+        return None
+    ranked = rank(DISTANCE, own)
+    parts = [element("p", _note(content.settings), class_="note"), _ranking(content.settings, ranked)]
+    beside = _beside_gaussian(own)
+    if beside:
+        text = (
+            "The Fréchet distance of each sampler divided by that of the Gaussian with a full covariance that was "
+            "fitted to the same codes, and their difference, paired over seeds."
+        )
+        heading = ["setting", "times the Gaussian's", "difference", "verdict"]
+        parts += [element("p", text, class_="note"), table(heading, beside)]
+    parts += _drawings(content, ranked)
+    return Section("generation", "Generated images", join(*parts))
+
+
+def _note(settings: list[Setting]) -> str:
+    accuracy = next((mean for s in settings if (mean := s.mean("feature_accuracy")) is not None), None)
+    by = (
+        "features of the user's own"
+        if accuracy is None
+        else "features of a small classifier that is trained here by a fixed recipe (right on "
+        f"{100 * accuracy:.1f} % of the test images), so distances are comparable within one data set alone, and no FID"
+    )
+    return (
+        f"Test images; as many drawn as real ones, compared by {by}. '{FLOOR}' are training images, the floor that "
+        f"nothing drawn can be expected to pass; '{REFERENCE}' is a Gaussian of pixels, which has learned nothing of "
+        "shapes. Ranked by the Fréchet distance of validation images. 'classes drawn' is the exponential of the "
+        "entropy 
+        "of the classes seen by the classifier; 'memorized' the share of images less than a third as far from their "
+        "nearest training image as from the next."
+    )
+
+
+def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
+    beside = [setting for name in (FLOOR, REFERENCE) for setting in settings if setting.method == name]
+    shown = [m for m in _MEASURES if any(setting.interval(m.test) for setting in ranked)]
+    rows = []
+    for setting in [*ranked, *beside]:
+        cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in shown]
+        rows.append([setting.name, *cells, _verdict(DISTANCE, setting, ranked)])
+    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in shown), "beside the first"]
+    return table(heading, rows)
+
+
+def _verdict(measure: Measure, setting: Setting, ranked: list[Setting]) -> str:
+    """Returns whether a setting is shown to be worse than the first: all others are looked at together."""
+    if setting is ranked[0] or setting.method != METHOD:
+        return ""
+    comparison = compare(measure, setting, ranked[0], len(ranked) - 1)
+    return "" if comparison is None else f"{comparison.verdict} ({signed(measure, comparison.difference)})"
+
+
+def _beside_gaussian(own: list[Setting]) -> list[list[str]]:
+    """Returns a row for each setting whose Gaussian, of the same codes, is among the settings."""
+    others = [setting for setting in own if setting.fields.get(SAMPLER) != "gaussian"]
+    pairs = [(setting, gaussian) for setting in others if (gaussian := _gaussian_of(setting, own)) is not None]
+    rows = []
+    for setting, gaussian in pairs:
+        values, base = setting.values(DISTANCE.test), gaussian.values(DISTANCE.test)
+        comparison = compare(DISTANCE, setting, gaussian, len(pairs))
+        if comparison is None:
+            continue
+        ratio = student_interval([values[seed] / base[seed] for seed in values if base.get(seed)])
+        shown = signed(DISTANCE, comparison.difference)
+        rows.append([setting.name, DISTANCE.show(ratio), shown, comparison.verdict])
+    return rows
+
+
+def _gaussian_of(setting: Setting, own: list[Setting]) -> Setting | None:
+    def of_autoencoder(other: Setting) -> dict[str, object]:
+        return {path: value for path, value in other.fields.items() if not path.startswith("generation.")}
+
+    for other in own:
+        same = other.study == setting.study and of_autoencoder(other) == of_autoencoder(setting)
+        if same and other.fields.get(SAMPLER) == "gaussian":
+            return other
+    return None
+
+
+def _drawings(content: Content, ranked: list[Setting]) -> list[Html]:
+    """Returns what the first few settings draw, and the training images nearest to the first of these."""
+    figures: list[Html] = []
+    for setting in ranked:
+        pictures = content.pictures(setting)
+        if "sample" not in pictures:
+            continue
+        title = f"{setting.name}: drawn at random, none chosen"
+        figures.append(figure(title, picture(pictures["sample"], 16, title)))
+        if "nearest" in pictures:
+            num = len(pictures["nearest"])
+            title = f"{setting.name}: the first {num}, and below each the training image nearest to it"
+            pairs = np.concatenate([pictures["sample"][:num], pictures["nearest"]])
+            figures.append(figure(title, picture(pairs, num, title)))
+        if len(figures) >= 2 * MAX_PICTURED:
+            break
+    return figures

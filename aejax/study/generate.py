@@ -1,0 +1,225 @@
+"""Images that one trained member makes: drawn, reconstructed, on the way between others, or on a grid of its codes."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+import tqdm
+
+from aejax import rng
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData, map_examples
+from aejax.errors import UserError
+from aejax.experiment import load_recorded
+from aejax.samplers.generator import IMAGES_AT_ONCE
+from aejax.study.directory import StudyDirectory
+from aejax.study.execute import restore_trained
+from aejax.study.generation import draw_block, sampling_key, to_stored
+from aejax.study.job import Options, Work
+from aejax.study.plan import load_data
+from aejax.study.record import require_record
+from aejax.study.results import Row, read_rows
+from aejax.study.status import read_statuses
+from aejax.study.worker import Worker
+
+GENERATOR = "generator"
+MEMORY_SHARE = 0.25  # Of the machine's memory, that images may take: they are compressed beside it.
+Path = Literal["linear", "spherical"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One trained member: its model with variables, and the data that it was trained on."""
+
+    row: Row
+    model: Any
+    variables: Any
+    work: Work
+
+    @property
+    def data(self) -> ResidentData:
+        """The data on the devices."""
+        return self.work.data
+
+    def encode(self, stored: np.ndarray) -> jax.Array:
+        """Returns the latents of images as they are stored, [n, size]."""
+
+        @jax.jit
+        def encode(variables: Any, stored: jax.Array) -> jax.Array:
+            def block(indices: jax.Array) -> Any:
+                seen = preprocessing.apply(self.data.preprocessing, stored[indices])
+                return self.model.apply(variables, seen, method="encode")
+
+            return map_examples(block, stored.shape[0])
+
+        return encode(self.variables, jnp.asarray(stored))
+
+    def decode(self, latent: jax.Array) -> np.ndarray:
+        """Returns the expected images of latents [n, size], in the form in which those of the data are stored."""
+
+        @jax.jit
+        def decode(variables: Any, latent: jax.Array) -> jax.Array:
+            def block(indices: jax.Array) -> jax.Array:
+                output = self.model.apply(variables, latent[indices], method="decode")
+                return to_stored(self.data, self.model.config.likelihood.mean(output))
+
+            return map_examples(block, latent.shape[0])
+
+        return np.asarray(decode(self.variables, latent))
+
+
+def open_member(directory: StudyDirectory, method: str, name: str | None, say: Callable[[str], None]) -> Member:
+    """Returns a member of a finished population.
+
+    Args:
+      directory: of the study.
+      method: "autoencoder" or "generator".
+      name: the first characters of its id; None: the one that validation images find best.
+      say: told which it is.
+
+    Raises:
+      UserError: if there is no such member, or no checkpoint of it.
+    """
+    record = require_record(directory)
+    row = _choose(directory, [row for row in read_rows(directory) if row["method"] == method], method, name)
+    configs = [load_recorded(tree) for tree in record.configs]
+    worker = Worker(configs, load_data(configs), directory, Options(say=say), record.lineage)
+    status = next(s for s in read_statuses(directory).values() if s.method == method and row["id"] in s.members)
+    job = worker.roster.job(method, status.members)
+    work = Work(job, worker.place, directory, worker.options)
+    if work.configs[0].data.preprocessing == "per_image":
+        raise UserError(
+            f"{directory.path}: data.preprocessing=per_image takes from each image what made ones do not have, its "
+            "mean and contrast; train with another"
+        )
+    index = job.ids.index(row["id"])
+    state = jax.tree.map(lambda leaf: leaf[index], restore_trained(work).state)
+    model = work.task(work.configs[index]).model
+    say(f"member {row['id']}: {describe(row)}")
+    return Member(row, model, state.evaluated_variables(), work)
+
+
+def describe(row: Row) -> str:
+    """Returns what a person knows a member by: family, sampler and seed."""
+    config = row["config"]
+    parts = [config["autoencoder.kind"], config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
+    return ", ".join(part for part in parts if part)
+
+
+def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:
+    if not rows and method == GENERATOR:
+        raise UserError(
+            f"{directory.path} has no generator, because its autoencoders have no sampler of codes; run its command "
+            "again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
+        )
+    if not rows:
+        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
+    if name is not None:
+        found = [row for row in rows if row["id"].startswith(name)]
+        if len(found) != 1:
+            known = "; ".join(f"{row['id']} ({describe(row)})" for row in rows[:6])
+            more = f"; and {len(rows) - 6} more in results.csv" if len(rows) > 6 else ""
+            what = "no member" if not found else f"{len(found)} members"
+            raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {known}{more}")
+        return found[0]
+    trained = [row for row in rows if row["status"] != "diverged"] or rows
+    metric = "validation_frechet_distance" if method == GENERATOR else "validation_mse"
+    return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))
+
+
+def samples(member: Member, num: int, seed: int) -> np.ndarray:
+    """Returns images drawn from a generator, [num, height, width, channels], as those of the data are stored.
+
+    They follow from study, member and seed; the first of them are the same however many are asked for.
+
+    Raises:
+      UserError: if the machine's memory does not hold so many.
+    """
+    data = member.data
+    example = data.image["train"]
+    size, dtype = example.shape[1:], example.dtype
+    needed = num * int(np.prod(size)) * dtype.itemsize
+    memory = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if needed > memory:
+        raise UserError(
+            f"--num={num}: so many images take {needed / 1e9:.3g} GB, and {memory / 1e9:.3g} GB of this machine's "
+            f"memory are for them; ask for at most {memory * num // needed}, and again with another --seed"
+        )
+    key = sampling_key(seed, "own")
+
+    @jax.jit
+    def draw(variables: Any, index: jax.Array) -> jax.Array:
+        return draw_block(GENERATOR, member.model, variables, data, IMAGES_AT_ONCE, rng.at(key, index))
+
+    images = np.empty((num, *size), dtype)
+    for first in tqdm.tqdm(range(0, num, IMAGES_AT_ONCE), desc="drawing", unit="block", disable=None):
+        block = np.asarray(draw(member.variables, first // IMAGES_AT_ONCE))
+        images[first : first + IMAGES_AT_ONCE] = block[: num - first]
+    return images
+
+
+def test_images(member: Member, num: int | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns test images (all, if `num` is None) in an order by the seed, and their labels, if there are any."""
+    split = member.work.dataset.test
+    chosen = np.random.default_rng(seed).permutation(len(split.image))[:num]
+    return split.image[chosen], None if split.label is None else split.label[chosen]
+
+
+def interpolate(start: jax.Array, end: jax.Array, num: int, path: Path) -> jax.Array:
+    """Returns latents on the way between two, [n, num, size], both ends among them.
+
+    Args:
+      start: [n, size].
+      end: [n, size].
+      num: how many on each way.
+      path: "linear", or "spherical": at an even angular speed, with lengths between those of the ends, which stays
+        where a Gaussian prior of many units has its mass (Shoemake, "Animating rotation with quaternion curves", 1985).
+    """
+    share = jnp.linspace(0.0, 1.0, num)[None, :, None]
+    if path == "linear":
+        return (1 - share) * start[:, None] + share * end[:, None]
+    lengths = [jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (start, end)]
+    units = [x / jnp.maximum(length, 1e-12) for x, length in zip((start, end), lengths, strict=True)]
+    cosine = jnp.clip(jnp.sum(units[0] * units[1], axis=-1, keepdims=True), -1.0, 1.0)
+    angle = jnp.arccos(cosine)[:, None]
+    sine = jnp.sin(angle)
+    safe = jnp.where(sine < 1e-4, 1.0, sine)
+    weights = [jnp.where(sine < 1e-4, part, jnp.sin(part * angle) / safe) for part in (1 - share, share)]
+    direction = weights[0] * units[0][:, None] + weights[1] * units[1][:, None]
+    return ((1 - share) * lengths[0][:, None] + share * lengths[1][:, None]) * direction
+
+
+def class_direction(member: Member, source: int, target: int) -> jax.Array:
+    """Returns what to add to the latents of one class for those of another: the difference of their means, [size].
+
+    Raises:
+      UserError: if the data have no labels, or no such class.
+    """
+    split, means = member.work.dataset.train, []
+    if split.label is None:
+        raise UserError(f"{member.work.dataset.name} has no labels, so no class can be made another")
+    for number in (source, target):
+        if not np.any(split.label == number):
+            raise UserError(f"{member.work.dataset.name} has no class {number}; it has 0 to {split.label.max()}")
+        means.append(jnp.mean(member.encode(split.image[split.label == number]), axis=0))
+    return means[1] - means[0]
+
+
+def latent_grid(member: Member, side: int) -> jax.Array:
+    """Returns latents on a square grid, [side · side, size]: quantiles along the two directions that vary the most.
+
+    The directions are the principal axes of the latents of training images; along each, the grid's places divide a
+    Gaussian of that direction's variance into parts of the same probability. All else is at its mean.
+    """
+    latent = np.asarray(member.encode(member.work.dataset.train.image), np.float64)
+    mean = latent.mean(axis=0)
+    _, singular, axes = np.linalg.svd(latent - mean, full_matrices=False)
+    place = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side)
+    steps = [place[:, None] * (s / np.sqrt(len(latent))) * axis for s, axis in zip(singular[:2], axes[:2], strict=True)]
+    rows, columns = steps[0][:, None], steps[1][None] if len(steps) > 1 else np.zeros_like(steps[0])[None]
+    return jnp.asarray((mean + rows + columns).reshape(side * side, -1), jnp.float32)
