@@ -49,9 +49,8 @@ def _note(settings: list[Setting]) -> str:
         f"Test images; as many drawn as real ones, compared by {by}. '{FLOOR}' are training images, the floor that "
         f"nothing drawn can be expected to pass; '{REFERENCE}' is a Gaussian of pixels, which has learned nothing of "
         "shapes. Ranked by the Fréchet distance of validation images. 'classes drawn' is the exponential of the "
-        "entropy 
-        "of the classes seen by the classifier; 'memorized' the share of images less than a third as far from their "
-        "nearest training image as from the next."
+        "entropy of the classes seen by the classifier; 'memorized' the share of images less than a third as far from "
+        "their nearest training image as from the next."
     )
 
 
