@@ -95,7 +95,11 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
         at_once = max(1, examples_at_once(config.autoencoder.encoder) // config.autoencoder.num_draws())
         if method not in CLASSIFIERS:
             stages = _autoencoder_stages(autoencoder, config.training)
-            return Task(autoencoder, config.optimizer, config.training, config.seed, stages, at_once=at_once)
+            # The untrained one has seen no image.
+            prepare = autoencoder.begin if method == SUBJECT else None
+            return Task(
+                autoencoder, config.optimizer, config.training, config.seed, stages, prepare=prepare, at_once=at_once
+            )
         assert num_classes is not None, "data without labels have no classifier"
         fine_tuning, optimizer = config.fine_tuning, config.optimizer
         scratch = method == "supervised"
