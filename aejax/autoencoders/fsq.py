@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import jax
 from pydantic import Field
 
-from aejax.autoencoders.quantized import Quantized, QuantizedAutoencoder
+from aejax.autoencoders.quantized import GridAutoencoder, Quantized
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.networks.quantizers import index_to_levels, levels_to_index, quantize_levels
@@ -43,7 +43,7 @@ class Fsq(Quantized):
         return super().conflict(preprocessing)
 
 
-class FsqAutoencoder(QuantizedAutoencoder):
+class FsqAutoencoder(GridAutoencoder):
     """The networks of an `Fsq` config."""
 
     config: Fsq

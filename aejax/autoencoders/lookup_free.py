@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.quantized import Quantized, QuantizedAutoencoder
+from aejax.autoencoders.quantized import GridAutoencoder, Quantized
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
@@ -48,7 +48,7 @@ class LookupFree(Quantized):
         return super().conflict(preprocessing)
 
 
-class LookupFreeAutoencoder(QuantizedAutoencoder):
+class LookupFreeAutoencoder(GridAutoencoder):
     """The networks of a `LookupFree` config."""
 
     config: LookupFree

@@ -7,12 +7,17 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
+from aejax.data.resident import ResidentData, map_examples
 from aejax.networks.convolutional import Staged
 from aejax.networks.layers import flatten, make_dense
+from aejax.networks.zoo import examples_at_once
+
+VECTORS_TO_WHITEN = 2**14
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,21 @@ class QuantizedAutoencoder(Autoencoder):
         size = self.config.latent_size * (1 if len(self.places) == 2 else self.config.num_positions)
         return make_dense(size, self.config.encoder.initializer)
 
+    def some_vectors(self, variables: Any, data: ResidentData, num: int) -> jax.Array:
+        """Returns what is quantized of some training images, [n, latent_size], with n at least `num` if there are such.
+
+        The model is not bound to any variables.
+        """
+        size = data.size("train")
+        wanted = min(-(-num // math.prod(self.places)), size)
+        chosen = jnp.asarray(np.linspace(0, size - 1, wanted).astype(np.int32))
+
+        def block(rows: jax.Array) -> Any:
+            return self.apply(variables, data.batch("train", chosen[rows]).image, method="preactivate")
+
+        vectors = map_examples(block, wanted, examples_at_once(self.config.encoder))
+        return vectors.reshape(-1, self.config.latent_size)
+
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns what is quantized, float32 [batch, codes, latent_size]."""
         hidden = self.encoder(image, train=train)
@@ -105,3 +125,32 @@ class QuantizedAutoencoder(Autoencoder):
         if len(self.places) == 2:
             latent = latent.reshape(-1, *self.places, self.config.latent_size)
         return super().emit(latent, train=train)
+
+
+class GridAutoencoder(QuantizedAutoencoder):
+    """The networks of a family whose codes are the places of a grid, which no training moves.
+
+    What is quantized has to lie where the grid has its borders. So the latent's layer begins such that over training
+    images its numbers have mean 0 and variance 1, and are not correlated. An encoder as it is drawn gives numbers so
+    close to 0 that all codes are the same.
+    """
+
+    def begin(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables with the layer's kernel and bias so."""
+        size = self.config.latent_size
+        vectors = self.some_vectors(variables, data, VECTORS_TO_WHITEN)
+        mean = jnp.mean(vectors, axis=0)
+        covariance = jnp.cov(vectors.T, bias=True).reshape(size, size)
+        strength, axes = jnp.linalg.eigh(covariance)
+        strength = jnp.maximum(strength, 1e-6 * strength[-1])
+        whiten = (axes / jnp.sqrt(strength)[None]) @ axes.T
+
+        def change(leaf: jax.Array) -> jax.Array:
+            return (leaf.reshape(-1, size) @ whiten).reshape(leaf.shape)
+
+        params = dict(variables["params"])
+        kernel, bias = params["latent"]["kernel"], params["latent"]["bias"]
+        shift = jnp.tile(mean, bias.size // size)
+        return dict(variables) | {
+            "params": params | {"latent": {"kernel": change(kernel), "bias": change(bias - shift)}}
+        }

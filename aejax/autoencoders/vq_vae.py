@@ -1,21 +1,18 @@
 """The vector-quantized autoencoder: codes are the nearest vectors of a codebook (van den Oord et al., 2017)."""
 
 import dataclasses
-import math
 from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from aejax.autoencoders.quantized import Quantized, QuantizedAutoencoder
 from aejax.config import NonNegativeFloat, PositiveInt, Rate, traced
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.data.resident import Batch, ResidentData
 from aejax.networks import quantizers
 from aejax.networks.layers import flatten
 from aejax.networks.quantizers import Codebooks
-from aejax.networks.zoo import examples_at_once
 
 LLOYD_ITERATIONS = 10
 VECTORS_FOR_EACH_CODE = 30  # That k-means is given, if the training images have as many.
@@ -89,19 +86,11 @@ class CodebookAutoencoder(QuantizedAutoencoder):
 
     def begin(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with codebooks of means of what the encoder gives of training images, if so wanted."""
-        config, size = self.config, data.size("train")
+        config = self.config
         if config.start == "uniform":
             return variables
-        wanted = -(-VECTORS_FOR_EACH_CODE * config.codebook_size // math.prod(self.places))
-        chosen = jnp.asarray(np.linspace(0, size - 1, min(wanted, size)).astype(np.int32))
-
-        def block(rows: jax.Array) -> Any:
-            return self.apply(variables, data.batch("train", chosen[rows]).image, method="preactivate")
-
-        vectors = map_examples(block, len(chosen), examples_at_once(config.encoder))
-        _, fitted = self.apply(
-            variables, vectors.reshape(-1, config.latent_size), method="fit_codebooks", mutable=list(variables)
-        )
+        vectors = self.some_vectors(variables, data, VECTORS_FOR_EACH_CODE * config.codebook_size)
+        _, fitted = self.apply(variables, vectors, method="fit_codebooks", mutable=list(variables))
         return dict(variables) | dict(fitted)
 
     def fit_codebooks(self, vectors: jax.Array) -> None:
