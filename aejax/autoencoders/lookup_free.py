@@ -23,7 +23,7 @@ class LookupFree(Quantized):
     p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes, and its mean is over all codes
     of the batch: each should be sure of its code, and all codes be in use. The sums are over the codes of an image.
 
-    Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, equations 1 to 4,
+    Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, section 3.1,
     where the sums are means and the temperature is not told.
     """
 

@@ -11,10 +11,10 @@ from aejax.config import PositiveInt
 class ResidualVq(WithCodebook):
     """Loss: −log p(x|Σ_d e_d) + commitment · Σ_d ‖r_d − sg(e_d)‖², e_d the vector nearest to r_d = z − Σ_{c<d} e_c.
 
-    Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, equations 4
-    to 7, and Zeghidour et al., "SoundStream", 2021, algorithm 1. Every codebook follows moving averages, as that of
-    `vq_vae` does, whose scale is that of the commitment here; as in SoundStream each depth has a codebook of its own,
-    where Lee et al. share one.
+    Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, section
+    3.1, and Zeghidour et al., "SoundStream", 2021, algorithm 1. Every codebook follows moving averages, as that of
+    `vq_vae` does, and the commitment has the scale that it has there. Each depth has a codebook of its own, as in
+    SoundStream, where Lee et al. share one.
     """
 
     kind: Literal["residual_vq"] = "residual_vq"

@@ -46,7 +46,7 @@ class VqVae(WithCodebook):
     `update=ema` appendix A.1, where the codebook follows moving averages in the place of the last term. The sums are
     over the codes of an image and the numbers of each; the paper takes the mean over the codes, and its authors' code
     means of everything, with squared errors that lack the ½ of `half_squared_error` and are divided by the pixels'
-    variance: their commitment is 2 · variance · codes · latent_size / pixels times that here.
+    variance: their commitment is 2 · codes · latent_size / (pixels · variance) times that here.
     """
 
     kind: Literal["vq_vae"] = "vq_vae"

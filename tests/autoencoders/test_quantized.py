@@ -121,7 +121,7 @@ def test_the_nearest_vector_is_that_of_brute_force_and_of_equals_the_first():
 
 
 def test_a_codebook_follows_the_averages_of_counts_and_sums():
-    """Van den Oord et al. (2017), equations 6 to 8, with the paper's own two averages kept in numpy."""
+    """Van den Oord et al. (2017), appendix A.1, with the paper's own two averages kept in numpy."""
     vectors, decay = draw(6, 3), 0.9
     codebook = Codebook(jnp.asarray(vectors), jnp.ones(6))
     number, total = np.ones(6), vectors.astype(np.float64)

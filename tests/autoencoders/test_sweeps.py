@@ -43,11 +43,11 @@ SWEPT = {
     "info_vae": ("autoencoder.scale", [0.5, 0.6, 1.0, 10.0, 100.0], {}),
     "wae": ("autoencoder.kernel.bandwidth", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
     "iwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "gradient": "dreg"}),
-    "vq_vae": ("autoencoder.revive_below", [0.0, 0.1, 0.2, 0.5, 1.0], {"encoder.widths": [], "codebook_size": 8}),
+    "vq_vae": ("autoencoder.commitment", [0.0, 0.1, 0.25, 1.0, 4.0], {"encoder.widths": [], "codebook_size": 8}),
     "residual_vq": (
-        "autoencoder.commitment",
-        [0.0, 0.1, 0.25, 1.0, 4.0],
-        {"encoder.widths": [], "codebook_size": 4, "depth": 2},
+        "autoencoder.decay",
+        [0.0, 0.5, 0.9, 0.95, 0.99],
+        {"encoder.widths": [], "codebook_size": 4, "depth": 2, "start": "uniform"},
     ),
     "fsq": (
         "optimizer.learning_rate",
