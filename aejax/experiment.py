@@ -85,6 +85,11 @@ def check(config: Config) -> None:
             f"data.preprocessing={config.data.preprocessing} undoes that; leave one of them out"
         )
     _check_posterior(config)
+    if "codebook" in (config.evaluation.measures or ()) and not family.DISCRETE:
+        raise ConfigError(
+            f"evaluation.measures has 'codebook', and the codes of autoencoder={family.kind} are not discrete; leave "
+            "it out, or choose a family with such codes, such as vq_vae"
+        )
     if config.training.pretraining_epochs:
         corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
         if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch
+from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
 from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
@@ -71,7 +71,7 @@ class Autoencoder(nn.Module):
         """Makes the networks."""
         config = self.config
         self.encoder = make_encoder(config.encoder)
-        self.latent = make_dense(config.latent_size, config.encoder.initializer)
+        self.latent = self.build_latent()
         self.decoder = self.build_decoder()
         self.make_scale()
 
@@ -79,6 +79,10 @@ class Autoencoder(nn.Module):
     def output_shape(self) -> tuple[int, ...]:
         """What the decoder emits for an image: [height, width, numbers for each pixel]."""
         return (*self.image_shape[:-1], self.config.likelihood.outputs(self.image_shape[-1]))
+
+    def build_latent(self) -> nn.Module:
+        """Returns the layer from the encoder's features to the latent."""
+        return make_dense(self.config.latent_size, self.config.encoder.initializer)
 
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent to the image."""
@@ -91,6 +95,16 @@ class Autoencoder(nn.Module):
         if self.config.likelihood.SCALE == "batch":
             self.log_scale_average = self.variable("likelihood", "log_scale", jnp.zeros, ())
             self.num_averaged = self.variable("likelihood", "num_averaged", jnp.zeros, (), jnp.int32)
+
+    def begin(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables that training begins with, from those that were drawn; the model is not bound to any.
+
+        Args:
+          variables: `params`, and collections that are not parameters.
+          data: what it is trained on.
+        """
+        del data
+        return variables
 
     @property
     def num_layers(self) -> int:
@@ -136,6 +150,14 @@ class Autoencoder(nn.Module):
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
         return self.complete(self.emit(latent, train=train))
+
+    def code(self, image: jax.Array) -> jax.Array:
+        """Returns what a generative prior is fitted to: the latent, [batch, size], unless the code is discrete."""
+        return self.encode(image)
+
+    def decode_code(self, code: jax.Array) -> jax.Array:
+        """Returns what `decode` makes of a code as `code` gives it, [batch, height, width, numbers for each pixel]."""
+        return self.decode(code)
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
         """Returns what the decoder itself gives, [batch, *output_shape]."""

@@ -14,17 +14,22 @@ from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
 from aejax.autoencoders.dip_vae import DipVae, DipVaeAutoencoder
 from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
 from aejax.autoencoders.factor_vae import FactorVae, FactorVaeAutoencoder
+from aejax.autoencoders.fsq import Fsq, FsqAutoencoder
+from aejax.autoencoders.gumbel_softmax import GumbelSoftmax, GumbelSoftmaxAutoencoder
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive, HigherOrderContractiveAutoencoder
 from aejax.autoencoders.info_vae import InfoVae, InfoVaeAutoencoder
 from aejax.autoencoders.iwae import Iwae, IwaeAutoencoder
 from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
+from aejax.autoencoders.lookup_free import LookupFree, LookupFreeAutoencoder
 from aejax.autoencoders.plain import Plain, PlainAutoencoder
 from aejax.autoencoders.rae import RaeGP, RaeGPAutoencoder, RaeL2, RaeL2Autoencoder, RaeSN, RaeSNAutoencoder
+from aejax.autoencoders.residual_vq import ResidualVq, ResidualVqAutoencoder
 from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
 from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
 from aejax.autoencoders.vae import BetaVae, BetaVaeAutoencoder, Vae, VaeAutoencoder
+from aejax.autoencoders.vq_vae import VqVae, VqVaeAutoencoder
 from aejax.autoencoders.wae import Wae, WaeAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
 
@@ -53,7 +58,12 @@ Autoencoder = Annotated[
     | DipVae
     | InfoVae
     | Wae
-    | Iwae,
+    | Iwae
+    | VqVae
+    | ResidualVq
+    | Fsq
+    | LookupFree
+    | GumbelSoftmax,
     Field(discriminator="kind"),
 ]
 FAMILIES: dict[str, type[base.Autoencoder]] = {
@@ -82,6 +92,11 @@ FAMILIES: dict[str, type[base.Autoencoder]] = {
     "info_vae": InfoVaeAutoencoder,
     "wae": WaeAutoencoder,
     "iwae": IwaeAutoencoder,
+    "vq_vae": VqVaeAutoencoder,
+    "residual_vq": ResidualVqAutoencoder,
+    "fsq": FsqAutoencoder,
+    "lookup_free": LookupFreeAutoencoder,
+    "gumbel_softmax": GumbelSoftmaxAutoencoder,
 }
 
 

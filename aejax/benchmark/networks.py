@@ -27,11 +27,15 @@ LATENT_SIZE = 64
 
 
 def of_family(kind: str) -> Any:
-    """Returns a family's config with its defaults, but a network 784-256-32-256-784 where it allows that."""
+    """Returns a family's config with its defaults, but a network 784-256-32-256-784 where it allows that.
+
+    Of discrete codes it is 784-256-codes-256-784: how long a code is, is part of the family.
+    """
     config = family_config(kind)
     if config().encoder.kind != "dense":
         return config()
-    return dataclasses.replace(config(), encoder=Dense(widths=(256,)), latent_size=32)
+    size = config().latent_size if config().DISCRETE else 32
+    return dataclasses.replace(config(), encoder=Dense(widths=(256,)), latent_size=size)
 
 
 def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:

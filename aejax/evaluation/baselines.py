@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import optax
 
 from aejax.autoencoders.base import Family
+from aejax.autoencoders.quantized import Quantized
 from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.evaluation import pca
+from aejax.evaluation.codebook import Codes
 from aejax.evaluation.few_labels import Known, fit_few_labels
 from aejax.evaluation.likelihood import Density
 from aejax.evaluation.probe import standardize
@@ -104,6 +106,9 @@ def represent_model(
             layers=layers,
             at_once=at_once,
             density=Density(call("posterior"), distortion, family.likelihood.DISCRETE) if family.POSTERIOR else None,
+            codes=Codes(call("code"), family.num_categories, family.num_codebooks)
+            if isinstance(family, Quantized)
+            else None,
         )
     return Representation(features, classify=call("classify"), layers=layers, at_once=at_once)
 

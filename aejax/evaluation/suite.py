@@ -18,6 +18,7 @@ from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.evaluation import image_metrics, robustness
 from aejax.evaluation.anomaly import anomaly_metrics
 from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
+from aejax.evaluation.codebook import Codes, codebook_metrics
 from aejax.evaluation.few_labels import few_labels_accuracies
 from aejax.evaluation.generalization import generalization_gap
 from aejax.evaluation.likelihood import Density, likelihood_metrics, posterior_metrics
@@ -42,6 +43,7 @@ Measure = Literal[
     "robustness",
     "posterior",  # Of families that have one, likewise below.
     "likelihood",
+    "codebook",  # Of families whose codes are discrete.
 ]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
@@ -113,6 +115,7 @@ class Representation(NamedTuple):
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
     density: Density | None = None
+    codes: Codes | None = None
 
 
 def describe(
@@ -160,6 +163,8 @@ def describe(
                 num_samples=config.likelihood_samples,
                 num_images=config.likelihood_images,
             )
+    if representation.codes is not None and "codebook" in measures:
+        metrics |= codebook_metrics(representation.codes, data, representation.at_once)
     described["own"] = features
     if "transfer" in others:
         # Their reconstructions and classes are none that the member was trained for.

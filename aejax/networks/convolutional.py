@@ -83,7 +83,10 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class ConvolutionalDecoder(nn.Module):
-    """[batch, latent] -> [batch, *image_shape], unbounded: a dense layer, then the encoder's stages transposed."""
+    """[batch, latent] -> [batch, *image_shape], unbounded: a dense layer, then the encoder's stages transposed.
+
+    The latent may be a map, [batch, height, width, latent]: see `LatentToMap`.
+    """
 
     config: Convolutional
     image_shape: tuple[int, ...]
@@ -103,7 +106,11 @@ class ConvolutionalDecoder(nn.Module):
 
 
 class LatentToMap(nn.Module):
-    """A dense layer from the latent to the last stage's map: [batch, latent] -> [batch, *map_shape]."""
+    """A dense layer from the latent to the last stage's map, [batch, *map_shape].
+
+    Of a latent [batch, size] it makes all of the map; of one that is a map already, [batch, height, width, size], each
+    place by itself (a convolution of 1 × 1).
+    """
 
     config: Staged
     image_shape: tuple[int, ...]
@@ -112,4 +119,5 @@ class LatentToMap(nn.Module):
     def __call__(self, latent: jax.Array) -> jax.Array:
         """Returns the map, before any activation."""
         shape = self.config.map_shape(self.image_shape)
-        return make_dense(math.prod(shape), self.config.initializer, name="dense")(latent).reshape(-1, *shape)
+        size = shape[-1] if latent.ndim == 4 else math.prod(shape)
+        return make_dense(size, self.config.initializer, name="dense")(latent).reshape(-1, *shape)

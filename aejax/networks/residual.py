@@ -81,7 +81,10 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """[batch, latent] -> [batch, *image_shape], unbounded: the encoder's stages, each in reverse."""
+    """[batch, latent] -> [batch, *image_shape], unbounded: the encoder's stages, each in reverse.
+
+    The latent may be a map, [batch, height, width, latent]: see `LatentToMap`.
+    """
 
     config: Residual
     image_shape: tuple[int, ...]

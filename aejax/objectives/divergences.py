@@ -37,6 +37,12 @@ def gaussian_kl(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
     return 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance)
 
 
+def uniform_kl(logits: jax.Array) -> jax.Array:
+    """Returns KL(Categorical(softmax(logits)) ‖ uniform) along the last axis: log of its size minus the entropy."""
+    log_probability = jax.nn.log_softmax(logits)
+    return math.log(logits.shape[-1]) + jnp.sum(jnp.exp(log_probability) * log_probability, axis=-1)
+
+
 def gaussian_log_density(x: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
     """Returns log N(x; mean, variance) of each unit, of the arguments' common shape."""
     return -0.5 * (jnp.square(x - mean) * jnp.exp(-log_variance) + log_variance + LOG_2PI)

@@ -78,6 +78,8 @@ MEASURES = (
     Measure("nll", "−log p(x)", "nats", False),
     Measure("bits_per_dimension", "bits a dimension", "", False),
     Measure("elbo", "ELBO", "nats", True),
+    Measure("codebook_usage", "codebook usage", "%", True),
+    Measure("codebook_perplexity", "perplexity", "", True),
     Measure("mse", "MSE", "", False),
     Measure("ssim", "SSIM", "", True),
 )

@@ -104,7 +104,11 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
             return _generator_task(autoencoder, config, at_once)
         if method not in CLASSIFIERS:
             stages = _autoencoder_stages(autoencoder, config.training)
-            return Task(autoencoder, config.optimizer, config.training, config.seed, stages, at_once=at_once)
+            # The untrained one has seen no image.
+            prepare = autoencoder.begin if method == SUBJECT else None
+            return Task(
+                autoencoder, config.optimizer, config.training, config.seed, stages, prepare=prepare, at_once=at_once
+            )
         assert num_classes is not None, "data without labels have no classifier"
         fine_tuning, optimizer = config.fine_tuning, config.optimizer
         scratch = method == "supervised"

@@ -43,6 +43,11 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "annealed_vae": {"warmup_epochs": 0.0, "capacity": 1.0},
     "factor_vae": {"discriminator_widths": (10,)},
     "info_vae": {"scale": 10.0},
+    "vq_vae": {"codebook_size": 16, "num_positions": 3},
+    "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3},
+    "fsq": {"num_positions": 3},
+    "lookup_free": {"num_positions": 3},
+    "gumbel_softmax": {"num_positions": 3},
 }
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
@@ -80,7 +85,7 @@ def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
         return latent, apply("decode", latent), apply("reconstruct", x), terms
 
     latent, decoded, reconstruction, terms = use(variables, extreme)
-    assert latent.shape in ((3, 5), (3, 8 * 8 * 5))  # Units, or maps.
+    assert latent.shape in ((3, 5), (3, 8 * 8 * 5), (3, 3 * 5))  # Units, maps, or discrete codes.
     assert decoded.shape[:-1] == extreme.shape[:-1]
     assert reconstruction.shape == extreme.shape
     for term in (latent, *terms.values()):

@@ -43,6 +43,19 @@ SWEPT = {
     "info_vae": ("autoencoder.scale", [0.5, 0.6, 1.0, 10.0, 100.0], {}),
     "wae": ("autoencoder.kernel.bandwidth", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
     "iwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "gradient": "dreg"}),
+    "vq_vae": ("autoencoder.commitment", [0.0, 0.1, 0.25, 1.0, 4.0], {"encoder.widths": [], "codebook_size": 8}),
+    "residual_vq": (
+        "autoencoder.decay",
+        [0.0, 0.5, 0.9, 0.95, 0.99],
+        {"encoder.widths": [], "codebook_size": 4, "depth": 2, "start": "uniform"},
+    ),
+    "fsq": (
+        "optimizer.learning_rate",
+        [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+        {"encoder.widths": [], "latent_size": 2, "levels": [4, 3]},
+    ),
+    "lookup_free": ("autoencoder.temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {"encoder.widths": [], "latent_size": 4}),
+    "gumbel_softmax": ("autoencoder.final_temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
 }
 # Vmapped all are; one at a time, as alone, a few: of the others the tests of families train such.
 WAYS = [(kind, 13) for kind in FAMILIES] + [(kind, 1) for kind in ("plain", "k_sparse", "rae_sn", "factor_vae")]

@@ -1,0 +1,62 @@
+"""Finite scalar quantization: each number of the latent is rounded to one of a few levels (Mentzer et al., 2024)."""
+
+import dataclasses
+import math
+from typing import Annotated, Literal
+
+import jax
+from pydantic import Field
+
+from aejax.autoencoders.quantized import GridAutoencoder, Quantized
+from aejax.config import PositiveInt
+from aejax.data.preprocessing import Kind
+from aejax.networks.quantizers import index_to_levels, levels_to_index, quantize_levels
+
+Levels = Annotated[int, Field(ge=2, lt=2**15)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fsq(Quantized):
+    """Loss: −log p(x|round(bound(z))), and no other term: no code is learned, and all of them are within reach.
+
+    Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024.
+    """
+
+    kind: Literal["fsq"] = "fsq"
+    latent_size: PositiveInt = 5  # As many as there are `levels`.
+    levels: tuple[Levels, ...] = (4, 4, 4, 4, 4)  # Of each number: 1,024 codes.
+
+    @property
+    def num_categories(self) -> int:
+        """How many values each index of a code takes."""
+        return math.prod(self.levels)
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that there are not as many levels as numbers, or too many codes, or None."""
+        if len(self.levels) != self.latent_size:
+            return (
+                f"levels={list(self.levels)} are of {len(self.levels)} numbers, and latent_size={self.latent_size}; "
+                "make them as many"
+            )
+        if self.num_categories >= 2**31:
+            return f"levels={list(self.levels)} make {self.num_categories} codes; there may be fewer than 2^31"
+        return super().conflict(preprocessing)
+
+
+class FsqAutoencoder(GridAutoencoder):
+    """The networks of an `Fsq` config."""
+
+    config: Fsq
+
+    def quantize(self, vectors: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the levels, scaled to lie in [−1, 1], [batch, codes, latent_size]."""
+        del train
+        return quantize_levels(vectors, self.config.levels)
+
+    def indices(self, vectors: jax.Array) -> jax.Array:
+        """Returns the codes, int32 [batch, codes]."""
+        return levels_to_index(self.quantize(vectors), self.config.levels)
+
+    def look_up(self, code: jax.Array) -> jax.Array:
+        """Returns the levels of codes, [batch, codes, latent_size]."""
+        return index_to_levels(code, self.config.levels)

@@ -1,0 +1,33 @@
+"""Residual vector quantization: each codebook quantizes what those before it leave (Lee et al., 2022)."""
+
+import dataclasses
+from typing import Literal
+
+from aejax.autoencoders.vq_vae import CodebookAutoencoder, WithCodebook
+from aejax.config import PositiveInt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResidualVq(WithCodebook):
+    """Loss: −log p(x|Σ_d e_d) + commitment · Σ_d ‖r_d − sg(e_d)‖², e_d the vector nearest to r_d = z − Σ_{c<d} e_c.
+
+    Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, section
+    3.1, and Zeghidour et al., "SoundStream", 2021, algorithm 1. Every codebook follows moving averages, as that of
+    `vq_vae` does, and the commitment has the scale that it has there. Each depth has a codebook of its own, as in
+    SoundStream, where Lee et al. share one.
+    """
+
+    kind: Literal["residual_vq"] = "residual_vq"
+    codebook_size: PositiveInt = 256  # Of each codebook.
+    depth: PositiveInt = 4  # Codebooks.
+
+    @property
+    def num_codebooks(self) -> int:
+        """How many indices, each of a codebook of its own, make up the code of a place."""
+        return self.depth
+
+
+class ResidualVqAutoencoder(CodebookAutoencoder):
+    """The networks of a `ResidualVq` config."""
+
+    config: ResidualVq

@@ -1,0 +1,389 @@
+"""Discrete codes: quantization and its gradient, codebooks that move, entropies, and codes there and back."""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.special
+import scipy.stats
+
+from aejax.autoencoders.fsq import Fsq
+from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
+from aejax.autoencoders.lookup_free import LookupFree
+from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.vq_vae import VqVae
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.data.resident import Batch
+from aejax.errors import ConfigError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config, check
+from aejax.networks import quantizers
+from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
+from aejax.networks.quantizers import Codebook, Codebooks
+from aejax.objectives.divergences import uniform_kl
+from aejax.study.methods import make_task
+from aejax.training.step import init_state, init_variables
+from tests.autoencoders.families import fit_population, initialize
+
+GENERATOR = np.random.default_rng(0)
+IMAGE = GENERATOR.uniform(size=(6, 8, 8, 1)).astype(np.float32)
+SMALL = {"encoder": Dense(widths=(12,)), "latent_size": 4, "num_positions": 3}
+CONV = {"encoder": Convolutional(widths=(3,)), "latent_size": 4}
+FAMILIES = {
+    "vq_vae": VqVae(**SMALL, codebook_size=8),
+    "vq_vae of a map, by gradients": VqVae(**CONV, codebook_size=8, update="gradient"),
+    "residual_vq": ResidualVq(**CONV, codebook_size=4, depth=3),
+    "fsq": Fsq(**CONV, levels=(4, 3, 2, 5)),
+    "lookup_free": LookupFree(**CONV),
+    "gumbel_softmax": GumbelSoftmax(**SMALL),
+}
+
+
+def close(found, expected, rtol=1e-5):
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-5)
+
+
+def draw(*shape):
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+@functools.cache
+class Trained:
+    """A model with codes that are not all the same, and its methods, jitted."""
+
+    def __init__(self, family):
+        self.model, variables = initialize(family, IMAGE)
+        # Biases are zero at first, and codes mostly the same.
+        other = lambda leaf: 1.5 * leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)  # noqa: E731
+        self.variables = jax.tree.map(other, variables)
+
+    def __call__(self, method, *arguments, **keywords):
+        call = lambda variables: self.model.apply(variables, *arguments, method=method, **keywords)  # noqa: E731
+        return jax.jit(call)(self.variables)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_codes_are_indices_that_decode_to_what_the_latent_decodes_to(family):
+    check(Config(autoencoder=family))
+    trained = Trained(family)
+    places = 16 if family.encoder.kind != "dense" else 3
+    latent, code = trained("encode", IMAGE), trained("code", IMAGE)
+    assert latent.shape == (6, places * 4)
+    assert code.shape == (6, places * family.num_codebooks)
+    assert code.dtype == jnp.int32
+    assert np.all((code >= 0) & (code < trained.model.num_categories))
+    assert len(np.unique(code)) > 1
+    np.testing.assert_array_equal(trained("decode_code", code), trained("decode", latent))
+    # A place is what its code says, whatever image it is of.
+    vectors = np.asarray(latent).reshape(-1, 4)
+    codes = np.asarray(code).reshape(len(vectors), -1)
+    assert len(np.unique(np.hstack([codes, vectors]), axis=0)) == len(np.unique(codes, axis=0))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "gumbel_softmax"])
+def test_quantization_has_the_gradient_of_the_identity(kind):
+    family = FAMILIES[kind]
+    trained, vectors, weight = Trained(family), draw(2, 3, 4), draw(2, 3, 4)
+    total = lambda vectors: jnp.sum(weight * trained.model.apply(trained.variables, vectors, method="quantize"))  # noqa: E731
+    slope = jax.jit(jax.grad(total))(vectors)
+    expected = weight
+    if kind == "fsq":  # Of the bounded numbers, which the levels' scale divides.
+        bounded = jax.grad(lambda x: jnp.sum(weight * quantizers.bound_levels(x, family.levels)))(vectors)
+        expected = np.asarray(bounded) / np.array([2, 1, 1, 2])
+    close(slope, expected)
+
+
+def test_a_decoder_of_maps_sees_each_place_of_a_map_by_itself():
+    trained = Trained(VqVae(encoder=Convolutional(widths=(3,), kernel_size=2), latent_size=4, codebook_size=8))
+    code = np.zeros((1, 16), np.int32)
+    other = code.copy()
+    other[0, 1] = 5  # Row 0, column 1: with this kernel, of the pixels at rows 0, 1 and columns 2, 3.
+    changed = np.array(trained("decode_code", code) != trained("decode_code", other))[0, :, :, 0]
+    assert changed[:2, 2:4].any()
+    changed[:2, 2:4] = False
+    assert not changed.any()
+
+
+def test_the_nearest_vector_is_that_of_brute_force_and_of_equals_the_first():
+    x, vectors = draw(3000, 5), draw(700, 5)[::-1]
+    vectors = np.concatenate([vectors, vectors[:50]])
+    distance = np.sum((x[:, None].astype(np.float64) - vectors[None]) ** 2, axis=2)
+    found = np.asarray(jax.jit(quantizers.nearest)(x, vectors))
+    np.testing.assert_array_equal(found, distance[:, :700].argmin(axis=1))
+    assert jax.jit(quantizers.nearest)(x * np.nan, vectors).max() < 750
+
+
+def test_a_codebook_follows_the_averages_of_counts_and_sums():
+    """Van den Oord et al. (2017), appendix A.1, with the paper's own two averages kept in numpy."""
+    vectors, decay = draw(6, 3), 0.9
+    codebook = Codebook(jnp.asarray(vectors), jnp.ones(6))
+    number, total = np.ones(6), vectors.astype(np.float64)
+    for step in range(4):
+        x = np.random.default_rng(step).normal(size=(30, 3)).astype(np.float32)
+        index = np.random.default_rng(step).integers(0, 5, 30)  # Never the last.
+        codebook = jax.jit(quantizers.follow)(codebook, x, index, decay)
+        hot = np.eye(6)[index]
+        number = decay * number + (1 - decay) * hot.sum(axis=0) * 6 / 30
+        total = decay * total + (1 - decay) * hot.T @ x * 6 / 30
+    close(codebook.usage, number)
+    close(codebook.vectors, total / number[:, None])
+    np.testing.assert_array_equal(codebook.vectors[5], vectors[5])
+    means = quantizers.follow(codebook, x, index, 0.0).vectors
+    close(means[:5], np.stack([x[index == code].mean(axis=0) for code in range(5)]))
+
+
+def test_what_is_hardly_used_is_replaced_with_what_has_an_error():
+    x, error = draw(10, 3), np.array([0, 0, 1, 0, 4, 0, 0, 0, 0, 0.5], np.float32)
+    codebook = Codebook(jnp.asarray(draw(400, 3)[::-1]), jnp.where(jnp.arange(400) < 300, 0.05, 2.0))
+    revived = jax.jit(quantizers.revive)(codebook, x, error, 0.1, jax.random.key(0))
+    np.testing.assert_array_equal(revived.vectors[300:], codebook.vectors[300:])
+    np.testing.assert_array_equal(revived.usage, np.where(np.arange(400) < 300, 1.0, 2.0))
+    row = np.argmax(np.all(np.asarray(revived.vectors)[:300, None] == x[None], axis=2), axis=1)
+    share = np.bincount(row, minlength=10) / 300
+    assert np.all((share > 0) == (error > 0))
+    assert np.abs(share - error / error.sum()).max() < 0.1
+    everyone = jax.jit(quantizers.revive)(codebook, x, 0 * error, 0.0, jax.random.key(0))
+    np.testing.assert_array_equal(everyone.vectors, codebook.vectors)
+
+
+def quantize(family, x, variables, train):
+    model = Codebooks(family.num_codebooks, family.codebook_size, 4, False, family.decay, family.revive_below)
+    keys = {"noise": jax.random.key(0)}
+    call = lambda variables, x: model.apply(  # noqa: E731
+        variables, x, train=train, method="quantize", mutable=["codebook"], rngs=keys
+    )
+    return jax.jit(call)(variables, x)
+
+
+def test_each_codebook_quantizes_what_those_before_it_leave_and_pays_for_it():
+    family, x = FAMILIES["residual_vq"], draw(20, 4)
+    vectors = draw(3, 4, 4)
+    variables = {"codebook": {"vectors": vectors, "usage": np.ones((3, 4), np.float32)}}
+    found, after = quantize(family, x, variables, False)
+    rest, paid = x.astype(np.float64), 0
+    for level in range(3):
+        index = np.sum((rest[:, None] - vectors[level][None]) ** 2, axis=2).argmin(axis=1)
+        np.testing.assert_array_equal(found.indices[:, level], index)
+        rest = rest - vectors[level][index]
+        paid = paid + np.sum(rest**2, axis=1)
+    close(found.vectors, x - rest)
+    close(found.commitment, paid)
+    close(found.distance, paid)
+    for before, now in zip(jax.tree.leaves(variables), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(before, now)
+    _, after = quantize(family, x, variables, True)
+    assert all(np.all(np.any(after["codebook"]["vectors"][level] != vectors[level])) for level in range(3))
+
+
+def test_the_terms_are_those_of_the_paper_and_each_teaches_its_own_side():
+    family = dataclasses.replace(FAMILIES["vq_vae of a map, by gradients"], commitment=0.5)
+    trained = Trained(family)
+    terms = trained("terms", Batch(IMAGE, None), train=False)
+    vectors, latent = trained("preactivate", IMAGE), trained("encode", IMAGE).reshape(6, 16, 4)
+    expected = np.sum((np.asarray(vectors) - latent) ** 2, axis=(1, 2))
+    close(terms["commitment"], 0.5 * expected)
+    close(terms["codebook"], expected)
+
+    def term(name):
+        loss = lambda variables: jnp.sum(  # noqa: E731
+            trained.model.apply(variables, Batch(IMAGE, None), train=False, method="terms")[name]
+        )
+        return jax.jit(jax.grad(loss))(trained.variables)["params"]
+
+    slopes = {name: term(name) for name in terms}
+    learning = {
+        name: {part for part, slope in parts.items() if any(np.any(leaf) for leaf in jax.tree.leaves(slope))}
+        for name, parts in slopes.items()
+    }
+    assert learning == {
+        "reconstruction": {"encoder", "latent", "decoder"},
+        "commitment": {"encoder", "latent"},
+        "codebook": {"codebooks"},
+    }
+
+
+def begin(family, data):
+    """Returns the model, the variables that training begins with, and those that were drawn."""
+    task = make_task("autoencoder", (8, 8, 1), None)(Config(autoencoder=family))
+    begun, drawn = jax.jit(lambda data: (init_state(task, data).current_variables(), init_variables(task, data)))(data)
+    return task.model, begun, drawn
+
+
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_kmeans_begins_with_a_fraction_of_the_error_and_all_codes_in_use(update, data):
+    model, begun, drawn = begin(VqVae(**CONV, codebook_size=16, update=update), data)
+    image = data.image["test"].astype(jnp.float32) / 255
+
+    @jax.jit
+    def use(variables):
+        return model.apply(variables, image, method="preactivate"), *(
+            model.apply(variables, image, method=method) for method in ("encode", "code")
+        )
+
+    error = []
+    for variables in (drawn, begun):
+        vectors, latent, code = use(variables)
+        error.append(np.mean((np.asarray(vectors) - np.asarray(latent).reshape(100, 16, 4)) ** 2))
+    assert error[1] < 0.2 * error[0]
+    assert len(np.unique(code)) == 16
+    # It is the codebook that is another one, and nothing else.
+    before, after = (dict(variables["params"]) for variables in (drawn, begun))
+    before.pop("codebooks", None), after.pop("codebooks", None)
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+def test_grids_begin_with_what_is_quantized_spread_over_them(data):
+    conv = dataclasses.replace(CONV["encoder"], widths=(8,))
+    for family in (Fsq(**SMALL, levels=(4, 3, 2, 5)), LookupFree(encoder=conv, latent_size=4)):
+        model, begun, _ = begin(family, data)
+        image = data.image["train"].astype(jnp.float32) / 255
+        vectors = np.asarray(model.apply(begun, image, method="preactivate")).reshape(-1, 4)
+        np.testing.assert_allclose(vectors.mean(axis=0), np.zeros(4), atol=1e-4)
+        np.testing.assert_allclose(np.cov(vectors.T), np.eye(4), atol=0.01)
+
+
+@pytest.mark.parametrize("levels", [(2, 3, 4, 5), (8, 7), (2,)])
+def test_finite_scalars_reach_every_level_and_every_code_comes_back(levels):
+    size = int(np.prod(levels))
+    vectors = quantizers.index_to_levels(jnp.arange(size), levels)
+    np.testing.assert_array_equal(quantizers.levels_to_index(vectors, levels), np.arange(size))
+    assert len(np.unique(vectors, axis=0)) == size
+    assert np.abs(vectors).max() == 1
+    line = np.concatenate([[-1e4], np.linspace(-5, 5, 2001), [1e4]]).astype(np.float32)
+    found = np.asarray(quantizers.quantize_levels(jnp.tile(line[:, None], (1, len(levels))), levels))
+    for column, number in enumerate(levels):
+        close(np.unique(found[:, column]), (np.arange(number) - number // 2) / (number // 2))
+        assert np.all(np.diff(found[:, column]) >= 0)
+    # About where the paper has 0: between the lower and the upper half of the levels.
+    assert np.abs(quantizers.bound_levels(jnp.zeros((1, len(levels))), levels)).max() < 0.05
+
+
+def test_the_entropies_of_signs_are_those_of_all_codes():
+    logit = 2 * draw(7, 5)
+    rate = scipy.special.expit(logit.astype(np.float64))
+    every = np.array(list(itertools.product([0, 1], repeat=5)))
+    joint = np.prod(np.where(every[None] == 1, rate[:, None], 1 - rate[:, None]), axis=2)
+    each, mean = jax.jit(quantizers.sign_entropies)(logit)
+    close(each, scipy.stats.entropy(joint, axis=1))
+    close(mean, scipy.stats.entropy(joint.mean(axis=0)))
+    slopes = jax.grad(lambda logit: sum(jnp.sum(part) for part in quantizers.sign_entropies(logit)))(logit * 1e4)
+    assert np.isfinite(slopes).all()
+
+
+def test_lookup_free_codes_pay_for_doubt_and_for_all_being_the_same():
+    family = LookupFree(**SMALL, commitment=0.5, entropy=2.0, temperature=3.0)
+    trained = Trained(family)
+    terms = trained("terms", Batch(IMAGE, None), train=False)
+    vectors = np.asarray(trained("preactivate", IMAGE), np.float64)
+    signs = np.where(vectors > 0, 1, -1)
+    np.testing.assert_array_equal(trained("encode", IMAGE), signs.reshape(6, -1))
+    close(terms["commitment"], 0.5 * np.sum((vectors - signs) ** 2, axis=(1, 2)))
+    codes = np.array(list(itertools.product([-1, 1], repeat=4)))
+    distance = np.sum((vectors.reshape(-1, 1, 4) - codes[None]) ** 2, axis=2)
+    probability = scipy.special.softmax(-distance / 3, axis=1)
+    each = scipy.stats.entropy(probability, axis=1).reshape(6, 3)
+    mean = scipy.stats.entropy(probability.mean(axis=0))
+    close(terms["entropy"], 2 * np.sum(each - mean, axis=1), rtol=1e-4)
+
+
+def test_the_categorical_kl_has_its_closed_form_and_its_limits():
+    logits = draw(5, 6)
+    probability = scipy.special.softmax(logits.astype(np.float64), axis=1)
+    close(uniform_kl(logits), np.log(6) - scipy.stats.entropy(probability, axis=1))
+    close(uniform_kl(jnp.zeros((1, 6))), [0])
+    close(uniform_kl(1e4 * logits), np.full(5, np.log(6)))
+    trained = Trained(FAMILIES["gumbel_softmax"])
+    terms = trained("terms", Batch(IMAGE, None), train=False)
+    close(terms["kl"], uniform_kl(trained("preactivate", IMAGE)).sum(axis=1))
+
+
+def test_relaxed_draws_become_one_hot_or_uniform_as_the_temperature_says():
+    trained, logits = Trained(FAMILIES["gumbel_softmax"]), np.broadcast_to(draw(4), (500, 3, 4))
+    relaxed = lambda heat: trained("draw", logits, heat, rngs={"noise": jax.random.key(3)})  # noqa: E731
+    cold, hot = np.asarray(relaxed(1e-4)), np.asarray(relaxed(1e4))
+    close(hot, np.full_like(hot, 0.25), rtol=1e-2)
+    assert np.mean(cold.max(axis=-1) > 0.999) > 0.99
+    # And whatever the temperature, the largest is drawn by the probabilities.
+    share = np.bincount(cold.argmax(axis=-1).ravel(), minlength=4) / 1500
+    np.testing.assert_allclose(share, scipy.special.softmax(draw(4)), atol=0.04)
+    close(relaxed(0.7).sum(axis=-1), np.ones((500, 3)))
+
+
+def test_the_temperature_falls_exponentially_and_then_stays():
+    trained = Trained(dataclasses.replace(FAMILIES["gumbel_softmax"], temperature=2.0, anneal_epochs=4.0))
+    for epoch, expected in ((0.0, 2.0), (2.0, 1.0), (4.0, 0.5), (9.0, 0.5)):
+        close(trained("heat", Batch(IMAGE, None, epoch=jnp.asarray(epoch))), expected)
+    close(trained("heat", Batch(IMAGE, None)), 0.5)
+
+
+def test_a_member_alone_has_the_bits_that_it_has_in_a_population(data):
+    family = VqVae(**CONV, codebook_size=8)
+    together = fit_population(family, "commitment", [0.1, 0.25, 1.0], data)
+    alone = fit_population(family, "commitment", [0.25], data)
+    assert len(np.unique(together["train_loss"][:, -1])) == 3
+    for name, curve in alone.items():
+        np.testing.assert_array_equal(curve[0], together[name][1], name)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_step_may_be_in_bfloat16(kind):
+    """Codes are computed in float32 even then."""
+    trained = Trained(FAMILIES[kind])
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params):
+        variables = trained.variables | {"params": optax.tree.cast(params, jnp.bfloat16)}
+        terms, _ = trained.model.apply(
+            variables,
+            Batch(IMAGE, None),
+            train=True,
+            method="terms",
+            mutable=["codebook"],
+            rngs={"noise": jax.random.key(0)},
+        )
+        assert all(term.dtype == jnp.float32 for term in terms.values())
+        return sum(jnp.mean(term) for term in terms.values())
+
+    value, slope = loss(trained.variables["params"])
+    assert np.isfinite(value)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        (VqVae(latent_activation="relu"), "latent_activation=relu"),
+        (VqVae(update="gradient", decay=0.9), "decay"),
+        (Fsq(latent_size=3), "latent_size=3"),
+        (Fsq(latent_size=3, levels=(2048, 2048, 2048)), "2\\^31"),
+        (LookupFree(latent_size=30), "latent_size=30"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(family, message):
+    with pytest.raises(ConfigError, match=message):
+        check(Config(autoencoder=family))
+
+
+def test_codebooks_are_measured_of_discrete_codes_only():
+    evaluation = EvaluationConfig(measures=("codebook",))
+    check(Config(autoencoder=VqVae(), evaluation=evaluation))
+    with pytest.raises(ConfigError, match="autoencoder=vae are not discrete"):
+        check(Config(autoencoder=Vae(), evaluation=evaluation))
+
+
+def test_any_family_has_a_code_which_is_its_latent_if_it_is_not_discrete():
+    model = make_autoencoder(Vae(**{name: SMALL[name] for name in ("encoder", "latent_size")}), (8, 8, 1))
+    _, variables = initialize(model.config, IMAGE)
+    code = model.apply(variables, IMAGE, method="code")
+    np.testing.assert_array_equal(code, model.apply(variables, IMAGE, method="encode"))
+    np.testing.assert_array_equal(
+        model.apply(variables, code, method="decode_code"), model.apply(variables, code, method="decode")
+    )
