@@ -151,14 +151,6 @@ class Autoencoder(nn.Module):
         """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
         return self.complete(self.emit(latent, train=train))
 
-    def code(self, image: jax.Array) -> jax.Array:
-        """Returns what a generative prior is fitted to: the latent, [batch, size], unless the code is discrete."""
-        return self.encode(image)
-
-    def decode_code(self, code: jax.Array) -> jax.Array:
-        """Returns what `decode` makes of a code as `code` gives it, [batch, height, width, numbers for each pixel]."""
-        return self.decode(code)
-
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
         """Returns what the decoder itself gives, [batch, *output_shape]."""
         return self.decoder(latent, train=train)
