@@ -80,7 +80,8 @@ def revive(codebook: Codebook, x: jax.Array, error: jax.Array, below: jax.typing
     """Returns a codebook in which vectors that are hardly ever the nearest are replaced with some x.
 
     These are drawn by their errors, as k-means++ begins (Arthur and Vassilvitskii, 2007): most places of an image may
-    be the same background, which has its code already. A new vector counts as one that is used as often as the mean.
+    be the same background, which has its code already. A new vector begins with twice the usage that it needs, so it
+    has log 2 / (1 − decay) steps to be the nearest to something.
 
     Args:
       codebook: what loses them.
@@ -94,7 +95,7 @@ def revive(codebook: Codebook, x: jax.Array, error: jax.Array, below: jax.typing
     draw = jax.random.uniform(key, usage.shape) * total[-1]
     row = jnp.minimum(jnp.searchsorted(total, draw, side="right"), len(x) - 1)
     dead = usage < below
-    return Codebook(jnp.where(dead[:, None], x[row], vectors), jnp.where(dead, 1.0, usage))
+    return Codebook(jnp.where(dead[:, None], x[row], vectors), jnp.where(dead, 2 * below, usage))
 
 
 def squared_distance(x: jax.Array, y: jax.Array) -> jax.Array:

@@ -144,7 +144,7 @@ def test_what_is_hardly_used_is_replaced_with_what_has_an_error():
     codebook = Codebook(jnp.asarray(draw(400, 3)[::-1]), jnp.where(jnp.arange(400) < 300, 0.05, 2.0))
     revived = jax.jit(quantizers.revive)(codebook, x, error, 0.1, jax.random.key(0))
     np.testing.assert_array_equal(revived.vectors[300:], codebook.vectors[300:])
-    np.testing.assert_array_equal(revived.usage, np.where(np.arange(400) < 300, 1.0, 2.0))
+    np.testing.assert_array_equal(revived.usage, np.where(np.arange(400) < 300, np.float32(0.2), 2.0))
     row = np.argmax(np.all(np.asarray(revived.vectors)[:300, None] == x[None], axis=2), axis=1)
     share = np.bincount(row, minlength=10) / 300
     assert np.all((share > 0) == (error > 0))
