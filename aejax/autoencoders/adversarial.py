@@ -21,7 +21,8 @@ class Adversarial(Family):
 
     D is the probability that a discriminator gives to a code being a draw of the prior p(z) = N(0, I). It learns by
     −log D(z') − log(1 − D(z)) with z' ~ p(z), which is 2 log 2 where it cannot tell them apart; the autoencoder learns
-    nothing by that, nor the discriminator by the loss above.
+    nothing by that, nor the discriminator by the loss above. Its kernels are spectrally normalized (Miyato et al.,
+    2018): otherwise it wins, and codes are chased about.
 
     Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey, "Adversarial autoencoders", 2016, section 2, with the
     deterministic encoder. There reconstruction and regularization take turns, each with an optimizer of its own; here a
@@ -32,7 +33,7 @@ class Adversarial(Family):
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
 
     kind: Literal["adversarial"] = "adversarial"
-    weight: NonNegativeFloat = traced(1.0)
+    weight: NonNegativeFloat = traced(5.0)
     discriminator_widths: tuple[PositiveInt, ...] = (256, 256)
 
     def conflict(self, preprocessing: Kind) -> str | None:
@@ -51,7 +52,7 @@ class AdversarialAutoencoder(Autoencoder):
         self.discriminator = SpectrallyNormalized(CodeDiscriminator(self.config.discriminator_widths))
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
-        """Returns the reconstruction, what codes unlike the prior cost, and what the discriminator learns by, [batch]."""
+        """Returns the two terms of the loss, and what the discriminator learns by, [batch] each."""
         latent = self.encode(batch.image, train=train)
         prior = jax.random.normal(self.noise_key(train=train), latent.shape)
         judge = frozen(self.discriminator)

@@ -11,6 +11,7 @@ from aejax.autoencoders.zoo import FAMILIES, family_config, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
+from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError, LearnedGaussian, LogisticMixture, MeanSquaredError
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
@@ -43,6 +44,8 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "annealed_vae": {"warmup_epochs": 0.0, "capacity": 1.0},
     "factor_vae": {"discriminator_widths": (10,)},
     "info_vae": {"scale": 10.0},
+    "adversarial": {"discriminator_widths": (10,)},
+    "vae_gan": {"discriminator": Dense(widths=(10,))},
 }
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
