@@ -31,8 +31,8 @@ class VaeGan(WithKL):
     metric", 2016, algorithm 1, the decoder's −log D in the place of log(1 − D) (Goodfellow et al., 2014, section 3).
     The discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning, and h from
     growing as large as it likes. So h needs a scale, which is 1 in the paper: it is the deviation that a pixel has in a
-    Gaussian likelihood, and the smaller the more nats of KL an image is worth. With Adam's usual momentum the KL was seen
-    to fall to one nat for some epochs: use `optimizer.beta1=0.5`.
+    Gaussian likelihood, and the smaller the more nats of KL an image is worth. With the usual momentum of Adam the KL
+    was seen to fall to one nat for some epochs: use `optimizer.beta1=0.5`.
     """
 
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
