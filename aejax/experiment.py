@@ -273,8 +273,7 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"of {dataset.name}; make it smaller"
         )
     asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
-    for name in ("encoder", "decoder"):
-        network = getattr(config.autoencoder, name)
+    for name, network in config.autoencoder.networks().items():
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")

@@ -23,11 +23,11 @@ class Family:
     """The fields that every family's config has.
 
     TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
-    mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters, and
-    of the terms that it learns by, which are no part of the family's loss. Nothing else learns by these, and they learn
-    by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds a likelihood.
-    NEEDS_OTHERS is whether the loss compares the codes of a batch with each other. DISCRETE is whether the code is a
-    row of indices.
+    mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters (it
+    may be the decoder), and of the terms that it learns by, which are no part of the family's loss. Nothing else learns
+    by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds
+    a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with each other. DISCRETE is whether
+    the code is a row of indices.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -46,6 +46,10 @@ class Family:
     def num_draws(self) -> int:
         """Returns from how many codes each image is reconstructed in a step."""
         return 1
+
+    def networks(self) -> dict[str, Encoder | Decoder]:
+        """Returns the descriptions of its networks by the names of their fields."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms: TERMS, unless they depend on the fields."""

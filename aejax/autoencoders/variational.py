@@ -71,7 +71,7 @@ class VariationalAutoencoder(Autoencoder):
     alone, and a warm-up is over.
     """
 
-    config: Any  # A family whose POSTERIOR is true.
+    config: Any  # A `Variational` family.
 
     def setup(self) -> None:
         """Makes the networks, and the layer of the posterior's log variances beside that of its means."""

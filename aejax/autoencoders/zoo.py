@@ -5,6 +5,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import Field
 
 from aejax.autoencoders import base
+from aejax.autoencoders.adversarial import Adversarial, AdversarialAutoencoder
 from aejax.autoencoders.annealed_vae import AnnealedVae, AnnealedVaeAutoencoder
 from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
 from aejax.autoencoders.beta_tcvae import BetaTcVae, BetaTcVaeAutoencoder
@@ -29,6 +30,7 @@ from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
 from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
 from aejax.autoencoders.tied import Tied, TiedAutoencoder
 from aejax.autoencoders.vae import BetaVae, BetaVaeAutoencoder, Vae, VaeAutoencoder
+from aejax.autoencoders.vae_gan import VaeGan, VaeGanAutoencoder
 from aejax.autoencoders.vq_vae import VqVae, VqVaeAutoencoder
 from aejax.autoencoders.wae import Wae, WaeAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
@@ -58,6 +60,8 @@ Autoencoder = Annotated[
     | DipVae
     | InfoVae
     | Wae
+    | Adversarial
+    | VaeGan
     | Iwae
     | VqVae
     | ResidualVq
@@ -91,6 +95,8 @@ FAMILIES: dict[str, type[base.Autoencoder]] = {
     "dip_vae": DipVaeAutoencoder,
     "info_vae": InfoVaeAutoencoder,
     "wae": WaeAutoencoder,
+    "adversarial": AdversarialAutoencoder,
+    "vae_gan": VaeGanAutoencoder,
     "iwae": IwaeAutoencoder,
     "vq_vae": VqVaeAutoencoder,
     "residual_vq": ResidualVqAutoencoder,

@@ -1,0 +1,65 @@
+"""The adversarial autoencoder: a discriminator draws the codes' distribution to a prior (Makhzani et al., 2016)."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.variational import only_identity
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
+from aejax.networks.discriminators import CodeDiscriminator, frozen
+from aejax.networks.spectral import SpectrallyNormalized
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adversarial(Family):
+    """Loss: −log p(x|z) − weight · log D(z) with z = encode(x), which is not random.
+
+    D is the probability that a discriminator gives to a code being a draw of the prior p(z) = N(0, I). It learns by
+    −log D(z') − log(1 − D(z)) with z' ~ p(z), which is 2 log 2 where it cannot tell them apart; the autoencoder learns
+    nothing by that, nor the discriminator by the loss above. Its kernels are spectrally normalized (Miyato et al.,
+    2018): otherwise it wins, and codes are chased about.
+
+    Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey, "Adversarial autoencoders", 2016, section 2, with the
+    deterministic encoder. There reconstruction and regularization take turns, each with an optimizer of its own; here a
+    step does both, and the weight says how much the prior counts.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]] = (*Family.TERMS, "adversarial")
+    OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
+
+    kind: Literal["adversarial"] = "adversarial"
+    weight: NonNegativeFloat = traced(5.0)
+    discriminator_widths: tuple[PositiveInt, ...] = (256, 256)
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the latent has an activation, or None."""
+        return only_identity(self) or super().conflict(preprocessing)
+
+
+class AdversarialAutoencoder(Autoencoder):
+    """The networks of an `Adversarial` config."""
+
+    config: Adversarial
+
+    def setup(self) -> None:
+        """Makes the networks, the discriminator among them."""
+        super().setup()
+        self.discriminator = SpectrallyNormalized(CodeDiscriminator(self.config.discriminator_widths))
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the two terms of the loss, and what the discriminator learns by, [batch] each."""
+        latent = self.encode(batch.image, train=train)
+        prior = jax.random.normal(self.noise_key(train=train), latent.shape)
+        judge = frozen(self.discriminator)
+        both = jnp.concatenate([prior, jax.lax.stop_gradient(latent)])
+        is_prior, is_code = jnp.split(self.discriminator(both, train=train), 2)
+        return {
+            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "adversarial": self.config.weight * jax.nn.softplus(-judge(latent, train=train)),
+            "discriminator": jax.nn.softplus(-is_prior) + jax.nn.softplus(is_code),
+        }
