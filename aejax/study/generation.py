@@ -26,6 +26,8 @@ from aejax.training.population import Members, is_leader, share, to_host
 NUM_CHECKED = 1000  # Of the drawn images, whose nearest training images are looked for.
 NUM_PICTURED = 64
 NUM_PICTURED_NEAREST = 16
+# A generator has collapsed below this share of the classes, or of real images in the neighborhood of drawn ones.
+COLLAPSED_CLASSES, COLLAPSED_RECALL = 0.5, 0.1
 PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
 
 
@@ -169,7 +171,8 @@ def measure_generators(
     """Returns metrics, arrays [members]; pictures, arrays [members, ...]; and the cost.
 
     Metrics are those of `compare`, of validation and test images; `classes`, the exponential of the entropy of the
-    classes that the network sees; of generators, `memorized` and `nearest_distance` of the first drawn images.
+    classes that the network sees; `modes_collapsed`, 1 or 0; of generators, `memorized` and `nearest_distance` of the
+    first drawn images.
     """
     method, members = work.job.method.name, work.members
     generation, judge = work.configs[0].generation, judge_of(work)
@@ -192,8 +195,12 @@ def measure_generators(
         metrics: dict[str, jax.Array] = {}
         for split, reference in references.items():
             found = compare(reference, features[split], generation.num_neighbors)
+            collapsed = found["recall"] < COLLAPSED_RECALL
             if classes is not None:
-                found["classes"] = _effective_number(classes[split], work.dataset.num_classes or 0)
+                num_classes = work.dataset.num_classes or 0
+                found["classes"] = _effective_number(classes[split], num_classes)
+                collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
+            found["modes_collapsed"] = collapsed.astype(jnp.float32)
             metrics |= {f"{split}_{name}": value for name, value in found.items()}
         if method != "real_images":
             checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
