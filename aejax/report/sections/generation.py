@@ -11,6 +11,7 @@ from aejax.study.statistics import student_interval
 
 METHOD = "generator"
 FLOOR, REFERENCE = "real_images", "pixel_gaussian"
+COLLAPSED = "test_modes_collapsed"
 SAMPLER = "generation.sampler.kind"
 MAX_PICTURED = 6
 _NAMES = ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage", "classes", "memorized")
@@ -50,7 +51,8 @@ def _note(settings: list[Setting]) -> str:
         f"nothing drawn can be expected to pass; '{REFERENCE}' is a Gaussian of pixels, which has learned nothing of "
         "shapes. Ranked by the Fréchet distance of validation images. 'classes drawn' is the exponential of the "
         "entropy of the classes seen by the classifier; 'memorized' the share of images less than a third as far from "
-        "their nearest training image as from the next."
+        "their nearest training image as from the next. A generator has collapsed if it draws fewer than half of the "
+        "classes, or if its recall is below 10 %."
     )
 
 
@@ -60,9 +62,11 @@ def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
     rows = []
     for setting in [*ranked, *beside]:
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in shown]
+        collapsed = setting.values(COLLAPSED).values()
+        cells.append(f"{sum(map(bool, collapsed))} of {len(collapsed)}")
         rows.append([setting.name, *cells, _verdict(DISTANCE, setting, ranked)])
-    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in shown), "beside the first"]
-    return table(heading, rows)
+    titles = [f"{measure.title} {measure.unit}".strip() for measure in shown]
+    return table(["setting", *titles, "collapsed", "beside the first"], rows)
 
 
 def _verdict(measure: Measure, setting: Setting, ranked: list[Setting]) -> str:
