@@ -34,6 +34,18 @@ def read_flags(
     return leftover
 
 
+def define_features(values: flags.FlagValues) -> None:
+    """Defines the flag that names the user's own features of images."""
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Compare generated images by a function of yours: --features=inception.py:pool3, which is given images in "
+        "[0, 1], float32 [n, height, width, channels], and returns [n, features]. With Inception's features the "
+        "Fréchet distance is FID.",
+        flag_values=values,
+    )
+
+
 def script_help() -> str:
     """Returns the docstring of the script that runs."""
     return inspect.getdoc(sys.modules["__main__"]) or ""

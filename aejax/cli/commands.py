@@ -9,7 +9,8 @@ from typing import Any
 
 from absl import flags
 
-from aejax.cli.arguments import read_flags, script_help
+from aejax.cli.arguments import define_features, read_flags, script_help
+from aejax.cli.files import load_function
 from aejax.errors import ConfigError
 from aejax.study.directory import SEARCH, StudyDirectory, exists
 
@@ -47,6 +48,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
             say(f"the first trials of the search; then the rest, and the winner on {request.seeds} fresh seeds:")
             say(dry_run.describe(first_trials(request.configs[0], request.search)))
         return
+    features = load_function(request.features, "--features") if request.features else None
     if request.tensorboard:
         require_tensorboard()
     if request.processes is not None:
@@ -56,7 +58,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         say(f"{request.name}: {request.cost}")
     directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     with stop_on_signals() as stop:
-        options = Options(request.tensorboard, request.checkpoint_seconds, stop, say)
+        options = Options(request.tensorboard, request.checkpoint_seconds, stop, say, features)
         # What is finished is worth a report even where some populations failed.
         failure = None
         try:
@@ -84,6 +86,7 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     """Evaluates a finished study again; `scripts/evaluate.py` documents its flags. Returns 1 where numbers differ."""
     values = flags.FlagValues()
     flags.DEFINE_bool("update", False, "Put the new results in the place of the old ones.", flag_values=values)
+    define_features(values)
     _define_tolerance(values)
     path = _one_study(values, arguments)
     if path is None:
@@ -97,8 +100,10 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
 
     directory = StudyDirectory(path)
     old = read_rows(directory)
+    features = load_function(values.features, "--features") if values.features else None
     with stop_on_signals() as stop:
-        new = run.evaluate_again(directory, update=values.update, options=Options(stop=stop, say=say))
+        options = Options(stop=stop, say=say, features=features)
+        new = run.evaluate_again(directory, update=values.update, options=options)
     comparisons = compare_rows(old, new, values.tolerance)
     say(to_text(comparisons))
     if values.update:
@@ -113,6 +118,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
         "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
     )
     _define_tolerance(values)
+    define_features(values)
     path = _one_study(values, arguments)
     if path is None:
         return 0
@@ -134,6 +140,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
     then = record.starts[-1].environment.get("flags", {}) if record.starts else {}
     add_xla_options(option for option in DETERMINISTIC if option in then.get("XLA_FLAGS", "").split())
+    features = load_function(values.features, "--features") if values.features else None
     configs = [load_recorded(tree) for tree in record.configs]
     for line in run.changes_since(record, load_data(configs)):
         say(line)
@@ -143,7 +150,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             copy,
             name=record.name,
             question=record.question,
-            options=Options(stop=stop, say=say),
+            options=Options(stop=stop, say=say, features=features),
             lineage=record.lineage,
             search=record.search,
         )

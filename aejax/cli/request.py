@@ -2,23 +2,21 @@
 
 import dataclasses
 import difflib
-import importlib.util
 import inspect
 import json
 import os
 import pathlib
 import re
-import traceback
-from collections.abc import Callable, Sequence
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from aejax import sweep as sweeps
-from aejax.cli.arguments import read_flags
+from aejax.cli.arguments import define_features, read_flags
+from aejax.cli.files import call, import_file
 from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
-from aejax.errors import ConfigError, UserError
+from aejax.errors import ConfigError
 from aejax.experiment import Config, check
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
@@ -51,6 +49,7 @@ class Request:
     search: Search | None  # Of which `configs` hold but one.
     seeds: int
     deterministic: bool
+    features: str | None  # The user's function that generated images are compared by.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +80,9 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     experiment = load_experiment(values.config) if values.config else Experiment("default", "", "", Config(), [{}])
     assignments = [parse_assignment(text, "--set") for text in values.set]
     config = override(experiment.config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
+
+    if values.features is not None:
+        config = _with_features(config, values)
 
     sweep = sweeps.product(experiment.sweep, *(sweeps.parse_sweep(text) for text in values.sweep))
     both = sorted(sweeps.swept_fields(sweep) & {path for path, _ in assignments})
@@ -113,7 +115,15 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         search=search,
         seeds=values.seeds,
         deterministic=values.deterministic,
+        features=values.features,
     )
+
+
+def _with_features(config: Config, values: flags.FlagValues) -> Config:
+    if values.executor != "local":
+        raise ConfigError(f"--features goes with --executor=local, and this is {values.executor}")
+    generation = dataclasses.replace(config.generation, features=values.features)
+    return dataclasses.replace(config, generation=generation)
 
 
 def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps.Sweep) -> Search | None:
@@ -245,6 +255,7 @@ def _define_flags() -> flags.FlagValues:
         "--suite=deterministic.",
         flag_values=values,
     )
+    define_features(values)
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
     flags.DEFINE_float(
         "checkpoint_seconds",
@@ -279,19 +290,21 @@ def load_experiment(reference: str) -> Experiment:
         others = sorted(str(other) for other in path.parent.glob("*.py"))
         near = difflib.get_close_matches(str(path), others, n=1)
         raise ConfigError(f"--config={text}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
-    module = _import(path)
+    module = import_file(path, "--config")
+    if not hasattr(module, "get_config"):
+        raise ConfigError(f"--config={path}: it defines no get_config()")
     variants = getattr(module, "VARIANTS", ())
     if variant and variant not in variants:
         known = f"variants: {', '.join(variants)}" if variants else "it has none"
         raise ConfigError(f"--config={reference}: unknown variant '{variant}'; {known}")
     arguments = (variant or variants[0],) if variants else ()
-    config = _call(path, module.get_config, arguments)
+    config = call(path, "--config", module.get_config, *arguments)
     # Configs built in Python pass the same gate as flags and files.
     config = load(Config, to_tree(config))
-    points = _call(path, module.sweep, arguments) if hasattr(module, "sweep") else [{}]
+    points = call(path, "--config", module.sweep, *arguments) if hasattr(module, "sweep") else [{}]
     if not points:
         raise ConfigError(f"{path}: its sweep is empty")
-    search = _call(path, module.search, arguments) if hasattr(module, "search") else None
+    search = call(path, "--config", module.search, *arguments) if hasattr(module, "search") else None
     text = inspect.getdoc(module) or ""
     cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
     return Experiment(
@@ -302,25 +315,3 @@ def load_experiment(reference: str) -> Experiment:
         sweep=points,
         search=None if search is None else load(Search, to_tree(search)),
     )
-
-
-def _import(path: pathlib.Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"--config={path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    _call(path, spec.loader.exec_module, (module,))
-    if not hasattr(module, "get_config"):
-        raise ConfigError(f"--config={path}: it defines no get_config()")
-    return module
-
-
-def _call(path: pathlib.Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    try:
-        return function(*arguments)
-    except UserError:
-        raise
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        where = f", line {lines[-1]}" if lines else ""
-        raise ConfigError(f"--config={path}{where}: {type(error).__name__}: {error}") from error

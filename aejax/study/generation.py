@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,19 +46,26 @@ def judge_of(work: Work) -> Judge:
     source, generation, function = work.source("own"), work.configs[0].generation, work.options.features
     key = generation.num_samples, generation.num_neighbors, generation.features
     if key not in source.judges:
-        if (generation.features == CLASSIFIER) != (function is None):
-            raise ConfigError(_unnamed(generation.features))
         source.judges[key] = make_judge(source, generation, function)
     return source.judges[key]
 
 
-def _unnamed(features: str) -> str:
-    if features == CLASSIFIER:
-        return "--features is given, and the study's generation.features is classifier; leave it out"
-    return (
-        f"generation.features={features} names code of yours, which is run only if you ask for it: give "
-        f"--features={features}"
-    )
+def check_features(configs: Sequence[Config], function: FeatureFunction | None) -> None:
+    """Checks that the function of a study's features was given: a file is run only by who names it.
+
+    Raises:
+      ConfigError: if it was not, or if one was that the study does not want.
+    """
+    for config in configs:
+        features = config.generation.features
+        if config.generation.sampler.kind == "none" or (features == CLASSIFIER) == (function is None):
+            continue
+        if function is not None:
+            raise ConfigError("--features is given, and the study's generation.features is classifier; leave it out")
+        raise ConfigError(
+            f"generation.features={features} names code of yours, which is run only if you ask for it: give "
+            f"--features={features}"
+        )
 
 
 def make_judge(source: Source, generation: GenerationConfig, function: FeatureFunction | None) -> Judge:

@@ -13,6 +13,7 @@ from aejax.experiment import Config, load_recorded
 from aejax.study.directory import StudyDirectory, write_json
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
+from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
@@ -84,6 +85,7 @@ def run(
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     executor.check(configs)
+    check_features(configs, options.features)
     datasets = load_data(configs)
     _check_fingerprints(record, datasets, directory)
     with directory.locked() if is_leader() else contextlib.nullcontext():
@@ -183,6 +185,7 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
     record = require_record(directory)
     with directory.locked() if update else contextlib.nullcontext():
         configs = [load_recorded(tree) for tree in record.configs]
+        check_features(configs, options.features)
         datasets = load_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
