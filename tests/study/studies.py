@@ -64,7 +64,7 @@ def read_csv(path):
 def read_parameters(path):
     """Returns the arrays of the newest checkpoint of every population, by the population's directory."""
     states = {}
-    for population in sorted(path.glob("populations/*")):
+    for population in sorted(file.parent for file in path.glob("populations/*/checkpoints")):
         newest = max((population / "checkpoints").iterdir())
         with ocp.StandardCheckpointer() as checkpointer:
             states[population.name] = checkpointer.restore(newest.absolute() / "state")

@@ -1,0 +1,226 @@
+"""Generators in a study: what stands beside them, what they survive, and the images that scripts/generate.py makes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.plain import Plain
+from aejax.cli.generate import generate
+from aejax.config import override
+from aejax.data.load import DataConfig
+from aejax.errors import ConfigError, Interrupted, UserError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config, check
+from aejax.networks.dense import Dense
+from aejax.report.write import write_report
+from aejax.samplers.flow import MaskedFlow
+from aejax.samplers.mixture import Mixture
+from aejax.samplers.prior import Prior
+from aejax.samplers.zoo import GenerationConfig
+from aejax.study.directory import StudyDirectory
+from aejax.study.job import Options
+from aejax.study.results import read_rows
+from aejax.study.run import evaluate_again, run
+from aejax.training.step import TrainingConfig
+from tests.study.studies import assert_same_study, train
+
+SAMPLERS = (Mixture(num_components=4), MaskedFlow(num_layers=1, widths=(8,)))
+
+
+@pytest.fixture(scope="module")
+def config(dataset, tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "quadrants.npz"
+    parts = (dataset.train, dataset.validation, dataset.test)
+    np.savez(path, image=np.concatenate([p.image for p in parts]), label=np.concatenate([p.label for p in parts]))
+    return Config(
+        data=DataConfig(name=str(path)),
+        autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=4),
+        training=TrainingConfig(epochs=30, batch_size=20),
+        generation=GenerationConfig(epochs=40, batch_size=50, num_neighbors=3),
+        evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
+    )
+
+
+def members(config, samplers=SAMPLERS, seeds=(0, 1)):
+    generation = [dataclasses.replace(config.generation, sampler=sampler) for sampler in samplers]
+    return [dataclasses.replace(config, seed=seed, generation=g) for g in generation for seed in seeds]
+
+
+@pytest.fixture(scope="module")
+def study(config, tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "generation"
+    train(members(config), path)
+    return path
+
+
+def rows_of(path, method, **fields):
+    rows = [row for row in read_rows(StudyDirectory(path)) if row["method"] == method]
+    return [row for row in rows if all(row["config"].get(name.replace("__", ".")) == v for name, v in fields.items())]
+
+
+def test_generators_stand_between_a_floor_and_a_reference(study):
+    rows = read_rows(StudyDirectory(study))
+    assert [row["method"] for row in rows].count("autoencoder") == 2  # Whatever samples from them.
+    assert [row["method"] for row in rows].count("generator") == 4
+    (floor,), (reference,) = rows_of(study, "real_images"), rows_of(study, "pixel_gaussian")
+    distance = lambda row: row["metrics"]["test_frechet_distance"]  # noqa: E731
+    mixtures = rows_of(study, "generator", generation__sampler__kind="mixture")
+    for row in mixtures:
+        assert distance(floor) < distance(row)
+    for row in rows:
+        if row["method"] != "autoencoder":
+            assert {f"{split}_{name}" for split in ("validation", "test") for name in ("coverage", "classes")} <= set(
+                row["metrics"]
+            )
+            assert np.isfinite(list(row["metrics"].values())).all()
+    assert floor["metrics"]["test_precision"] > 0.8
+    assert reference["metrics"]["test_frechet_distance"] > 0
+    assert floor["metrics"]["feature_accuracy"] > 0.9
+
+
+def test_a_generator_survives_a_stop_and_does_not_depend_on_its_neighbors(config, study, tmp_path):
+    """Alone, and stopped while the flow learns, the same bits as among others and without a stop."""
+    flow = members(config, SAMPLERS[1:])
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    train(flow, straight)
+    # The autoencoders are saved once for each chunk; then the flow.
+    with pytest.raises(Interrupted):
+        train(flow, stopped, stop_at_save=6)
+    train(flow, stopped)
+    for path in (straight, stopped):
+        write_report([StudyDirectory(path)], path)
+    assert_same_study(straight, stopped)
+    metrics = lambda path: [r["metrics"] for r in rows_of(path, "generator", generation__sampler__kind="masked_flow")]  # noqa: E731
+    assert metrics(straight) == metrics(study)
+    alone = tmp_path / "alone"
+    train(members(config, SAMPLERS[:1], seeds=(1,)), alone)
+    (row,) = rows_of(alone, "generator")
+    (same,) = rows_of(study, "generator", generation__sampler__kind="mixture", seed=1)
+    assert row["metrics"] == same["metrics"]
+
+
+def test_generators_are_evaluated_again_to_the_same_bits(study):
+    rows = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
+    numbers = lambda rows: {(row["method"], row["id"]): row["metrics"] for row in rows}  # noqa: E731
+    assert numbers(rows) == numbers(read_rows(StudyDirectory(study)))
+
+
+def features(image):
+    return image.reshape(len(image), -1)[:, :10]
+
+
+def test_features_of_the_users_own(config, tmp_path):
+    own = members(config, (Prior(),), seeds=(0,))
+    own = [override(member, {"generation.features": "mine.py:features"}) for member in own]
+    with pytest.raises(ConfigError, match=r"give --features=mine.py:features"):
+        train(own, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    run(own, StudyDirectory(tmp_path / "own"), options=Options(say=lambda _: None, features=features))
+    (row,) = rows_of(tmp_path / "own", "generator")
+    assert np.isfinite(row["metrics"]["test_frechet_distance"])
+    assert "test_classes" not in row["metrics"]
+    bad = Options(say=lambda _: None, features=lambda image: image)
+    with pytest.raises(UserError, match="should return finite numbers"):
+        run(own, StudyDirectory(tmp_path / "bad"), options=bad)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"generation.sampler": "autoregressive"}, "does not go with the codes of autoencoder=plain"),
+        ({"autoencoder": "fsq", "generation.sampler": "mixture"}, "use prior, autoregressive"),
+        ({"generation.epochs": 3}, "generation.sampler is none"),
+        (
+            {
+                "generation.sampler": "mixture",
+                "data.preprocessing": "per_image",
+                "autoencoder.likelihood.output": "identity",
+            },
+            "mean and contrast",
+        ),
+        (
+            {"autoencoder": "fsq", "generation.sampler": "autoregressive", "generation.sampler.heads": 3},
+            "heads=3 does not divide width=64",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check(override(Config(), changes))
+
+
+# scripts/generate.py.
+
+
+def made(path, *arguments):
+    said = []
+    generate([str(path), *arguments], say=said.append)
+    stem = said[-1].split(".png")[0]
+    with np.load(stem + ".npz") as arrays:
+        return dict(arrays), stem
+
+
+def test_samples_follow_from_study_member_and_seed(study, tmp_path):
+    id_ = rows_of(study, "generator", generation__sampler__kind="mixture", seed=1)[0]["id"]
+    ask = (f"--member={id_[:8]}", "--seed=3")
+    first, stem = made(study, *ask, "--num=20", f"--output={tmp_path / 'a'}")
+    again, _ = made(study, *ask, "--num=20", f"--output={tmp_path / 'b'}")
+    more, _ = made(study, *ask, "--num=600")
+    other, _ = made(study, f"--member={id_}", "--num=20")
+    assert first["image"].shape == (20, 8, 8, 1)
+    assert first["image"].dtype == np.uint8
+    np.testing.assert_array_equal(first["image"], again["image"])
+    np.testing.assert_array_equal(first["image"], more["image"][:20])
+    assert np.any(first["image"] != other["image"])
+    with open(stem + ".png", "rb") as picture:
+        assert picture.read(4) == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shapes"),
+    [
+        (["--kind=reconstructions", "--num=5"], {"image": (5, 8, 8, 1), "reconstruction": (5, 8, 8, 1)}),
+        (
+            ["--kind=interpolations", "--num=3", "--steps=4"],
+            {"start": (3, 8, 8, 1), "end": (3, 8, 8, 1), "image": (3, 4, 8, 8, 1), "latent": (3, 4, 4)},
+        ),
+        (
+            ["--kind=arithmetic", "--num=2", "--steps=3", "--source_class=0", "--target_class=2"],
+            {"image": (2, 8, 8, 1), "changed": (2, 3, 8, 8, 1), "direction": (4,)},
+        ),
+        (["--kind=grid", "--num=9"], {"image": (9, 8, 8, 1), "latent": (9, 4)}),
+    ],
+)
+def test_what_else_is_made(study, arguments, shapes):
+    arrays, _ = made(study, *arguments)
+    assert {name: array.shape for name, array in arrays.items()} == shapes
+    assert len(np.unique(arrays["image"])) > 1
+
+
+def test_interpolations_begin_and_end_at_the_reconstructions(study):
+    ways, _ = made(study, "--kind=interpolations", "--num=3", "--steps=5", "--path=linear")
+    middle = (ways["latent"][:, 0] + ways["latent"][:, -1]) / 2
+    np.testing.assert_allclose(ways["latent"][:, 2], middle, atol=1e-5)
+    round_, _ = made(study, "--kind=interpolations", "--num=3", "--steps=5", "--path=spherical")
+    np.testing.assert_array_equal(round_["image"][:, 0], ways["image"][:, 0])
+    lengths = np.linalg.norm(round_["latent"], axis=-1)
+    np.testing.assert_allclose(lengths[:, 2], (lengths[:, 0] + lengths[:, -1]) / 2, rtol=1e-4)
+
+
+def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
+    plain = tmp_path / "plain"
+    train([dataclasses.replace(config, generation=GenerationConfig())], plain)
+    for arguments, message in (
+        ([str(plain)], r"has no generator.*--set generation.sampler=mixture"),
+        ([str(tmp_path / "nothing")], "no study.json"),
+        ([str(study), "--member=zzz"], "has no member 'zzz' among its generators: choose of"),
+        ([str(study), "--num=100000000000"], "ask for at most"),
+        ([str(study), "--kind=arithmetic", "--source_class=1"], "give --target_class"),
+        ([str(study), "--kind=arithmetic", "--source_class=1", "--target_class=77"], "has no class 77"),
+        ([str(study), "--kind=cats"], "cats"),
+        ([], "name one study's directory"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            generate(arguments, say=lambda _: None)
+        assert "\n" not in str(caught.value)
