@@ -28,7 +28,8 @@ def get_config(variant: str) -> Config:
     return Config(
         data=DataConfig(name="mnist", validation_size=5000) if mnist else DataConfig(),
         autoencoder=VqVae(encoder=Dense(widths=_widths(variant)), num_positions=16 if mnist else 4),
-        optimizer=Adam(learning_rate=2e-3, schedule=Cosine()),
+        # Without these what is to be quantized may run so far off that a grid has no gradient there.
+        optimizer=Adam(learning_rate=2e-3, schedule=Cosine(warmup_epochs=2.0), clip_norm=1.0),
         training=TrainingConfig(epochs=15 if mnist else 60, batch_size=128 if mnist else 32),
         evaluation=EvaluationConfig(measures=("reconstruction", "codebook"), baselines=()),
     )

@@ -66,8 +66,10 @@ def sweep(variant: str) -> sweeps.Sweep:
     if variant == "fashion":
         return sweeps.chain(*(pairs(kind, (*_FITTED, "masked_flow")) for kind in ("plain", "rae_l2", "vae")))
     codes: dict[str, Any] = {"encoder.widths": [256, 256], "latent_size": 5, "num_positions": 16}
+    # As in `codebooks.py`.
+    steady = {"training.epochs": 15, "optimizer.schedule.warmup_epochs": 2.0, "optimizer.clip_norm": 1.0}
     return sweeps.chain(
         *(pairs(kind, (*_FITTED, "kernel_density", *_LEARNED)) for kind in ("plain", "rae_l2")),
         pairs("vae", (*_FITTED, "masked_flow")),
-        pairs("fsq", ("prior", "autoregressive"), **codes),
+        sweeps.product([steady], pairs("fsq", ("prior", "autoregressive"), **codes)),
     )
