@@ -14,10 +14,13 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.networks.named import layer_shapes
+from aejax.samplers.generator import code_space
 from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler, sampler_config
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
+
+MOST_NUMBERS = 2048  # Of a code whose distribution is learned: covariances grow with their square.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -232,6 +235,11 @@ def _check_generation(config: Config) -> None:
     conflict = sampler.conflict()
     if conflict is not None:
         raise ConfigError(f"generation.sampler={sampler.kind}: {conflict}")
+    if config.data.validation_size == 0:
+        raise ConfigError(
+            f"generation.sampler={sampler.kind}: what is generated is ranked beside validation images, and "
+            "data.validation_size is 0; keep some"
+        )
     if config.data.preprocessing == "per_image":
         raise ConfigError(
             "generation.sampler: data.preprocessing=per_image takes from each image what a generated one does not "
@@ -282,6 +290,14 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} are "
             f"{dataset.train.image.dtype}; save them as uint8, or use another likelihood"
         )
+    sampler = config.generation.sampler
+    if sampler.kind not in ("none", "prior") and not config.autoencoder.DISCRETE:
+        size = code_space(make_autoencoder(config.autoencoder, dataset.train.image.shape[1:])).size
+        if size > MOST_NUMBERS:
+            raise DataError(
+                f"generation.sampler={sampler.kind} is of codes of at most {MOST_NUMBERS} numbers, and those of "
+                f"autoencoder={config.autoencoder.kind} have {size}; use a family with fewer, or sampler=prior"
+            )
     layers = [*config.evaluation.layers, *(config.fine_tuning.layers or ())]
     if layers:
         _check_layers(config, layers, dataset.train.image.shape[1:])

@@ -147,6 +147,10 @@ def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.
     if task.prepare is not None:
         variables = dict(task.prepare(variables, data))
     params = variables.pop("params", {})
+    status = jnp.asarray(Status.RUNNING, jnp.int32)
+    if not task.epochs:  # What it is fitted to may have diverged.
+        finite = jnp.isfinite(optax.tree.norm([params, variables]))
+        status = jnp.where(finite, Status.FINISHED, Status.DIVERGED).astype(jnp.int32)
     num_validation = data.size("validation")
     copy = lambda tree, wanted: None if wanted is None else jax.tree.map(jnp.copy, tree)  # noqa: E731
     return TrainState(
@@ -157,7 +161,7 @@ def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.
         best=copy({"params": params, **variables}, task.training.patience),
         step=jnp.zeros((), jnp.int32),
         epoch=jnp.zeros((), jnp.int32),
-        status=jnp.asarray(Status.RUNNING if task.epochs else Status.FINISHED, jnp.int32),
+        status=status,
         best_error=jnp.full((), jnp.inf, jnp.float32),
         stale_epochs=jnp.zeros((), jnp.int32),
         lowest_errors=jnp.full(num_validation, jnp.inf, jnp.float32) if num_validation else None,
