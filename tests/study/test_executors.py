@@ -82,6 +82,7 @@ def test_a_ray_cluster_that_loses_a_node_gives_the_same(local, tmp_path):
     assert_same_study(path, local)
 
 
+@pytest.mark.slow
 def test_a_stopped_ray_cluster_has_saved_and_says_75(tmp_path):
     path = tmp_path / "study"
     process = script("train", *ARGUMENTS, "--executor=ray", "--workers=1", f"--workdir={path}")

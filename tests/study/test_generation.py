@@ -10,6 +10,7 @@ from aejax.cli.generate import generate
 from aejax.config import override
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted, UserError
+from aejax.evaluation import feature_network
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
@@ -26,6 +27,14 @@ from aejax.training.step import TrainingConfig
 from tests.study.studies import assert_same_study, train
 
 SAMPLERS = (Mixture(num_components=4), MaskedFlow(num_layers=1, widths=(8,)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_features():
+    """These images' classes take few steps to tell apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_network, "NUM_STEPS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
