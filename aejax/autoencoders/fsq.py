@@ -2,29 +2,38 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 from pydantic import Field
 
 from aejax.autoencoders.quantized import GridAutoencoder, Quantized
-from aejax.config import PositiveInt
+from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
+from aejax.data.resident import Batch
 from aejax.networks.quantizers import index_to_levels, levels_to_index, quantize_levels
 
+BORDER = 1.5  # Of z: of up to nine levels the outermost begin before it, and the gradient ends soon after.
 Levels = Annotated[int, Field(ge=2, lt=2**15)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fsq(Quantized):
-    """Loss: −log p(x|round(bound(z))), and no other term: no code is learned, and all of them are within reach.
+    """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊²: no code is learned, and all are within reach.
 
-    Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024.
+    Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024, which has
+    the first term alone (`range_weight=0`). The second costs nothing where levels lie. Without it z runs off to where
+    the bound has no gradient, and most codes are of outermost levels: in dense networks on MNIST the perplexity of
+    1,024 codes was 490 and the error a quarter larger; with weights from 0.003 to 0.1 it was 880 to 975.
     """
+
+    TERMS: ClassVar[tuple[str, ...]] = (*Quantized.TERMS, "range")
 
     kind: Literal["fsq"] = "fsq"
     latent_size: PositiveInt = 5  # As many as there are `levels`.
     levels: tuple[Levels, ...] = (4, 4, 4, 4, 4)  # Of each number: 1,024 codes.
+    range_weight: NonNegativeFloat = traced(0.03)
 
     @property
     def num_categories(self) -> int:
@@ -47,6 +56,15 @@ class FsqAutoencoder(GridAutoencoder):
     """The networks of an `Fsq` config."""
 
     config: Fsq
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the reconstruction, and what lies beyond the border, squared and weighted: [batch] each."""
+        vectors = self.preactivate(batch.image, train=train)
+        beyond = jnp.maximum(jnp.abs(vectors) - BORDER, 0.0)
+        return {
+            "reconstruction": self.reconstruction(self.activate(vectors, train=train), batch.image, train=train),
+            "range": 0.5 * self.config.range_weight * jnp.sum(jnp.square(beyond), axis=(1, 2)),
+        }
 
     def quantize(self, vectors: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the levels, scaled to lie in [−1, 1], [batch, codes, latent_size]."""
