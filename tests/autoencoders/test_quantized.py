@@ -265,6 +265,22 @@ def test_finite_scalars_reach_every_level_and_every_code_comes_back(levels):
     assert np.abs(quantizers.bound_levels(jnp.zeros((1, len(levels))), levels)).max() < 0.05
 
 
+def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
+    family = Fsq(**SMALL | {"latent_size": 2}, levels=(3, 4), range_weight=0.5)
+    model, variables = initialize(family, IMAGE)
+    params = variables["params"]
+    wide = {"params": params | {"latent": jax.tree.map(lambda leaf: 20 * leaf, params["latent"])}}
+    for own in (variables, wide):
+        z = np.asarray(model.apply(own, IMAGE, method="preactivate"))
+        terms = model.apply(own, Batch(IMAGE, None), train=False, method="terms")
+        close(terms["range"], 0.25 * np.sum(np.maximum(np.abs(z) - 1.5, 0) ** 2, axis=(1, 2)))
+        close(
+            terms["reconstruction"],
+            model.apply(own, model.apply(own, IMAGE, method="encode"), IMAGE, train=False, method="reconstruction"),
+        )
+        assert np.any(np.abs(z) > 1.5) == (own is wide)
+
+
 def test_the_entropies_of_signs_are_those_of_all_codes():
     logit = 2 * draw(7, 5)
     rate = scipy.special.expit(logit.astype(np.float64))
