@@ -21,11 +21,15 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
     values = flags.FlagValues()
     flags.DEFINE_multi_enum("suite", ALL, list(SUITES), "Run only this one; may be repeated.", flag_values=values)
     flags.DEFINE_integer("repetitions", 5, "Measurements of each contender.", lower_bound=1, flag_values=values)
-    flags.DEFINE_string("json", None, "Also write a record of the run to this file.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "contender", [], "Measure only this one, beside the first of its case; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_multi_string("json", [], "Also write a record of the run to this file.", flag_values=values)
     flags.DEFINE_string(
         "families",
         None,
-        "Measure nothing: write the page about all families to this file, with the costs of a record (--json).",
+        "Measure nothing: write the page about all families to this file, with the costs of records (--json, which may "
+        "be repeated: the first that knows a family counts).",
         flag_values=values,
     )
     leftover = read_flags(values, arguments, script_help())
@@ -36,10 +40,12 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
     if values.families:
         if not values.json:
             raise ConfigError("--families takes the costs from a record: name it with --json, see --help")
-        page = describe_families(read_record(pathlib.Path(values.json)))
+        page = describe_families([read_record(pathlib.Path(path)) for path in values.json])
         pathlib.Path(values.families).write_text(page)
         return
-    record = measure_suites(values.suite, values.repetitions, say)
-    if values.json:
-        write_record(pathlib.Path(values.json), record)
+    if len(values.json) > 1:
+        raise ConfigError("one run makes one record: give --json once")
+    record = measure_suites(values.suite, values.repetitions, say, values.contender)
+    for path in values.json:
+        write_record(pathlib.Path(path), record)
     say("\n" + to_table(record))

@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aejax.autoencoders.base import Family
@@ -16,23 +16,24 @@ from aejax.report.speed import relative_time
 (CASE,) = SUITES["families"]
 _INTRODUCTION = """# Families
 
-Made from the code, and the [record](../experiments/results/speed/families.json) of what each costs, by
+Made from the code, and the records of what each costs ([families](../experiments/results/speed/families.json),
+[discrete and adversarial ones](../experiments/results/speed/families-generative.json)), by
 `scripts/benchmark.py --families`. Losses are in nats for each image; what multiplies, sums and averages is in
 [conventions.md](conventions.md). Costs are the time of a training image relative to that of `plain`, at the family's
 defaults but with the same 784-256-32-256-784 network where the family allows it, in batches of 100, on one CPU.
 """
 
 
-def describe_families(record: Mapping[str, Any]) -> str:
+def describe_families(records: Sequence[Mapping[str, Any]]) -> str:
     """Returns the page, in Markdown.
 
     Args:
-      record: of `scripts/benchmark.py --suite=families`.
+      records: of `scripts/benchmark.py --suite=families`.
     """
-    return "\n".join([_INTRODUCTION, *(_describe(kind, record) for kind in FAMILIES)])
+    return "\n".join([_INTRODUCTION, *(_describe(kind, records) for kind in FAMILIES)])
 
 
-def _describe(kind: str, record: Mapping[str, Any]) -> str:
+def _describe(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     config = family_config(kind)
     module = inspect.getdoc(sys.modules[config.__module__]) or ""
     own = inspect.getdoc(config) or ""
@@ -48,8 +49,8 @@ def _describe(kind: str, record: Mapping[str, Any]) -> str:
     ]
     if fields:
         text.append(f"Defaults: {', '.join(fields)}.")
-    cost = relative_time(record, CASE, kind)
-    text.append(f"Cost: {cost:.1f} times `plain`." if cost is not None else "Cost: not measured.")
+    costs = [cost for record in records if (cost := relative_time(record, CASE, kind)) is not None]
+    text.append(f"Cost: {costs[0]:.1f} times `plain`." if costs else "Cost: not measured.")
     return "\n\n".join(text) + "\n"
 
 

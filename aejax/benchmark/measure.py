@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -21,8 +21,10 @@ PEERS = ("keras", "tensorflow", "torch", "pythae", "scikit-learn")
 MATMUL = "large matrix products"
 
 
-def measure_suites(names: Iterable[str], repetitions: int, say: Say) -> dict[str, Any]:
+def measure_suites(names: Iterable[str], repetitions: int, say: Say, only: Collection[str] = ()) -> dict[str, Any]:
     """Returns a record: the environment, and for each case what every contender took.
+
+    `only` are the contenders to measure, beside the first of a case; none: all.
 
     Returns:
       `environment`, `date`, and `cases` by name: `unit`, `matmul_gflops` (of the machine, measured in the same turns),
@@ -34,7 +36,9 @@ def measure_suites(names: Iterable[str], repetitions: int, say: Say) -> dict[str
     cases = {}
     for suite in names:
         for name, case in SUITES[suite].items():
-            cases[name] = _measure_case(name, case, repetitions, say) | {"suite": suite}
+            first = next(iter(case.contenders))
+            wanted = {t: c for t, c in case.contenders.items() if not only or t in only or t == first}
+            cases[name] = _measure_case(name, Case(case.unit, wanted), repetitions, say) | {"suite": suite}
     versions = {peer: version(peer) for peer in PEERS if _installed(peer)}
     return {"date": time.strftime("%Y-%m-%d"), "environment": environment() | versions, "cases": cases}
 
