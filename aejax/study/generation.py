@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from aejax import rng
 from aejax.data import preprocessing
@@ -22,7 +21,7 @@ from aejax.samplers.gaussian import Gaussian, GaussianSampler
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 from aejax.study.job import FeatureFunction, Source, Work
-from aejax.training.population import Members, is_leader, share, to_host
+from aejax.training.population import Members, share, to_host
 
 NUM_CHECKED = 1000  # Of the drawn images, whose nearest training images are looked for.
 NUM_PICTURED = 64
@@ -223,24 +222,16 @@ def measure_generators(
     results, samples = [], []
     started = time.perf_counter()
     compile_seconds = drawing.compile_seconds
-    quiet = None if is_leader() else True  # None: where nobody would see the bar.
-    with tqdm.tqdm(total=members.num, desc=f"{work.job}, evaluation", unit="member", disable=quiet) as bar:
-        for index in range(members.num_rounds):
-            images, seen = drawing(index, variables[index], (work.data, network_variables))
-            drawn = (images, *_features(judge, members, images, seen))
-            if judging is None:
-                judging = members.compile(judge_member, drawn, (work.data, judge.references))
-                compile_seconds += judging.compile_seconds
-                started += judging.compile_seconds
-            results.append(to_host(judging(index, drawn, (work.data, judge.references))))
-            samples.append(to_host(images["test"][:, :NUM_PICTURED]))
-            first, after = members.span(index)
-            bar.update(after - first)
-            work.options.obey_stop()
-    cost = {
-        "evaluation_seconds": (time.perf_counter() - started) / members.num,
-        "evaluation_compile_seconds": compile_seconds,
-    }
+    for index in work.rounds(members):
+        images, seen = drawing(index, variables[index], (work.data, network_variables))
+        drawn = (images, *_features(judge, members, images, seen))
+        if judging is None:
+            judging = members.compile(judge_member, drawn, (work.data, judge.references))
+            compile_seconds += judging.compile_seconds
+            started += judging.compile_seconds
+        results.append(to_host(judging(index, drawn, (work.data, judge.references))))
+        samples.append(to_host(images["test"][:, :NUM_PICTURED]))
+    cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     metrics = members.fetch(results)
     pictures = {"sample": members.fetch(samples)}
     if "nearest" in metrics:
@@ -248,6 +239,11 @@ def measure_generators(
     if judge.network is not None:
         metrics["feature_accuracy"] = np.full(members.num, judge.network.accuracy, np.float32)
     return metrics, pictures, cost
+
+
+def evaluation_cost(members: Members, seconds: float, compile_seconds: float) -> dict[str, float]:
+    """Returns what it cost to evaluate all members, as results.json holds it: seconds of each, and of compiling."""
+    return {"evaluation_seconds": seconds / members.num, "evaluation_compile_seconds": compile_seconds}
 
 
 def _describe(work: Work, judge: Judge) -> str:

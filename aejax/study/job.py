@@ -2,10 +2,11 @@
 
 import functools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import tqdm
 
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
@@ -17,7 +18,7 @@ from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
-from aejax.training.population import Members, agree, fit_members
+from aejax.training.population import Members, agree, fit_members, is_leader
 
 Say = Callable[[str], None]
 FeatureFunction = Callable[[np.ndarray], np.ndarray]  # Images in [0, 1], float32 [n, h, w, channels] -> [n, features].
@@ -107,6 +108,16 @@ class Work:
         begun = [config.training.until_epoch or 0 for config in self.job.continues] or [0] * len(self.configs)
         left = [self.task(config).last_epoch - epoch for config, epoch in zip(self.configs, begun, strict=True)]
         return max(1, min(most, *left))
+
+    def rounds(self, members: Members) -> Iterator[int]:
+        """Yields the index of each round of members that are evaluated, with a progress bar, until a stop is asked."""
+        quiet = None if is_leader() else True  # None: where nobody would see the bar.
+        with tqdm.tqdm(total=members.num, desc=f"{self.job}, evaluation", unit="member", disable=quiet) as bar:
+            for index in range(members.num_rounds):
+                yield index
+                first, after = members.span(index)
+                bar.update(after - first)
+                self.options.obey_stop()
 
     def halve_members(self) -> None:
         """Deals the members out in smaller rounds, of half as many on each device."""

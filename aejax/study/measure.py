@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from aejax.config import flatten, to_tree
 from aejax.data.resident import ResidentData
@@ -16,11 +15,11 @@ from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.suite import available_measures, classify, describe, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
-from aejax.study.generation import measure_generators
+from aejax.study.generation import evaluation_cost, measure_generators
 from aejax.study.job import Work
 from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
-from aejax.training.population import Members, Program, fit_members, is_leader, to_host
+from aejax.training.population import Members, Program, fit_members, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
@@ -122,28 +121,20 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     compile_seconds = describing.compile_seconds
     results, samples = [], []
     started = time.perf_counter()
-    quiet = None if is_leader() else True  # None: where nobody would see the bar.
-    with tqdm.tqdm(total=members.num, desc=f"{job}, evaluation", unit="member", disable=quiet) as bar:
-        for index in range(members.num_rounds):
-            metrics, features, sample = describing(index, variables[index], shared)
-            if classifying is None:
-                classifying = compile_classifiers(members, features)
-                seconds = sum(program.compile_seconds for program in classifying.values())
-                compile_seconds += seconds
-                started += seconds
-            for name, program in classifying.items():
-                classified = program(index, features[name], work.source(name).data.label)
-                classified |= _cluster_round(work, name, members, index, features[name])
-                metrics |= {of_place(metric, name): value for metric, value in classified.items()}
-            results.append(to_host(metrics))
-            samples.append(to_host(sample))
-            first, after = members.span(index)
-            bar.update(after - first)
-            work.options.obey_stop()
-    cost = {
-        "evaluation_seconds": (time.perf_counter() - started) / members.num,
-        "evaluation_compile_seconds": compile_seconds,
-    }
+    for index in work.rounds(members):
+        metrics, features, sample = describing(index, variables[index], shared)
+        if classifying is None:
+            classifying = compile_classifiers(members, features)
+            seconds = sum(program.compile_seconds for program in classifying.values())
+            compile_seconds += seconds
+            started += seconds
+        for name, program in classifying.items():
+            classified = program(index, features[name], work.source(name).data.label)
+            classified |= _cluster_round(work, name, members, index, features[name])
+            metrics |= {of_place(metric, name): value for metric, value in classified.items()}
+        results.append(to_host(metrics))
+        samples.append(to_host(sample))
+    cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
     return members.fetch(results), pictures, cost
 
