@@ -45,10 +45,10 @@ def test_generators_are_ranked_between_floor_and_reference(rows):
     table = cells(section)
     names = [row[0] for row in table[1:7]]
     assert names == [
-        "generator · plain · mixture",
-        "generator · vae · prior",
-        "generator · vae · mixture",
-        "generator · plain · gaussian",
+        "plain · mixture",
+        "vae · prior",
+        "vae · mixture",
+        "plain · gaussian",
         "real_images",
         "pixel_gaussian",
     ]
@@ -66,7 +66,7 @@ def test_samplers_stand_beside_a_gaussian_of_the_same_codes(rows):
     beside = table[[row[1].startswith("times the Gaussian") for row in table].index(True) + 1 :]
     # The VAE has no Gaussian; the mixture's ratios are .25, .262 and .273.
     assert len(beside) == 1
-    assert beside[0][0] == "generator · plain · mixture"
+    assert beside[0][0] == "plain · mixture"
     assert beside[0][1].startswith("0.26")
     assert beside[0][3] == "better"
 

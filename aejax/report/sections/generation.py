@@ -58,15 +58,24 @@ def _note(settings: list[Setting]) -> str:
 
 def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
     beside = [setting for name in (FLOOR, REFERENCE) for setting in settings if setting.method == name]
+    names = _names([*ranked, *beside])
     shown = [m for m in _MEASURES if any(setting.interval(m.test) for setting in ranked)]
     rows = []
     for setting in [*ranked, *beside]:
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in shown]
         collapsed = setting.values(COLLAPSED).values()
         cells.append(f"{sum(map(bool, collapsed))} of {len(collapsed)}")
-        rows.append([setting.name, *cells, _verdict(DISTANCE, setting, ranked)])
+        rows.append([names[id(setting)], *cells, _verdict(DISTANCE, setting, ranked)])
     titles = [f"{measure.title} {measure.unit}".strip() for measure in shown]
     return table(["setting", *titles, "collapsed", "beside the first"], rows)
+
+
+def _names(settings: list[Setting]) -> dict[int, str]:
+    """Returns what to call each setting, by its identity: family and sampler, where that tells them apart."""
+    kinds = {id(s): [s.study, s.rows[0]["config"].get("autoencoder.kind"), s.fields.get(SAMPLER)] for s in settings}
+    short = {key: " · ".join(filter(None, parts)) for key, parts in kinds.items()}
+    told = list(short.values())
+    return {id(s): short[id(s)] if s.method == METHOD and told.count(short[id(s)]) == 1 else s.name for s in settings}
 
 
 def _verdict(measure: Measure, setting: Setting, ranked: list[Setting]) -> str:
@@ -81,6 +90,7 @@ def _beside_gaussian(own: list[Setting]) -> list[list[str]]:
     """Returns a row for each setting whose Gaussian, of the same codes, is among the settings."""
     others = [setting for setting in own if setting.fields.get(SAMPLER) != "gaussian"]
     pairs = [(setting, gaussian) for setting in others if (gaussian := _gaussian_of(setting, own)) is not None]
+    names = _names(own)
     rows = []
     for setting, gaussian in pairs:
         values, base = setting.values(DISTANCE.test), gaussian.values(DISTANCE.test)
@@ -89,7 +99,7 @@ def _beside_gaussian(own: list[Setting]) -> list[list[str]]:
             continue
         ratio = student_interval([values[seed] / base[seed] for seed in values if base.get(seed)])
         shown = signed(DISTANCE, comparison.difference)
-        rows.append([setting.name, DISTANCE.show(ratio), shown, comparison.verdict])
+        rows.append([names[id(setting)], DISTANCE.show(ratio), shown, comparison.verdict])
     return rows
 
 
@@ -106,16 +116,17 @@ def _gaussian_of(setting: Setting, own: list[Setting]) -> Setting | None:
 
 def _drawings(content: Content, ranked: list[Setting]) -> list[Html]:
     """Returns what the first few settings draw, and the training images nearest to the first of these."""
+    names = _names(ranked)
     figures: list[Html] = []
     for setting in ranked:
         pictures = content.pictures(setting)
         if "sample" not in pictures:
             continue
-        title = f"{setting.name}: drawn at random, none chosen"
+        title = f"{names[id(setting)]}: drawn at random, none chosen"
         figures.append(figure(title, picture(pictures["sample"], 16, title)))
         if "nearest" in pictures:
             num = len(pictures["nearest"])
-            title = f"{setting.name}: the first {num}, and below each the training image nearest to it"
+            title = f"{names[id(setting)]}: the first {num}, and below each the training image nearest to it"
             pairs = np.concatenate([pictures["sample"][:num], pictures["nearest"]])
             figures.append(figure(title, picture(pairs, num, title)))
         if len(figures) >= 2 * MAX_PICTURED:
