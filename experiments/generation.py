@@ -6,7 +6,7 @@
     python scripts/train.py --config=experiments/generation.py:small       # the digits
     python scripts/generate.py runs/generation-mnist                       # images by the best of them
 
-Dense networks with 16 units, or 16 codes of 1,024; each is trained once, and every sampler is fitted to its codes of
+Dense networks with 16 units; each is trained once, and every sampler is fitted to its codes of
 55,000 training images. As many images are drawn as there are real ones beside them, 5,000 validation images, by which
 settings are ranked, and 5,000 test images. They are compared by features of a small classifier that the same command
 trains first, so the numbers are no FID. `real_images` are training images: the floor. `pixel_gaussian` knows the
@@ -62,14 +62,14 @@ def sweep(variant: str) -> sweeps.Sweep:
     if variant == "adversarial":
         return sweeps.chain(*(pairs(kind, _FITTED) for kind in ("adversarial", "vae_gan")))
     if variant == "small":
-        return sweeps.chain(*(pairs(kind, (*_FITTED, "masked_flow")) for kind in ("plain", "rae_l2")))
+        codes = {"latent_size": 3, "levels": [4, 4, 4], "num_positions": 8}
+        return sweeps.chain(
+            *(pairs(kind, (*_FITTED, "masked_flow")) for kind in ("plain", "rae_l2")),
+            pairs("fsq", ("prior", "autoregressive"), **codes),
+        )
     if variant == "fashion":
         return sweeps.chain(*(pairs(kind, _FITTED) for kind in ("plain", "rae_l2")))
-    codes: dict[str, Any] = {"encoder.widths": [256, 256], "latent_size": 5, "num_positions": 16}
-    # As in `codebooks.py`.
-    steady = {"training.epochs": 15, "optimizer.schedule.warmup_epochs": 2.0, "optimizer.clip_norm": 1.0}
     return sweeps.chain(
         *(pairs(kind, (*_FITTED, "kernel_density", *_LEARNED)) for kind in ("plain", "rae_l2")),
         pairs("vae", (*_FITTED, "masked_flow")),
-        sweeps.product([steady], pairs("fsq", ("prior", "autoregressive"), **codes)),
     )
