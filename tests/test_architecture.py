@@ -91,8 +91,8 @@ def test_only_the_population_knows_about_devices():
         if module_name(path) != "aejax.training.population":
             text = path.read_text()
             assert "shard_map" not in text, path
-            # These map over the examples of a batch, and over draws of a code.
-            allowed = ("aejax.data.augmentation", "aejax.evaluation.likelihood")
+            # These map over the examples of a batch, over draws of a code, and over the components of a mixture.
+            allowed = ("aejax.data.augmentation", "aejax.evaluation.likelihood", "aejax.samplers.mixture")
             assert "vmap(" not in text or module_name(path) in allowed, path
 
 

@@ -77,11 +77,11 @@ METHODS = {
             (*EVERYTHING, *(f"fine_tuning.{name}" for name in FINE_TUNING)),
             begins_with="autoencoder",
         ),
+        Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
+        Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
         Method("generator", (*EVERYTHING, "generation"), begins_with="autoencoder"),
         Method("real_images", REAL, has_parameters=False, trains=False),
         Method("pixel_gaussian", REAL, has_parameters=False, trains=False),
-        Method("pixels", ("data", "evaluation"), has_parameters=False, trains=False),
-        Method("pca", ("data", "evaluation", "autoencoder.latent_size"), has_parameters=False, trains=False),
     )
 }
 
