@@ -6,6 +6,12 @@
 Codebooks that learn by gradient descent (van den Oord et al., 2017), that follow moving averages with unused vectors
 revived, and grids that need no codebook (FSQ), of 64, 256 and 1,024 codes. Dense networks, 16 codes for an image. Usage
 is the share of the codes that occur among those of the test images.
+
+Cost: 27 minutes for `mnist` on 2 cores, beside other work (44 minutes of CPU time); 1 minute for `small`.
+Expected: of 1,024 codes 88.7 ± 2.1 % are in use by gradients, 100 % by moving averages, 100 % of the grid; of 64 all.
+The errors are 0.00699 ± 0.00014, 0.00706 ± 0.00012 and 0.00658 ± 0.00006, and of 64 codes 0.0094 ± 0.0005, 0.0108 ±
+0.0005 and 0.0085 ± 0.0001. The vectors of the codebooks have 16 numbers; of 5, as many as the grid's, the same ones had
+errors of 0.0049 and 0.0054 with two seeds, below the grid's.
 """
 
 from typing import Any
