@@ -15,13 +15,13 @@ pixels' mean and covariance alone.
 A generator has collapsed if its images seem to be of fewer than half of the classes (the exponential of the entropy),
 or if fewer than a tenth of the real images lie near one of them (recall).
 
-Cost: on 2 cores, beside other work: `mnist` 18 minutes, `adversarial` 37 (5 autoencoders 5 minutes, 5 VAE-GANs 29),
-FASHIONCOST
+Cost: on 2 cores, beside other work: `mnist` 18 minutes (26 of CPU time), `adversarial` 37 (5 adversarial autoencoders
+5, 5 VAE-GANs 29); alone: `fashion` 4, `small` 77 s.
 Expected: on MNIST the mixture's Fréchet distance is 0.301 ± 0.010 (plain) and 0.304 ± 0.016 (`rae_l2`) times that of a
 Gaussian of the same codes, which is 2.45 ± 0.10 and 2.73 ± 0.09; real images 0.074, pixels 7.74. N(0, I) is 14.0 ± 1.4
 and 3.2 ± 0.2 times as far as the Gaussian, and with the plain autoencoder collapsed for all seeds. Nothing is memorized.
 `adversarial`: nothing collapses, 0 of 5 seeds of both; N(0, I) reaches 2.23 ± 0.08 and 0.96 ± 0.02, a mixture 0.82 ±
-0.08 and 0.33 ± 0.04. FASHIONRESULT
+0.08 and 0.33 ± 0.04. On Fashion-MNIST the mixture's distance is 0.247 ± 0.013 and 0.280 ± 0.022 times the Gaussian's.
 """
 
 from typing import Any
