@@ -19,7 +19,7 @@ Cost: on 2 cores, beside other work: `mnist` 18 minutes (26 of CPU time), `adver
 5, 5 VAE-GANs 29); alone: `fashion` 4, `small` 77 s.
 Expected: on MNIST the mixture's Fréchet distance is 0.301 ± 0.010 (plain) and 0.304 ± 0.016 (`rae_l2`) times that of a
 Gaussian of the same codes, which is 2.45 ± 0.10 and 2.73 ± 0.09; real images 0.074, pixels 7.74. N(0, I) is 14.0 ± 1.4
-and 3.2 ± 0.2 times as far as the Gaussian, and with the plain autoencoder collapsed for all seeds. Nothing is memorized.
+and 3.2 ± 0.2 times as far as the Gaussian, and of the plain autoencoder collapsed in all seeds. Nothing is memorized.
 `adversarial`: nothing collapses, 0 of 5 seeds of both; N(0, I) reaches 2.23 ± 0.08 and 0.96 ± 0.02, a mixture 0.82 ±
 0.08 and 0.33 ± 0.04. On Fashion-MNIST the mixture's distance is 0.247 ± 0.013 and 0.280 ± 0.022 times the Gaussian's.
 """
