@@ -17,7 +17,8 @@ Examples:
   What each family costs, and the page about all families:
     python scripts/benchmark.py --suite=families --json=experiments/results/speed/families.json
     python scripts/benchmark.py --suite=families --contender=vq_vae --contender=fsq --json=some.json    # beside plain
-    python scripts/benchmark.py --families=docs/families.md --json=experiments/results/speed/families.json
+    python scripts/benchmark.py --families=docs/families.md --json=experiments/results/speed/families.json \
+        --json=experiments/results/speed/families-generative.json
 
 Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
 others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let

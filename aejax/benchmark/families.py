@@ -16,7 +16,8 @@ from aejax.report.speed import relative_time
 (CASE,) = SUITES["families"]
 _INTRODUCTION = """# Families
 
-Made from the code, and the [record](../experiments/results/speed/families.json) of what each costs, by
+Made from the code, and the records of what each costs ([families](../experiments/results/speed/families.json),
+[discrete and adversarial ones](../experiments/results/speed/families-generative.json)), by
 `scripts/benchmark.py --families`. Losses are in nats for each image; what multiplies, sums and averages is in
 [conventions.md](conventions.md). Costs are the time of a training image relative to that of `plain`, at the family's
 defaults but with the same 784-256-32-256-784 network where the family allows it, in batches of 100, on one CPU.
