@@ -65,11 +65,6 @@ class QuantizedAutoencoder(Autoencoder):
             return encoder.map_shape(self.image_shape)[:2]
         return (self.config.num_positions,)
 
-    @property
-    def num_categories(self) -> int:
-        """How many values each index of a code takes."""
-        return self.config.num_categories
-
     def build_latent(self) -> nn.Module:
         """Returns the layer that gives what is quantized: of each place of a map by itself, or of all codes at once."""
         size = self.config.latent_size * (1 if len(self.places) == 2 else self.config.num_positions)

@@ -63,6 +63,7 @@ def _make(
         return images, {"image": images, "latent": np.asarray(latent)}, side, name
     if kind == "interpolations":
         image, _ = by.test_images(member, 2 * num, seed)
+        by.require_room(member, len(image) * values.steps)
         start, end = image[: len(image) // 2], image[len(image) // 2 :][: len(image) // 2]
         ways = by.interpolate(member.encode(start), member.encode(end), values.steps, values.path)
         between = member.decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
@@ -77,6 +78,7 @@ def _make(
     image = image[label == values.source_class][:num]
     if not len(image):
         raise UserError(f"{member.work.dataset.name} has no test image of class {values.source_class}")
+    by.require_room(member, len(image) * values.steps)
     latent = member.encode(image)[:, None] + np.linspace(0, 1, values.steps)[None, :, None] * direction[None, None]
     changed = member.decode(latent.reshape(-1, latent.shape[-1])).reshape(len(image), values.steps, *image.shape[1:])
     arrays = {"image": image, "changed": changed, "direction": np.asarray(direction)}

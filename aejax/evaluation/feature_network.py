@@ -83,7 +83,7 @@ def feature_network(dataset: Dataset) -> FeatureNetwork:
 
 def _train(classifier: Classifier, dataset: Dataset) -> dict[str, np.ndarray]:
     """Returns the trained variables by their paths, and the accuracy on test images."""
-    data = jax.device_put(make_resident(dataset, "none"), jax.devices()[0])
+    data = jax.device_put(make_resident(dataset, "none"), jax.local_devices()[0])
     epochs = -(-NUM_STEPS // steps_per_epoch(TRAINING, data))
     task = Task(classifier, OPTIMIZER, dataclasses.replace(TRAINING, epochs=epochs), SEED, (Stage(epochs),))
     state, _ = jax.jit(lambda data: train_chunk(task, init_state(task, data), data, epochs))(data)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.samplers.autoregressive import Autoregressive, AutoregressiveSampler
-from aejax.samplers.base import CodeSpace, Sampler
+from aejax.samplers.base import CodeSpace, Sampler, SamplerConfig
 from aejax.samplers.flow import FlowSampler, InverseFlow, MaskedFlow
 from aejax.samplers.flow_matching import FlowMatching, FlowMatchingSampler
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
@@ -21,7 +21,7 @@ CLASSIFIER = "classifier"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoSampler:
+class NoSampler(SamplerConfig):
     """None: the study generates no images."""
 
     kind: Literal["none"] = "none"

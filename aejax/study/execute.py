@@ -208,7 +208,7 @@ def _begin(work: Work, parents: Sequence[Job]) -> tuple[list[Any], float]:
     learnt = _learnt(work, parents, wanted, variables)
     begin = {name: {AUTOENCODER: part} for name, part in learnt.items()}
     seconds = 0.0
-    if work.job.method.name == "generator" and getattr(work.configs[0].generation.sampler, "ON_HOST", False):
+    if work.job.method.name == "generator" and work.configs[0].generation.sampler.ON_HOST:
         fitted, seconds = _fit_on_host(work, begin)
         begin |= fitted
     return list(work.members.deal(begin)), seconds

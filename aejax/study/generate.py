@@ -11,7 +11,6 @@ import numpy as np
 import scipy.stats
 import tqdm
 
-from aejax import rng
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.errors import UserError
@@ -19,7 +18,7 @@ from aejax.experiment import load_recorded
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import restore_trained
-from aejax.study.generation import draw_block, sampling_key, to_stored
+from aejax.study.generation import draw_block, generated, sampling_key, to_stored
 from aejax.study.job import Options, Work
 from aejax.study.plan import load_data
 from aejax.study.record import require_record
@@ -132,6 +131,22 @@ def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str |
     return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))
 
 
+def require_room(member: Member, num: int) -> None:
+    """Checks that the machine's memory holds so many images.
+
+    Raises:
+      UserError: if it does not.
+    """
+    example = member.data.image["train"]
+    needed = num * int(np.prod(example.shape[1:])) * example.dtype.itemsize
+    memory = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if needed > memory:
+        raise UserError(
+            f"{num} images take {needed / 1e9:.3g} GB, and {memory / 1e9:.3g} GB of this machine's memory are for "
+            f"them; ask for at most {memory * num // needed} (--num, --steps), and again with another --seed"
+        )
+
+
 def samples(member: Member, num: int, seed: int) -> np.ndarray:
     """Returns images drawn from a generator, [num, height, width, channels], as those of the data are stored.
 
@@ -140,23 +155,16 @@ def samples(member: Member, num: int, seed: int) -> np.ndarray:
     Raises:
       UserError: if the machine's memory does not hold so many.
     """
+    require_room(member, num)
     data = member.data
-    example = data.image["train"]
-    size, dtype = example.shape[1:], example.dtype
-    needed = num * int(np.prod(size)) * dtype.itemsize
-    memory = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    if needed > memory:
-        raise UserError(
-            f"--num={num}: so many images take {needed / 1e9:.3g} GB, and {memory / 1e9:.3g} GB of this machine's "
-            f"memory are for them; ask for at most {memory * num // needed}, and again with another --seed"
-        )
     key = sampling_key(seed, "own")
 
     @jax.jit
     def draw(variables: Any, index: jax.Array) -> jax.Array:
-        return draw_block(GENERATOR, member.model, variables, data, IMAGES_AT_ONCE, rng.at(key, index))
+        return draw_block(generated(member.model, variables, data), key, index)
 
-    images = np.empty((num, *size), dtype)
+    example = data.image["train"]
+    images = np.empty((num, *example.shape[1:]), example.dtype)
     for first in tqdm.tqdm(range(0, num, IMAGES_AT_ONCE), desc="drawing", unit="block", disable=None):
         block = np.asarray(draw(member.variables, first // IMAGES_AT_ONCE))
         images[first : first + IMAGES_AT_ONCE] = block[: num - first]
@@ -216,6 +224,7 @@ def latent_grid(member: Member, side: int) -> jax.Array:
     The directions are the principal axes of the latents of training images; along each, the grid's places divide a
     Gaussian of that direction's variance into parts of the same probability. All else is at its mean.
     """
+    require_room(member, side * side)
     latent = np.asarray(member.encode(member.work.dataset.train.image), np.float64)
     mean = latent.mean(axis=0)
     _, singular, axes = np.linalg.svd(latent - mean, full_matrices=False)

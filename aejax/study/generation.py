@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from aejax.errors import ConfigError, DataError
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
 from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
 from aejax.experiment import Config
-from aejax.samplers.base import CodeSpace
+from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
@@ -29,6 +29,8 @@ NUM_PICTURED_NEAREST = 16
 # A generator has collapsed below this share of the classes, or of real images in the neighborhood of drawn ones.
 COLLAPSED_CLASSES, COLLAPSED_RECALL = 0.5, 0.1
 PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
+
+Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images as those of the data are stored.
 
 
 class Judge(NamedTuple):
@@ -98,7 +100,7 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
             assert network is not None
             features = jax.jit(lambda variables, image: network.features(variables, image)[0])(network.variables, real)
         references[name] = jax.jit(functools.partial(make_reference, k=generation.num_neighbors))(features)
-    return Judge(network, function, share(references), num)
+    return Judge(network, function, share(jax.device_get(references)), num)
 
 
 def _network(source: Source) -> FeatureNetwork:
@@ -134,11 +136,9 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
     return rng.stream(rng.root(seed), f"{stream} images")
 
 
-def draw_block(method: str, model: Any, variables: Any, data: ResidentData, num: int, key: jax.Array) -> jax.Array:
-    """Returns images that a method makes, in the form in which those of the data are stored: [num, h, w, channels]."""
-    if method != "pixel_gaussian":
-        return to_stored(data, model.apply(variables, num, key, method="generate"))
-    return _to_stored(data, _draw_pixels(data, num, key))
+def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
+    """Returns what a generator draws, in the form in which images of the data are stored."""
+    return lambda num, key: to_stored(data, model.apply(variables, num, key, method="generate"))
 
 
 def to_stored(data: ResidentData, seen: jax.Array) -> jax.Array:
@@ -152,24 +152,30 @@ def _to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
     return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
 
 
-def draw(method: str, model: Any, variables: Any, data: ResidentData, num: int, key: jax.Array) -> jax.Array:
-    """Returns `num` images that a method makes, a block at a time; how many are asked for changes none of the first."""
-    if method == "real_images":
-        return jnp.asarray(data.image["train"])[:num]
-    blocks = jnp.arange(-(-num // IMAGES_AT_ONCE))
-    block = lambda index: draw_block(method, model, variables, data, IMAGES_AT_ONCE, rng.at(key, index))  # noqa: E731
-    images = jax.lax.map(block, blocks)
+def draw_block(draw: Draw, key: jax.Array, index: jax.typing.ArrayLike) -> jax.Array:
+    """Returns the block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
+
+    So how many are asked for changes none of the first.
+    """
+    return draw(IMAGES_AT_ONCE, rng.at(key, index))
+
+
+def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:
+    images = jax.lax.map(functools.partial(draw_block, draw, key), jnp.arange(-(-num // IMAGES_AT_ONCE)))
     return images.reshape(-1, *images.shape[2:])[:num]
 
 
-def _draw_pixels(data: ResidentData, num: int, key: jax.Array) -> jax.Array:
+def _pixel_gaussian(data: ResidentData) -> Draw:
     """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
     pixels = preprocessing.to_unit(jnp.asarray(data.image["train"][:PIXELS_OF]))
-    flat = pixels.reshape(len(pixels), -1)
-    sampler = GaussianSampler(Gaussian(), CodeSpace(flat.shape[1]))
-    fitted = {"fitted": dict(sampler.fit(flat, 0))}
-    drawn: Any = sampler.apply(fitted, num, key, method="sample")
-    return drawn.reshape(num, *pixels.shape[1:])
+    sampler = GaussianSampler(Gaussian(), CodeSpace(pixels[0].size))
+    fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
+
+    def draw(num: int, key: jax.Array) -> jax.Array:
+        drawn: Any = sampler.apply(fitted, num, key, method="sample")
+        return _to_stored(data, drawn.reshape(num, *pixels.shape[1:]))
+
+    return draw
 
 
 def measure_generators(
@@ -188,10 +194,12 @@ def measure_generators(
 
     def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
         data, of_network = shared
-        model = work.task(config).model
-        images = {
-            split: draw(method, model, variables, data, num, sampling_key(0, split)) for split, num in judge.num.items()
-        }
+        if method == "real_images":
+            images = {split: jnp.asarray(data.image["train"])[:num] for split, num in judge.num.items()}
+        else:
+            is_reference = method == "pixel_gaussian"
+            draw = _pixel_gaussian(data) if is_reference else generated(work.task(config).model, variables, data)
+            images = {split: _draw_all(draw, num, sampling_key(0, split)) for split, num in judge.num.items()}
         if judge.network is None:
             return images, None
         return images, {split: judge.network.features(of_network, image) for split, image in images.items()}

@@ -114,7 +114,7 @@ def _work(job: Job) -> float:
         SUBJECT: min(own, training.until_epoch or own),
         "supervised": fine_tuning.scratch_epochs or training.epochs,
         "fine_tuned": fine_tuning.epochs,
-        "generator": generation.epochs if getattr(generation.sampler, "LEARNED", False) else 0,
+        "generator": generation.epochs if generation.sampler.LEARNED else 0,
     }
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
     return float(len(job.ids) * epochs.get(job.method.name, 0) - begun)

@@ -8,6 +8,7 @@ import pytest
 
 from aejax import rng
 from aejax.autoencoders.adversarial import Adversarial
+from aejax.autoencoders.factor_vae import FactorVae
 from aejax.autoencoders.vae_gan import VaeGan
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError, DataError
@@ -24,8 +25,8 @@ from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
 
 ADVERSARIAL = Adversarial(**SMALL, weight=3.0, discriminator_widths=(5,))
 VAE_GAN = VaeGan(**SMALL, gamma=0.5, scale=0.2, discriminator=Dense(widths=(7, 5), activation="leaky_relu"))
-FAMILIES = (ADVERSARIAL, VAE_GAN)
-by_kind = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+FACTOR_VAE = FactorVae(**SMALL, discriminator_widths=(5,), gamma=3.0)
+by_kind = pytest.mark.parametrize("family", [ADVERSARIAL, VAE_GAN], ids=lambda family: family.kind)
 
 
 OWN = "family"  # The loss of every network that is no opponent.
@@ -63,14 +64,32 @@ def losses_of_vae_gan(model, image):
     }
 
 
-LOSSES = {"adversarial": losses_of_adversarial, "vae_gan": losses_of_vae_gan}
+def losses_of_factor_vae(model, image):
+    posterior = model.posterior(image)
+    latent = model.draw(posterior, train=True)[0]
+    first, second = jnp.split(latent, 2)
+    key = jax.random.fold_in(model.noise_key(train=True), 1)
+    permuted = jax.random.permutation(key, second, axis=0, independent=True)
+    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior)
+    return {
+        OWN: jnp.mean(likeness + 3 * model.discriminator(latent)),
+        "discriminator": 0.5
+        * (wrong(model.discriminator(first), real=True) + wrong(model.discriminator(permuted), real=False)),
+    }
+
+
+LOSSES = {
+    "adversarial": losses_of_adversarial,
+    "vae_gan": losses_of_vae_gan,
+    "factor_vae": losses_of_factor_vae,
+}
 
 
 def size(tree):
     return max(np.abs(leaf).max() for leaf in jax.tree.leaves(tree))
 
 
-@by_kind
+@pytest.mark.parametrize("family", [ADVERSARIAL, VAE_GAN, FACTOR_VAE], ids=lambda family: family.kind)
 def test_every_network_learns_by_its_own_loss_alone(family, data):
     """The losses are written down once more, with nothing that stops a gradient, and each moves only whom it is for."""
     config = Config(

@@ -26,7 +26,6 @@ from aejax.experiment import Config, check
 from aejax.networks import quantizers
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
-from aejax.networks.quantizers import Codebook, Codebooks
 from aejax.objectives.divergences import uniform_kl
 from aejax.study.methods import make_task
 from aejax.training.step import init_state, init_variables
@@ -78,7 +77,7 @@ def test_codes_are_indices_that_decode_to_what_the_latent_decodes_to(family):
     assert latent.shape == (6, places * 4)
     assert code.shape == (6, places * family.num_codebooks)
     assert code.dtype == jnp.int32
-    assert np.all((code >= 0) & (code < trained.model.num_categories))
+    assert np.all((code >= 0) & (code < trained.model.config.num_categories))
     assert len(np.unique(code)) > 1
     np.testing.assert_array_equal(trained("decode_code", code), trained("decode", latent))
     # A place is what its code says, whatever image it is of.
@@ -109,77 +108,6 @@ def test_a_decoder_of_maps_sees_each_place_of_a_map_by_itself():
     assert changed[:2, 2:4].any()
     changed[:2, 2:4] = False
     assert not changed.any()
-
-
-def test_the_nearest_vector_is_that_of_brute_force_and_of_equals_the_first():
-    x, vectors = draw(3000, 5), draw(700, 5)[::-1]
-    vectors = np.concatenate([vectors, vectors[:50]])
-    distance = np.sum((x[:, None].astype(np.float64) - vectors[None]) ** 2, axis=2)
-    found = np.asarray(jax.jit(quantizers.nearest)(x, vectors))
-    np.testing.assert_array_equal(found, distance[:, :700].argmin(axis=1))
-    assert jax.jit(quantizers.nearest)(x * np.nan, vectors).max() < 750
-
-
-def test_a_codebook_follows_the_averages_of_counts_and_sums():
-    """Van den Oord et al. (2017), appendix A.1, with the paper's own two averages kept in numpy."""
-    vectors, decay = draw(6, 3), 0.9
-    codebook = Codebook(jnp.asarray(vectors), jnp.ones(6))
-    number, total = np.ones(6), vectors.astype(np.float64)
-    for step in range(4):
-        x = np.random.default_rng(step).normal(size=(30, 3)).astype(np.float32)
-        index = np.random.default_rng(step).integers(0, 5, 30)  # Never the last.
-        codebook = jax.jit(quantizers.follow)(codebook, x, index, decay)
-        hot = np.eye(6)[index]
-        number = decay * number + (1 - decay) * hot.sum(axis=0) * 6 / 30
-        total = decay * total + (1 - decay) * hot.T @ x * 6 / 30
-    close(codebook.usage, number)
-    close(codebook.vectors, total / number[:, None])
-    np.testing.assert_array_equal(codebook.vectors[5], vectors[5])
-    means = quantizers.follow(codebook, x, index, 0.0).vectors
-    close(means[:5], np.stack([x[index == code].mean(axis=0) for code in range(5)]))
-
-
-def test_what_is_hardly_used_is_replaced_with_what_has_an_error():
-    x, error = draw(10, 3), np.array([0, 0, 1, 0, 4, 0, 0, 0, 0, 0.5], np.float32)
-    codebook = Codebook(jnp.asarray(draw(400, 3)[::-1]), jnp.where(jnp.arange(400) < 300, 0.05, 2.0))
-    revived = jax.jit(quantizers.revive)(codebook, x, error, 0.1, jax.random.key(0))
-    np.testing.assert_array_equal(revived.vectors[300:], codebook.vectors[300:])
-    np.testing.assert_array_equal(revived.usage, np.where(np.arange(400) < 300, np.float32(0.2), 2.0))
-    row = np.argmax(np.all(np.asarray(revived.vectors)[:300, None] == x[None], axis=2), axis=1)
-    share = np.bincount(row, minlength=10) / 300
-    assert np.all((share > 0) == (error > 0))
-    assert np.abs(share - error / error.sum()).max() < 0.1
-    everyone = jax.jit(quantizers.revive)(codebook, x, 0 * error, 0.0, jax.random.key(0))
-    np.testing.assert_array_equal(everyone.vectors, codebook.vectors)
-
-
-def quantize(family, x, variables, train):
-    model = Codebooks(family.num_codebooks, family.codebook_size, 4, False, family.decay, family.revive_below)
-    keys = {"noise": jax.random.key(0)}
-    call = lambda variables, x: model.apply(  # noqa: E731
-        variables, x, train=train, method="quantize", mutable=["codebook"], rngs=keys
-    )
-    return jax.jit(call)(variables, x)
-
-
-def test_each_codebook_quantizes_what_those_before_it_leave_and_pays_for_it():
-    family, x = FAMILIES["residual_vq"], draw(20, 4)
-    vectors = draw(3, 4, 4)
-    variables = {"codebook": {"vectors": vectors, "usage": np.ones((3, 4), np.float32)}}
-    found, after = quantize(family, x, variables, False)
-    rest, paid = x.astype(np.float64), 0
-    for level in range(3):
-        index = np.sum((rest[:, None] - vectors[level][None]) ** 2, axis=2).argmin(axis=1)
-        np.testing.assert_array_equal(found.indices[:, level], index)
-        rest = rest - vectors[level][index]
-        paid = paid + np.sum(rest**2, axis=1)
-    close(found.vectors, x - rest)
-    close(found.commitment, paid)
-    close(found.distance, paid)
-    for before, now in zip(jax.tree.leaves(variables), jax.tree.leaves(after), strict=True):
-        np.testing.assert_array_equal(before, now)
-    _, after = quantize(family, x, variables, True)
-    assert all(np.all(np.any(after["codebook"]["vectors"][level] != vectors[level])) for level in range(3))
 
 
 def test_the_terms_are_those_of_the_paper_and_each_teaches_its_own_side():
@@ -249,22 +177,6 @@ def test_grids_begin_with_what_is_quantized_spread_over_them(data):
         np.testing.assert_allclose(np.cov(vectors.T), np.eye(4), atol=0.01)
 
 
-@pytest.mark.parametrize("levels", [(2, 3, 4, 5), (8, 7), (2,)])
-def test_finite_scalars_reach_every_level_and_every_code_comes_back(levels):
-    size = int(np.prod(levels))
-    vectors = quantizers.index_to_levels(jnp.arange(size), levels)
-    np.testing.assert_array_equal(quantizers.levels_to_index(vectors, levels), np.arange(size))
-    assert len(np.unique(vectors, axis=0)) == size
-    assert np.abs(vectors).max() == 1
-    line = np.concatenate([[-1e4], np.linspace(-5, 5, 2001), [1e4]]).astype(np.float32)
-    found = np.asarray(quantizers.quantize_levels(jnp.tile(line[:, None], (1, len(levels))), levels))
-    for column, number in enumerate(levels):
-        close(np.unique(found[:, column]), (np.arange(number) - number // 2) / (number // 2))
-        assert np.all(np.diff(found[:, column]) >= 0)
-    # About where the paper has 0: between the lower and the upper half of the levels.
-    assert np.abs(quantizers.bound_levels(jnp.zeros((1, len(levels))), levels)).max() < 0.05
-
-
 def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
     family = Fsq(**SMALL | {"latent_size": 2}, levels=(3, 4), range_weight=0.5)
     model, variables = initialize(family, IMAGE)
@@ -279,18 +191,6 @@ def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
             model.apply(own, model.apply(own, IMAGE, method="encode"), IMAGE, train=False, method="reconstruction"),
         )
         assert np.any(np.abs(z) > 1.5) == (own is wide)
-
-
-def test_the_entropies_of_signs_are_those_of_all_codes():
-    logit = 2 * draw(7, 5)
-    rate = scipy.special.expit(logit.astype(np.float64))
-    every = np.array(list(itertools.product([0, 1], repeat=5)))
-    joint = np.prod(np.where(every[None] == 1, rate[:, None], 1 - rate[:, None]), axis=2)
-    each, mean = jax.jit(quantizers.sign_entropies)(logit)
-    close(each, scipy.stats.entropy(joint, axis=1))
-    close(mean, scipy.stats.entropy(joint.mean(axis=0)))
-    slopes = jax.grad(lambda logit: sum(jnp.sum(part) for part in quantizers.sign_entropies(logit)))(logit * 1e4)
-    assert np.isfinite(slopes).all()
 
 
 def test_lookup_free_codes_pay_for_doubt_and_for_all_being_the_same():

@@ -225,6 +225,8 @@ def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
         ([str(tmp_path / "nothing")], "no study.json"),
         ([str(study), "--member=zzz"], "has no member 'zzz' among its generators: choose of"),
         ([str(study), "--num=100000000000"], "ask for at most"),
+        ([str(study), "--kind=grid", "--num=100000000000"], "ask for at most"),
+        ([str(study), "--kind=interpolations", "--steps=100000000000"], "ask for at most"),
         ([str(study), "--kind=arithmetic", "--source_class=1"], "give --target_class"),
         ([str(study), "--kind=arithmetic", "--source_class=1", "--target_class=77"], "has no class 77"),
         ([str(study), "--kind=cats"], "cats"),
