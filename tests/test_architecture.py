@@ -31,6 +31,7 @@ LAYERS = (
     ("training",),
     ("samplers",),
     ("evaluation",),
+    ("explain",),
     ("experiment",),
     ("study",),
     ("report",),
