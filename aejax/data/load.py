@@ -14,12 +14,12 @@ from pydantic_core import PydanticCustomError
 from aejax.cache import cache_directory, cached_arrays, read_arrays
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.data import prepared
-from aejax.data.digits.prepare import prepare as prepare_digits
+from aejax.data.embedded import is_embedded, prepare
 from aejax.data.preprocessing import Kind
 from aejax.errors import DataError
 
 DECODING = (
-    1  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
+    2  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 )
 SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
@@ -39,9 +39,11 @@ Classes = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValida
 class DataConfig:
     """Which images, and how they are split."""
 
-    # "digits", a data set that TFDS has prepared (mnist, name/config, name:1.0.0), or a path ending in .npz.
+    # What comes with this project (digits, aejax_sprites, aejax_sprites/64x64), a data set that TFDS has prepared
+    # (mnist, name/config, name:1.0.0), or a path ending in .npz.
     name: str = "digits"
-    # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. The digits are in the cache.
+    # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project
+    # is in the cache.
     directory: str | None = None
     # The classes whose images are kept, in every split, and counted from 0 in this order. None: all.
     classes: Classes | None = None
@@ -60,10 +62,14 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None."""
+    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None.
+
+    `factor` are the values of what an image was made from, int32 [N, factors], counted from 0, or None.
+    """
 
     image: np.ndarray
     label: np.ndarray | None
+    factor: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,6 +83,7 @@ class Dataset:
     num_classes: int | None
     fingerprint: str
     intensity: np.ndarray | None = None  # Training images before binarization, where each batch draws them anew.
+    factor_names: tuple[str, ...] = ()
 
 
 def load(config: DataConfig) -> Dataset:
@@ -97,19 +104,20 @@ def load(config: DataConfig) -> Dataset:
         num_classes=int(arrays["num_classes"]) if "label" in arrays else None,
         fingerprint=_fingerprint(train, validation, test, *([] if intensity is None else [gray[0]])),
         intensity=intensity,
+        factor_names=tuple(map(str, arrays.get("factor_names", ()))),
     )
 
 
 def _read(config: DataConfig) -> dict[str, np.ndarray]:
     if config.name.endswith(".npz"):
         return _read_file(config.name)
-    if config.name != "digits":
+    if not is_embedded(config.name):
         return _read_prepared(prepared.find(config.name, config.directory))
     try:
-        return _read_prepared(prepare_digits(cache_directory() / "tensorflow_datasets"))
+        return _read_prepared(prepare(config.name, cache_directory() / "tensorflow_datasets"))
     except OSError:  # A cache that cannot be written.
         with tempfile.TemporaryDirectory() as temporary:
-            return _read_prepared(prepare_digits(pathlib.Path(temporary)))
+            return _read_prepared(prepare(config.name, pathlib.Path(temporary)))
 
 
 def _read_file(name: str) -> dict[str, np.ndarray]:
@@ -121,12 +129,12 @@ def _read_file(name: str) -> dict[str, np.ndarray]:
         raise DataError(
             f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)"
         ) from None
-    known = ["image", "label", "test_image", "test_label"]
-    unknown = [array for array in arrays if array not in known]
+    parts = ("image", "label", "factor")
+    unknown = [array for array in arrays if array.removeprefix("test_") not in parts]
     if unknown or "image" not in arrays:
         raise DataError(
             f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold 'label', "
-            "'test_image' and 'test_label', and nothing else"
+            "'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
         )
     return _check(name, arrays)
 
@@ -142,16 +150,21 @@ def _check(source: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the arrays in the types and shapes of a `Split`, or raises if one is not what it should be."""
     checked = dict(arrays)
     for prefix in ("", "test_"):
-        image, label = f"{prefix}image", f"{prefix}label"
+        image = f"{prefix}image"
         if image in arrays:
             checked[image] = _check_image(f"{source}: '{image}'", arrays[image])
-        if label in arrays:
-            if image not in arrays:
-                raise DataError(f"{source}: there is '{label}' but no '{image}'; add it or leave both out")
-            checked[label] = _check_label(f"{source}: '{label}'", arrays[label], len(arrays[image]))
+        for name, check in (("label", _check_label), ("factor", _check_factor)):
+            part = f"{prefix}{name}"
+            if part in arrays:
+                if image not in arrays:
+                    raise DataError(f"{source}: there is '{part}' but no '{image}'; add it or leave both out")
+                checked[part] = check(f"{source}: '{part}'", arrays[part], len(arrays[image]))
     if "test_image" in arrays:
-        if ("label" in arrays) != ("test_label" in arrays):
-            raise DataError(f"{source}: only one of 'label' and 'test_label' is there; add the other or leave both out")
+        for name in ("label", "factor"):
+            if (name in arrays) != (f"test_{name}" in arrays):
+                raise DataError(
+                    f"{source}: only one of '{name}' and 'test_{name}' is there; add the other or leave both out"
+                )
         train, test = checked["image"], checked["test_image"]
         if (train.shape[1:], train.dtype) != (test.shape[1:], test.dtype):
             raise DataError(
@@ -160,6 +173,13 @@ def _check(source: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             )
     if "label" in arrays and "num_classes" not in arrays:
         checked["num_classes"] = 1 + np.concatenate([checked[name] for name in checked if name.endswith("label")]).max()
+    if "factor" in arrays:
+        numbered = [f"factor_{index}" for index in range(checked["factor"].shape[1])]
+        checked.setdefault("factor_names", np.array(numbered))
+        if "test_factor" in arrays and checked["factor"].shape[1] != checked["test_factor"].shape[1]:
+            raise DataError(
+                f"{source}: 'factor' and 'test_factor' differ in how many factors they have; make them alike"
+            )
     return checked
 
 
@@ -185,11 +205,21 @@ def _check_image(what: str, image: np.ndarray) -> np.ndarray:
 def _check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
     if label.shape != (count,):
         raise DataError(f"{what} has shape {label.shape}; it should be ({count},), one for each image")
-    if not np.issubdtype(label.dtype, np.integer):
-        raise DataError(f"{what} is {label.dtype}; it should hold integers, classes counted from 0")
-    if label.min() < 0 or label.max() > np.iinfo(np.int32).max:
-        raise DataError(f"{what} ranges from {label.min()} to {label.max()}; it should hold classes counted from 0")
-    return label.astype(np.int32)
+    return _check_counted(what, label, "classes")
+
+
+def _check_factor(what: str, factor: np.ndarray, count: int) -> np.ndarray:
+    if factor.ndim != 2 or len(factor) != count or not factor.shape[1]:
+        raise DataError(f"{what} has shape {factor.shape}; it should be ({count}, factors), a row for each image")
+    return _check_counted(what, factor, "values of factors")
+
+
+def _check_counted(what: str, values: np.ndarray, kind: str) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.integer):
+        raise DataError(f"{what} is {values.dtype}; it should hold integers, {kind} counted from 0")
+    if values.min() < 0 or values.max() > np.iinfo(np.int32).max:
+        raise DataError(f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind} counted from 0")
+    return values.astype(np.int32)
 
 
 def _choose_classes(config: DataConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -198,7 +228,8 @@ def _choose_classes(config: DataConfig, arrays: dict[str, np.ndarray]) -> dict[s
         return arrays
     if "label" not in arrays:
         raise DataError(f"data.classes={list(config.classes)}: {config.name} has no labels; leave it out")
-    chosen = {"num_classes": np.array(len(config.classes))}
+    chosen = {name: array for name, array in arrays.items() if name == "factor_names"}
+    chosen["num_classes"] = np.array(len(config.classes))
     for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
         image, label = arrays[f"{prefix}image"], arrays[f"{prefix}label"]
         absent = sorted(set(config.classes) - set(label.tolist()))
@@ -212,6 +243,8 @@ def _choose_classes(config: DataConfig, arrays: dict[str, np.ndarray]) -> dict[s
         number[list(config.classes)] = np.arange(len(config.classes))
         kept = number[label] >= 0
         chosen |= {f"{prefix}image": image[kept], f"{prefix}label": number[label[kept]]}
+        if f"{prefix}factor" in arrays:
+            chosen[f"{prefix}factor"] = arrays[f"{prefix}factor"][kept]
     return chosen
 
 
@@ -221,7 +254,7 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
     One permutation serves all cuts, test images first and training images last. So neither train_size nor
     validation_size moves an image into or out of the test images, and train_size leaves the validation images alone.
     """
-    image, label = arrays["image"], arrays.get("label")
+    image = arrays["image"]
     has_test = "test_image" in arrays
     if has_test and config.test_size is not None:
         raise DataError(f"data.test_size={config.test_size}: {config.name} has a test split of its own; leave it out")
@@ -244,11 +277,14 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
         )
 
     def take(indices: np.ndarray) -> Split:
-        return Split(image[indices], None if label is None else label[indices])
+        label, factor = (arrays[name][indices] if name in arrays else None for name in ("label", "factor"))
+        return Split(image[indices], label, factor)
 
     order = np.random.default_rng(SPLIT_SEED).permutation(len(image))
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
-    own_test = Split(arrays["test_image"], arrays.get("test_label")) if has_test else take(test)
+    if not has_test:
+        return take(train[: config.train_size]), take(validation), take(test)
+    own_test = Split(arrays["test_image"], arrays.get("test_label"), arrays.get("test_factor"))
     return take(train[: config.train_size]), take(validation), own_test
 
 
@@ -265,14 +301,15 @@ def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
         else:
             generator = np.random.default_rng([SPLIT_SEED, SPLITS.index(name)])
             white = full * generator.random(split.image.shape, np.float32) < split.image
-        return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label)
+        return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label, split.factor)
 
     return binarize
 
 
 def _fingerprint(*splits: Split) -> str:
     digest = hashlib.sha256()
-    for array in (array for split in splits for array in (split.image, split.label)):
+    factors = [split.factor for split in splits if split.factor is not None]  # None leaves older fingerprints alone.
+    for array in (*(array for split in splits for array in (split.image, split.label)), *factors):
         if array is None:
             digest.update(b"none")
         else:

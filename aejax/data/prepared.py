@@ -14,6 +14,7 @@ import numpy as np
 from aejax.errors import DataError
 
 _NAME = re.compile(r"(?P<base>\w+(/[\w.+-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
+FACTOR = "label_"  # What the names of features begin with that an image was made from.
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -32,8 +33,8 @@ def find(name: str, directory: str | None) -> pathlib.Path:
     wanted = _NAME.fullmatch(name)
     if not wanted:
         raise DataError(
-            f"data.name={name}: should be 'digits', the name of a TFDS data set (mnist, name/config, name:1.0.0) or a "
-            "path ending in .npz"
+            f"data.name={name}: should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, "
+            "name:1.0.0) or a path ending in .npz"
         )
     root = pathlib.Path(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
@@ -54,8 +55,9 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the decoded splits of the data set prepared at `path`.
 
     Returns:
-      `image` [N, ...], where the data set has them `label` [N], `test_image` and `test_label`, and `num_classes` [].
-      All other splits and features are left alone.
+      `image` [N, ...], where the data set has them `label` [N], `factor` [N, factors] (classes named `label_...`, as
+      dSprites, Shapes3D and SmallNORB have them) with `factor_names`, the same of the test split with `test_` before
+      them, and `num_classes` []. All other splits and features are left alone.
 
     Raises:
       DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
@@ -79,6 +81,9 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
         splits = [name for name, split in info.splits.items() if split.num_examples]
         if "train" not in splits:
             raise DataError(f"{path} has no split 'train' (it has: {', '.join(splits)}); choose a set that has one")
+        is_class = {name: isinstance(feature, tfds.features.ClassLabel) for name, feature in features.items()}
+        # Sorted, because features come back in no certain order.
+        factors = sorted(name for name in features if name.startswith(FACTOR) and is_class[name])
         arrays = {}
         for split, prefix in {"train": "", "test": "test_"}.items():
             if split not in splits:
@@ -97,8 +102,12 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
                         "and save them as .npz"
                     )
                 arrays[prefix + feature] = np.stack(values)
-        if "label" in features and isinstance(features["label"], tfds.features.ClassLabel):
+            if factors:
+                arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
+        if is_class.get("label"):
             arrays["num_classes"] = np.array(features["label"].num_classes)
+        if factors:
+            arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays
 
 

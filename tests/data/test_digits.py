@@ -9,17 +9,17 @@ import pytest
 from sklearn.datasets import load_digits
 
 from aejax.data import digits, prepared
-from aejax.data.digits.prepare import prepare
+from aejax.data.embedded import prepare
 from aejax.data.load import DataConfig, load
 
 PREPARE = (
-    "import pathlib, sys; from aejax.data.digits.prepare import prepare; path = prepare(pathlib.Path(sys.argv[1]))"
+    "import pathlib, sys; from aejax.data.embedded import prepare; path = prepare('digits', pathlib.Path(sys.argv[1]))"
 )
 
 
 @pytest.fixture(scope="module")
 def arrays(tmp_path_factory):
-    return prepared.decode(prepare(tmp_path_factory.mktemp("prepared")))
+    return prepared.decode(prepare("digits", tmp_path_factory.mktemp("prepared")))
 
 
 def test_they_are_the_digits_of_scikit_learn(arrays):
