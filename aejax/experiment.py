@@ -93,6 +93,11 @@ def check(config: Config) -> None:
             f"evaluation.measures has 'codebook', and the codes of autoencoder={family.kind} are not discrete; leave "
             "it out, or choose a family with such codes, such as vq_vae"
         )
+    if "disentanglement" in (config.evaluation.measures or ()) and family.DISCRETE:
+        raise ConfigError(
+            f"evaluation.measures has 'disentanglement', which is of codes of numbers, and autoencoder={family.kind} "
+            "has indices; leave it out"
+        )
     if config.training.pretraining_epochs:
         corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
         if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":
@@ -305,6 +310,11 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
         _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "data", dataset)
     if config.fine_tuning.labels_per_class is not None:
         _check_label_counts("fine_tuning", config.fine_tuning.labels_per_class, "data", dataset)
+    if "disentanglement" in asked and not dataset.factor_names:
+        raise DataError(
+            f"evaluation.measures has 'disentanglement', and {dataset.name} does not know what its images were made "
+            "from; leave it out, or use data that do: aejax_sprites, dsprites, shapes3d, smallnorb, .npz with 'factor'"
+        )
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
         raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")

@@ -44,6 +44,7 @@ Measure = Literal[
     "posterior",  # Of families that have one, likewise below.
     "likelihood",
     "codebook",  # Of families whose codes are discrete.
+    "disentanglement",  # Of data that know what their images were made from.
 ]
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
@@ -118,12 +119,26 @@ class Representation(NamedTuple):
     codes: Codes | None = None
 
 
+class Described(NamedTuple):
+    """What can be said of one member without another fit, and its features for those who fit.
+
+    `metrics` are scalars, named with the split first (`test_mse`). `features` are by their place: "own" for those of
+    the own data (empty if no classifier wants them), "transfer" if there are such data, and the names of
+    `config.layers`, for what these make of the own data. `code` are those of the own data that are compared with what
+    the images were made from; empty if that is not asked.
+    """
+
+    metrics: dict[str, jax.Array]
+    features: dict[str, Features]
+    code: Features
+
+
 def describe(
     representation: Representation,
     data: ResidentData,
     config: EvaluationConfig,
     others: Mapping[str, ResidentData] = types.MappingProxyType({}),
-) -> tuple[dict[str, jax.Array], dict[str, Features]]:
+) -> Described:
     """Returns what can be said of one member without another fit, and its features for those who fit.
 
     Args:
@@ -131,11 +146,6 @@ def describe(
       data: its own data.
       config: what to measure.
       others: the data of `config.other_data()`, by the same names.
-
-    Returns:
-      Metrics as scalars, named with the split first (`test_mse`), and features by their place: "own" for those of the
-      own data (empty if no measure wants them), "transfer" if there are such data, and the names of `config.layers`,
-      for what these make of the own data.
     """
     measures = available_measures(config, labelled=bool(data.label))
     metrics, features = _describe_splits(representation, data, measures)
@@ -172,7 +182,18 @@ def describe(
         described["transfer"] = _describe_splits(encoder, others["transfer"], OF_FEATURES)[1]
     if "outliers" in others:
         metrics |= anomaly_metrics(representation.encode, representation.reconstruct, data, others["outliers"])
-    return metrics, described
+    code = encode_splits(representation, data) if "disentanglement" in measures else {}
+    return Described(metrics, described, code)
+
+
+def encode_splits(representation: Representation, data: ResidentData) -> Features:
+    """Returns the features of every split that has images, [examples, size]."""
+
+    def of(split: str) -> jax.Array:
+        stored = jnp.asarray(data.image[split])
+        return map_examples(lambda indices: representation.encode(stored[indices]), len(stored), representation.at_once)
+
+    return {split: of(split) for split in data.image if data.size(split)}
 
 
 def _describe_splits(

@@ -1,8 +1,10 @@
 """Measuring a population that was fitted: its metrics, and pictures of what it makes of some images."""
 
+import dataclasses
 import functools
 import json
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +14,7 @@ import numpy as np
 from aejax.config import flatten, to_tree
 from aejax.data.resident import ResidentData
 from aejax.evaluation.clustering import cluster_metrics
+from aejax.evaluation.disentanglement import disentanglement_metrics, unsupervised_ranking
 from aejax.evaluation.suite import available_measures, classify, describe, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
@@ -85,10 +88,10 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
         own = task(config)
         representation = represent(job.method.name, own, variables, config, data)
-        metrics, features = describe(representation, own.select(data), work.evaluation, others)
+        described = describe(representation, own.select(data), work.evaluation, others)
         if representation.reconstruct is None:
-            return metrics, features, None
-        return metrics, features, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
+            return described, None
+        return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
         num_classes = work.source(name).dataset.num_classes
@@ -109,8 +112,7 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
         member = members.abstract(one)
         describing = members.compile(describe_member, member, shared)
-        _, features, _ = describing.result_shapes
-        programs = [describing, *compile_classifiers(members, features).values()]
+        programs = [describing, *compile_classifiers(members, describing.result_shapes[0].features).values()]
         return max(program.memory_bytes for program in programs)
 
     members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
@@ -119,10 +121,10 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     describing = members.compile(describe_member, variables[0], shared)
     classifying: dict[str, Program] | None = None
     compile_seconds = describing.compile_seconds
-    results, samples = [], []
+    results, samples, codes = [], [], []
     started = time.perf_counter()
     for index in work.rounds(members):
-        metrics, features, sample = describing(index, variables[index], shared)
+        (metrics, features, code), sample = describing(index, variables[index], shared)
         if classifying is None:
             classifying = compile_classifiers(members, features)
             seconds = sum(program.compile_seconds for program in classifying.values())
@@ -132,11 +134,36 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
             classified = program(index, features[name], work.source(name).data.label)
             classified |= _cluster_round(work, name, members, index, features[name])
             metrics |= {of_place(metric, name): value for metric, value in classified.items()}
+        codes += _each_member(members, index, code, lambda own: own)
+        metrics |= _disentangle_round(work, members, index, code)
         results.append(to_host(metrics))
         samples.append(to_host(sample))
+    results = members.fetch(results) | _rank_unsupervised(work, codes)
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
-    return members.fetch(results), pictures, cost
+    return results, pictures, cost
+
+
+def _each_member(members: Members, index: int, tree: Any, function: Callable[[Any], Any]) -> list[Any]:
+    """Returns what a function makes of each member of a round, of arrays [members of the round, ...] on the host."""
+    on_host = members.fetch_round(index, tree)
+    first, after = members.span(index)
+    return [function(jax.tree.map(lambda leaf: leaf[member], on_host)) for member in range(after - first)]  # noqa: B023
+
+
+def _measure_round(
+    work: Work, members: Members, index: int, tree: Any, function: Callable[[Any], dict[str, float]]
+) -> dict[str, np.ndarray]:
+    """Returns metrics that are made on the host, a member at a time, arrays [round_size]."""
+
+    def measure_member(own: Any) -> dict[str, float]:
+        metrics = function(own)
+        work.options.obey_stop()
+        return metrics
+
+    found = _each_member(members, index, tree, measure_member)
+    found += [found[0]] * (members.round_size - len(found))  # These fill up the last round.
+    return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
 
 
 def _cluster_round(
@@ -148,25 +175,42 @@ def _cluster_round(
     source = work.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
     label = {split: np.asarray(label) for split, label in source.data.label.items()}
-    on_host = {split: np.asarray(to_host(features[split])) for split in label}
-    found = []
-    for member in range(members.round_size):
-        if member < members.span(index)[1] - members.span(index)[0]:  # The others fill up the last round.
-            own = {split: on_host[split][member] for split in label}
-            found.append(
-                cluster_metrics(
-                    own,
-                    label,
-                    num_classes=source.dataset.num_classes,
-                    num_components=work.evaluation.cluster_components,
-                    whiten=work.evaluation.whiten_clusters,
-                    normalize=work.evaluation.normalize_clusters,
-                )
-            )
-        else:
-            found.append(found[0])
-        work.options.obey_stop()
-    return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
+    cluster = functools.partial(
+        cluster_metrics,
+        labels=label,
+        num_classes=source.dataset.num_classes,
+        num_components=work.evaluation.cluster_components,
+        whiten=work.evaluation.whiten_clusters,
+        normalize=work.evaluation.normalize_clusters,
+    )
+    return _measure_round(work, members, index, {split: features[split] for split in label}, cluster)
+
+
+def _disentangle_round(work: Work, members: Members, index: int, code: dict[str, jax.Array]) -> dict[str, np.ndarray]:
+    """Returns how disentangled the codes of a round's members are, arrays [round_size]; none if that is not asked."""
+    if not code:
+        return {}
+    dataset = work.dataset
+    factor = {"train": dataset.train.factor, "validation": dataset.validation.factor, "test": dataset.test.factor}
+    known = {split: values for split, values in factor.items() if values is not None and split in code}
+    return _measure_round(work, members, index, code, lambda own: disentanglement_metrics(own, known))
+
+
+def _rank_unsupervised(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Returns how alike the codes of members are that differ in their seed only, arrays [members]: NaN without others.
+
+    None if codes are not compared with factors either.
+    """
+    groups: dict[Config, list[int]] = {}
+    for index, config in enumerate(work.configs):
+        groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
+    found: dict[str, np.ndarray] = {}
+    for split in (name for name in ("validation", "test") if all(name in code for code in codes)):
+        score = found[f"{split}_udr"] = np.full(len(work.configs), np.nan, np.float32)
+        for group in groups.values():
+            if len(group) > 1:
+                score[group] = unsupervised_ranking([codes[index][split] for index in group])
+    return found
 
 
 def _pictures(

@@ -40,9 +40,9 @@ def test_of_several_codebooks_it_is_the_mean(data):
         state = init_state(task, data)
         variables = state.evaluated_variables()
         representation = represent("autoencoder", task, variables, config, data)
-        return describe(representation, data, EvaluationConfig(measures=("codebook",)))[0], representation.codes.code(
-            data.image["test"]
-        )
+        return describe(
+            representation, data, EvaluationConfig(measures=("codebook",))
+        ).metrics, representation.codes.code(data.image["test"])
 
     found, code = measure(data)
     each = [expected(np.asarray(code).reshape(-1, 2)[:, level], 16) for level in range(2)]

@@ -28,7 +28,7 @@ def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
     # What the member was trained for is not asked of other data: calling `classify` there would count.
     calls = []
     supervised = Representation(pixels.encode, classify=lambda stored: calls.append(1) or pixels.encode(stored)[:, :4])
-    metrics, features = measured(supervised, data, transfer=other)
+    metrics, features, _ = measured(supervised, data, transfer=other)
     assert set(metrics) == {"train_accuracy", "validation_accuracy", "test_accuracy"}
     assert len(calls) == 3
     for split in data.image:
@@ -38,7 +38,7 @@ def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
 def test_outliers_are_told_apart_without_labels(data):
     pixels = represent_pixels(data)
     unlabelled = data.replace(label={})
-    metrics, features = measured(pixels, unlabelled, outliers=unlabelled)
+    metrics, features, _ = measured(pixels, unlabelled, outliers=unlabelled)
     assert features == {"own": {}}
     assert metrics["test_anomaly_distance_auroc"] == pytest.approx(0.5)  # They are the same images.
 
@@ -53,9 +53,9 @@ def test_metrics_of_other_places_have_names_of_their_own():
 
 def test_robustness_has_to_be_named_and_brings_the_probe(data):
     pixels = represent_pixels(data)
-    assert "corrupted" not in jax.eval_shape(lambda: describe(pixels, data, CONFIG))[1]["own"]
+    assert "corrupted" not in jax.eval_shape(lambda: describe(pixels, data, CONFIG)).features["own"]
     config = EvaluationConfig(probe_strengths=(0.01,), measures=("robustness",))
-    metrics, features = measured(pixels, data, config)
+    metrics, features, _ = measured(pixels, data, config)
     assert metrics == {}  # Pixels reconstruct nothing.
     classified = jax.jit(lambda features: classify(features, data.label, config, 4))
     result = classified(features["own"])
@@ -73,14 +73,14 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
     config = EvaluationConfig(measures=("robustness",))
     representation = Representation(represent_pixels(data).encode, reconstruct=lambda stored: stored / 255)
     unlabelled = data.replace(label={})
-    metrics, features = jax.eval_shape(lambda: describe(representation, unlabelled, config))
+    metrics, features, _ = jax.eval_shape(lambda: describe(representation, unlabelled, config))
     assert len(metrics) == 31
     assert all(name.endswith("_mse") for name in metrics)
     assert features == {"own": {}}
 
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):
-    features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG))[1]["own"]
+    features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG)).features["own"]
     for measure in sorted(set(OF_FEATURES) - {"clustering"}):  # That is done on the host.
         config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure,), labels_per_class=(2,))
         names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
