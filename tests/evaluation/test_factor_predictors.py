@@ -160,6 +160,13 @@ def test_separated_attributes_from_predictions(train, test):
     assert separated_attributes(trees, *test) == pytest.approx(np.mean(gaps), abs=1e-9)
 
 
+def test_thresholds_weigh_rare_values_as_much_as_frequent_ones():
+    unit = np.concatenate([np.linspace(0, 1, 1000), np.linspace(0.9, 1.9, 20)])
+    value = np.repeat([0, 1], [1000, 20])
+    tree = fit_thresholds(unit[:, None], np.stack([value, np.arange(1020) % 2], axis=1))[0][0]
+    assert tree.tree_.threshold[0] == pytest.approx(0.9, abs=0.01)  # By numbers alone it would be 1.
+
+
 def test_explicitness_and_cross_entropy_from_probabilities(train, test):
     classifiers = fit_linear_classifiers(*train)
     areas, costs = [], []

@@ -37,6 +37,8 @@ def test_bins_of_whole_numbers_and_of_a_constant_column():
     np.testing.assert_array_equal(bins[:, 0], np.arange(20))
     np.testing.assert_array_equal(np.unique(bins[:, 1]), [0, 19])
     assert len(np.unique(bins[:, 2])) == 1
+    # A number on an edge lies in the upper bin, but for the largest.
+    np.testing.assert_array_equal(discretize(np.arange(21.0)[:, None])[:, 0], np.minimum(np.arange(21), 19))
 
 
 def test_entropy_in_nats():
