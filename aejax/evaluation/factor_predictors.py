@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import entr
 
-from aejax.evaluation.information import ratio, require_varying
+from aejax.evaluation.information import ROUNDING, ratio, require_varying
 
 BATCH_SIZE = 64  # Examples, or pairs of them, that share a factor (Locatello et al., 2019, appendix C).
 NUM_FITTED = 10_000  # Batches that a predictor is fitted to,
@@ -108,9 +108,10 @@ class DCI(NamedTuple):
 def fit_forests(code: np.ndarray, factor: np.ndarray, seed: int = 0) -> list[Any]:
     """Returns for each factor a forest of extremely randomized trees that predicts it from the code (`dci`).
 
-    As in Eastwood and Williams, who take random forests, a split chooses among all units: of a random few, some would be
-    of importance for want of a better one. With thresholds at random, too (Geurts, Ernst and Wehenkel, 2006), trees are
-    fitted in a fraction of the time, and lose less importance to noise. Locatello et al. boost trees.
+    As in Eastwood and Williams, who take random forests, a split chooses among all units: of a random few, some would
+    be of importance for want of a better one. With thresholds at random, too (Geurts, Ernst and Wehenkel, "Extremely
+    randomized trees", 2006), they take a fraction of the time and give less importance to noise. Locatello et al. boost
+    trees.
     """
     from sklearn.ensemble import ExtraTreesClassifier
 
@@ -126,7 +127,7 @@ def fit_forests(code: np.ndarray, factor: np.ndarray, seed: int = 0) -> list[Any
 def dci(forests: Sequence[Any], code: np.ndarray, factor: np.ndarray) -> DCI:
     """Returns disentanglement, completeness and informativeness; only the last depends on the examples given.
 
-    With R[d, K] the units' importances (the decrease of impurity, of sum 1 for each factor): disentanglement is
+    With R[d, K] the units' importances (their decrease of Gini impurity, of sum 1 for each factor): disentanglement is
     1 − the entropy, to base K, of a unit's shares over factors, weighted by the sums of units; completeness the mean
     over factors of 1 − the entropy, to base d, of a factor's shares over units. Of a code without any importance both
     are 0.
@@ -140,7 +141,7 @@ def dci(forests: Sequence[Any], code: np.ndarray, factor: np.ndarray) -> DCI:
       factor: [n, K].
     """
     require_varying(factor)
-    importance = np.stack([forest.feature_importances_ for forest in forests], axis=1)
+    importance = np.stack([_importance(forest) for forest in forests], axis=1)
     num_units, num_factors = importance.shape
     of_unit, of_factor = (importance.sum(axis=axis, keepdims=True) for axis in (1, 0))
     by_unit = 1 - entr(ratio(importance, of_unit)).sum(axis=1) / np.log(num_factors)
@@ -236,6 +237,16 @@ def cross_entropy(classifiers: Sequence[Any], code: np.ndarray, factor: np.ndarr
         probability = classifier.predict_proba(code)[np.arange(len(value)), column]
         means.append(-np.mean(np.log(np.maximum(probability, np.finfo(np.float64).tiny))))
     return np.array(means)
+
+
+def _importance(forest: Any) -> np.ndarray:
+    """Returns the share of each unit in what a forest's splits make purer, [d]; 0 if that is nothing but rounding.
+
+    The forest's own importances would not be numbers then, or noise made large.
+    """
+    trees = [tree.tree_.compute_feature_importances(normalize=False) for tree in forest.estimators_]
+    decrease = np.mean(trees, axis=0)
+    return ratio(np.where(decrease > ROUNDING, decrease, 0.0), decrease.sum())
 
 
 def _linear_classifier() -> Any:

@@ -6,7 +6,7 @@ from scipy.special import entr
 from aejax.errors import DataError
 
 NUM_BINS = 20  # Of each unit of a code (Locatello et al., 2019, appendix C).
-ROUNDING = 1e-12  # Nats: less is what sums of entropies leave of nothing.
+ROUNDING = 1e-12  # Less information, or decrease of impurity, is what sums leave of nothing.
 
 
 def discretize(code: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
