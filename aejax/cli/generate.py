@@ -47,6 +47,7 @@ def _make(
     values: flags.FlagValues, directory: StudyDirectory, say: Callable[[str], None]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int, str]:
     """Returns images for the picture, arrays for the file, the picture's columns, and the member's id."""
+    from aejax.explain.paths import interpolate
     from aejax.study import generate as by
     from aejax.study.methods import SUBJECT
 
@@ -65,7 +66,7 @@ def _make(
         image, _ = by.test_images(member, 2 * num, seed)
         by.require_room(member, len(image) * values.steps)
         start, end = image[: len(image) // 2], image[len(image) // 2 :][: len(image) // 2]
-        ways = by.interpolate(member.encode(start), member.encode(end), values.steps, values.path)
+        ways = interpolate(member.encode(start), member.encode(end), values.steps, values.path)
         between = member.decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
         arrays = {"start": start, "end": end, "image": between, "latent": np.asarray(ways)}
         return _rows(start[:, None], between, end[:, None]), arrays, values.steps + 2, name

@@ -3,18 +3,18 @@
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 import tqdm
 
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.errors import UserError
 from aejax.experiment import load_recorded
+from aejax.explain import traversals
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import restore_trained
@@ -28,7 +28,6 @@ from aejax.study.worker import Worker
 
 GENERATOR = "generator"
 MEMORY_SHARE = 0.25  # Of the machine's memory, that images may take: they are compressed beside it.
-Path = Literal["linear", "spherical"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,30 +177,6 @@ def test_images(member: Member, num: int | None, seed: int) -> tuple[np.ndarray,
     return split.image[chosen], None if split.label is None else split.label[chosen]
 
 
-def interpolate(start: jax.Array, end: jax.Array, num: int, path: Path) -> jax.Array:
-    """Returns latents on the way between two, [n, num, size], both ends among them.
-
-    Args:
-      start: [n, size].
-      end: [n, size].
-      num: how many on each way.
-      path: "linear", or "spherical": at an even angular speed, with lengths between those of the ends, which stays
-        where a Gaussian prior of many units has its mass (Shoemake, "Animating rotation with quaternion curves", 1985).
-    """
-    share = jnp.linspace(0.0, 1.0, num)[None, :, None]
-    if path == "linear":
-        return (1 - share) * start[:, None] + share * end[:, None]
-    lengths = [jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (start, end)]
-    units = [x / jnp.maximum(length, 1e-12) for x, length in zip((start, end), lengths, strict=True)]
-    cosine = jnp.clip(jnp.sum(units[0] * units[1], axis=-1, keepdims=True), -1.0, 1.0)
-    angle = jnp.arccos(cosine)[:, None]
-    sine = jnp.sin(angle)
-    safe = jnp.where(sine < 1e-4, 1.0, sine)
-    weights = [jnp.where(sine < 1e-4, part, jnp.sin(part * angle) / safe) for part in (1 - share, share)]
-    direction = weights[0] * units[0][:, None] + weights[1] * units[1][:, None]
-    return ((1 - share) * lengths[0][:, None] + share * lengths[1][:, None]) * direction
-
-
 def class_direction(member: Member, source: int, target: int) -> jax.Array:
     """Returns what to add to the latents of one class for those of another: the difference of their means, [size].
 
@@ -219,16 +194,7 @@ def class_direction(member: Member, source: int, target: int) -> jax.Array:
 
 
 def latent_grid(member: Member, side: int) -> jax.Array:
-    """Returns latents on a square grid, [side · side, size]: quantiles along the two directions that vary the most.
-
-    The directions are the principal axes of the latents of training images; along each, the grid's places divide a
-    Gaussian of that direction's variance into parts of the same probability. All else is at its mean.
-    """
+    """Returns latents on a square grid among the codes of training images, [side · side, size]."""
     require_room(member, side * side)
-    latent = np.asarray(member.encode(member.work.dataset.train.image), np.float64)
-    mean = latent.mean(axis=0)
-    _, singular, axes = np.linalg.svd(latent - mean, full_matrices=False)
-    place = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side)
-    steps = [place[:, None] * (s / np.sqrt(len(latent))) * axis for s, axis in zip(singular[:2], axes[:2], strict=True)]
-    rows, columns = steps[0][:, None], steps[1][None] if len(steps) > 1 else np.zeros_like(steps[0])[None]
-    return jnp.asarray((mean + rows + columns).reshape(side * side, -1), jnp.float32)
+    latent = member.encode(member.work.dataset.train.image)
+    return jnp.asarray(traversals.latent_grid(np.asarray(latent), side))
