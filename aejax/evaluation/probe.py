@@ -29,6 +29,20 @@ class LogisticFit(NamedTuple):
     iterations: jax.Array  # []
 
 
+class Probe(NamedTuple):
+    """The logistic regressions behind a linear probe, and which strength was chosen of them."""
+
+    candidates: LogisticFit  # Of every strength, the strongest first, fitted on the training examples alone.
+    best: jax.Array  # [], the index of the strength that is most accurate on validation, the stronger of equals.
+    strength: jax.Array  # [], that strength.
+    validation_accuracy: jax.Array  # [], of that strength, in [0, 1].
+    chosen: LogisticFit  # Of that strength alone, fitted on train and validation together.
+
+    def logits(self, features: jax.Array) -> jax.Array:
+        """Returns the logits of the classes by the chosen regression, [n, C], for features [n, d]."""
+        return class_logits(self.chosen, features)[:, 0]
+
+
 class _Search(NamedTuple):
     """The state of L-BFGS: points and gradients are [d + 1, C, L], numbers of each strength [1, 1, L]."""
 
@@ -148,6 +162,32 @@ def predict(fit: LogisticFit, features: jax.Array) -> jax.Array:
     return jnp.argmax(class_logits(fit, features), axis=2)
 
 
+def fit_probe(
+    features: Mapping[str, jax.Array],
+    labels: Mapping[str, jax.Array],
+    *,
+    num_classes: int,
+    strengths: Sequence[float] = STRENGTHS,
+) -> Probe:
+    """Returns the linear probe itself; the arguments are those of `linear_probe`, and no test example is needed.
+
+    Raises:
+      ValueError: a strength is not positive, or there are none.
+    """
+    if not strengths or min(strengths) <= 0:
+        raise ValueError(f"strengths must be positive and at least one; got {strengths}")
+    strongest_first = jnp.asarray(sorted(strengths, reverse=True), jnp.float32)
+    fit = fit_logistic(features["train"], labels["train"], num_classes=num_classes, strengths=strongest_first)
+    correct = predict(fit, features["validation"]) == labels["validation"][:, None]
+    best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
+
+    both, both_labels = (jnp.concatenate([x["train"], x["validation"]]) for x in (features, labels))
+    start = (fit.weights[best][None], fit.bias[best][None])
+    strength = strongest_first[best]
+    chosen = fit_logistic(both, both_labels, num_classes=num_classes, strengths=strength[None], start=start)
+    return Probe(fit, best, strength, jnp.mean(correct, axis=0)[best], chosen)
+
+
 def linear_probe(
     features: Mapping[str, jax.Array],
     labels: Mapping[str, jax.Array],
@@ -182,36 +222,26 @@ def linear_probe(
     Raises:
       ValueError: a strength is not positive, or there are none.
     """
-    if not strengths or min(strengths) <= 0:
-        raise ValueError(f"strengths must be positive and at least one; got {strengths}")
-    strongest_first = jnp.asarray(sorted(strengths, reverse=True), jnp.float32)
-    fit = fit_logistic(features["train"], labels["train"], num_classes=num_classes, strengths=strongest_first)
-    correct = predict(fit, features["validation"]) == labels["validation"][:, None]
-    best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
-
-    both, both_labels = (jnp.concatenate([x["train"], x["validation"]]) for x in (features, labels))
-    start = (fit.weights[best][None], fit.bias[best][None])
-    strength = strongest_first[best]
-    refit = fit_logistic(both, both_labels, num_classes=num_classes, strengths=strength[None], start=start)
-    gradient_norm = jnp.maximum(jnp.max(fit.gradient_norm), refit.gradient_norm[0])
+    probe = fit_probe(features, labels, num_classes=num_classes, strengths=strengths)
+    gradient_norm = jnp.maximum(jnp.max(probe.candidates.gradient_norm), probe.chosen.gradient_norm[0])
 
     def known(accuracy: jax.Array) -> jax.Array:
         return jnp.where(jnp.isfinite(gradient_norm), accuracy, jnp.nan)
 
     def accuracy(features: jax.Array, labels: jax.Array) -> jax.Array:
-        return known(jnp.mean(predict(refit, features)[:, 0] == labels))
+        return known(jnp.mean(predict(probe.chosen, features)[:, 0] == labels))
 
     metrics = {
-        "validation_probe_accuracy": known(jnp.mean(correct, axis=0)[best]),
+        "validation_probe_accuracy": known(probe.validation_accuracy),
         "test_probe_accuracy": accuracy(features["test"], labels["test"]),
-        "probe_strength": strength,
+        "probe_strength": probe.strength,
         "probe_gradient_norm": gradient_norm,
-        "probe_iterations": fit.iterations + refit.iterations,
+        "probe_iterations": probe.candidates.iterations + probe.chosen.iterations,
     }
     if calibration:
-        own = class_logits(fit, features["validation"])[:, best]
+        own = class_logits(probe.candidates, features["validation"])[:, probe.best]
         metrics["validation_probe_calibration_error"] = calibration_error(own, labels["validation"])
-        test = class_logits(refit, features["test"])[:, 0]
+        test = probe.logits(features["test"])
         metrics["test_probe_calibration_error"] = calibration_error(test, labels["test"])
     return metrics, accuracy
 

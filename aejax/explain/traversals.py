@@ -66,7 +66,7 @@ def traverse(decode: Decode, base: np.ndarray, unit: np.ndarray, value: np.ndarr
 
 
 def latent_grid(code: np.ndarray, side: int) -> np.ndarray:
-    """Returns latents on a square grid, float32 [side · side, d]: quantiles along the two directions that vary the most.
+    """Returns latents on a square grid, float32 [side · side, d]: quantiles along the two directions that vary most.
 
     The directions are the principal axes of the codes; along each, the grid's places divide a Gaussian of that
     direction's variance into parts of the same probability. All else is at its mean.
