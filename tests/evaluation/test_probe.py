@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from aejax.evaluation.probe import fit_logistic, linear_probe, predict
+from aejax.evaluation.probe import fit_logistic, fit_probe, linear_probe, predict
 
 # Most of the time here is compilation: the tests share two programs, of the same shapes.
 STRENGTHS = (0.01, 1.0)
@@ -85,6 +85,18 @@ def test_the_probe_chooses_on_validation_and_refits_on_both(digits):
     np.testing.assert_allclose(result["test_probe_accuracy"], expected, atol=1.5 / len(labels["test"]))
     assert result["probe_gradient_norm"] < 1e-3
     assert result["probe_iterations"] > 1
+
+
+def test_the_probe_itself_gives_the_logits_behind_its_accuracy(digits):
+    features, labels = digits
+    known = [{split: x[split] for split in ("train", "validation")} for x in digits]
+    fitted = jax.jit(lambda features, labels: fit_probe(features, labels, num_classes=10, strengths=STRENGTHS))(*known)
+    logits = fitted.logits(features["test"])
+    assert logits.shape == (len(labels["test"]), 10)
+    result = probe(features, labels)
+    np.testing.assert_allclose(np.mean(np.argmax(logits, axis=1) == labels["test"]), result["test_probe_accuracy"])
+    assert fitted.strength == result["probe_strength"]
+    assert fitted.validation_accuracy == result["validation_probe_accuracy"]
 
 
 def test_separable_data_probe_to_one_and_of_equal_strengths_the_strongest_is_chosen(digits):
