@@ -25,7 +25,7 @@ def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarr
     """Returns the places of codes [n, d] on a plane that keeps who is near whom, float32 [n, 2], scaled to deviation 1.
 
     It begins at the principal components, and the seed decides what is drawn. On one thread, so that the same codes
-    always give the same places; two thousand take about half a minute. A bar shows its steps.
+    always give the same places; two thousand take about ten seconds. A bar shows its steps.
 
     Source: van der Maaten and Hinton, "Visualizing data using t-SNE", 2008, by trees (van der Maaten, 2014).
 
