@@ -110,8 +110,8 @@ class Dictionary(NamedTuple):
 def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) -> Dictionary:
     """Returns a dictionary of features.
 
-    Its vectors begin as what examples, drawn at random, are off the mean. From random vectors as many steps lead to
-    units whose first examples belong together much less; as many may be dead, but for AuxK.
+    Its vectors begin as what examples, drawn at random, are off the mean. From random vectors training leads to units
+    whose first examples belong together much less.
 
     Args:
       config: of the dictionary.
