@@ -5,15 +5,16 @@ autoencoders", appendix A.2).
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch
+from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.zoo import Encoder
 from aejax.objectives.selection import drop_below, keep_largest, kth_largest
@@ -36,14 +37,19 @@ class KSparse(Family):
     auxiliary_weight: NonNegativeFloat | None = traced(None)  # Of AuxK (1/32 in Gao et al.); null: no such term.
     auxiliary_k: PositiveInt = traced(32)  # Dead units that explain what the living leave unexplained.
     dead_after: PositiveInt = traced(100)  # Training steps in which no image kept the unit.
+    # What each unit draws has norm 1, and begins as what it looks for (Gao et al.): of networks without hidden layers.
+    unit_norm: bool = False
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms."""
         return self.TERMS if self.auxiliary_weight is None else (*self.TERMS, "auxiliary")
 
     def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns which number of units is larger than the latent, or None."""
+        """Returns which number of units is larger than the latent, or which network has no unit norm, or None."""
         del preprocessing
+        linear = self.encoder.kind == "dense" and not self.encoder.widths and self.decoder.kind == "mirror"
+        if self.unit_norm and not linear:
+            return "unit_norm is for one layer on either side; use encoder=dense, encoder.widths=[], decoder=mirror"
         names = ("k", "inference_k", *(() if self.auxiliary_weight is None else ("auxiliary_k",)))
         return exceeding(self, names)
 
@@ -73,6 +79,23 @@ class KSparseAutoencoder(Autoencoder):
         super().setup()
         if self.config.auxiliary_weight is not None:
             self.idle_steps = self.variable("activity", "idle_steps", jnp.zeros, (self.config.latent_size,), jnp.int32)
+
+    def build_decoder(self) -> nn.Module:
+        """Returns the network from the latent to the image."""
+        decoder = super().build_decoder()
+        # Divided by its norm when it is used, a vector is only ever turned by its gradient: what Gao et al. have by
+        # taking from the gradient what is parallel to the vector, and dividing after each step.
+        return nn.WeightNorm(decoder, use_scale=False, feature_axes=0) if self.config.unit_norm else decoder
+
+    def begin(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables with what the units draw set to what they look for, where the norm is to be 1."""
+        del data
+        if not self.config.unit_norm:
+            return variables
+        params = variables["params"]
+        vectors = params["latent"]["kernel"].T
+        decoder = jax.tree.map(lambda leaf: vectors if leaf.ndim == 2 else leaf, params["decoder"])
+        return {**variables, "params": {**params, "decoder": decoder}}
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size], in which k units of each image are not 0."""

@@ -131,6 +131,31 @@ def test_units_are_dead_after_steps_in_which_no_image_kept_them():
     assert variables["activity"]["idle_steps"][0] == 1
 
 
+def test_unit_norm_holds_from_tied_vectors_on_and_turns_them_only():
+    """The gradient of a vector that is divided by its norm has nothing along it (Gao et al., 2024, A.1)."""
+    model, variables = initialize(dataclasses.replace(REVIVING, unit_norm=True), IMAGE)
+    variables = model.begin(variables, None)
+    encoder = np.asarray(variables["params"]["latent"]["kernel"]).T
+    draws = jax.jit(lambda variables, code: model.apply(variables, code, method="decode").reshape(-1, 64))
+
+    def vectors(variables):
+        return np.asarray(draws(variables, jnp.eye(12)) - draws(variables, jnp.zeros((1, 12))))
+
+    np.testing.assert_allclose(vectors(variables), encoder / np.linalg.norm(encoder, axis=1, keepdims=True), atol=1e-6)
+    loss = lambda params: jnp.sum(draws({**variables, "params": params}, jnp.ones((1, 12))) ** 3)  # noqa: E731
+    gradient = jax.tree.map(np.asarray, jax.jit(jax.grad(loss))(variables["params"]))["decoder"]
+    (kernel,) = (leaf for leaf in jax.tree.leaves(gradient) if leaf.ndim == 2)
+    assert np.abs(kernel).max() > 0.1
+    np.testing.assert_allclose(np.sum(kernel * encoder, axis=1), 0, atol=1e-5)
+
+    config = Config(
+        autoencoder=dataclasses.replace(REVIVING, unit_norm=True), training=TrainingConfig(epochs=3, batch_size=10)
+    )
+    _, _, trained, _ = fit(config, IMAGE)
+    np.testing.assert_allclose(np.linalg.norm(vectors(trained), axis=1), 1, rtol=1e-5)
+    assert not np.allclose(vectors(trained), vectors(variables), atol=1e-3)
+
+
 def test_only_auxk_has_a_second_term():
     plain = KSparse(likelihood=MeanSquaredError())
     check(Config(autoencoder=plain))
@@ -261,6 +286,8 @@ def test_steps_in_bfloat16_leave_what_is_counted_as_it_is(family):
         (KSparse(latent_size=10), "autoencoder=k_sparse: k=25 is more than the 10 units"),
         (KSparse(latent_size=10, k=2, inference_k=11), "inference_k=11 is more than the 10 units"),
         (KSparse(latent_size=31, auxiliary_weight=0.1), "auxiliary_k=32 is more than the 31 units"),
+        (KSparse(unit_norm=True, encoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
+        (KSparse(unit_norm=True, decoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
         (BatchTopK(latent_size=10), "autoencoder=batch_top_k: k=25 is more than the 10 units"),
         (ConvWinnerTakeAll(encoder=Convolutional(strides=(1, 2))), r"encoder.strides=\[1, 2\], but its maps"),
     ],
