@@ -32,6 +32,14 @@ class Range(NamedTuple):
     low: float
     high: float
 
+    def reversed(self) -> "Range":
+        """Returns a probability's complement: of a measure of which less is better, the chance to be better."""
+        return Range(1 - self.estimate, 1 - self.high, 1 - self.low)
+
+    def show(self) -> str:
+        """Returns it as a person reads it, for instance `0.72 [0.55, 0.86]`."""
+        return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
 
 def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Returns the mean of values from independent seeds with Student's t interval, right for normal values."""
@@ -80,9 +88,7 @@ def interquartile_mean(values: Sequence[float]) -> Range | None:
     return _bootstrap((values,), lambda x: float(scipy.stats.trim_mean(x, 0.25)))
 
 
-def probability_of_improvement(
-    left: Sequence[float], right: Sequence[float], num_comparisons: int = 1
-) -> Range | None:
+def probability_of_improvement(left: Sequence[float], right: Sequence[float], num_comparisons: int = 1) -> Range | None:
     """Returns how probable it is that a value of `left` exceeds one of `right`; ties count half.
 
     The Mann-Whitney statistic over the number of pairs (Agarwal et al., 2021): from 20 values on either side with a
