@@ -88,5 +88,5 @@ def to_png(image: np.ndarray) -> bytes:
 
     content = io.BytesIO()
     channels = image.shape[-1]
-    Image.fromarray(image[..., 0] if channels < 3 else image[..., :3]).save(content, "PNG", optimize=True)
+    Image.fromarray(image[..., 0] if channels < 3 else image[..., :3]).save(content, "PNG")
     return content.getvalue()

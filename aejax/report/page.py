@@ -67,6 +67,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     provenance.cost,
     provenance.environment,
 )
+STYLES = ("report.css", "explore.css")
 SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
 
 
@@ -80,7 +81,7 @@ def to_html(studies: Sequence[Study]) -> str:
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
         element("title", f"{content.title} · aejax"),
-        element("style", _asset("report.css")),
+        element("style", *map(_asset, STYLES)),
     )
     body = element(
         "body",

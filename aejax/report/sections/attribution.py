@@ -113,7 +113,7 @@ def _signed_png(maps: np.ndarray) -> bytes:
     image.putpalette([*LOWERS] * 127 + [*RAISES] * 129)
     strength = np.round(255 * np.minimum(np.abs(np.arange(256) - 127) / 127, 1)).astype(np.uint8)
     content = io.BytesIO()
-    image.save(content, "PNG", optimize=True, transparency=strength.tobytes())
+    image.save(content, "PNG", transparency=strength.tobytes())
     return content.getvalue()
 
 
