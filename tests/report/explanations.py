@@ -3,6 +3,10 @@
 import json
 
 import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from aejax.study.explanations import Explanation, Similarity
 
 TARGETS = {"unit": "unit 17", "probe": "the probe's logit of its class", "error": "the reconstruction error"}
 METHODS = ("integrated_gradients", "smooth_grad", "occlusion", "edges")
@@ -124,19 +128,35 @@ def arrays(images, labels, seed, **sizes):
     return found
 
 
-def similarity(names):
+def make_explanations(images, labels, members, **sizes):
+    """Returns explanations of members (setting, seed), with the pictures of every seed 0."""
+    return tuple(
+        Explanation(facts(setting, seed), {} if seed else arrays(images, labels, index, **sizes))
+        for index, (setting, seed) in enumerate(members)
+    )
+
+
+def make_similarity(names):
     shares = np.linspace(1, 0.2, len(names))
     matrix = shares[np.abs(np.arange(len(names))[:, None] - np.arange(len(names)))]
-    return {"names": list(names), "matrix": matrix.tolist(), "num_images": 2000}
+    return Similarity(tuple(names), matrix, 2000)
 
 
-def write_explanations(study, images, labels, members, names, **sizes):
-    """Writes explanations into a study's directory: of members (setting, seed), pictures of every seed 0."""
+def write_explanations(study, explanations, similarity):
+    """Writes them as they lie in a study's directory."""
     directory = study / "explanations"
-    directory.mkdir(exist_ok=True)
-    for index, (setting, seed) in enumerate(members):
-        told = facts(setting, seed)
-        (directory / f"{told['id']}.json").write_text(json.dumps(told))
-        if seed == 0:
-            np.savez(directory / f"{told['id']}.npz", **arrays(images, labels, index, **sizes))
-    (directory / "similarity.json").write_text(json.dumps(similarity(names)))
+    directory.mkdir()
+    for one in explanations:
+        (directory / f"{one.id}.json").write_text(json.dumps(one.facts))
+        if one.arrays:
+            np.savez(directory / f"{one.id}.npz", **one.arrays)
+    told = {"names": similarity.names, "matrix": similarity.matrix.tolist(), "num_images": similarity.num_images}
+    (directory / "similarity.json").write_text(json.dumps(told))
+
+
+def digits(size=8):
+    """Returns scikit-learn's digits as images [n, size, size, 1], uint8, and their labels."""
+    found = load_digits()
+    images = np.round(found.images * (255 / 16)).astype(np.uint8)
+    resized = [np.asarray(Image.fromarray(image).resize((size, size))) for image in images]
+    return np.stack(resized)[..., None], found.target

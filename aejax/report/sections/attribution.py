@@ -17,8 +17,8 @@ IMAGE = 56  # Pixels of the page, about, that a map is wide.
 MEANINGLESS = "edges"
 RAISES, LOWERS = (224, 62, 48), (36, 122, 220)  # Seen on white and on black; the page shows through what is near zero.
 _CHECKS = {  # What is said of each check, of an attribution's entries.
-    "completeness": "completeness: the sum misses by {completeness:.2%}",
-    "randomization": "randomization: under random weights signs and ranks agree by {randomized_signed:.2f}",
+    "completeness": "completeness: the sum misses the change by {completeness:.2g} of it",
+    "randomization": "randomization: rank correlation with random weights {randomized_signed:.2f}",
     "deletion": "deletion: {deletion:.3g}, in random order {random_deletion:.3g}",
     "insertion": "insertion: {insertion:.3g}, in random order {random_insertion:.3g}",
 }
@@ -106,7 +106,7 @@ def _signed_png(maps: np.ndarray) -> bytes:
     """Returns maps [n, height, width] side by side as a PNG file whose zeros are transparent, each to its own scale."""
     from PIL import Image
 
-    scale = np.quantile(np.abs(maps), 0.995, axis=(1, 2), keepdims=True)
+    scale = np.quantile(np.abs(maps), 0.99, axis=(1, 2), keepdims=True)
     level = np.clip(maps / np.where(scale > 0, scale, 1), -1, 1)
     canvas = on_canvas(np.round(127 + 127 * level).astype(np.uint8)[..., None], len(maps), frame=0)
     image = Image.fromarray(canvas[..., 0], "P")

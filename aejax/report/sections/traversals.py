@@ -4,7 +4,6 @@ import numpy as np
 
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, figure, join, picture
-from aejax.report.measures import digits
 from aejax.report.panels import cards, panels
 from aejax.study.explanations import Explanation
 
@@ -47,12 +46,12 @@ def manifold(content: Content) -> Section | None:
 def _units(one: Explanation) -> Html:
     arrays = one.arrays
     score = arrays["traversal_score"]
-    name = "KL" if one.facts.get("traversed_by") == "kl" else "variance"
+    words = "KL {:.3g} nats" if one.facts.get("traversed_by") == "kl" else "variance {:.3g}"
     parts = []
     for index in np.argsort(-score, kind="stable"):
         unit = f"unit {arrays['traversal_unit'][index]}"
         values, images = arrays["traversal_value"][index], arrays["traversal_image"][index]
-        parts.append(_slider(unit, f"{name} {digits(float(score[index]), 0.01)}", values, images))
+        parts.append(_slider(unit, words.format(score[index]), values, images))
     return cards(parts)
 
 

@@ -10,17 +10,18 @@ from aejax.study.explanations import Explanation
 COLUMNS = 8  # Of images that drive a unit.
 _SIZE = 28  # Pixels of the page, about, that such an image is wide.
 _SHOWN = {  # By group: what its units have besides images, and the words and unit of it.
-    "unit": (("purity", "purity {:.0%}"), ("information", "information {:.2f} nats"), ("variance", "variance {:.3g}")),
+    "unit": (("purity", "purity {:.0f} %"), ("information", "{:.2f} nats"), ("variance", "variance {:.3g}")),
     "dictionary": (
-        ("purity", "purity {:.0%}"),
-        ("information", "information {:.2f} nats"),
-        ("frequency", "active for {:.2%}"),
+        ("purity", "purity {:.0f} %"),
+        ("information", "{:.2f} nats"),
+        ("frequency", "active for {:.2f} % of images"),
     ),
 }
+_SHARES = ("purity", "frequency")
 _TEXT = (
     "The test images that drive each unit most, the strongest first. Purity is the share of the most frequent class "
-    "among the 20 strongest; information is between the unit and the labels. The image in front is what a larger "
-    "value of the unit adds to what is decoded: gray is no change."
+    "among the 20 strongest; information, in nats, is between the unit and the labels. The image in front is what a "
+    "larger value of the unit adds to what is decoded: gray is no change."
 )
 
 
@@ -51,7 +52,8 @@ def _cards(one: Explanation, group: str) -> Html:
     parts = []
     for index in order:
         values = {name: float(arrays[f"{group}_{name}"][index]) for name, _ in known}
-        said = [words.format(values[name]) for name, words in known if np.isfinite(values[name])]
+        shares = {name: 100 * value if name in _SHARES else value for name, value in values.items()}
+        said = [words.format(shares[name]) for name, words in known if np.isfinite(values[name])]
         title = f"unit {arrays[f'{group}_index'][index]}"
         label = int(arrays[f"{group}_class"][index]) if f"{group}_class" in arrays else -1
         if label >= 0:
