@@ -32,6 +32,7 @@ _NAMES = (
 _MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
 MIG, UDR = _MEASURES[0], _MEASURES[-1]
 KIND = "autoencoder.kind"
+_VERDICTS = ("better", "worse", UNDECIDED)
 _TEXT = (
     "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
     "it compares the seeds of a setting with each other. A setting is shown to be better or worse in MIG than the "
@@ -113,19 +114,21 @@ def sentence(settings: Sequence[Setting], plain: Setting, beside: dict[int, Besi
     return f"{lead}. Shown to be worse: {count['worse']}; undecided: {count[UNDECIDED]}."
 
 
-_VERDICTS = ("better", "worse", UNDECIDED)
+def _family(setting: Setting) -> str:
+    return str(setting.rows[0]["config"].get(KIND))
 
 
 def _name(setting: Setting) -> str:
-    return setting.label or setting.name
+    """Returns the family, also where it is what most settings are, and what else tells the setting from others."""
+    label, family = setting.label, _family(setting)
+    return label if label.startswith(family) else " · ".join(filter(None, [family, label]))
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
     shown = [measure for measure in _MEASURES if any(setting.interval(measure.test) for setting in settings)]
     rows = []
     for setting in settings:
-        family = str(setting.rows[0]["config"].get(KIND))
-        cells = [family, setting.name, *(measure.show(setting.interval(measure.test)) for measure in shown)]
+        cells = [_family(setting), setting.name, *(measure.show(setting.interval(measure.test)) for measure in shown)]
         if beside:
             found = beside.get(id(setting))
             cells += ["", "", ""]
@@ -141,7 +144,7 @@ def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
 def _families(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
     families: dict[str, list[Setting]] = {}
     for setting in settings:
-        families.setdefault(str(setting.rows[0]["config"].get(KIND)), []).append(setting)
+        families.setdefault(_family(setting), []).append(setting)
     return families
 
 
@@ -152,7 +155,7 @@ def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]
         known = [setting for setting in family if setting.fields.get(field) is not None]
         if not field.startswith("autoencoder.") or not numeric(field, known):
             continue
-        kind = str(known[0].rows[0]["config"].get(KIND))
+        kind = _family(known[0])
         known = sorted(known, key=lambda setting: setting.fields[field])
         x = np.array([setting.fields[field] for setting in known], float)
         mean, low, high = _bounds(known, MIG).T
