@@ -25,8 +25,8 @@ SIZES = {
 def numbers(setting, seed):
     shift = 0.01 * seed + 0.02 * len(setting)
     return {
-        "dead_units": 0.02 * seed,
-        "duplicate_units": 0.1,
+        "dead_units": float(seed),
+        "duplicate_units": 3.0,
         "unit_purity": 0.5 + shift,
         "unit_information": 0.4 + shift,
         "dictionary_num_units": 1024,

@@ -57,9 +57,8 @@ def test_it_is_said_too_if_none_does():
 def test_intervals_widen_with_the_number_of_settings():
     found = []
     for num in (1, 2):
-        settings = make_content(
-            [*PLAIN, *STRONG, *(row for i in range(num) for row in rows("wae", 0.1, scale=i))]
-        ).settings
+        more = [row for scale in range(num) for row in rows("wae", 0.1, scale=scale)]
+        settings = make_content([*PLAIN, *STRONG, *more]).settings
         setting = next(setting for setting in settings if setting.fields.get("autoencoder.beta") == 2)
         beside = beat(settings, plain_vae(settings))
         assert len(beside) == len(settings) - 1
@@ -90,6 +89,13 @@ def test_charts_show_strength_and_the_unsupervised_score():
     assert len(points) == 3 + 20
     assert any(point.endswith("2: 0.2") for point in points[:3])
     assert re.search(r'<polyline[^>]*class="line c0 dashed"', body)
+
+
+def test_a_seed_without_others_has_no_udr():
+    alone = [row | {"metrics": row["metrics"] | {"test_udr": float("nan")}} for row in PLAIN[:1]]
+    heading, row = cells(section_of(alone))
+    assert heading == ["family", "setting", "MIG", "SAP"]
+    assert row[2] == "0.1000 (no interval)"
 
 
 def test_the_plain_vae_is_the_one_that_validation_chooses():

@@ -50,7 +50,7 @@ def pngs(body):
 
 def test_numbers_are_means_over_seeds_with_students_interval(explanations):
     heading, plain, vae = cells(explained(content(explanations)))[:3]
-    assert heading == ["setting", "dead units %", "duplicate units %", "purity %", "information nats", "n"]
+    assert heading == ["setting", "dead units", "duplicate units", "purity %", "information nats", "n"]
     mean, half, _ = student_interval([60.0, 61.0])  # 50 + 2 · 5 + seed.
     assert plain[3] == f"{mean:.1f} ± {half:.1f}" == "60.5 ± 6.4"
     assert (plain[0], vae[0], plain[-1]) == ("plain", "vae", "2")

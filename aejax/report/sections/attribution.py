@@ -57,9 +57,10 @@ def _of_absolute(known: Sequence[tuple[str, Explanation]]) -> str:
     """Returns why maps without signs are not checked by random weights, with the numbers that show it."""
     rows = [row for _, one in known for row in one.facts["attribution"] if row["method"] != MEANINGLESS]
     both = [(row.get("randomized_absolute"), row.get("randomized_signed")) for row in rows]
-    pairs = np.array([pair for pair in both if None not in pair], float)
+    pairs = np.array([pair for pair in both if None not in pair], float).reshape(-1, 2)
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if not len(pairs):
-        return "Maps of a network with random weights were not made."
+        return "Maps are compared with none of random weights."
     absolute, signed = pairs[:, 0].mean(), np.abs(pairs[:, 1]).mean()
     return (
         f"Without signs and over all pixels maps hardly change under random weights: their rank correlation is "
@@ -137,7 +138,7 @@ def _over_seeds(known: Sequence[tuple[str, Explanation]]) -> Html:
 
 
 def _interval(name: str, rows: Sequence[dict[str, Any]]) -> str:
-    values = [float(row[name]) for row in rows if row.get(name) is not None]
+    values = [float(row[name]) for row in rows if row.get(name) is not None and np.isfinite(row[name])]
     if not values:
         return ""
     mean, half, _ = student_interval(values)

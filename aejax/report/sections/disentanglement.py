@@ -125,10 +125,10 @@ def _name(setting: Setting) -> str:
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
-    shown = [measure for measure in _MEASURES if any(setting.interval(measure.test) for setting in settings)]
+    shown = [measure for measure in _MEASURES if any(_show(measure, setting) for setting in settings)]
     rows = []
     for setting in settings:
-        cells = [_family(setting), setting.name, *(measure.show(setting.interval(measure.test)) for measure in shown)]
+        cells = [_family(setting), setting.name, *(_show(measure, setting) for measure in shown)]
         if beside:
             found = beside.get(id(setting))
             cells += ["", "", ""]
@@ -139,6 +139,12 @@ def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
     heading = ["family", "setting", *(measure.title for measure in shown)]
     heading += ["beside the plain VAE", "difference in MIG", "probability of improvement"] if beside else []
     return table(heading, rows, class_="sortable", choices=("family", "beside the plain VAE"))
+
+
+def _show(measure: Measure, setting: Setting) -> str:
+    """Returns a setting's mean and interval; nothing of what is unknown, as the UDR of a single seed."""
+    interval = setting.interval(measure.test)
+    return "" if interval is None or np.isnan(interval.mean) else measure.show(interval)
 
 
 def _families(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
@@ -187,7 +193,7 @@ def _beside_unsupervised(settings: Sequence[Setting]) -> list[Html]:
             (udr, setting.values(MIG.test)[seed])
             for setting in family
             for seed, udr in setting.values(UDR.test).items()
-            if seed in setting.values(MIG.test)
+            if seed in setting.values(MIG.test) and np.isfinite(udr)  # A seed alone has none to be compared with.
         ]
         if pairs:
             x, y = np.array(pairs, float).T

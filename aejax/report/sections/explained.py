@@ -11,8 +11,8 @@ from aejax.report.measures import Measure
 from aejax.study.statistics import paired_difference, student_interval
 
 _CODE = (
-    Measure("dead_units", "dead units", "%", False),
-    Measure("duplicate_units", "duplicate units", "%", False),
+    Measure("dead_units", "dead units", "", False),
+    Measure("duplicate_units", "duplicate units", "", False),
     Measure("unit_purity", "purity", "%", True),
     Measure("unit_information", "information", "nats", True),
 )
@@ -29,8 +29,8 @@ _PAIRS = (("dictionary_purity", "unit_purity"), ("dictionary_probe_accuracy", "d
 _MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, _DENSE_PROBE)}
 _TEXT = (
     "Means over the explained seeds of each setting; ± is half the 95 % confidence interval (Student t). Test images. "
-    "Purity is the share of the most frequent class among the 20 images that drive a unit most, and information what "
-    "a unit tells of the labels, means over units that are not dead."
+    "Dead units, and those that repeat an earlier one, are counted; purity is the share of the most frequent class "
+    "among the 20 images that drive a unit most, and information what a unit tells of the labels, means over live units."
 )
 _BESIDE = (
     "A sparse dictionary (top-k autoencoder, overcomplete) of each member's features beside its dense code. 'Dead "
