@@ -7,7 +7,7 @@ import numpy as np
 
 from aejax.report.content import Content, Section
 from aejax.report.fields import logarithmic, numeric, varied
-from aejax.report.findings import SUBJECT, UNDECIDED, Comparison, choose, comparable, compare, rank, signed
+from aejax.report.findings import SUBJECT, UNDECIDED, Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
@@ -32,6 +32,7 @@ _NAMES = (
 _MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
 MIG, UDR = _MEASURES[0], _MEASURES[-1]
 KIND = "autoencoder.kind"
+MAX_TOLD = 3  # Settings in a sentence, those first that validation ranks first; a table holds them all.
 _VERDICTS = ("better", "worse", UNDECIDED)
 _TEXT = (
     "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
@@ -79,7 +80,8 @@ def plain_vae(settings: Sequence[Setting]) -> Setting | None:
 
 def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, Beside]:
     """Returns every other setting, by its identity, beside the plain VAE."""
-    others = [s for s in settings if s is not plain and comparable(MIG, s) == comparable(MIG, plain)]
+    alike = [s for s in settings if s.mean(MIG.validation) is not None and tested_on(s) == tested_on(plain)]
+    others = [setting for setting in alike if setting is not plain]
     base = list(plain.values(MIG.test).values())
     found = {}
     for setting in others:
@@ -103,10 +105,15 @@ def sentence(settings: Sequence[Setting], plain: Setting, beside: dict[int, Besi
     interval = plain.interval(MIG.test)
     plain_told = f"the plain VAE ({MIG.show(interval)}, n = {interval.num if interval else 0})"
     if count["better"]:
-        better = [told(setting) for setting in compared if beside[id(setting)].comparison.verdict == "better"]
-        lead = f"MIG: {len(better)} of {len(compared)} other settings shown to beat {plain_told}: {'; '.join(better)}"
+        better = [s for s in rank(MIG, compared) if beside[id(s)].comparison.verdict == "better"]
+        more = f"; and {len(better) - MAX_TOLD} more" if len(better) > MAX_TOLD else ""
+        are = "are" if len(better) > 1 else "is"
+        lead = (
+            f"MIG: {len(better)} of {len(compared)} other settings {are} shown to beat {plain_told}: "
+            f"{'; '.join(map(told, better[:MAX_TOLD]))}{more}"
+        )
     else:
-        best = (rank(MIG, compared) or compared)[0]
+        best = choose(MIG, compared)
         lead = (
             f"MIG: none of {len(compared)} other settings is shown to beat {plain_told}; the best by validation is "
             f"{told(best)}"
@@ -118,27 +125,35 @@ def _family(setting: Setting) -> str:
     return str(setting.rows[0]["config"].get(KIND))
 
 
+def _strength(setting: Setting) -> str:
+    """Returns what tells a setting from others of its family."""
+    return setting.label.removeprefix(_family(setting)).removeprefix(" · ")
+
+
 def _name(setting: Setting) -> str:
-    """Returns the family, also where it is what most settings are, and what else tells the setting from others."""
-    label, family = setting.label, _family(setting)
-    return label if label.startswith(family) else " · ".join(filter(None, [family, label]))
+    return " · ".join(filter(None, [_family(setting), _strength(setting)]))
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
-    shown = [measure for measure in _MEASURES if any(_show(measure, setting) for setting in settings)]
+    shown = [measure for measure in _MEASURES[1:] if any(_show(measure, setting) for setting in settings)]
     rows = []
     for setting in settings:
-        cells = [_family(setting), setting.name, *(_show(measure, setting) for measure in shown)]
+        cells = [_family(setting), " · ".join(filter(None, [setting.study, _strength(setting)])), _show(MIG, setting)]
         if beside:
-            found = beside.get(id(setting))
-            cells += ["", "", ""]
-            if found is not None:
-                difference, chance = signed(MIG, found.comparison.difference), found.chance
-                cells[-3:] = [found.comparison.verdict, difference, chance.show() if chance else ""]
-        rows.append(cells)
-    heading = ["family", "setting", *(measure.title for measure in shown)]
-    heading += ["beside the plain VAE", "difference in MIG", "probability of improvement"] if beside else []
+            cells += _told(beside.get(id(setting)))
+        rows.append([*cells, *(_show(measure, setting) for measure in shown)])
+    heading = ["family", "setting", MIG.title]
+    heading += ["beside the plain VAE", "difference", "probability of improvement"] if beside else []
+    heading += [measure.title for measure in shown]
     return table(heading, rows, class_="sortable", choices=("family", "beside the plain VAE"))
+
+
+def _told(beside: Beside | None) -> list[str]:
+    """Returns what the table tells of a setting beside the plain VAE; nothing of that itself."""
+    if beside is None:
+        return ["", "", ""]
+    chance = beside.chance.show() if beside.chance else ""
+    return [beside.comparison.verdict, signed(MIG, beside.comparison.difference), chance]
 
 
 def _show(measure: Measure, setting: Setting) -> str:

@@ -30,7 +30,7 @@ _MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, _DENSE_
 _TEXT = (
     "Means over the explained seeds of each setting; ± is half the 95 % confidence interval (Student t). Test images. "
     "Dead units, and those that repeat an earlier one, are counted; purity is the share of the most frequent class "
-    "among the 20 images that drive a unit most, and information what a unit tells of the labels, means over live units."
+    "among the 20 images that drive a unit most, and information what one tells of the labels, means over live units."
 )
 _BESIDE = (
     "A sparse dictionary (top-k autoencoder, overcomplete) of each member's features beside its dense code. 'Dead "

@@ -37,6 +37,7 @@ def _matrix(one: Similarity) -> Html:
     num = len(names)
     small = num <= SMALL
     size, top = (40, 24) if small else (18, 24)
+    strongest = 0.55 if small else 1.0  # Numbers are read on it.
     left = round(_LETTER * max(map(len, names))) + 12
     levels = np.round(np.clip(np.nan_to_num(one.matrix), 0, 1) * _LEVELS).astype(int)
     parts = []
@@ -46,7 +47,7 @@ def _matrix(one: Similarity) -> Html:
             f"M{left + size * column} {top + size * row}h{size}v{size}h-{size}z"
             for row, column in np.argwhere(levels == level)
         )
-        parts.append(element("path", d=path, class_="cell", style=f"--shade:{level / _LEVELS:.0%}"))
+        parts.append(element("path", d=path, class_="cell", style=f"--shade:{strongest * level / _LEVELS:.0%}"))
     for index, name in enumerate(names):
         middle = size * index + size / 2
         parts.append(element("text", name, x=left - 8, y=top + middle + 4, text_anchor="end"))
@@ -55,7 +56,7 @@ def _matrix(one: Similarity) -> Html:
         if small:
             for column, value in enumerate(one.matrix[index]):
                 x, y = left + size * column + size / 2, top + middle + 4
-                parts.append(element("text", f"{value:.2f}", x=x, y=y, text_anchor="middle", class_="name"))
+                parts.append(element("text", f"{value:.2f}", x=x, y=y, text_anchor="middle", class_="value"))
     width, height = left + size * num + 4, top + size * num + 4
     values = np.round(one.matrix, 3).tolist()
     cells = json.dumps({"names": one.names, "values": values, "left": left, "top": top, "size": size})
