@@ -134,7 +134,7 @@ def _newcombe(estimate: float, num_left: int, num_right: int, confidence: float)
         spread = 1 + mean_num * ((1 - theta) / (2 - theta) + theta / (1 + theta))
         return (estimate - theta) ** 2 - z**2 * theta * (1 - theta) * spread / (num_left * num_right)
 
-    # At the estimate itself nothing is in excess, at 0 and 1 all is; at an estimate of 0 or 1 both, hence the step.
+    # Excess is positive at 0 and 1 and negative beside the estimate; at an estimate of 0 or 1 itself it is zero.
     step = 1e-9
     low = float(scipy.optimize.brentq(excess, 0.0, estimate - step)) if estimate > 0 else 0.0
     high = float(scipy.optimize.brentq(excess, estimate + step, 1.0)) if estimate < 1 else 1.0

@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from aejax.report.page import to_html
 from aejax.study.contents import Study
@@ -137,6 +137,8 @@ def test_units_are_ordered(browser, page):
 @pytest.mark.parametrize("width", [1280, 375])
 def test_a_point_shows_its_image_to_pointer_and_keys(browser, page, width):
     show(browser, page, width=width)
+    # Maps begin when their images are decoded.
+    WebDriverWait(browser, 10).until(lambda _: len(browser.find_elements(By.CSS_SELECTOR, ".map[tabindex]")) == 4)
     choose(browser, "embeddings", "Projection", "t-SNE")
     (holder,) = seen(browser, "#embeddings .map")
     (drawing,) = seen(browser, "#embeddings svg")

@@ -54,5 +54,4 @@ function makeSlider(strip) {
 
 document.querySelectorAll(".strip[data-values]").forEach(makeSlider);
 document.querySelectorAll(".cards").forEach(makeCards);
-// Those inside others first: what is hidden cannot be chosen from.
-[...document.querySelectorAll(".panels")].reverse().forEach(makeChooser);
+document.querySelectorAll(".panels").forEach(makeChooser);

@@ -110,7 +110,7 @@ def _signed_png(maps: np.ndarray) -> bytes:
     scale = np.quantile(np.abs(maps), 0.99, axis=(1, 2), keepdims=True)
     level = np.clip(maps / np.where(scale > 0, scale, 1), -1, 1)
     canvas = on_canvas(np.round(127 + 127 * level).astype(np.uint8)[..., None], len(maps), frame=0)
-    image = Image.fromarray(canvas[..., 0], "P")
+    image = Image.frombytes("P", (canvas.shape[1], canvas.shape[0]), canvas.tobytes())
     image.putpalette([*LOWERS] * 127 + [*RAISES] * 129)
     strength = np.round(255 * np.minimum(np.abs(np.arange(256) - 127) / 127, 1)).astype(np.uint8)
     content = io.BytesIO()
