@@ -9,6 +9,7 @@ from aejax.report.html import Html
 from aejax.report.label_curves import BY_LABELS, LABELS
 from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
+from aejax.study.explanations import Explanation
 from aejax.study.results import Row, Setting, settings
 
 
@@ -60,6 +61,15 @@ class Content:
         for (_, _, method, _), group in methods.items():
             shown += rank(measure, group)[:most] if method in SUBJECTS else [choose(measure, group)]
         return shown
+
+    def explanations(self) -> list[tuple[str, Explanation]]:
+        """Returns what was explained of members, and what to call each."""
+        several = len(self.studies) > 1
+        return [
+            (f"{name}: {one.title}" if several else one.title, one)
+            for name, study in self.studies.items()
+            for one in study.explanations
+        ]
 
     def curves(self, setting: Setting) -> Curves:
         """Returns the curves of a setting's members that did not diverge, by their id."""

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -34,22 +35,35 @@ def join(*content: str) -> Html:
     return Html("".join(part if isinstance(part, Html) else html.escape(part) for part in content))
 
 
-def table(heading: list[str], rows: list[list[str]], *, class_: str | None = None) -> Html:
-    """Returns a table that scrolls by itself where it is wider than the page."""
-    head = element("thead", element("tr", *(element("th", cell, scope="col") for cell in heading)))
+def table(
+    heading: Sequence[str], rows: Sequence[Sequence[str]], *, class_: str | None = None, choices: Collection[str] = ()
+) -> Html:
+    """Returns a table that scrolls by itself where it is wider than the page.
+
+    With the class "sortable" a click on a heading sorts it, and if it is long it can be searched; columns in `choices`
+    can then be narrowed to one of their values.
+    """
+    head = element(
+        "thead", element("tr", *(element("th", cell, scope="col", data_choice=cell in choices) for cell in heading))
+    )
     body = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in rows))
     return element("div", element("table", head, body, class_=class_), class_="wide")
 
 
-def picture(images: np.ndarray, columns: int, alt: str) -> Html:
-    """Returns images [n, height, width, channels], uint8, as one <img> of rows and columns, each in a frame."""
-    canvas = on_canvas(images, columns)
-    source = "data:image/png;base64," + base64.b64encode(to_png(canvas)).decode()
-    # Small images are shown larger, in whole pixels.
-    scale = max(1, round(640 / canvas.shape[1]))
-    return element(
-        "img", src=source, alt=alt, width=canvas.shape[1] * scale, height=canvas.shape[0] * scale, class_="pixels"
-    )
+def picture(images: np.ndarray, columns: int, alt: str, *, frame: int = 1, size: int = 640) -> Html:
+    """Returns images [n, height, width, channels], uint8, as one <img> of rows and columns, each in a frame.
+
+    It is about `size` pixels of the page wide: small images are shown larger, in whole pixels.
+    """
+    canvas = on_canvas(images, columns, frame)
+    scale = max(1, round(size / canvas.shape[1]))
+    return image_element(to_png(canvas), alt, width=canvas.shape[1] * scale, height=canvas.shape[0] * scale)
+
+
+def image_element(png: bytes, alt: str, **attributes: object) -> Html:
+    """Returns a PNG file as an <img> whose pixels stay squares."""
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    return element("img", src=source, alt=alt, class_="pixels", **attributes)
 
 
 def figure(title: str, image: Html) -> Html:
@@ -57,11 +71,12 @@ def figure(title: str, image: Html) -> Html:
     return element("figure", element("figcaption", title), element("div", image, class_="wide"))
 
 
-def on_canvas(images: np.ndarray, columns: int) -> np.ndarray:
+def on_canvas(images: np.ndarray, columns: int, frame: int = 1) -> np.ndarray:
     """Returns images [n, height, width, channels], uint8, as one of rows and columns, each in a gray frame."""
     num, _, _, channels = images.shape
     columns = min(columns, num)
-    padded = np.pad(images, ((0, -num % columns), (1, 1), (1, 1), (0, 0)), constant_values=128)
+    border = (frame, frame)
+    padded = np.pad(images, ((0, -num % columns), border, border, (0, 0)), constant_values=128)
     rows, (height, width) = len(padded) // columns, padded.shape[1:3]
     grid = padded.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     return grid.reshape(rows * height, columns * width, channels)
@@ -73,5 +88,5 @@ def to_png(image: np.ndarray) -> bytes:
 
     content = io.BytesIO()
     channels = image.shape[-1]
-    Image.fromarray(image[..., 0] if channels < 3 else image[..., :3]).save(content, "PNG", optimize=True)
+    Image.fromarray(image[..., 0] if channels < 3 else image[..., :3]).save(content, "PNG")
     return content.getvalue()

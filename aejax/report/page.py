@@ -7,20 +7,28 @@ from aejax.report.content import Content, Section, gather
 from aejax.report.html import Html, element, join
 from aejax.report.sections import (
     answer,
+    attribution,
     codes,
+    disentanglement,
+    embeddings,
+    explained,
     generation,
     interactions,
     labels,
     layers,
     overfitting,
     pareto,
+    paths,
     pictures,
     provenance,
     robustness,
     search,
+    similarity,
     sweeps,
     training,
     transfer,
+    traversals,
+    units,
 )
 from aejax.study.contents import Study
 
@@ -34,6 +42,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     sweeps.effects,
     interactions.interactions,
     codes.codes,
+    disentanglement.disentanglement,
     generation.generation,
     labels.labels,
     layers.layers,
@@ -45,10 +54,21 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     robustness.robustness,
     pictures.reconstructions,
     pictures.weights,
+    explained.explained,
+    traversals.traversals,
+    traversals.manifold,
+    embeddings.embeddings,
+    units.units,
+    units.dictionary,
+    attribution.attribution,
+    paths.paths,
+    similarity.similarity,
     provenance.failures,
     provenance.cost,
     provenance.environment,
 )
+STYLES = ("report.css", "explore.css")
+SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
 
 
 def to_html(studies: Sequence[Study]) -> str:
@@ -61,13 +81,14 @@ def to_html(studies: Sequence[Study]) -> str:
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
         element("title", f"{content.title} · aejax"),
-        element("style", _asset("report.css")),
+        element("style", *map(_asset, STYLES)),
     )
     body = element(
         "body",
         element("header", element("h1", content.title), element("nav", *links, aria_label="Sections")),
         element("main", *(_to_element(section) for section in sections)),
-        element("script", _asset("report.js")),
+        # One module of them all: strict, and its names are its own.
+        element("script", Html("\n".join(map(_asset, SCRIPTS))), type="module"),
     )
     return f"<!doctype html>\n{element('html', join(head, body), lang='en')}\n"
 

@@ -13,7 +13,8 @@ WIDE = (880, 420)  # Width and height of a chart that has a row of the page to i
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
 ROW_HEIGHT = 34  # Of `interval_chart`: a name, and its value below.
 TICK_WIDTH = 42  # Of the label of a tick, at most.
-NUM_COLORS = 8  # As many as assets/report.css defines.
+NUM_COLORS = 8  # As many as assets/report.css defines, likewise below.
+NUM_CLASS_COLORS = 10  # Told apart by more than their order: for classes.
 
 
 class Series(NamedTuple):
@@ -80,7 +81,7 @@ def line_chart(
         parts += _points(one, horizontal, vertical) if one.marked else _line(one, horizontal, vertical)
     parts += _labels([one for one in series if one.labelled], horizontal, vertical, width)
     names = {one.name: one for one in series if one.name and not one.labelled}
-    chart = _svg(join(*parts), size, title)
+    chart = drawing(join(*parts), size, title)
     legend = element("ul", *(_legend_entry(one) for one in names.values()), class_="legend") if len(names) > 1 else ""
     return element("figure", element("figcaption", title), chart, legend)
 
@@ -99,7 +100,7 @@ def line_drawing(series: Sequence[Series], style: Html, *, title: str, x_label: 
         anchor = "end" if x > WIDTH / 2 else "start"
         name = element("text", one.name, x=_round(x), y=_round(above), text_anchor=anchor, class_=f"dot c{one.color}")
         parts.append(name)
-    return _svg(join(*parts), (WIDTH, HEIGHT), title)
+    return drawing(join(*parts), (WIDTH, HEIGHT), title)
 
 
 def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
@@ -124,7 +125,7 @@ def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Html:
             parts.append(element("line", x1=low, x2=high, y1=middle, y2=middle, class_=f"bar c{color}"))
         tip = element("title", f"{dot.name}: {dot.value:.6g}" + (f" ± {half:.2g}" if half else ""))
         parts.append(element("circle", tip, cx=_round(at), cy=middle, r=4, class_=f"dot c{color}"))
-    return element("figure", element("figcaption", title), _svg(join(*parts), (WIDTH, height), title))
+    return element("figure", element("figcaption", title), drawing(join(*parts), (WIDTH, height), title))
 
 
 def make_axis(
@@ -263,9 +264,11 @@ def _legend_entry(one: Series) -> Html:
     return element("li", swatch, one.name)
 
 
-def _svg(content: Html, size: tuple[float, float], title: str) -> Html:
+def drawing(content: Html, size: tuple[float, float], title: str, **attributes: object) -> Html:
+    """Returns an SVG of a width and height of its own units that is described by its title."""
     box = f"0 0 {size[0]} {_round(size[1])}"
-    return element("svg", content, viewBox=box, role="img", aria_label=title, xmlns="http://www.w3.org/2000/svg")
+    namespace = "http://www.w3.org/2000/svg"
+    return element("svg", content, viewBox=box, role="img", aria_label=title, xmlns=namespace, **attributes)
 
 
 def _round(value: float) -> float:

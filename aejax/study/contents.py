@@ -6,6 +6,7 @@ import numpy as np
 
 from aejax.cache import read_arrays
 from aejax.study.directory import SEARCH, StudyDirectory, exists
+from aejax.study.explanations import Explanation, Similarity, read_explanations, read_similarity
 from aejax.study.metrics import read_curves
 from aejax.study.record import Record, require_record
 from aejax.study.results import Row, read_rows
@@ -32,6 +33,8 @@ class Study:
     rows: list[Row]
     populations: list[Population]
     search: "Study | None" = None  # The trials by which its settings were found.
+    explanations: tuple[Explanation, ...] = ()  # Of its members, by setting and seed.
+    similarity: Similarity | None = None
 
 
 def read_study(directory: StudyDirectory) -> Study:
@@ -55,4 +58,11 @@ def read_study(directory: StudyDirectory) -> Study:
     if record.search is None:
         # Those from whom others go on are stages on the way.
         rows = [row for row in rows if row["id"] not in record.lineage.values()]
-    return Study(record, rows, populations, read_study(trials) if exists(trials.record) else None)
+    return Study(
+        record,
+        rows,
+        populations,
+        search=read_study(trials) if exists(trials.record) else None,
+        explanations=tuple(read_explanations(directory)),
+        similarity=read_similarity(directory),
+    )

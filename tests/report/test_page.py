@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from aejax.errors import Interrupted
@@ -18,6 +17,8 @@ from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
+from tests.report.browsing import show
+from tests.report.explanations import digits, make_explanations, make_similarity, write_explanations
 from tests.study.studies import train
 
 EVALUATION = EvaluationConfig(measures=("reconstruction",), baselines=("pca",))
@@ -64,35 +65,6 @@ def unfinished(tmp_path_factory):
     with pytest.raises(Interrupted):
         train(configs([1e-3, 1e-2], range(2)), path, stop_at_save=1)
     return report(path)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--no-first-run",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield browser
-    browser.quit()
-
-
-def show(browser, page, *, width=1280, theme="light"):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-    )
-    browser.get(page.as_uri())
 
 
 @pytest.mark.browser
@@ -155,6 +127,19 @@ def test_sections_appear_when_their_data_exist(finished, single, diverged, unfin
     assert "no interval" in single.read_text()
     assert "3 members diverged" in diverged.read_text()
     assert "Not finished: 2 of 2 populations" in unfinished.read_text()
+
+
+def test_what_was_explained_is_read_from_the_directory(tmp_path, finished):
+    path = shutil.copytree(finished.parent, tmp_path / "study")
+    sizes = {"points": 20, "cards": 2, "units": 2, "side": 2, "paths": 1, "attributed": 2}
+    explanations = make_explanations(*digits(), [("plain", 0), ("plain", 1)], **sizes)
+    write_explanations(path, explanations, make_similarity(["plain, seed 0", "plain, seed 1"]))
+    page = report(path)
+    of_members = ["explained", "traversals", "manifold", "embeddings", "units", "dictionary", "attribution", "paths"]
+    assert [name for name in sections(page) if name not in sections(finished)] == [*of_members, "similarity"]
+    # Pictures that are damaged are done without.
+    (path / "explanations" / "plain0.npz").write_bytes(b"PK")
+    assert [name for name in sections(report(path)) if name in of_members] == ["explained", "attribution"]
 
 
 def test_the_best_at_the_edge_of_its_grid_is_warned_of(finished):

@@ -70,4 +70,34 @@ def test_the_probability_of_improvement_counts_pairs():
     assert estimate == pytest.approx(np.mean(left[:, None] > right[None]))
     assert low < estimate < high
     assert probability_of_improvement([1.0] * 20, [1.0] * 20).estimate == 0.5
-    assert probability_of_improvement(left[:5], right) is None
+    assert probability_of_improvement(left[:1], right) is None
+
+
+def test_few_seeds_have_newcombes_interval_of_the_probability_of_improvement():
+    left, right = [3.0, 4.0, 5.0, 6.0, 7.0], [1.0, 2.0, 3.0, 4.0, 5.0]
+    estimate, low, high = probability_of_improvement(left, right)
+    assert estimate == (5 + 5 + 5 + 4 + 3 - 3 * 0.5) / 25  # Three ties.
+
+    def num_errors(theta):
+        spread = 1 + 4 * (1 - theta) / (2 - theta) + 4 * theta / (1 + theta)
+        return abs(estimate - theta) / math.sqrt(theta * (1 - theta) * spread / 25)
+
+    assert [num_errors(low), num_errors(high)] == pytest.approx([1.959964, 1.959964], rel=1e-5)
+    assert 0 < low < estimate < high < 1
+    # Turned around it says the same.
+    assert probability_of_improvement(right, left) == pytest.approx((1 - estimate, 1 - high, 1 - low))
+    # Where all exceed all the interval has a length still; looking at many, a greater one.
+    every = [probability_of_improvement(np.add(left, 10), right, num) for num in (1, 10)]
+    assert [x.high for x in every] == [1, 1]
+    assert 0.3 < every[1].low < every[0].low < 0.8
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 2.0])
+def test_newcombes_interval_covers_the_truth_as_often_as_it_says(shift):
+    generator, num = np.random.default_rng(0), 600
+    truth = 0.5 * math.erfc(-shift / 2)  # P(N(shift, 1) > N(0, 1)).
+    covered = 0
+    for left, right in zip(generator.normal(shift, 1, (num, 5)), generator.normal(0, 1, (num, 5)), strict=True):
+        _, low, high = probability_of_improvement(left, right)
+        covered += low <= truth <= high
+    assert 0.92 < covered / num < 0.99

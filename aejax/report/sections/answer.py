@@ -10,7 +10,7 @@ from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import is_search, notes, told
 from aejax.study.results import columns_of_fields, show_value
-from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, Range, interquartile_mean, probability_of_improvement
+from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
 
 MAX_DOTS = 12  # Settings of one method in a chart; a table holds them all.
 
@@ -65,10 +65,8 @@ def leaderboard(content: Content) -> Section | None:
         cells.append(_cell(str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"))
         cells += [_cell(str(group.num_diverged))] if any_diverged else []
         rows.append(element("tr", *cells, class_="subject" if group.method in SUBJECTS else None))
-    head = element(
-        "tr",
-        *(element("th", element("button", text, type="button"), scope="col", aria_sort="none") for text in heading),
-    )
+    choices = ("study", "method", *columns, "n")
+    head = element("tr", *(element("th", text, scope="col", data_choice=text in choices) for text in heading))
     board = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
     hint = "Test images; ★ is what validation chose by that column. A click on a heading sorts."
     if is_search(content.rows):
@@ -112,15 +110,14 @@ def many_seeds(content: Content) -> Section | None:
             other = list(comparison.other.values(measure.test).values())
             chance = probability_of_improvement(best, other)
             if chance is not None and not measure.higher_is_better:
-                chance = Range(1 - chance.estimate, 1 - chance.high, 1 - chance.low)
+                chance = chance.reversed()
             if chance is not None:
-                rows.append([measure.title, finding.best.name, _range(mean), comparison.other.name, _range(chance)])
+                rows.append([measure.title, finding.best.name, mean.show(), comparison.other.name, chance.show()])
     if not rows:
         return None
     heading = ["measure", "setting", "interquartile mean", "beside", "probability that it is better"]
-    text = f"From {ENOUGH_FOR_BOOTSTRAP} seeds on; bootstrap 95 % intervals in brackets (Agarwal et al., 2021)."
+    text = (
+        f"From {ENOUGH_FOR_BOOTSTRAP} seeds on; bootstrap 95 % intervals in brackets (Agarwal et al., 2021), beside a "
+        "method of fewer seeds Newcombe's (2006)."
+    )
     return Section("robust", "Robust summaries", join(element("p", text, class_="note"), table(heading, rows)))
-
-
-def _range(value: Range) -> str:
-    return f"{value.estimate:.4g} [{value.low:.4g}, {value.high:.4g}]"

@@ -1,0 +1,145 @@
+"""Which pixels a unit, a probe or an error depends on, by several methods, beside checks of what they claim."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.html import Html, element, image_element, join, on_canvas, picture, table
+from aejax.report.panels import panels
+from aejax.study.explanations import Explanation
+from aejax.study.results import show_value
+from aejax.study.statistics import student_interval
+
+IMAGE = 56  # Pixels of the page, about, that a map is wide.
+MEANINGLESS = "edges"
+RAISES, LOWERS = (224, 62, 48), (36, 122, 220)  # Seen on white and on black; the page shows through what is near zero.
+_CHECKS = {  # What is said of each check, of an attribution's entries.
+    "completeness": "completeness: the sum misses the change by {completeness:.2g} of it",
+    "randomization": "randomization: rank correlation with random weights {randomized_signed:.2f}",
+    "deletion": "deletion: {deletion:.3g}, in random order {random_deletion:.3g}",
+    "insertion": "insertion: {insertion:.3g}, in random order {random_insertion:.3g}",
+}
+_NUMBERS = (
+    ("completeness", "completeness gap"),
+    ("randomized_signed", "random weights, signed"),
+    ("randomized_absolute", "random weights, absolute"),
+    ("deletion", "deletion"),
+    ("random_deletion", "at random"),
+    ("insertion", "insertion"),
+    ("random_insertion", "at random"),
+)
+_TEXT = (
+    "Red pixels raise the target, blue ones lower it, each map to its own symmetric scale. Checks, over the images: "
+    "completeness (the map adds up to the change of the target, for methods that promise so); randomization (the map "
+    "of a network with random weights must be another: the rank correlation of signed values on the foreground; "
+    "Adebayo et al., 2018); deletion and insertion (the target falls sooner, or rises sooner, than if pixels are "
+    "removed or restored in random order; Petsiuk et al., 2018). 'edges' is the meaningless control: the strength of "
+    "the image's own edges, with no model in it."
+)
+
+
+def attribution(content: Content) -> Section | None:
+    """Returns each member's maps beside their checks, and the numbers of the checks over seeds."""
+    known = [(title, one) for title, one in content.explanations() if one.facts.get("attribution")]
+    if not known:
+        return None
+    parts = [element("p", _TEXT, class_="note"), element("p", _of_absolute(known), class_="note")]
+    shown = [(title, _maps(one)) for title, one in known if "attribution_map" in one.arrays]
+    parts += [panels("Member", shown)] if shown else []
+    parts += [element("h3", "Checks over seeds"), _over_seeds(known)]
+    return Section("attribution", "Attribution and its checks", join(*parts))
+
+
+def _of_absolute(known: Sequence[tuple[str, Explanation]]) -> str:
+    """Returns why maps without signs are not checked by random weights, with the numbers that show it."""
+    rows = [row for _, one in known for row in one.facts["attribution"] if row["method"] != MEANINGLESS]
+    both = [(row.get("randomized_absolute"), row.get("randomized_signed")) for row in rows]
+    pairs = np.array([pair for pair in both if None not in pair], float).reshape(-1, 2)
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    if not len(pairs):
+        return "Maps are compared with none of random weights."
+    absolute, signed = pairs[:, 0].mean(), np.abs(pairs[:, 1]).mean()
+    return (
+        f"Without signs and over all pixels maps hardly change under random weights: their rank correlation is "
+        f"{absolute:.2f} in the mean, because the image's own edges and its empty background dominate. With signs "
+        f"and on the foreground it is {signed:.2f} in size. So only the latter is a check."
+    )
+
+
+def _maps(one: Explanation) -> Html:
+    images, maps = one.arrays["attribution_image"], one.arrays["attribution_map"].astype(np.float32)
+    rows = list(zip(one.facts["attribution"], maps, strict=True))
+    size = max(1, round(IMAGE / images.shape[2])) * images.shape[2] * len(images)
+    parts: list[Html] = []
+    for target in dict.fromkeys(row["target"] for row, _ in rows):
+        parts.append(element("h4", one.facts.get("targets", {}).get(target, target)))
+        given = picture(images, len(images), "The images", frame=0, size=size)
+        parts.append(_line("the images", given))
+        for row, map_ in rows:
+            if row["target"] == target:
+                name = row["method"].replace("_", " ")
+                alt = f"{name} of {target}: maps of the images"
+                parts.append(_line(name, image_element(_signed_png(map_), alt, width=size), _checks(row)))
+    return join(*parts)
+
+
+def _line(name: str, image: Html, checks: Html | str = "") -> Html:
+    named = element("figure", element("figcaption", name), element("div", image, class_="wide"))
+    return element("div", named, checks, class_="attribution")
+
+
+def _checks(row: dict[str, Any]) -> Html:
+    """Returns a line for each check of an attribution that was made, which says in words whether it was passed."""
+    lines = []
+    for verdict, mark in (("passed", "✓"), ("failed", "✗")):
+        for check in row[verdict]:
+            said = _CHECKS[check].format_map(row)
+            lines.append(element("li", f"{mark} ", element("strong", verdict), f" {said}", class_=verdict))
+    if row.get("randomized_absolute") is not None:
+        lines.append(element("li", f"no check: without signs, over all pixels {row['randomized_absolute']:.2f}"))
+    return element("ul", *lines, class_="checks")
+
+
+def _signed_png(maps: np.ndarray) -> bytes:
+    """Returns maps [n, height, width] side by side as a PNG file whose zeros are transparent, each to its own scale."""
+    from PIL import Image
+
+    scale = np.quantile(np.abs(maps), 0.99, axis=(1, 2), keepdims=True)
+    level = np.clip(maps / np.where(scale > 0, scale, 1), -1, 1)
+    canvas = on_canvas(np.round(127 + 127 * level).astype(np.uint8)[..., None], len(maps), frame=0)
+    image = Image.frombytes("P", (canvas.shape[1], canvas.shape[0]), canvas.tobytes())
+    image.putpalette([*LOWERS] * 127 + [*RAISES] * 129)
+    strength = np.round(255 * np.minimum(np.abs(np.arange(256) - 127) / 127, 1)).astype(np.uint8)
+    content = io.BytesIO()
+    image.save(content, "PNG", transparency=strength.tobytes())
+    return content.getvalue()
+
+
+def _over_seeds(known: Sequence[tuple[str, Explanation]]) -> Html:
+    """Returns a row for each setting, target and method: means with intervals, and how many members pass all checks."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for title, one in known:
+        # Of several studies, the study's name comes before the member's.
+        study = title.removesuffix(one.title)
+        for row in one.facts["attribution"]:
+            key = f"{study}{show_value(one.facts['setting'])}", row["target"], row["method"].replace("_", " ")
+            groups.setdefault(key, []).append(row)
+    rows = []
+    for key, found in groups.items():
+        passed = sum(bool(row["passed"]) and not row["failed"] for row in found)
+        failed = sorted({check for row in found for check in row["failed"]})
+        rows.append([*key, *(_interval(name, found) for name, _ in _NUMBERS), f"{passed} of {len(found)}"])
+        rows[-1].append(", ".join(failed))
+    heading = ["setting", "target", "method", *(title for _, title in _NUMBERS), "pass all", "some fail"]
+    return table(heading, rows, class_="sortable", choices=heading[:3])
+
+
+def _interval(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    values = [float(row[name]) for row in rows if row.get(name) is not None and np.isfinite(row[name])]
+    if not values:
+        return ""
+    mean, half, _ = student_interval(values)
+    return f"{mean:.3g}" if np.isnan(half) else f"{mean:.3g} ± {half:.2g}"

@@ -1,0 +1,222 @@
+"""Whether units of codes are the factors that images were made from, and whether any method beats the plain VAE."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aejax.report.content import Content, Section
+from aejax.report.fields import logarithmic, numeric, varied
+from aejax.report.findings import SUBJECT, UNDECIDED, Comparison, choose, compare, rank, signed, tested_on
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import MEASURES, Measure
+from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
+from aejax.study.results import Setting
+from aejax.study.statistics import Range, probability_of_improvement
+
+_NAMES = (
+    "mig",
+    "dci_disentanglement",
+    "dci_completeness",
+    "dci_informativeness",
+    "beta_vae_score",
+    "factor_vae_score",
+    "sap",
+    "modularity",
+    "explicitness",
+    "infom",
+    "infoe",
+    "infoc",
+    "udr",
+)
+_MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
+MIG, UDR = _MEASURES[0], _MEASURES[-1]
+KIND = "autoencoder.kind"
+MAX_TOLD = 3  # Settings in a sentence, those first that validation ranks first; a table holds them all.
+_VERDICTS = ("better", "worse", UNDECIDED)
+_TEXT = (
+    "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
+    "it compares the seeds of a setting with each other. A setting is shown to be better or worse in MIG than the "
+    "plain VAE where the interval of the difference, paired over seeds, excludes zero; the probability of improvement "
+    "is that a seed of it has more MIG than one of the plain VAE (in brackets its interval; Newcombe, 2006). All "
+    "intervals of a comparison hold together for all settings (Bonferroni)."
+)
+
+
+class Beside(NamedTuple):
+    """A setting beside the plain VAE: the difference of their MIG, and the probability that it has more."""
+
+    comparison: Comparison
+    chance: Range | None
+
+
+def disentanglement(content: Content) -> Section | None:
+    """Returns all metrics by setting, who beats the plain VAE, MIG by strength, and beside it UDR."""
+    own = [setting for setting in content.settings if setting.method == SUBJECT and setting.interval(MIG.test)]
+    if not own:
+        return None
+    plain = plain_vae(own)
+    beside = {} if plain is None else beat(own, plain)
+    parts: list[Html] = []
+    if plain is not None and beside:
+        parts.append(element("ul", element("li", sentence(own, plain, beside)), class_="findings"))
+    parts += [element("p", _TEXT, class_="note"), _table(own, beside)]
+    charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
+    charts += _beside_unsupervised(own)
+    parts += [element("div", *charts, class_="charts")] if charts else []
+    return Section("disentanglement", "Disentanglement", join(*parts))
+
+
+def plain_vae(settings: Sequence[Setting]) -> Setting | None:
+    """Returns the VAE whose KL has no weight, of several the one that validation chooses; None if there is none."""
+
+    def is_plain(setting: Setting) -> bool:
+        config = setting.rows[0]["config"]
+        return config.get(KIND) == "vae" or (config.get(KIND) == "beta_vae" and config.get("autoencoder.beta") == 1)
+
+    own = [setting for setting in settings if is_plain(setting) and setting.mean(MIG.validation) is not None]
+    return choose(MIG, own) if own else None
+
+
+def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, Beside]:
+    """Returns every other setting, by its identity, beside the plain VAE."""
+    alike = [s for s in settings if s.mean(MIG.validation) is not None and tested_on(s) == tested_on(plain)]
+    others = [setting for setting in alike if setting is not plain]
+    base = list(plain.values(MIG.test).values())
+    found = {}
+    for setting in others:
+        comparison = compare(MIG, setting, plain, len(others))
+        if comparison is not None:
+            chance = probability_of_improvement(list(setting.values(MIG.test).values()), base, len(others))
+            found[id(setting)] = Beside(comparison, chance)
+    return found
+
+
+def sentence(settings: Sequence[Setting], plain: Setting, beside: dict[int, Beside]) -> str:
+    """Returns whether any setting beats the plain VAE in MIG, either way."""
+    compared = [setting for setting in settings if id(setting) in beside]
+
+    def told(setting: Setting) -> str:
+        comparison, chance = beside[id(setting)]
+        more = f"; probability of improvement {chance.show()}" if chance else ""
+        return f"{_name(setting)} ({signed(MIG, comparison.difference)}{more})"
+
+    count = {verdict: sum(beside[id(s)].comparison.verdict == verdict for s in compared) for verdict in _VERDICTS}
+    interval = plain.interval(MIG.test)
+    plain_told = f"the plain VAE ({MIG.show(interval)}, n = {interval.num if interval else 0})"
+    if count["better"]:
+        better = [s for s in rank(MIG, compared) if beside[id(s)].comparison.verdict == "better"]
+        more = f"; and {len(better) - MAX_TOLD} more" if len(better) > MAX_TOLD else ""
+        are = "are" if len(better) > 1 else "is"
+        lead = (
+            f"MIG: {len(better)} of {len(compared)} other settings {are} shown to beat {plain_told}: "
+            f"{'; '.join(map(told, better[:MAX_TOLD]))}{more}"
+        )
+    else:
+        best = choose(MIG, compared)
+        lead = (
+            f"MIG: none of {len(compared)} other settings is shown to beat {plain_told}; the best by validation is "
+            f"{told(best)}"
+        )
+    return f"{lead}. Shown to be worse: {count['worse']}; undecided: {count[UNDECIDED]}."
+
+
+def _family(setting: Setting) -> str:
+    return str(setting.rows[0]["config"].get(KIND))
+
+
+def _strength(setting: Setting) -> str:
+    """Returns what tells a setting from others of its family."""
+    return setting.label.removeprefix(_family(setting)).removeprefix(" · ")
+
+
+def _name(setting: Setting) -> str:
+    return " · ".join(filter(None, [_family(setting), _strength(setting)]))
+
+
+def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
+    shown = [measure for measure in _MEASURES[1:] if any(_show(measure, setting) for setting in settings)]
+    rows = []
+    for setting in settings:
+        cells = [_family(setting), " · ".join(filter(None, [setting.study, _strength(setting)])), _show(MIG, setting)]
+        if beside:
+            cells += _told(beside.get(id(setting)))
+        rows.append([*cells, *(_show(measure, setting) for measure in shown)])
+    heading = ["family", "setting", MIG.title]
+    heading += ["beside the plain VAE", "difference", "probability of improvement"] if beside else []
+    heading += [measure.title for measure in shown]
+    return table(heading, rows, class_="sortable", choices=("family", "beside the plain VAE"))
+
+
+def _told(beside: Beside | None) -> list[str]:
+    """Returns what the table tells of a setting beside the plain VAE; nothing of that itself."""
+    if beside is None:
+        return ["", "", ""]
+    chance = beside.chance.show() if beside.chance else ""
+    return [beside.comparison.verdict, signed(MIG, beside.comparison.difference), chance]
+
+
+def _show(measure: Measure, setting: Setting) -> str:
+    """Returns a setting's mean and interval; nothing of what is unknown, as the UDR of a single seed."""
+    interval = setting.interval(measure.test)
+    return "" if interval is None or np.isnan(interval.mean) else measure.show(interval)
+
+
+def _families(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
+    families: dict[str, list[Setting]] = {}
+    for setting in settings:
+        families.setdefault(_family(setting), []).append(setting)
+    return families
+
+
+def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]:
+    """Returns the MIG of a family's settings over each number of its loss that varies, beside that of the plain VAE."""
+    charts = []
+    for field in varied(family):
+        known = [setting for setting in family if setting.fields.get(field) is not None]
+        if not field.startswith("autoencoder.") or not numeric(field, known):
+            continue
+        kind = _family(known[0])
+        known = sorted(known, key=lambda setting: setting.fields[field])
+        x = np.array([setting.fields[field] for setting in known], float)
+        mean, low, high = _bounds(known, MIG).T
+        curve = Series(kind, x, mean, low, high, 1)
+        series = [curve] if len(set(x)) == len(x) else []
+        series.append(curve._replace(marked=True, points=[_name(setting) for setting in known]))
+        if plain is not None:
+            ends = np.array([x[0], x[-1]])
+            level, low, high = np.repeat(_bounds([plain], MIG), 2, axis=0).T
+            series.insert(0, Series("plain VAE", ends, level, low, high, dashed=True))
+        title = f"MIG of {kind} over {field.removeprefix('autoencoder.')}"
+        charts.append(line_chart(series, title=title, x_label=field, log_x=logarithmic(x)))
+    return charts
+
+
+def _bounds(settings: Sequence[Setting], measure: Measure) -> np.ndarray:
+    """Returns the mean and the ends of the interval of every setting's measure, [settings, 3]."""
+    intervals = [interval for setting in settings if (interval := setting.interval(measure.test)) is not None]
+    return np.array([(i.mean, i.mean - i.half_width, i.mean + i.half_width) for i in intervals])
+
+
+def _beside_unsupervised(settings: Sequence[Setting]) -> list[Html]:
+    """Returns a point for each member: what is measured by true factors over what is measured without any."""
+    import scipy.stats
+
+    series, everything = [], []
+    for index, (kind, family) in enumerate(_families(settings).items()):
+        pairs = [
+            (udr, setting.values(MIG.test)[seed])
+            for setting in family
+            for seed, udr in setting.values(UDR.test).items()
+            if seed in setting.values(MIG.test) and np.isfinite(udr)  # A seed alone has none to be compared with.
+        ]
+        if pairs:
+            x, y = np.array(pairs, float).T
+            series.append(plain_series(kind, x, y, marked=True, color=index % NUM_COLORS))
+            everything += pairs
+    if len(everything) < 3:
+        return []
+    x, y = np.array(everything, float).T
+    agree = float(scipy.stats.spearmanr(x, y).statistic) if np.ptp(x) and np.ptp(y) else np.nan
+    title = f"MIG over UDR, a point for each of {len(x)} members; rank correlation {agree:.2f}"
+    return [line_chart(series, title=title, x_label="UDR, which knows no factors")]

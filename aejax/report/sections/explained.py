@@ -1,0 +1,132 @@
+"""What was measured of explained members over seeds: the units of codes, and sparse dictionaries beside them."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from aejax.report.content import Content, Section
+from aejax.report.findings import UNDECIDED
+from aejax.report.html import Html, element, join, table
+from aejax.report.measures import Measure
+from aejax.study.statistics import paired_difference, student_interval
+
+_CODE = (
+    Measure("dead_units", "dead units", "", False),
+    Measure("duplicate_units", "duplicate units", "", False),
+    Measure("unit_purity", "purity", "%", True),
+    Measure("unit_information", "information", "nats", True),
+)
+_DICTIONARY = (
+    Measure("dictionary_num_units", "units", "", True),
+    Measure("dictionary_dead", "dead units", "%", False),
+    Measure("dictionary_dead_without_auxiliary", "dead without AuxK", "%", False),
+    Measure("dictionary_unexplained", "unexplained variance", "%", False),
+    Measure("dictionary_purity", "purity", "%", True),
+    Measure("dictionary_probe_accuracy", "linear probe", "%", True),
+)
+_DENSE_PROBE = Measure("dense_probe_accuracy", "linear probe", "%", True)
+_PAIRS = (("dictionary_purity", "unit_purity"), ("dictionary_probe_accuracy", "dense_probe_accuracy"))
+_MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, _DENSE_PROBE)}
+_TEXT = (
+    "Means over the explained seeds of each setting; ± is half the 95 % confidence interval (Student t). Test images. "
+    "Dead units, and those that repeat an earlier one, are counted; purity is the share of the most frequent class "
+    "among the 20 images that drive a unit most, and information what one tells of the labels, means over live units."
+)
+_BESIDE = (
+    "A sparse dictionary (top-k autoencoder, overcomplete) of each member's features beside its dense code. 'Dead "
+    "without AuxK' is the same dictionary without the loss that revives units; unexplained variance is that of the "
+    "features. 'Impurity' is 1 − purity of the dictionary's units over that of the code's. Differences are dictionary "
+    "minus code, paired over seeds, with intervals that hold together for all settings (Bonferroni)."
+)
+
+Values = dict[int, float]  # By seed.
+
+
+class _Setting(NamedTuple):
+    """The numbers of explained members that differ in their seed only: by name and seed."""
+
+    name: str
+    numbers: dict[str, Values]
+
+    def show(self, measure: Measure) -> str:
+        values = self.numbers.get(measure.name)
+        return measure.show(student_interval([*values.values()])) if values else ""
+
+
+def explained(content: Content) -> Section | None:
+    """Returns a table of the numbers of explained members, and one of dictionaries beside dense codes."""
+    settings = _settings(content)
+    if not settings:
+        return None
+    parts: list[Html] = [element("p", _TEXT, class_="note"), _of_codes(settings)]
+    with_dictionary = [setting for setting in settings if "dictionary_unexplained" in setting.numbers]
+    if with_dictionary:
+        parts += [element("h3", "Sparse dictionaries beside dense codes"), element("p", _BESIDE, class_="note")]
+        parts.append(_dictionaries(with_dictionary))
+    return Section("explained", "What was explained, in numbers", join(*parts))
+
+
+def _settings(content: Content) -> list[_Setting]:
+    found: dict[str, _Setting] = {}
+    for title, one in content.explanations():
+        study = title.removesuffix(one.title)
+        name = f"{study}{one.facts['setting']}"
+        setting = found.setdefault(name, _Setting(name, {}))
+        for key, value in one.facts["numbers"].items():
+            if value is not None:
+                setting.numbers.setdefault(key, {})[one.facts["seed"]] = float(value)
+    return [setting for setting in found.values() if setting.numbers]
+
+
+def _of_codes(settings: Sequence[_Setting]) -> Html:
+    others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _MEASURES)
+    measures = [*_CODE, *(Measure(name, name.replace("_", " "), "", True) for name in others)]
+    measures = [measure for measure in measures if any(measure.name in setting.numbers for setting in settings)]
+    return _table(
+        settings, [(_heading(measure), functools.partial(_Setting.show, measure=measure)) for measure in measures]
+    )
+
+
+def _dictionaries(settings: Sequence[_Setting]) -> Html:
+    columns: list[tuple[str, Callable[[_Setting], str]]] = []
+    for measure in _DICTIONARY:
+        columns.append((_heading(measure), functools.partial(_Setting.show, measure=measure)))
+        for name, dense in _PAIRS:
+            if measure.name == name:
+                columns.append(
+                    (f"{measure.title} of the code %", functools.partial(_Setting.show, measure=_MEASURES[dense]))
+                )
+                columns.append(("difference", functools.partial(_difference, measure, dense, len(settings))))
+    columns.insert([title for title, _ in columns].index("linear probe %"), ("impurity", _impurity))
+    return _table(settings, columns)
+
+
+def _table(settings: Sequence[_Setting], columns: Sequence[tuple[str, Callable[[_Setting], str]]]) -> Html:
+    def num_seeds(setting: _Setting) -> str:
+        return str(max(map(len, setting.numbers.values())))
+
+    columns = [("setting", lambda setting: setting.name), *columns, ("n", num_seeds)]
+    rows = [[show(setting) for _, show in columns] for setting in settings]
+    return table([title for title, _ in columns], rows, class_="sortable")
+
+
+def _heading(measure: Measure) -> str:
+    return f"{measure.title} {measure.unit}".strip()
+
+
+def _difference(measure: Measure, dense: str, num_comparisons: int, setting: _Setting) -> str:
+    """Returns how much the dictionary's measure exceeds the dense code's, and whether that is shown."""
+    difference = paired_difference(
+        setting.numbers.get(measure.name, {}), setting.numbers.get(dense, {}), num_comparisons
+    )
+    if difference is None:
+        return ""
+    better = "better" if measure.better(difference.mean, 0) else "worse"
+    return f"{measure.show(difference)} {better if difference.excludes_zero else UNDECIDED}"
+
+
+def _impurity(setting: _Setting) -> str:
+    """Returns 1 − purity of the dictionary's units over that of the code's: at most a half is what one hopes for."""
+    own, dense = (setting.numbers.get(name, {}) for name in _PAIRS[0])
+    ratios = [(1 - own[seed]) / (1 - dense[seed]) for seed in own if dense.get(seed, 1) < 1]
+    return Measure("impurity", "impurity", "", False).show(student_interval(ratios)) if ratios else ""
