@@ -49,10 +49,11 @@ def _make(
     """Returns images for the picture, arrays for the file, the picture's columns, and the member's id."""
     from aejax.explain.paths import interpolate
     from aejax.study import generate as by
+    from aejax.study.members import GENERATOR, open_member
     from aejax.study.methods import SUBJECT
 
     kind, num, seed = values.kind, values.num, values.seed
-    member = by.open_member(directory, by.GENERATOR if kind == "samples" else SUBJECT, values.member, say)
+    member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)
     name = member.row["id"]
     if kind == "samples":
         images = by.samples(member, num, seed)

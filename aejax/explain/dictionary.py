@@ -40,7 +40,7 @@ class DictionaryConfig:
     k: PositiveInt = 32  # Units that an example keeps at most.
     auxiliary_weight: NonNegativeFloat | None = 1 / 32  # Of AuxK, which revives dead units; None: no such term.
     dead_after: PositiveInt = 20  # Training steps in which no example kept the unit.
-    epochs: PositiveInt = 8
+    steps: PositiveInt = 860  # At least: whole epochs, in which every example is seen.
     batch_size: PositiveInt = 512
     learning_rate: PositiveFloat = 2e-4  # Of Adam, at first: half a cosine takes it to 0.
 
@@ -148,13 +148,15 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
     image: dict[str, Array] = {"train": _as_images(jnp.asarray(x - mean))}
     image["validation"] = image["train"][:0]
     optimizer = Adam(learning_rate=config.learning_rate, schedule=Cosine())
-    training = TrainingConfig(epochs=config.epochs, batch_size=config.batch_size)
+    batch_size = min(config.batch_size, len(x))
+    epochs = -(-config.steps // (len(x) // batch_size))
+    training = TrainingConfig(epochs=epochs, batch_size=batch_size)
 
     @jax.jit
     def run(data: ResidentData, seed: jax.Array) -> Any:
         prepare = functools.partial(_begin, model, seed)
-        task = Task(model, optimizer, training, seed, (Stage(config.epochs),), prepare=prepare)
-        return train_chunk(task, init_state(task, data), data, config.epochs)[0].evaluated_variables()
+        task = Task(model, optimizer, training, seed, (Stage(epochs),), prepare=prepare)
+        return train_chunk(task, init_state(task, data), data, epochs)[0].evaluated_variables()
 
     variables = run(ResidentData(image, {}, Preprocessing(kind="none")), jnp.asarray(seed))
     return Dictionary(model, variables, mean)

@@ -9,7 +9,7 @@ from aejax.errors import DataError, UserError
 from aejax.explain.dictionary import DictionaryConfig, fit_dictionary
 
 SIZE = 16
-SMALL = DictionaryConfig(expansion=4, k=5, epochs=1, batch_size=100)
+SMALL = DictionaryConfig(expansion=4, k=5, steps=15, batch_size=100)
 
 
 def sparse_features(num):
@@ -35,7 +35,7 @@ def dictionary():
 
 
 def test_known_atoms_are_found(dictionary):
-    config = DictionaryConfig(expansion=4, k=3, epochs=30, batch_size=100, learning_rate=3e-3)
+    config = DictionaryConfig(expansion=4, k=3, steps=450, batch_size=100, learning_rate=3e-3)
     found = fit_dictionary(config, FEATURES)
     cosine = np.max(ATOMS @ np.asarray(found.vectors).T, axis=1)
     assert np.mean(cosine > 0.9) > 0.9
@@ -49,7 +49,7 @@ def test_auxk_revives_units_that_nothing_else_needs():
     features = FEATURES[:1000].copy()
     along = generator.choice([-1, 1], 900)[:, None] * ATOMS[:1] * generator.uniform(0.5, 1.5, (900, 1))
     features[:900] = along + 0.02 * generator.normal(size=along.shape)
-    config = DictionaryConfig(expansion=2, k=2, epochs=30, batch_size=50, learning_rate=3e-3, dead_after=10)
+    config = DictionaryConfig(expansion=2, k=2, steps=600, batch_size=50, learning_rate=3e-3, dead_after=10)
 
     def dead(weight):
         fitted = fit_dictionary(dataclasses.replace(config, auxiliary_weight=weight), features)

@@ -1,0 +1,183 @@
+"""The parts of an explanation but for attributions: codes, units, and what the decoder makes of them.
+
+A part is a function of the subject that returns facts for <id>.json and, where pictures are kept, arrays for <id>.npz:
+
+traversals  `traversal_unit` [u], the units that say most of an image; `traversal_score` [u], their KL in nats, or their
+            variance; `traversal_value` [u, steps]; `traversal_image` [u, steps, h, w, c]; and `manifold_image` [side ·
+            side, h, w, c], a plane through the codes
+units       `unit_index`, `unit_purity`, `unit_information` in nats, `unit_variance`, `unit_class` (−1: none), [u] each;
+            `unit_image` [u, m, h, w, c], test images it is largest for; `unit_atom` [u, h, w, c], what raising it adds
+dictionary  the same of the units of a sparse dictionary, `dictionary_...`, with `dictionary_frequency` for variance
+embedding   `embedding_pca` [n, 2], `embedding_label` [n], `embedding_image` [n, h, w, c]
+tsne        `embedding_tsne` [n, 2], with the same labels and images
+paths       `path_image` [p, steps, h, w, c], `path_probability` [p, steps, classes], `path_class` [p, 2]
+
+Images are uint8; of atoms 128 is no change. All are of test images, by which nothing is chosen; what is fitted, is
+fitted to training images.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.evaluation.likelihood import ACTIVE
+from aejax.evaluation.probe import linear_probe
+from aejax.explain.dictionary import Dictionary, DictionaryConfig, fit_dictionary
+from aejax.explain.embeddings import principal_components, tsne
+from aejax.explain.paths import class_pairs, class_paths
+from aejax.explain.traversals import latent_grid, traverse, unit_values
+from aejax.explain.units import Units, decoder_atoms, describe_units
+from aejax.study.explaining.subject import Subject, shown
+
+MAX_TRAVERSED, NUM_STEPS, GRID_SIDE = 24, 11, 14
+MAX_UNITS, NUM_TOP = 64, 12
+NUM_EMBEDDED = 1000
+NUM_PATHS = 8
+MOST_PROBED = 10_000  # Examples of a split, by which a dictionary is compared with what it is made of.
+
+Part = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+def traversals(subject: Subject) -> Part:
+    """Returns what each unit does to an image, and images of a plane through the codes."""
+    facts = {"traversed_by": "variance" if subject.log_variance is None else "kl"}
+    if not subject.pictured:
+        return facts, {}
+    unit, score = (values[:MAX_TRAVERSED] for values in subject.ranked_units)
+    value = unit_values(subject.code["test"], NUM_STEPS)[unit]
+    return facts, {
+        "traversal_unit": unit,
+        "traversal_score": score,
+        "traversal_value": value,
+        "traversal_image": traverse(subject.decode, subject.base, unit, value),
+        "manifold_image": subject.decode(latent_grid(subject.code["test"], GRID_SIDE)),
+    }
+
+
+def units(subject: Subject) -> Part:
+    """Returns what the units of the code stand for."""
+    code = subject.code["test"]
+    found = describe_units(code, subject.label, None if subject.log_variance is None else ACTIVE)
+    facts = {"numbers": found.numbers() | {"num_units": float(code.shape[1])}}
+    if not subject.pictured:
+        return facts, {}
+    chosen = subject.ranked_units[0]
+    chosen = chosen[~found.dead[chosen]][:MAX_UNITS]
+    arrays = _describe("unit", subject, found, chosen) | {"unit_variance": found.variance[chosen]}
+    atoms = decoder_atoms(subject.decode, subject.base, chosen, np.sqrt(found.variance[chosen]))
+    return facts, arrays | {"unit_atom": _centered(atoms)}
+
+
+def dictionary(subject: Subject) -> Part:
+    """Returns what the units of a sparse dictionary of the code, or of a layer, stand for, beside the code's own."""
+    dataset = subject.member.work.dataset
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    features = {name: subject.features(split.image) for name, split in splits.items()}
+    seed = subject.member.config.seed
+    found = fit_dictionary(DictionaryConfig(), features["train"], seed=seed)
+    plain = fit_dictionary(DictionaryConfig(auxiliary_weight=None), features["train"], seed=seed)
+    activation = {name: found.encode(values) for name, values in features.items()}
+    described = describe_units(np.asarray(activation["test"]), subject.label)
+    frequency = np.asarray(found.frequency(features["train"]))
+    numbers = {
+        "dictionary_num_units": float(found.num_units),
+        "dictionary_dead": float(np.mean(frequency == 0)),
+        "dictionary_dead_without_auxiliary": float(np.mean(np.asarray(plain.frequency(features["train"])) == 0)),
+        "dictionary_unexplained": float(found.unexplained_variance(features["test"])),
+        **{
+            name.replace("unit_", "dictionary_"): value
+            for name, value in described.numbers().items()
+            if "unit_" in name
+        },
+    }
+    if subject.probe is not None:
+        for name, representation in (("dense", features), ("dictionary", activation)):
+            numbers[f"{name}_probe_accuracy"] = _probe_accuracy(subject, representation)
+    facts = {"numbers": numbers, "layer": subject.layer}
+    if not subject.pictured:
+        return facts, {}
+    order = np.argsort(-np.nan_to_num(described.purity, nan=-1), kind="stable")
+    chosen = order[np.linspace(0, np.count_nonzero(~described.dead) - 1, min(MAX_UNITS, len(order))).astype(int)]
+    arrays = _describe("dictionary", subject, described, chosen) | {"dictionary_frequency": frequency[chosen]}
+    if subject.layer is None:
+        atoms = _vectors_decoded(subject, found, chosen, np.asarray(activation["test"]))
+        arrays["dictionary_atom"] = _centered(atoms)
+    return facts, arrays
+
+
+def _vectors_decoded(subject: Subject, found: Dictionary, unit: np.ndarray, activation: np.ndarray) -> np.ndarray:
+    """Returns what a unit's vector adds to the image at the base code, at the largest activation it has."""
+    length = activation.max(axis=0)[unit][:, None]
+    codes = subject.base[None] + length * np.asarray(found.vectors)[unit]
+    images = subject.decode(np.concatenate([codes, subject.base[None]])).astype(np.float32)
+    return images[:-1] - images[-1:]
+
+
+def _probe_accuracy(subject: Subject, features: dict[str, Any]) -> float:
+    num_classes = subject.member.work.dataset.num_classes
+    assert num_classes is not None, "there is a probe, so there are classes"
+    probe = jax.jit(lambda features, label: linear_probe(features, label, num_classes=num_classes)[0])
+    label = subject.member.data.label
+    known = {split: jnp.asarray(values)[:MOST_PROBED] for split, values in features.items()}
+    return float(probe(known, {split: label[split][:MOST_PROBED] for split in known})["test_probe_accuracy"])
+
+
+def _describe(name: str, subject: Subject, found: Units, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        f"{name}_index": chosen,
+        f"{name}_image": shown(subject.image[found.top[chosen, :NUM_TOP]]),
+        f"{name}_purity": found.purity[chosen],
+        f"{name}_class": found.majority[chosen],
+        f"{name}_information": found.information[chosen],
+    }
+
+
+def _centered(change: np.ndarray) -> np.ndarray:
+    """Returns changes of images as uint8: 128 is none, and each has its own scale."""
+    scale = np.abs(change).max(axis=(1, 2, 3), keepdims=True)
+    return np.round(128 + 127 * change / np.where(scale > 0, scale, 1)).astype(np.uint8)
+
+
+def embedding(subject: Subject) -> Part:
+    """Returns the codes of some images on a plane, by their principal components."""
+    if not subject.pictured:
+        return {}, {}
+    return {}, {"embedding_pca": principal_components(subject.code["test"][:NUM_EMBEDDED])} | _embedded(subject)
+
+
+def neighbor_embedding(subject: Subject) -> Part:
+    """Returns the codes of some images on a plane, by t-SNE."""
+    if not subject.pictured:
+        return {}, {}
+    places = tsne(subject.code["test"][:NUM_EMBEDDED], 0, description=f"t-SNE of {subject.member.id}")
+    return {}, {"embedding_tsne": places} | _embedded(subject)
+
+
+def _embedded(subject: Subject) -> dict[str, np.ndarray]:
+    arrays = {"embedding_image": shown(subject.image[:NUM_EMBEDDED])}
+    return arrays if subject.label is None else arrays | {"embedding_label": subject.label[:NUM_EMBEDDED]}
+
+
+def paths(subject: Subject) -> Part:
+    """Returns images on the ways between images of two classes, and what the probe takes them for."""
+    probe = subject.probe
+    if not subject.pictured or probe is None or subject.label is None:
+        return {}, {}
+    pairs = class_pairs(subject.label, NUM_PATHS, 0)
+    start, end = (jnp.asarray(subject.code["test"][pairs[:, side]]) for side in (0, 1))
+    spherical = subject.member.config.autoencoder.POSTERIOR
+    ways = class_paths(
+        start,
+        end,
+        NUM_STEPS,
+        "spherical" if spherical else "linear",
+        decode=subject.decode,
+        probabilities=lambda code: jax.nn.softmax(probe.logits(code)),
+    )
+    return {}, {
+        "path_image": ways.image,
+        "path_probability": ways.probability,
+        "path_class": subject.label[pairs],
+    }

@@ -1,0 +1,187 @@
+"""Trained members of a study, opened to be looked at: their models with what these learned, and their data."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData, map_examples
+from aejax.errors import UserError
+from aejax.evaluation.suite import Representation
+from aejax.experiment import Config, load_recorded
+from aejax.study.directory import StudyDirectory
+from aejax.study.execute import restore_trained
+from aejax.study.generation import to_stored
+from aejax.study.job import Options, Work
+from aejax.study.methods import represent
+from aejax.study.plan import load_data
+from aejax.study.record import require_record
+from aejax.study.results import Row, read_rows
+from aejax.study.status import PopulationStatus, read_statuses
+from aejax.study.worker import Worker
+
+GENERATOR = "generator"
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One trained member: its model with variables, and the data that it was trained on."""
+
+    row: Row
+    config: Config
+    model: Any
+    variables: Any
+    work: Work
+
+    @property
+    def id(self) -> str:
+        """The member's id."""
+        return str(self.row["id"])
+
+    @property
+    def data(self) -> ResidentData:
+        """The data on the devices."""
+        return self.work.data
+
+    def represent(self, variables: Any) -> Representation:
+        """Returns what its method offers for evaluation, with its own variables or others of their shapes."""
+        return represent(self.work.job.method.name, self.work.task(self.config), variables, self.config, self.data)
+
+    def map(self, function: Callable[[Representation, jax.Array], Any], stored: np.ndarray) -> Any:
+        """Returns what a function gives per image of the representation and stored images, a block at a time."""
+
+        @jax.jit
+        def run(variables: Any, stored: jax.Array) -> Any:
+            representation = self.represent(variables)
+            return map_examples(
+                lambda indices: function(representation, stored[indices]), len(stored), representation.at_once
+            )
+
+        return run(self.variables, jnp.asarray(stored))
+
+    def encode(self, stored: np.ndarray) -> jax.Array:
+        """Returns the latents of images as they are stored, [n, size]."""
+
+        @jax.jit
+        def encode(variables: Any, stored: jax.Array) -> jax.Array:
+            def block(indices: jax.Array) -> Any:
+                seen = preprocessing.apply(self.data.preprocessing, stored[indices])
+                return self.model.apply(variables, seen, method="encode")
+
+            return map_examples(block, stored.shape[0])
+
+        return encode(self.variables, jnp.asarray(stored))
+
+    def decode(self, latent: jax.Array) -> np.ndarray:
+        """Returns the expected images of latents [n, size], in the form in which those of the data are stored."""
+
+        @jax.jit
+        def decode(variables: Any, latent: jax.Array) -> jax.Array:
+            def block(indices: jax.Array) -> jax.Array:
+                output = self.model.apply(variables, latent[indices], method="decode")
+                return to_stored(self.data, self.model.config.likelihood.mean(output))
+
+            return map_examples(block, latent.shape[0])
+
+        return np.asarray(decode(self.variables, latent))
+
+
+class Opener:
+    """Opens members of the finished populations of one study, whose data it reads once."""
+
+    def __init__(self, directory: StudyDirectory, options: Options):
+        """Takes the study.
+
+        Raises:
+          UserError: if there is none.
+        """
+        record = require_record(directory)
+        configs = [load_recorded(tree) for tree in record.configs]
+        self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
+        self.directory = directory
+        self.rows = read_rows(directory)
+
+    def open(self, method: str, rows: Iterable[Row]) -> Iterator[Member]:
+        """Yields the members of a method that have these rows, population by population.
+
+        Raises:
+          UserError: if there is no checkpoint of one, or its data do not allow what is made by a model.
+        """
+        wanted = {row["id"]: row for row in rows}
+        for status in read_statuses(self.directory).values():
+            if status.method == method and wanted.keys() & set(status.members):
+                yield from self._open(status, wanted)
+
+    def _open(self, status: PopulationStatus, wanted: dict[str, Row]) -> Iterator[Member]:
+        job = self._worker.roster.job(status.method, status.members)
+        work = Work(job, self._worker.place, self.directory, self._worker.options)
+        if work.configs[0].data.preprocessing == "per_image":
+            raise UserError(
+                f"{self.directory.path}: data.preprocessing=per_image takes from each image what made ones do not "
+                "have, its mean and contrast; train with another"
+            )
+        states = restore_trained(work).state
+        for index, (name, config) in enumerate(zip(job.ids, work.configs, strict=True)):
+            if name in wanted:
+                state = jax.tree.map(lambda leaf: leaf[index], states)  # noqa: B023
+                yield Member(wanted[name], config, work.task(config).model, state.evaluated_variables(), work)
+
+
+def open_member(directory: StudyDirectory, method: str, name: str | None, say: Callable[[str], None]) -> Member:
+    """Returns a member of a finished population.
+
+    Args:
+      directory: of the study.
+      method: "autoencoder" or "generator".
+      name: the first characters of its id; None: the one that validation images find best.
+      say: told which it is.
+
+    Raises:
+      UserError: if there is no such member, or no checkpoint of it.
+    """
+    opener = Opener(directory, Options(say=say))
+    row = _choose(directory, [row for row in opener.rows if row["method"] == method], method, name)
+    (member,) = opener.open(method, [row])
+    say(f"member {row['id']}: {describe(row)}")
+    return member
+
+
+def describe(row: Row) -> str:
+    """Returns what a person knows a member by: family, sampler and seed."""
+    config = row["config"]
+    parts = [config["autoencoder.kind"], config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
+    return ", ".join(part for part in parts if part)
+
+
+def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str) -> Row:
+    """Returns the one row whose id begins so.
+
+    Raises:
+      UserError: if there is none, or several, naming some that are.
+    """
+    found = [row for row in rows if row["id"].startswith(name)]
+    if len(found) != 1:
+        known = "; ".join(f"{row['id']} ({describe(row)})" for row in rows[:6])
+        more = f"; and {len(rows) - 6} more in results.csv" if len(rows) > 6 else ""
+        what = "no member" if not found else f"{len(found)} members"
+        raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {known}{more}")
+    return found[0]
+
+
+def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:
+    if not rows and method == GENERATOR:
+        raise UserError(
+            f"{directory.path} has no generator, because its autoencoders have no sampler of codes; run its command "
+            "again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
+        )
+    if not rows:
+        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
+    if name is not None:
+        return find_row(directory, rows, method, name)
+    trained = [row for row in rows if row["status"] != "diverged"] or rows
+    metric = "validation_frechet_distance" if method == GENERATOR else "validation_mse"
+    return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))
