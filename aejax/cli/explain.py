@@ -8,8 +8,6 @@ from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
 from aejax.study.directory import StudyDirectory
 
-PARTS = ("traversals", "units", "dictionary", "attribution", "embedding", "tsne", "paths", "similarity")
-
 
 def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
     """Explains the autoencoders of a study; `scripts/explain.py` documents its flags.
@@ -18,12 +16,16 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
       ConfigError: if a flag is wrong.
       UserError: if the study has no such member, or nothing to explain.
     """
+    from aejax.study.explaining.explain import OF_STUDY, PARTS
+    from aejax.study.explaining.explain import explain as explain_study
+
+    parts = (*PARTS, OF_STUDY)
     values = flags.FlagValues()
     flags.DEFINE_multi_enum(
-        "part", None, PARTS, "What to explain, repeatable; default: everything.", flag_values=values
+        "part", None, parts, "What to explain, repeatable; default: everything.", flag_values=values
     )
     flags.DEFINE_multi_enum(
-        "leave_out", [], PARTS, "What not to explain, repeatable: tsne and dictionary take longest.", flag_values=values
+        "leave_out", [], parts, "What not to explain, repeatable: tsne and dictionary take longest.", flag_values=values
     )
     flags.DEFINE_string(
         "member",
@@ -43,11 +45,10 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
         return
     if len(paths) != 1:
         raise ConfigError(f"name one study's directory (got {len(paths)}), see --help")
-    wanted = [part for part in values.part or PARTS if part not in values.leave_out]
+    wanted = [part for part in values.part or parts if part not in values.leave_out]
     if not wanted:
         raise ConfigError("--leave_out leaves nothing to explain; leave out less")
     from aejax.report.write import write_report
-    from aejax.study.explaining.explain import explain as explain_study
     from aejax.study.job import Options
     from aejax.study.stop import stop_on_signals
 

@@ -197,19 +197,21 @@ def _disentangle_round(work: Work, members: Members, index: int, code: dict[str,
 
 
 def _rank_unsupervised(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Returns how alike the codes of members are that differ in their seed only, arrays [members]: NaN without others.
+    """Returns how alike the codes are of members that differ in their seed only, arrays [members].
 
-    None if codes are not compared with factors either.
+    NaN of members that diverged. None if codes are not compared with factors either, or some have no other seed.
     """
     groups: dict[Config, list[int]] = {}
     for index, config in enumerate(work.configs):
-        groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
+        if all(np.isfinite(code).all() for code in codes[index].values()):
+            groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
+    if min(map(len, groups.values()), default=0) < 2:
+        return {}
     found: dict[str, np.ndarray] = {}
     for split in (name for name in ("validation", "test") if all(name in code for code in codes)):
         score = found[f"{split}_udr"] = np.full(len(work.configs), np.nan, np.float32)
         for group in groups.values():
-            if len(group) > 1:
-                score[group] = unsupervised_ranking([codes[index][split] for index in group])
+            score[group] = unsupervised_ranking([codes[index][split] for index in group])
     return found
 
 

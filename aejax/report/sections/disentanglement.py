@@ -7,7 +7,7 @@ import numpy as np
 
 from aejax.report.content import Content, Section
 from aejax.report.fields import logarithmic, numeric, varied
-from aejax.report.findings import SUBJECT, UNDECIDED, Comparison, choose, compare, rank, signed, tested_on
+from aejax.report.findings import SUBJECT, Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
@@ -32,8 +32,6 @@ _NAMES = (
 _MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
 MIG, UDR = _MEASURES[0], _MEASURES[-1]
 KIND = "autoencoder.kind"
-MAX_TOLD = 3  # Settings in a sentence, those first that validation ranks first; a table holds them all.
-_VERDICTS = ("better", "worse", UNDECIDED)
 _TEXT = (
     "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
     "it compares the seeds of a setting with each other. A setting is shown to be better or worse in MIG than the "
@@ -59,7 +57,7 @@ def disentanglement(content: Content) -> Section | None:
     beside = {} if plain is None else beat(own, plain)
     parts: list[Html] = []
     if plain is not None and beside:
-        parts.append(element("ul", element("li", sentence(own, plain, beside)), class_="findings"))
+        parts.append(element("ul", element("li", sentence(own, plain)), class_="findings"))
     parts += [element("p", _TEXT, class_="note"), _table(own, beside)]
     charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
     charts += _beside_unsupervised(own)
@@ -92,33 +90,23 @@ def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, Beside]:
     return found
 
 
-def sentence(settings: Sequence[Setting], plain: Setting, beside: dict[int, Beside]) -> str:
-    """Returns whether any setting beats the plain VAE in MIG, either way."""
-    compared = [setting for setting in settings if id(setting) in beside]
+def sentence(settings: Sequence[Setting], plain: Setting) -> str:
+    """Returns whether any family beats the plain VAE in MIG, either way: each where validation finds it best."""
+    families = _families([setting for setting in settings if setting is not plain])
+    chosen = [choose(MIG, family) for family in families.values()]
+    beside = beat([plain, *chosen], plain)
+    compared = rank(MIG, [setting for setting in chosen if id(setting) in beside])
 
     def told(setting: Setting) -> str:
         comparison, chance = beside[id(setting)]
-        more = f"; probability of improvement {chance.show()}" if chance else ""
-        return f"{_name(setting)} ({signed(MIG, comparison.difference)}{more})"
+        more = f", probability of improvement {chance.show()}" if chance else ""
+        return f"{_name(setting)} {comparison.verdict} ({signed(MIG, comparison.difference)}{more})"
 
-    count = {verdict: sum(beside[id(s)].comparison.verdict == verdict for s in compared) for verdict in _VERDICTS}
+    num = sum(beside[id(setting)].comparison.verdict == "better" for setting in compared)
+    lead = f"{num or 'none'} of {len(compared)} families {'are' if num > 1 else 'is'} shown to beat the plain VAE"
     interval = plain.interval(MIG.test)
-    plain_told = f"the plain VAE ({MIG.show(interval)}, n = {interval.num if interval else 0})"
-    if count["better"]:
-        better = [s for s in rank(MIG, compared) if beside[id(s)].comparison.verdict == "better"]
-        more = f"; and {len(better) - MAX_TOLD} more" if len(better) > MAX_TOLD else ""
-        are = "are" if len(better) > 1 else "is"
-        lead = (
-            f"MIG: {len(better)} of {len(compared)} other settings {are} shown to beat {plain_told}: "
-            f"{'; '.join(map(told, better[:MAX_TOLD]))}{more}"
-        )
-    else:
-        best = choose(MIG, compared)
-        lead = (
-            f"MIG: none of {len(compared)} other settings is shown to beat {plain_told}; the best by validation is "
-            f"{told(best)}"
-        )
-    return f"{lead}. Shown to be worse: {count['worse']}; undecided: {count[UNDECIDED]}."
+    shown = f"{MIG.show(interval)}, n = {interval.num if interval else 0}"
+    return f"MIG: {lead} ({shown}), each at the strength that validation chooses: {'; '.join(map(told, compared))}."
 
 
 def _family(setting: Setting) -> str:

@@ -191,7 +191,8 @@ def _compare(opener: Opener, names: Mapping[tuple[str, str], Name], options: Opt
             name = seeds[member.id]
             title = str(name) if method == SUBJECT else f"{method}, seed {name.seed}"
             outputs = member.map(_outputs, member.work.dataset.test.image[:NUM_COMPARED])
-            for layer in blocks(list(outputs)[:-1]) if not name.place else ():
+            layers = [] if name.place else blocks([layer for layer in outputs if layer != FEATURES])
+            for layer in layers:
                 found[f"{title}: {layer}"] = np.asarray(outputs[layer], np.float32)
             found[title] = np.asarray(outputs[FEATURES], np.float32)
             options.obey_stop()
@@ -201,7 +202,7 @@ def _compare(opener: Opener, names: Mapping[tuple[str, str], Name], options: Opt
 
 
 def _outputs(known: Representation, stored: jax.Array) -> dict[str, jax.Array]:
-    """Returns what every layer of an encoder makes of images, [n, size], and last the features."""
+    """Returns what every layer of an encoder makes of images, [n, size], and the features."""
     assert known.layers is not None, "every network has layers"
     outputs = {name: pooled(output) for name, output in known.layers(stored).items()}
     return outputs | {FEATURES: known.encode(stored)}

@@ -16,6 +16,7 @@ Images are uint8; of atoms 128 is no change. All are of test images, by which no
 fitted to training images.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -32,9 +33,10 @@ from aejax.explain.units import Units, decoder_atoms, describe_units
 from aejax.study.explaining.subject import Subject, shown
 
 MAX_TRAVERSED, NUM_STEPS, GRID_SIDE = 24, 11, 14
-MAX_UNITS, NUM_TOP = 64, 12
+MAX_UNITS, NUM_TOP = 64, 16
 NUM_EMBEDDED = 1000
 NUM_PATHS = 8
+DICTIONARY = DictionaryConfig()
 MOST_PROBED = 10_000  # Examples of a split, by which a dictionary is compared with what it is made of.
 
 Part = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -76,8 +78,9 @@ def dictionary(subject: Subject) -> Part:
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     features = {name: subject.features(split.image) for name, split in splits.items()}
     seed = subject.member.config.seed
-    found = fit_dictionary(DictionaryConfig(), features["train"], seed=seed)
-    plain = fit_dictionary(DictionaryConfig(auxiliary_weight=None), features["train"], seed=seed)
+    found = fit_dictionary(DICTIONARY, features["train"], seed=seed)
+    unaided = dataclasses.replace(DICTIONARY, auxiliary_weight=None)
+    plain = fit_dictionary(unaided, features["train"], seed=seed)
     activation = {name: found.encode(values) for name, values in features.items()}
     described = describe_units(np.asarray(activation["test"]), subject.label)
     frequency = np.asarray(found.frequency(features["train"]))
