@@ -14,11 +14,15 @@ from aejax.study.results import Row, Setting, settings
 
 
 class Section(NamedTuple):
-    """A part of the page: a word for links to it, its title, and what it shows."""
+    """A part of the page: a word for links to it, its title, and what it shows.
+
+    `text` is Markdown for results.md, of what its table of settings does not say.
+    """
 
     name: str
     title: str
     body: Html
+    text: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

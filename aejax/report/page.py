@@ -71,21 +71,25 @@ STYLES = ("report.css", "explore.css")
 SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
 
 
-def to_html(studies: Sequence[Study]) -> str:
-    """Returns the report of one study, or of several beside each other, as a page."""
+def make_sections(studies: Sequence[Study]) -> tuple[str, list[Section]]:
+    """Returns the title of the report of one study, or of several beside each other, and its sections."""
     content = gather(studies)
-    sections = [section for make in SECTIONS if (section := make(content)) is not None]
+    return content.title, [section for make in SECTIONS if (section := make(content)) is not None]
+
+
+def to_html(title: str, sections: Sequence[Section]) -> str:
+    """Returns a report as a page."""
     links = [element("a", section.title, href=f"#{section.name}") for section in sections]
     head = element(
         "head",
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
-        element("title", f"{content.title} · aejax"),
+        element("title", f"{title} · aejax"),
         element("style", *map(_asset, STYLES)),
     )
     body = element(
         "body",
-        element("header", element("h1", content.title), element("nav", *links, aria_label="Sections")),
+        element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
         element("main", *(_to_element(section) for section in sections)),
         # One module of them all: strict, and its names are its own.
         element("script", Html("\n".join(map(_asset, SCRIPTS))), type="module"),

@@ -8,13 +8,19 @@ import tempfile
 
 from aejax.errors import UserError
 from aejax.report import speed
+from aejax.report.page import make_sections
 from aejax.report.tables import make_table, to_aligned, to_markdown
-from aejax.study import metrics
+from aejax.report.write import with_sections
+from aejax.study import explanations, metrics
 from aejax.study.contents import read_study
 from aejax.study.directory import SEARCH, StudyDirectory, exists, packed, read_bytes, unpacked
 from aejax.study.results import settings
 
-FILES = ("study.json", *(f"populations/*/{name}" for name in ("status.json", "results.json", metrics.FILE)))
+FILES = (
+    "study.json",
+    *(f"populations/*/{name}" for name in ("status.json", "results.json", metrics.FILE)),
+    f"{explanations.DIRECTORY}/*.json",
+)
 TABLE = "results.md"  # For people: the only file that is not compressed.
 MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and pictures.
 _MAX_THINNING = 1024  # Of curves, to one in so many epochs.
@@ -48,7 +54,8 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     patterns = [*FILES, *(f"{SEARCH}/{pattern}" for pattern in FILES)]
     paths = {unpacked(path) for pattern in patterns for path in directory.path.glob(f"{pattern}*")}
     files = {path.relative_to(directory.path): read_bytes(path) for path in sorted(paths)}
-    files[pathlib.Path(TABLE)] = to_markdown(read_study(directory).rows).encode()
+    study = read_study(directory)
+    files[pathlib.Path(TABLE)] = with_sections(to_markdown(study.rows), make_sections([study])[1]).encode()
     every = 1
     while sum(map(len, (contents := _compress(files, every)).values())) > MAX_BYTES:
         every *= 2

@@ -3,8 +3,8 @@
 import pathlib
 from collections.abc import Sequence
 
-from aejax.report.content import gather
-from aejax.report.page import to_html
+from aejax.report.content import Section, gather
+from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory, write_atomically
@@ -15,9 +15,15 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     studies = [read_study(directory) for directory in directories]
     rows = gather(studies).rows
     output.mkdir(parents=True, exist_ok=True)
+    title, sections = make_sections(studies)
     table = to_markdown(rows)
     write_atomically(output / "results.csv", to_csv(rows))
-    write_atomically(output / "results.md", table)
+    write_atomically(output / "results.md", with_sections(table, sections))
     write_atomically(output / "results.tex", to_latex(rows))
-    write_atomically(output / "report.html", to_html(studies))
+    write_atomically(output / "report.html", to_html(title, sections))
     return table
+
+
+def with_sections(table: str, sections: Sequence[Section]) -> str:
+    """Returns results.md: the table of settings, and what sections of the report say beyond it."""
+    return "\n".join([table, *(f"## {section.title}\n\n{section.text}\n" for section in sections if section.text)])

@@ -9,6 +9,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, image_element, join, on_canvas, picture, table
 from aejax.report.panels import panels
+from aejax.report.tables import Table, to_aligned
 from aejax.study.explanations import Explanation
 from aejax.study.results import show_value
 from aejax.study.statistics import student_interval
@@ -49,8 +50,11 @@ def attribution(content: Content) -> Section | None:
     parts = [element("p", _TEXT, class_="note"), element("p", _of_absolute(known), class_="note")]
     shown = [(title, _maps(one)) for title, one in known if "attribution_map" in one.arrays]
     parts += [panels("Member", shown)] if shown else []
-    parts += [element("h3", "Checks over seeds"), _over_seeds(known)]
-    return Section("attribution", "Attribution and its checks", join(*parts))
+    over_seeds = _over_seeds(known)
+    choices = over_seeds.heading[:3]
+    parts += [element("h3", "Checks over seeds"), table(*over_seeds, class_="sortable", choices=choices)]
+    text = "\n\n".join([_TEXT, _of_absolute(known), to_aligned(over_seeds)])
+    return Section("attribution", "Attribution and its checks", join(*parts), text)
 
 
 def _of_absolute(known: Sequence[tuple[str, Explanation]]) -> str:
@@ -118,7 +122,7 @@ def _signed_png(maps: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def _over_seeds(known: Sequence[tuple[str, Explanation]]) -> Html:
+def _over_seeds(known: Sequence[tuple[str, Explanation]]) -> Table:
     """Returns a row for each setting, target and method: means with intervals, and how many members pass all checks."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for title, one in known:
@@ -134,7 +138,7 @@ def _over_seeds(known: Sequence[tuple[str, Explanation]]) -> Html:
         rows.append([*key, *(_interval(name, found) for name, _ in _NUMBERS), f"{passed} of {len(found)}"])
         rows[-1].append(", ".join(failed))
     heading = ["setting", "target", "method", *(title for _, title in _NUMBERS), "pass all", "some fail"]
-    return table(heading, rows, class_="sortable", choices=heading[:3])
+    return Table(heading, rows)
 
 
 def _interval(name: str, rows: Sequence[dict[str, Any]]) -> str:

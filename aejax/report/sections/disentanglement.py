@@ -56,13 +56,14 @@ def disentanglement(content: Content) -> Section | None:
     plain = plain_vae(own)
     beside = {} if plain is None else beat(own, plain)
     parts: list[Html] = []
-    if plain is not None and beside:
-        parts.append(element("ul", element("li", sentence(own, plain)), class_="findings"))
+    said = sentence(own, plain) if plain is not None and beside else ""
+    if said:
+        parts.append(element("ul", element("li", said), class_="findings"))
     parts += [element("p", _TEXT, class_="note"), _table(own, beside)]
     charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
     charts += _beside_unsupervised(own)
     parts += [element("div", *charts, class_="charts")] if charts else []
-    return Section("disentanglement", "Disentanglement", join(*parts))
+    return Section("disentanglement", "Disentanglement", join(*parts), said and f"{said}\n\n{_TEXT}")
 
 
 def plain_vae(settings: Sequence[Setting]) -> Setting | None:

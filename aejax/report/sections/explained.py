@@ -8,6 +8,7 @@ from aejax.report.content import Content, Section
 from aejax.report.findings import UNDECIDED
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import Measure
+from aejax.report.tables import Table, to_aligned
 from aejax.study.statistics import paired_difference, student_interval
 
 _CODE = (
@@ -58,12 +59,16 @@ def explained(content: Content) -> Section | None:
     settings = _settings(content)
     if not settings:
         return None
-    parts: list[Html] = [element("p", _TEXT, class_="note"), _of_codes(settings)]
+    codes = _of_codes(settings)
+    parts: list[Html] = [element("p", _TEXT, class_="note"), _to_html(codes)]
+    texts = [_TEXT, to_aligned(codes)]
     with_dictionary = [setting for setting in settings if "dictionary_unexplained" in setting.numbers]
     if with_dictionary:
+        dictionaries = _dictionaries(with_dictionary)
         parts += [element("h3", "Sparse dictionaries beside dense codes"), element("p", _BESIDE, class_="note")]
-        parts.append(_dictionaries(with_dictionary))
-    return Section("explained", "What was explained, in numbers", join(*parts))
+        parts.append(_to_html(dictionaries))
+        texts += [_BESIDE, to_aligned(dictionaries)]
+    return Section("explained", "What was explained, in numbers", join(*parts), "\n\n".join(texts))
 
 
 def _settings(content: Content) -> list[_Setting]:
@@ -78,7 +83,7 @@ def _settings(content: Content) -> list[_Setting]:
     return [setting for setting in found.values() if setting.numbers]
 
 
-def _of_codes(settings: Sequence[_Setting]) -> Html:
+def _of_codes(settings: Sequence[_Setting]) -> Table:
     others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _MEASURES)
     measures = [*_CODE, *(Measure(name, name.replace("_", " "), "", True) for name in others)]
     measures = [measure for measure in measures if any(measure.name in setting.numbers for setting in settings)]
@@ -87,7 +92,7 @@ def _of_codes(settings: Sequence[_Setting]) -> Html:
     )
 
 
-def _dictionaries(settings: Sequence[_Setting]) -> Html:
+def _dictionaries(settings: Sequence[_Setting]) -> Table:
     columns: list[tuple[str, Callable[[_Setting], str]]] = []
     for measure in _DICTIONARY:
         columns.append((_heading(measure), functools.partial(_Setting.show, measure=measure)))
@@ -101,13 +106,17 @@ def _dictionaries(settings: Sequence[_Setting]) -> Html:
     return _table(settings, columns)
 
 
-def _table(settings: Sequence[_Setting], columns: Sequence[tuple[str, Callable[[_Setting], str]]]) -> Html:
+def _table(settings: Sequence[_Setting], columns: Sequence[tuple[str, Callable[[_Setting], str]]]) -> Table:
     def num_seeds(setting: _Setting) -> str:
         return str(max(map(len, setting.numbers.values())))
 
     columns = [("setting", lambda setting: setting.name), *columns, ("n", num_seeds)]
     rows = [[show(setting) for _, show in columns] for setting in settings]
-    return table([title for title, _ in columns], rows, class_="sortable")
+    return Table([title for title, _ in columns], rows)
+
+
+def _to_html(known: Table) -> Html:
+    return table(known.heading, known.rows, class_="sortable")
 
 
 def _heading(measure: Measure) -> str:
