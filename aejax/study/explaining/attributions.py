@@ -27,6 +27,7 @@ NUM_CHECKED = 32  # Images, over which attributions are checked.
 NUM_SHOWN = 8
 NUM_RANDOM = 4  # Networks that learned nothing, which attributions are compared with.
 OWN_STEPS, RANDOM_STEPS = 1024, 128  # Of integrated gradients: those of random networks only have to be ranked.
+METHODS = ("integrated_gradients", "smooth_grad", "occlusion", "edges")
 FIRST_SEED = 1_000_000  # Of these networks: none of those that anyone trains.
 
 
@@ -113,12 +114,13 @@ def _attribute(
 
     def maps(network: Network, image: jax.Array, question: jax.Array, steps: int) -> dict[str, jax.Array]:
         given = (functools.partial(target.function, network), image, question, baseline)
-        return {
-            "integrated_gradients": attribution.integrated_gradients(*given, steps=steps),
-            "smooth_grad": attribution.smooth_grad(*given),
-            "occlusion": attribution.occlusion(*given),
-            "edges": attribution.edges(image),
-        }
+        made = (
+            attribution.integrated_gradients(*given, steps=steps),
+            attribution.smooth_grad(*given),
+            attribution.occlusion(*given),
+            attribution.edges(image),
+        )
+        return dict(zip(METHODS, made, strict=True))
 
     @jax.jit
     def explain(network: Network, image: jax.Array, question: jax.Array) -> Any:
@@ -133,7 +135,8 @@ def _attribute(
     explain_random = jax.jit(functools.partial(maps, steps=RANDOM_STEPS))
     others = [explain_random(network, image, target.question) for network in random]
     judged = {}
-    for method, values in found.items():
+    for method in METHODS:
+        values = found[method]
         of_random = np.stack([np.asarray(other[method]) for other in others])
         adds_up = change if method == "integrated_gradients" else None
         checked = checks.judge(values, of_random, where, own=areas[method], chance=chance, change=adds_up)
