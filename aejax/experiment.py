@@ -305,7 +305,7 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             )
     layers = [*config.evaluation.layers, *(config.fine_tuning.layers or ())]
     if layers:
-        _check_layers(config, layers, dataset.train.image.shape[1:])
+        check_layers(config, layers, dataset.train.image.shape[1:])
     if "few_labels" in (config.evaluation.measures or ()):
         _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "data", dataset)
     if config.fine_tuning.labels_per_class is not None:
@@ -314,6 +314,12 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
         raise DataError(
             f"evaluation.measures has 'disentanglement', and {dataset.name} does not know what its images were made "
             "from; leave it out, or use data that do: aejax_sprites, dsprites, shapes3d, smallnorb, .npz with 'factor'"
+        )
+    factor = dataset.train.factor
+    if "disentanglement" in asked and factor is not None and np.sum(np.ptp(factor, axis=0) > 0) < 2:
+        raise DataError(
+            f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary among its "
+            "training images; leave it out"
         )
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
@@ -355,7 +361,12 @@ def _check_label_counts(asking: str, wanted: int, what: str, dataset: Dataset) -
         )
 
 
-def _check_layers(config: Config, layers: Sequence[str], image_shape: tuple[int, ...]) -> None:
+def check_layers(config: Config, layers: Sequence[str], image_shape: tuple[int, ...]) -> None:
+    """Checks that an encoder has layers of these names.
+
+    Raises:
+      DataError: naming the first that it has not, and all that it has.
+    """
     known = list(layer_shapes(make_autoencoder(config.autoencoder, image_shape), image_shape, "features"))
     unknown = [name for name in layers if name not in known]
     if unknown:

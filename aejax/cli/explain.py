@@ -16,7 +16,7 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
       ConfigError: if a flag is wrong.
       UserError: if the study has no such member, or nothing to explain.
     """
-    from aejax.study.explaining.explain import OF_STUDY, PARTS
+    from aejax.study.explaining.explain import OF_LAYER, OF_STUDY, PARTS
     from aejax.study.explaining.explain import explain as explain_study
 
     parts = (*PARTS, OF_STUDY)
@@ -48,6 +48,10 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
     wanted = [part for part in values.part or parts if part not in values.leave_out]
     if not wanted:
         raise ConfigError("--leave_out leaves nothing to explain; leave out less")
+    if values.layer is not None and OF_LAYER not in wanted:
+        raise ConfigError(
+            f"--layer={values.layer} is of the part '{OF_LAYER}', which is left out; add --part={OF_LAYER}"
+        )
     from aejax.report.write import write_report
     from aejax.study.job import Options
     from aejax.study.stop import stop_on_signals

@@ -2,7 +2,7 @@
 
 Maps are signed, [n, height, width]: what a pixel adds to the number, summed over its channels. `aejax.explain.checks`
 says whether a map deserves belief. All can be traced by `jax.jit`. In memory are as many images at once as a block of
-steps, the draws or the squares.
+steps or squares, or the draws.
 """
 
 from collections.abc import Callable
@@ -112,8 +112,13 @@ def occlusion(
 
     def one(row: tuple[jax.Array, jax.Array]) -> jax.Array:
         image, target = row
-        occluded = jnp.where(inside[..., None], baseline[None], image[None])
-        fall = function(image[None], target[None]) - function(occluded, jnp.repeat(target, len(occluded)))
+
+        def without(square: jax.Array) -> jax.Array:
+            occluded = jnp.where(square[..., None], baseline, image)
+            return function(occluded[None], target[None])[0]
+
+        left = jax.lax.map(without, inside, batch_size=STEPS_AT_ONCE)
+        fall = function(image[None], target[None]) - left
         return jnp.sum(share * fall[:, None, None], axis=0)
 
     return jax.lax.map(one, (image, target))

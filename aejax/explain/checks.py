@@ -65,9 +65,11 @@ def rank_correlation(left: np.ndarray, right: np.ndarray, where: np.ndarray) -> 
 def randomization(attribution: np.ndarray, random: np.ndarray, where: np.ndarray) -> tuple[float, float]:
     """Returns how alike an attribution is to those of random networks: (signed, absolute), rank correlations.
 
-    Both are means over networks and images. The signed one is of the values in the foreground: by symmetry it is 0 in
-    expectation for a map that follows the network, and 1 for one that does not. The absolute one is of the magnitudes
-    in all pixels: it stays near 1 for what has the image as a factor, whatever the network, and thus tells little.
+    Both are means over networks and images. The signed one is of the values in the foreground: for a map that follows
+    the network it is 0 in expectation where random networks are as likely to lift as to lower the number, such as a
+    unit; not so of an error, which more ink raises in any of them. For a map that follows no network it is 1. The
+    absolute one is of the magnitudes in all pixels: it stays near 1 for what has the image as a factor, whatever the
+    network, and thus tells little.
 
     Source: Adebayo et al., "Sanity checks for saliency maps", 2018, section 3.
 

@@ -83,8 +83,7 @@ class Dictionary(NamedTuple):
 
     def frequency(self, features: Array) -> jax.Array:
         """Returns the share of examples that keep each unit, [units]: a unit that no training example keeps is dead."""
-        kept = self._map(lambda model, image: _encode(model, image) > 0, self._seen(features))
-        return jnp.mean(kept, axis=0)
+        return jnp.mean(self._map(_keeps, self._seen(features)), axis=0)
 
     def unexplained_variance(self, features: Array) -> jax.Array:
         """Returns E‖x − x̂‖² / E‖x − E x‖² of examples [n, d] and their reconstructions at their distance, a scalar."""
@@ -95,16 +94,19 @@ class Dictionary(NamedTuple):
         return _as_images(jnp.asarray(features, jnp.float32) - self.mean)
 
     def _map(self, method: Callable[[Any, jax.Array], jax.Array], values: jax.Array) -> jax.Array:
-        """Returns what a function of the model gives of all examples, computed a block at a time."""
+        return _map(self.model, method, self.variables, values)
 
-        @jax.jit
-        def run(variables: Any, values: jax.Array) -> jax.Array:
-            def block(indices: jax.Array) -> Any:
-                return self.model.apply(variables, values[indices], method=method)
 
-            return map_examples(block, len(values))
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _map(
+    model: KSparseAutoencoder, method: Callable[[Any, jax.Array], jax.Array], variables: Any, values: jax.Array
+) -> jax.Array:
+    """Returns what a function of the model gives of all examples, computed a block at a time."""
 
-        return run(self.variables, values)
+    def block(indices: jax.Array) -> Any:
+        return model.apply(variables, values[indices], method=method)
+
+    return map_examples(block, len(values))
 
 
 def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) -> Dictionary:
@@ -186,3 +188,7 @@ def _encode(model: KSparseAutoencoder, image: jax.Array) -> jax.Array:
 
 def _decode(model: KSparseAutoencoder, latent: jax.Array) -> jax.Array:
     return model.decode(latent)
+
+
+def _keeps(model: KSparseAutoencoder, image: jax.Array) -> jax.Array:
+    return model.encode(image) > 0

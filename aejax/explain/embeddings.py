@@ -38,7 +38,9 @@ def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarr
     from threadpoolctl import threadpool_limits
 
     perplexity = min(PERPLEXITY, (len(code) - 1) / 3)
-    model = TSNE(perplexity=perplexity, max_iter=NUM_STEPS, init="pca", random_state=seed, n_jobs=1, verbose=2)
+    first = principal_components(code)
+    first *= 1e-4 / max(first.std(axis=0).max(), 1e-12)  # As its authors begin, and scikit-learn where codes are wider.
+    model = TSNE(perplexity=perplexity, max_iter=NUM_STEPS, init=first, random_state=seed, n_jobs=1, verbose=2)
     with tqdm.tqdm(total=NUM_STEPS, desc=description, unit="step", disable=None) as bar, threadpool_limits(1):
         # Its public interface has no callback, but it says at which step it is.
         with contextlib.redirect_stdout(_Steps(bar)):

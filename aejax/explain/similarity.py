@@ -5,27 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def linear_cka(left: np.ndarray, right: np.ndarray) -> float:
-    """Returns the linear centered kernel alignment of two representations of the same images, in [0, 1].
+def similarity_matrix(representations: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the linear centered kernel alignment of every two representations of the same images, float64 [m, m].
 
     It is ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centered X and Y in Frobenius norms: 1 if one is the other rotated and scaled, 0 if
-    no number of one is correlated with a number of the other, or if one is the same for all images. Of n images and
-    d features independent ones still have about d / n: take more images than features.
+    no number of one is correlated with a number of the other, or if one is the same for all images (but with itself).
+    Of n images and d features independent ones still have about d / n: take more images than features.
 
     Source: Kornblith et al., "Similarity of neural network representations revisited", 2019, section 3 (their HSIC is
     biased, and so is this).
-
-    Args:
-      left: float [n, d].
-      right: float [n, other d].
-    """
-    return float(similarity_matrix([left, right])[0, 1])
-
-
-def similarity_matrix(representations: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the linear CKA of every two representations of the same images, float64 [m, m].
-
-    The diagonal is 1, of a representation that is the same for all images too.
 
     Args:
       representations: float [n, d] each; d may differ.

@@ -3,7 +3,7 @@
 import importlib.resources
 from collections.abc import Callable, Sequence
 
-from aejax.report.content import Content, Section, gather
+from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join
 from aejax.report.sections import (
     answer,
@@ -30,7 +30,6 @@ from aejax.report.sections import (
     traversals,
     units,
 )
-from aejax.study.contents import Study
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     answer.answer,
@@ -71,10 +70,9 @@ STYLES = ("report.css", "explore.css")
 SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
 
 
-def make_sections(studies: Sequence[Study]) -> tuple[str, list[Section]]:
-    """Returns the title of the report of one study, or of several beside each other, and its sections."""
-    content = gather(studies)
-    return content.title, [section for make in SECTIONS if (section := make(content)) is not None]
+def make_sections(content: Content) -> list[Section]:
+    """Returns the sections of a report whose data exist."""
+    return [section for make in SECTIONS if (section := make(content)) is not None]
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:

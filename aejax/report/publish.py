@@ -8,6 +8,7 @@ import tempfile
 
 from aejax.errors import UserError
 from aejax.report import speed
+from aejax.report.content import gather
 from aejax.report.page import make_sections
 from aejax.report.tables import make_table, to_aligned, to_markdown
 from aejax.report.write import with_sections
@@ -54,8 +55,8 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     patterns = [*FILES, *(f"{SEARCH}/{pattern}" for pattern in FILES)]
     paths = {unpacked(path) for pattern in patterns for path in directory.path.glob(f"{pattern}*")}
     files = {path.relative_to(directory.path): read_bytes(path) for path in sorted(paths)}
-    study = read_study(directory)
-    files[pathlib.Path(TABLE)] = with_sections(to_markdown(study.rows), make_sections([study])[1]).encode()
+    shown = gather([read_study(directory)])
+    files[pathlib.Path(TABLE)] = with_sections(to_markdown(shown.rows), make_sections(shown)).encode()
     every = 1
     while sum(map(len, (contents := _compress(files, every)).values())) > MAX_BYTES:
         every *= 2

@@ -13,14 +13,14 @@ from aejax.study.directory import StudyDirectory, write_atomically
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
     """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`."""
     studies = [read_study(directory) for directory in directories]
-    rows = gather(studies).rows
+    content = gather(studies)
+    rows, sections = content.rows, make_sections(content)
     output.mkdir(parents=True, exist_ok=True)
-    title, sections = make_sections(studies)
     table = to_markdown(rows)
     write_atomically(output / "results.csv", to_csv(rows))
     write_atomically(output / "results.md", with_sections(table, sections))
     write_atomically(output / "results.tex", to_latex(rows))
-    write_atomically(output / "report.html", to_html(title, sections))
+    write_atomically(output / "report.html", to_html(content.title, sections))
     return table
 
 

@@ -1,7 +1,7 @@
 """What was explained of a study's members, as it lies in the study's directory. No training code.
 
 <workdir>/explanations/<id>.json        what was measured of a member, and what its pictures show
-<workdir>/explanations/<id>.npz         the pictures; see `aejax.study.explain`
+<workdir>/explanations/<id>.npz         the pictures; see `aejax.study.explaining.parts`
 <workdir>/explanations/similarity.json  how alike members and their layers represent images
 """
 
@@ -73,10 +73,17 @@ def read_explanations(directory: StudyDirectory) -> list[Explanation]:
 
 
 def read_similarity(directory: StudyDirectory) -> Similarity | None:
-    """Returns how alike a study's members represent images; None where that was not asked."""
+    """Returns how alike a study's members represent images; None where that was not asked.
+
+    Raises:
+      UserError: if the file is not what this project wrote.
+    """
     path = directory_of(directory) / SIMILARITY
     try:
         facts = read_json(path)
     except OSError:
         return None
-    return Similarity(tuple(facts["names"]), np.array(facts["matrix"], np.float64), int(facts["num_images"]))
+    try:
+        return Similarity(tuple(facts["names"]), np.array(facts["matrix"], np.float64), int(facts["num_images"]))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} holds no similarities; delete it and explain the study again") from None

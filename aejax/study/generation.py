@@ -138,15 +138,16 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
 
 def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
     """Returns what a generator draws, in the form in which images of the data are stored."""
-    return lambda num, key: to_stored(data, model.apply(variables, num, key, method="generate"))
+
+    def draw(num: int, key: jax.Array) -> jax.Array:
+        seen: Any = model.apply(variables, num, key, method="generate")
+        return to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
+
+    return draw
 
 
-def to_stored(data: ResidentData, seen: jax.Array) -> jax.Array:
-    """Returns images as a model sees them, in the form in which those of the data are stored; NaN is black."""
-    return _to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
-
-
-def _to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
+def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
+    """Returns images in pixel space, in the form in which those of the data are stored; NaN is black."""
     image = jnp.clip(jnp.nan_to_num(image), 0, 1)
     stored = data.image["train"].dtype
     return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
@@ -173,7 +174,7 @@ def _pixel_gaussian(data: ResidentData) -> Draw:
 
     def draw(num: int, key: jax.Array) -> jax.Array:
         drawn: Any = sampler.apply(fitted, num, key, method="sample")
-        return _to_stored(data, drawn.reshape(num, *pixels.shape[1:]))
+        return to_stored(data, drawn.reshape(num, *pixels.shape[1:]))
 
     return draw
 

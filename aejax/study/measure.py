@@ -26,6 +26,7 @@ from aejax.training.population import Members, Program, fit_members, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
+UDR = {"validation_udr": "validation", "test_udr": "test"}  # Of members that have another seed beside them.
 
 
 class Fitted(NamedTuple):
@@ -68,7 +69,11 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
             {
                 "id": name,
                 "config": {path: value for path, value in tree.items() if path not in common},
-                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
+                "metrics": {
+                    metric: shortest(value[index])
+                    for metric, value in metrics.items()
+                    if metric not in UDR or np.isfinite(value[index])
+                },
                 "status": status,
             }
             for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
@@ -197,21 +202,21 @@ def _disentangle_round(work: Work, members: Members, index: int, code: dict[str,
 
 
 def _rank_unsupervised(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Returns how alike the codes are of members that differ in their seed only, arrays [members].
+    """Returns how alike the codes are of members that differ in their seed only, by `UDR`, arrays [members].
 
-    NaN of members that diverged. None if codes are not compared with factors either, or some have no other seed.
+    NaN of members that diverged, or have no other seed. None if codes are not compared with factors either.
     """
     groups: dict[Config, list[int]] = {}
     for index, config in enumerate(work.configs):
         if all(np.isfinite(code).all() for code in codes[index].values()):
             groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
-    if min(map(len, groups.values()), default=0) < 2:
-        return {}
     found: dict[str, np.ndarray] = {}
-    for split in (name for name in ("validation", "test") if all(name in code for code in codes)):
-        score = found[f"{split}_udr"] = np.full(len(work.configs), np.nan, np.float32)
-        for group in groups.values():
-            score[group] = unsupervised_ranking([codes[index][split] for index in group])
+    for name, split in UDR.items():
+        if all(split in code for code in codes):
+            found[name] = np.full(len(work.configs), np.nan, np.float32)
+            for group in groups.values():
+                if len(group) > 1:
+                    found[name][group] = unsupervised_ranking([codes[index][split] for index in group])
     return found
 
 

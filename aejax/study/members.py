@@ -78,16 +78,21 @@ class Member:
 
     def decode(self, latent: jax.Array) -> np.ndarray:
         """Returns the expected images of latents [n, size], in the form in which those of the data are stored."""
+        return np.asarray(to_stored(self.data, self.decode_exactly(latent)))
+
+    def decode_exactly(self, latent: jax.Array) -> jax.Array:
+        """Returns the expected images of latents [n, size] in pixel space, float32 and neither cut nor rounded."""
 
         @jax.jit
         def decode(variables: Any, latent: jax.Array) -> jax.Array:
             def block(indices: jax.Array) -> jax.Array:
                 output = self.model.apply(variables, latent[indices], method="decode")
-                return to_stored(self.data, self.model.config.likelihood.mean(output))
+                seen = self.model.config.likelihood.mean(output)
+                return preprocessing.invert(self.data.preprocessing, seen, seen)
 
             return map_examples(block, latent.shape[0])
 
-        return np.asarray(decode(self.variables, latent))
+        return decode(self.variables, latent)
 
 
 class Opener:
@@ -103,13 +108,16 @@ class Opener:
         configs = [load_recorded(tree) for tree in record.configs]
         self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
         self.directory = directory
-        self.rows = read_rows(directory)
+        rows = read_rows(directory)
+        # Those from whom others go on are stages on the way.
+        self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
 
     def open(self, method: str, rows: Iterable[Row]) -> Iterator[Member]:
         """Yields the members of a method that have these rows, population by population.
 
         Raises:
-          UserError: if there is no checkpoint of one, or its data do not allow what is made by a model.
+          UserError: if there is no checkpoint of one, its data have changed since, or they do not allow what is made by
+            a model.
         """
         wanted = {row["id"]: row for row in rows}
         for status in read_statuses(self.directory).values():
@@ -123,6 +131,12 @@ class Opener:
             raise UserError(
                 f"{self.directory.path}: data.preprocessing=per_image takes from each image what made ones do not "
                 "have, its mean and contrast; train with another"
+            )
+        trained_on = wanted[next(name for name in job.ids if name in wanted)]["data"]["fingerprint"]
+        if trained_on != work.dataset.fingerprint:
+            raise UserError(
+                f"{work.dataset.name} holds other images than those that {self.directory.path} was trained on "
+                f"({work.dataset.fingerprint}, not {trained_on}); bring those back, or train again"
             )
         states = restore_trained(work).state
         for index, (name, config) in enumerate(zip(job.ids, work.configs, strict=True)):

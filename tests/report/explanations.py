@@ -35,6 +35,9 @@ def numbers(setting, seed):
         "dictionary_unexplained": 0.08,
         "dictionary_purity": 0.8 + shift,
         "dictionary_probe_accuracy": 0.95 - shift / 10,
+        "dictionary_information": 0.1,
+        "dense_purity": 0.5 + shift,
+        "dense_information": 0.3,
         "dense_probe_accuracy": 0.94,
     }
 
@@ -54,6 +57,7 @@ def attribution_rows():
                 row["passed"] = ["completeness", *checks]
             row["failed"] = checks if meaningless else []
             rows.append(row)
+    rows[-1]["randomized_signed"] = None  # Of maps that are constant: what is NaN fails.
     return rows
 
 
@@ -68,7 +72,7 @@ def facts(setting, seed):
         "traversed_by": "kl" if "vae" in setting else "variance",
         "targets": TARGETS,
         "attribution": attribution_rows(),
-        "seconds": {"units": 1.0},
+        "layer": None,
     }
 
 

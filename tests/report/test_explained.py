@@ -69,9 +69,9 @@ def test_dictionaries_stand_beside_dense_codes_with_paired_differences(explanati
     row = dict(zip(table[0], table[1], strict=True))
     assert row["dead units %"] == "0.5 ± 0"
     assert row["dead without AuxK %"].startswith("50")
-    # Of purity, 30 points in either seed, and of the probe.
+    # Of purity, 30 points in either seed, of information, and of the probe.
     differences = [cell for name, cell in zip(table[0], table[1], strict=True) if name == "difference"]
-    assert differences == ["30 ± 0 better", "-0.1 ± 1.3 undecided"]
+    assert differences == ["30 ± 0 better", "-0.2 ± 0 worse", "-0.1 ± 1.3 undecided"]
     ratios = [(1 - 0.9 - 0.01 * seed) / (1 - 0.6 - 0.01 * seed) for seed in (0, 1)]
     assert row["impurity"].startswith(f"{np.mean(ratios):.2f}")
     without = [Explanation(one.facts | {"numbers": {"dead_units": 0.0}, "attribution": []}, {}) for one in explanations]

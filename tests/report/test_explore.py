@@ -8,6 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from aejax.report.content import gather
 from aejax.report.page import make_sections, to_html
 from aejax.study.contents import Study
 from aejax.study.record import Record
@@ -31,12 +32,17 @@ def study(explanations, names):
     return Study(record, rows, [], explanations=explanations, similarity=make_similarity(names))
 
 
+def page_of(study):
+    content = gather([study])
+    return to_html(content.title, make_sections(content))
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     members = [(setting, seed) for setting in SETTINGS for seed in (0, 1)]
     explanations = make_explanations(*digits(), members, points=300, cards=20, side=4)
     path = tmp_path_factory.mktemp("explored") / "report.html"
-    path.write_text(to_html(*make_sections([study(explanations, NAMES)])))
+    path.write_text(page_of(study(explanations, NAMES)))
     return path
 
 
@@ -223,7 +229,7 @@ def test_many_members_make_no_large_page():
     settings = ("plain", "vae", "beta_vae", "sparse", "supervised")
     members = [(setting, seed) for setting in settings for seed in range(5)]
     names = [f"{setting}, seed {seed}" for setting, seed in members]
-    text = to_html(*make_sections([study(make_explanations(*digits(28), members, points=1797), names)]))
+    text = page_of(study(make_explanations(*digits(28), members, points=1797), names))
     assert 1e6 < len(text.encode()) < 15e6
     # Members share the images of their maps.
     assert len(re.findall('id="sheet-', text)) == 1

@@ -17,9 +17,10 @@ from aejax.experiment import Config
 from aejax.explain.dictionary import DictionaryConfig
 from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
-from aejax.study.explaining import attributions, parts
-from aejax.study.explaining.explain import PARTS, explain
-from aejax.study.explanations import directory_of, read_explanations, read_similarity
+from aejax.study.explaining import attributions, parts, subject
+from aejax.study.explaining import explain as explaining
+from aejax.study.explaining.explain import OF_STUDY, PARTS, explain
+from aejax.study.explanations import SIMILARITY, directory_of, read_explanations, read_similarity
 from aejax.study.job import Options
 from aejax.study.stop import StopRequest
 from aejax.training.step import TrainingConfig
@@ -67,13 +68,14 @@ def test_every_member_has_numbers_and_the_first_seed_pictures(study):
     first, second = read_explanations(study)
     assert [one.title for one in (first, second)] == ["plain, seed 0", "plain, seed 1"]
     for one in (first, second):
-        assert set(one.facts["seconds"]) == set(PARTS)
+        assert set(one.facts["parts"]) == set(PARTS)
         numbers = one.facts["numbers"]
         assert numbers["num_units"] == 4
         assert numbers["dictionary_num_units"] == 8 * 4
-        assert 0.25 <= numbers["unit_purity"] <= 1
+        assert 0.3 < numbers["unit_purity"] <= 1
+        assert numbers["dense_purity"] == numbers["unit_purity"]
         assert 0 < numbers["dictionary_unexplained"] < 0.5
-        assert {"dictionary_dead", "dictionary_dead_without_auxiliary", "dictionary_purity"} <= set(numbers)
+        assert {"dictionary_dead", "dictionary_dead_without_auxiliary", "dictionary_information"} <= set(numbers)
         assert numbers["dictionary_probe_accuracy"] > 0.5
     assert second.arrays == {}
     shapes = {name: array.shape for name, array in first.arrays.items()}
@@ -123,29 +125,50 @@ def test_the_report_shows_them(study):
         assert f'<section id="{section}">' in page
 
 
+def files_of(study):
+    path = directory_of(study)
+    return {file.name: file.stat().st_mtime_ns for file in path.iterdir() if not file.name.startswith(".")}
+
+
 def facts_of(study):
-    """What a member's file holds, without what clocks wrote."""
-    return [{**one.facts, "seconds": None} for one in read_explanations(study)]
+    """What members' files hold, without what clocks wrote."""
+    facts = [json.loads(json.dumps(one.facts)) for one in read_explanations(study)]
+    for one in facts:
+        for part in one["parts"].values():
+            part["seconds"] = None
+    return facts
 
 
 def test_the_same_command_makes_only_what_is_missing_and_makes_it_the_same(study):
-    before = facts_of(study)
-    kept, removed = (directory_of(study) / f"{one['id']}.json" for one in before)
-    written = kept.stat().st_mtime_ns
-    removed.unlink()
+    facts, before = facts_of(study), files_of(study)
+    arrays = read_explanations(study)[0].arrays
+    # A part alone takes nothing from the others, nor does what is of the study.
+    explain(study, ["units", "embedding", OF_STUDY], options=QUIET)
+    assert {**files_of(study), SIMILARITY: None} == {**before, SIMILARITY: None}
+    # What is damaged is made again, to the same bits.
+    (directory_of(study) / f"{facts[0]['id']}.npz").write_bytes(b"damaged")
+    (directory_of(study) / f"{facts[1]['id']}.json").write_text("{")
     explain(study, list(PARTS), options=QUIET)
-    assert kept.stat().st_mtime_ns == written
-    assert facts_of(study) == before
+    assert facts_of(study) == facts
+    again = read_explanations(study)[0].arrays
+    assert set(again) == set(arrays)
+    assert all(np.array_equal(again[name], arrays[name], equal_nan=arrays[name].dtype.kind == "f") for name in arrays)
 
 
-def test_a_stop_leaves_nothing_half_written(study, tmp_path):
+def test_a_stop_keeps_what_was_made(study, monkeypatch):
     stop = StopRequest()
-    stop.signal = signal.SIGTERM
-    path = directory_of(study)
-    before = {file.name: file.stat().st_mtime_ns for file in path.iterdir() if not file.name.startswith(".")}
+
+    def stopping(subject):
+        stop.signal = signal.SIGTERM
+        return {"numbers": {"made": 1.0, "unknown": np.nan}}, {}
+
+    monkeypatch.setitem(explaining.PARTS, "units", stopping)
+    (directory_of(study) / f"{facts_of(study)[0]['id']}.json").unlink()
     with pytest.raises(Interrupted, match="run the same command again"):
-        explain(study, ["units"], options=QUIET._replace(stop=stop))
-    assert {file.name: file.stat().st_mtime_ns for file in path.iterdir() if not file.name.startswith(".")} == before
+        explain(study, ["units", "paths"], options=QUIET._replace(stop=stop))
+    one = read_explanations(study)[0]
+    assert list(one.facts["parts"]) == ["units"]
+    assert one.facts["numbers"] == {"made": 1.0}  # JSON has no NaN.
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +192,10 @@ def test_without_labels_what_needs_them_is_left_out(other):
 
 
 def test_a_dictionary_of_a_layer(other):
+    explain(other, ["traversals"], options=QUIET)
     explain(other, ["dictionary"], layer=LAYER, options=QUIET)
     (one,) = read_explanations(other)
+    assert "traversal_image" in one.arrays
     assert one.facts["numbers"]["dictionary_num_units"] == 8 * 16
     assert "dictionary_atom" not in one.arrays
     assert "dictionary_image" in one.arrays
@@ -183,6 +208,7 @@ def test_a_dictionary_of_a_layer(other):
         (["--part=everything"], ConfigError, "part"),
         (["--member=zz"], UserError, "has no member 'zz' among its autoencoders: choose of"),
         (["--part=dictionary", "--layer=nowhere"], UserError, f"has no layer 'nowhere'; there are {LAYER}"),
+        (["--part=units", "--layer=latent"], ConfigError, "--layer=latent is of the part 'dictionary'"),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_one_line(other, flags, kind, words):
@@ -190,6 +216,17 @@ def test_what_cannot_be_explained_is_said_in_one_line(other, flags, kind, words)
         command([str(other.path), *flags])
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_that_a_member_does_not_allow_is_left_out_and_said(other, monkeypatch):
+    monkeypatch.setattr(subject, "MAX_NUMBERS", 2)
+    for file in directory_of(other).glob("*.json"):
+        file.unlink()
+    with pytest.raises(UserError, match="codes of autoencoder=vae have 3 numbers, and at most 2 can be explained"):
+        explain(other, ["units"], options=QUIET)
+    said = []
+    explain(other, ["units", "dictionary"], layer=LAYER, options=Options(say=said.append))
+    assert any("units is left out" in line for line in said)
 
 
 def test_a_directory_without_a_study(tmp_path):

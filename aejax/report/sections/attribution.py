@@ -38,7 +38,8 @@ _TEXT = (
     "of a network with random weights must be another: the rank correlation of signed values on the foreground; "
     "Adebayo et al., 2018); deletion and insertion (the target falls sooner, or rises sooner, than if pixels are "
     "removed or restored in random order; Petsiuk et al., 2018). 'edges' is the meaningless control: the strength of "
-    "the image's own edges, with no model in it."
+    "the image's own edges, with no model in it. Of the error more is expected to stay: more ink raises it in any "
+    "network."
 )
 
 
@@ -100,7 +101,7 @@ def _checks(row: dict[str, Any]) -> Html:
     lines = []
     for verdict, mark in (("passed", "✓"), ("failed", "✗")):
         for check in row[verdict]:
-            said = _CHECKS[check].format_map(row)
+            said = _CHECKS[check].format_map({name: np.nan if value is None else value for name, value in row.items()})
             lines.append(element("li", f"{mark} ", element("strong", verdict), f" {said}", class_=verdict))
     if row.get("randomized_absolute") is not None:
         lines.append(element("li", f"no check: without signs, over all pixels {row['randomized_absolute']:.2f}"))

@@ -23,21 +23,27 @@ _DICTIONARY = (
     Measure("dictionary_dead_without_auxiliary", "dead without AuxK", "%", False),
     Measure("dictionary_unexplained", "unexplained variance", "%", False),
     Measure("dictionary_purity", "purity", "%", True),
+    Measure("dictionary_information", "information", "nats", True),
     Measure("dictionary_probe_accuracy", "linear probe", "%", True),
 )
-_DENSE_PROBE = Measure("dense_probe_accuracy", "linear probe", "%", True)
-_PAIRS = (("dictionary_purity", "unit_purity"), ("dictionary_probe_accuracy", "dense_probe_accuracy"))
-_MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, _DENSE_PROBE)}
+_DENSE = (
+    Measure("dense_purity", "purity", "%", True),
+    Measure("dense_information", "information", "nats", True),
+    Measure("dense_probe_accuracy", "linear probe", "%", True),
+)
+_PAIRS = {f"dictionary_{name}": f"dense_{name}" for name in ("purity", "information", "probe_accuracy")}
+_MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, *_DENSE)}
 _TEXT = (
     "Means over the explained seeds of each setting; ± is half the 95 % confidence interval (Student t). Test images. "
     "Dead units, and those that repeat an earlier one, are counted; purity is the share of the most frequent class "
     "among the 20 images that drive a unit most, and information what one tells of the labels, means over live units."
 )
 _BESIDE = (
-    "A sparse dictionary (top-k autoencoder, overcomplete) of each member's features beside its dense code. 'Dead "
+    "A sparse dictionary (top-k autoencoder, overcomplete) of each member's code, or of a layer's features, beside the "
+    "dense features that it is made of. 'Dead "
     "without AuxK' is the same dictionary without the loss that revives units; unexplained variance is that of the "
-    "features. 'Impurity' is 1 − purity of the dictionary's units over that of the code's. Differences are dictionary "
-    "minus code, paired over seeds, with intervals that hold together for all settings (Bonferroni)."
+    "features. 'Impurity' is 1 − purity of the dictionary's units over that of these. Differences are dictionary "
+    "minus dense, paired over seeds, with intervals that hold together for all settings (Bonferroni)."
 )
 
 Values = dict[int, float]  # By seed.
@@ -65,9 +71,10 @@ def explained(content: Content) -> Section | None:
     with_dictionary = [setting for setting in settings if "dictionary_unexplained" in setting.numbers]
     if with_dictionary:
         dictionaries = _dictionaries(with_dictionary)
-        parts += [element("h3", "Sparse dictionaries beside dense codes"), element("p", _BESIDE, class_="note")]
+        text = f"{_BESIDE} Here they are of {_made_of(content)}."
+        parts += [element("h3", "Sparse dictionaries beside dense features"), element("p", text, class_="note")]
         parts.append(_to_html(dictionaries))
-        texts += [_BESIDE, to_aligned(dictionaries)]
+        texts += [text, to_aligned(dictionaries)]
     return Section("explained", "What was explained, in numbers", join(*parts), "\n\n".join(texts))
 
 
@@ -83,6 +90,14 @@ def _settings(content: Content) -> list[_Setting]:
     return [setting for setting in found.values() if setting.numbers]
 
 
+def _made_of(content: Content) -> str:
+    """Returns what the dictionaries were made of: of one layer in all members, unless these were asked for apart."""
+    made = [
+        one.facts.get("layer") for _, one in content.explanations() if "dictionary_unexplained" in one.facts["numbers"]
+    ]
+    return ", ".join("the codes" if layer is None else layer for layer in dict.fromkeys(made))
+
+
 def _of_codes(settings: Sequence[_Setting]) -> Table:
     others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _MEASURES)
     measures = [*_CODE, *(Measure(name, name.replace("_", " "), "", True) for name in others)]
@@ -96,12 +111,10 @@ def _dictionaries(settings: Sequence[_Setting]) -> Table:
     columns: list[tuple[str, Callable[[_Setting], str]]] = []
     for measure in _DICTIONARY:
         columns.append((_heading(measure), functools.partial(_Setting.show, measure=measure)))
-        for name, dense in _PAIRS:
-            if measure.name == name:
-                columns.append(
-                    (f"{measure.title} of the code %", functools.partial(_Setting.show, measure=_MEASURES[dense]))
-                )
-                columns.append(("difference", functools.partial(_difference, measure, dense, len(settings))))
+        dense = _MEASURES.get(_PAIRS.get(measure.name, ""))
+        if dense is not None:
+            columns.append((f"dense {_heading(dense)}", functools.partial(_Setting.show, measure=dense)))
+            columns.append(("difference", functools.partial(_difference, measure, dense.name, len(settings))))
     columns.insert([title for title, _ in columns].index("linear probe %"), ("impurity", _impurity))
     return _table(settings, columns)
 
@@ -136,6 +149,6 @@ def _difference(measure: Measure, dense: str, num_comparisons: int, setting: _Se
 
 def _impurity(setting: _Setting) -> str:
     """Returns 1 − purity of the dictionary's units over that of the code's: at most a half is what one hopes for."""
-    own, dense = (setting.numbers.get(name, {}) for name in _PAIRS[0])
+    own, dense = (setting.numbers.get(name, {}) for name in ("dictionary_purity", "dense_purity"))
     ratios = [(1 - own[seed]) / (1 - dense[seed]) for seed in own if dense.get(seed, 1) < 1]
     return Measure("impurity", "impurity", "", False).show(student_interval(ratios)) if ratios else ""

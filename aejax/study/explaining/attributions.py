@@ -1,7 +1,7 @@
 """Attributions of a member, each with the checks that say how far to trust it.
 
-`attribution_image` [n, h, w, c], uint8, are test images; `attribution_map` [rows, n, h, w], float16 and signed, what is
-attributed to their pixels, for the rows of "attribution" among the facts.
+`attribution_image` [n, h, w, c], uint8, are test images; `attribution_map` [rows, n, h, w], float16 and signed, each to
+its own scale, what is attributed to their pixels, for the rows of "attribution" among the facts.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import numpy as np
 
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
+from aejax.errors import UserError
 from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.probe import Probe
 from aejax.explain import attribution, checks
@@ -55,6 +56,8 @@ def attributions(subject: Subject) -> Part:
     `edges`, which knows no network, is beside the methods to show that the checks find it out.
     """
     stored = subject.image[:NUM_CHECKED]
+    if len(stored) < 2:
+        raise UserError("attributions are checked over images, and there is a single test image")
     # The probe stays: one that is fitted to a random network has learned the task, and no random network.
     own = Network(subject.member.variables, subject.probe)
     random = [own._replace(variables=variables) for variables in _draw_variables(subject.member)]
@@ -63,7 +66,8 @@ def attributions(subject: Subject) -> Part:
         words[name] = target.words
         for method, (judged, values) in _attribute(target, stored, own, random).items():
             rows.append({"target": name, "method": method} | judged)
-            maps.append(values[:NUM_SHOWN].astype(np.float16))
+            scale = np.abs(values[:NUM_SHOWN]).max(axis=(1, 2), keepdims=True)
+            maps.append((values[:NUM_SHOWN] / np.where(scale > 0, scale, 1)).astype(np.float16))
     facts = {"targets": words, "attribution": rows, "num_attributed": len(stored)}
     if not subject.pictured:
         return facts, {}

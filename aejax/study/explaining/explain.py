@@ -1,10 +1,7 @@
 """Explaining the trained autoencoders of a study: numbers of every member, pictures of the first of each setting."""
 
-import io
-import math
-import pathlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,19 +10,13 @@ import tqdm
 
 from aejax.errors import UserError
 from aejax.evaluation.suite import Representation, pooled
+from aejax.experiment import check_layers
 from aejax.explain.similarity import similarity_matrix
 from aejax.networks.named import blocks
-from aejax.study.directory import (
-    StudyDirectory,
-    exists,
-    lock,
-    read_json,
-    remove_leftovers,
-    write_atomically,
-    write_json,
-)
+from aejax.study.directory import StudyDirectory, lock, remove_leftovers, write_json
 from aejax.study.explaining import parts
 from aejax.study.explaining.attributions import attributions
+from aejax.study.explaining.record import Asked, Explained
 from aejax.study.explaining.subject import Subject
 from aejax.study.explanations import SIMILARITY, directory_of
 from aejax.study.job import Options
@@ -42,6 +33,7 @@ PARTS: dict[str, Callable[[Subject], parts.Part]] = {
     "tsne": parts.neighbor_embedding,
     "paths": parts.paths,
 }
+OF_LAYER = "dictionary"  # The part that may be of another layer than the code.
 SUPERVISED = "supervised"
 FEATURES = "features"
 OF_STUDY = "similarity"  # The part that is made of all members together.
@@ -60,6 +52,9 @@ class Name(NamedTuple):
         return f"{self.setting}, seed {self.seed}"
 
 
+Names = dict[tuple[str, str], Name]  # By method and id.
+
+
 def explain(
     directory: StudyDirectory,
     wanted: Sequence[str],
@@ -70,7 +65,8 @@ def explain(
 ) -> None:
     """Explains the autoencoders of a study that did not diverge, and writes what is found beside them.
 
-    What was explained by the same parts before stays as it is, so the same command goes on where it was stopped.
+    Parts that are there stay as they are, so the same command goes on where it was stopped. A part that a member does
+    not allow is left out, and said.
 
     Args:
       directory: of the study.
@@ -80,33 +76,58 @@ def explain(
       options: whom to tell, and when to stop.
 
     Raises:
-      UserError: if there is no such member, or nothing to explain.
+      UserError: if there is no such member or layer, or nothing that can be explained.
       Interrupted: if a stop was asked for; what is done is saved.
     """
     opener = Opener(directory, options)
-    names = _names([row for row in opener.rows if row["status"] != "diverged"])
-    rows = [row for row in opener.rows if (SUBJECT, row["id"]) in names and row["method"] == SUBJECT]
-    if not rows:
-        raise UserError(f"{directory.path} has no trained autoencoder to explain; run its command again")
+    rows = [row for row in opener.rows if row["method"] == SUBJECT]
     if member is not None:
         rows = [find_row(directory, rows, SUBJECT, member)]
+    rows = [row for row in rows if row["status"] != "diverged"]
+    if not rows:
+        what = f"member {member} diverged" if member else "there is no trained autoencoder that did not diverge"
+        raise UserError(f"{directory.path}: {what}, so nothing can be explained")
+    names = _names([row for row in opener.rows if row["status"] != "diverged"])
     path = directory_of(directory)
     with lock(path):
         remove_leftovers(path.iterdir())
-        asked = {"parts": [name for name in PARTS if name in wanted], "layer": layer}
-        pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].place}
-        missing = [row for row in rows if not _is_done(path, row["id"], asked, row["id"] in pictured)]
-        with tqdm.tqdm(total=len(missing), desc="explaining", unit="member", disable=None) as bar:
-            for opened in opener.open(SUBJECT, missing):
-                subject = Subject(opened, opened.id in pictured, layer)
-                _explain_member(path, subject, names[SUBJECT, opened.id], asked, bar, options)
-                bar.update()
+        known: dict[str, Explained] = {}
+        missing: dict[str, dict[str, Asked]] = {}
+        for row in rows:
+            name = names[SUBJECT, row["id"]]
+            explained = known[row["id"]] = Explained(path, row["id"])
+            explained.call(str(name), name.setting, name.seed)
+            pictured = member is not None or not name.place
+            asked = {p: {"layer": layer if p == OF_LAYER else None, "pictured": pictured} for p in PARTS if p in wanted}
+            missing[row["id"]] = {part: how for part, how in asked.items() if not explained.has(part, how)}
+        failure = None
+        with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
+            for opened in opener.open(SUBJECT, [row for row in rows if missing[row["id"]]]):
+                if layer is not None:
+                    check_layers(opened.config, [layer], opened.work.dataset.train.image.shape[1:])
+                name = names[SUBJECT, opened.id]
+                subject = Subject(opened, member is not None or not name.place, layer)
+                for part, how in missing[opened.id].items():
+                    options.obey_stop()
+                    bar.set_postfix_str(f"{name}: {part}")
+                    started = time.perf_counter()
+                    try:
+                        made = PARTS[part](subject)
+                    except UserError as error:
+                        failure = error
+                        options.say(f"{name}: {part} is left out: {error}")
+                    else:
+                        known[opened.id].add(part, how, *made, round(time.perf_counter() - started, 3))
+                    bar.update()
+        if failure is not None and not any(explained.parts for explained in known.values()):
+            raise failure
         if OF_STUDY in wanted:
+            options.obey_stop()
             write_json(path / SIMILARITY, _compare(opener, names, options))
 
 
-def _names(rows: Sequence[Row]) -> dict[tuple[str, str], Name]:
-    """Returns what to call members, by method and id: by their family, if that tells their setting from others."""
+def _names(rows: Sequence[Row]) -> Names:
+    """Returns what to call members: by their family, if that tells their setting from others."""
     names = {}
     for method in (SUBJECT, SUPERVISED):
         groups = settings([row for row in rows if row["method"] == method])
@@ -118,87 +139,34 @@ def _names(rows: Sequence[Row]) -> dict[tuple[str, str], Name]:
     return names
 
 
-def _is_done(path: pathlib.Path, name: str, asked: Mapping[str, Any], pictured: bool) -> bool:
-    """Returns whether a member is explained as it is asked."""
-    file = path / f"{name}.json"
-    if not exists(file):
-        return False
-    facts = read_json(file)
-    return facts.get("asked") == asked and (facts.get("pictured") or not pictured)
-
-
-def _explain_member(
-    path: pathlib.Path,
-    subject: Subject,
-    name: Name,
-    asked: Mapping[str, Any],
-    bar: tqdm.tqdm,
-    options: Options,
-) -> None:
-    """Writes the explanation of a member, the pictures first: where the facts are, all is there."""
-    member = subject.member
-    facts: dict[str, Any] = {
-        "id": member.id,
-        "method": SUBJECT,
-        "title": str(name),
-        "setting": name.setting,
-        "seed": name.seed,
-        "asked": dict(asked),
-        "pictured": subject.pictured,
-        "numbers": {},
-        "seconds": {},
-    }
-    arrays: dict[str, np.ndarray] = {}
-    for part in asked["parts"]:
-        bar.set_postfix_str(f"{name}: {part}")
-        started = time.perf_counter()
-        found, pictures = PARTS[part](subject)
-        facts["numbers"] |= found.pop("numbers", {})
-        facts |= found
-        arrays |= pictures
-        facts["seconds"][part] = round(time.perf_counter() - started, 3)
-        options.obey_stop()
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    write_atomically(path / f"{member.id}.npz", content.getvalue())
-    write_json(path / f"{member.id}.json", _known(facts))
-
-
-def _known(value: Any) -> Any:
-    """Returns a tree for JSON, which has no NaN: what is not known is null, and left out of "numbers"."""
-    if isinstance(value, dict):
-        known = {name: _known(part) for name, part in value.items()}
-        return {name: part for name, part in known.items() if part is not None or name not in value.get("numbers", {})}
-    if isinstance(value, list):
-        return [_known(part) for part in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
-
-
-def _compare(opener: Opener, names: Mapping[tuple[str, str], Name], options: Options) -> dict[str, Any]:
+def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
     """Returns how alike the features of a few seeds of each setting are, and the layers of the first of them.
 
     Beside them is the supervised network, if the study has one: the first of its settings, as all have one encoder.
+    Members that are tested on other images than the first are left out.
     """
     found: dict[str, np.ndarray] = {}
+    image: np.ndarray | None = None
     for method in (SUBJECT, SUPERVISED):
-        rows = [row for row in opener.rows if (row["method"], row["id"]) in names and row["method"] == method]
-        first = {names[method, row["id"]].setting for row in rows[:1]}
-        seeds = {row["id"]: names[method, row["id"]] for row in rows}
-        chosen = [row for row in rows if seeds[row["id"]].place < MAX_COMPARED]
-        for member in opener.open(method, [r for r in chosen if method == SUBJECT or seeds[r["id"]].setting in first]):
-            name = seeds[member.id]
+        rows = [row for row in opener.rows if (method, row["id"]) in names and row["method"] == method]
+        named = {row["id"]: names[method, row["id"]] for row in rows}
+        if method == SUPERVISED:
+            rows = [row for row in rows if named[row["id"]].setting == named[rows[0]["id"]].setting]
+        for member in opener.open(method, [row for row in rows if named[row["id"]].place < MAX_COMPARED]):
+            own = member.work.dataset.test.image
+            image = own if image is None else image
+            if own is not image:
+                continue
+            name = named[member.id]
             title = str(name) if method == SUBJECT else f"{method}, seed {name.seed}"
-            outputs = member.map(_outputs, member.work.dataset.test.image[:NUM_COMPARED])
+            outputs = member.map(_outputs, own[:NUM_COMPARED])
             layers = [] if name.place else blocks([layer for layer in outputs if layer != FEATURES])
             for layer in layers:
                 found[f"{title}: {layer}"] = np.asarray(outputs[layer], np.float32)
             found[title] = np.asarray(outputs[FEATURES], np.float32)
             options.obey_stop()
-    num_images = min(len(values) for values in found.values())
     matrix = np.round(similarity_matrix(list(found.values())), 4).tolist()
-    return {"names": list(found), "matrix": matrix, "num_images": num_images}
+    return {"names": list(found), "matrix": matrix, "num_images": len(next(iter(found.values())))}
 
 
 def _outputs(known: Representation, stored: jax.Array) -> dict[str, jax.Array]:

@@ -12,8 +12,8 @@ embedding   `embedding_pca` [n, 2], `embedding_label` [n], `embedding_image` [n,
 tsne        `embedding_tsne` [n, 2], with the same labels and images
 paths       `path_image` [p, steps, h, w, c], `path_probability` [p, steps, classes], `path_class` [p, 2]
 
-Images are uint8; of atoms 128 is no change. All are of test images, by which nothing is chosen; what is fitted, is
-fitted to training images.
+Images are uint8; of atoms 128 is no change, and each has its own scale. Activations are of test images; what is fitted
+is fitted to training images.
 """
 
 import dataclasses
@@ -68,32 +68,30 @@ def units(subject: Subject) -> Part:
     chosen = subject.ranked_units[0]
     chosen = chosen[~found.dead[chosen]][:MAX_UNITS]
     arrays = _describe("unit", subject, found, chosen) | {"unit_variance": found.variance[chosen]}
-    atoms = decoder_atoms(subject.decode, subject.base, chosen, np.sqrt(found.variance[chosen]))
+    atoms = decoder_atoms(subject.decode_exactly, subject.base, chosen, np.sqrt(found.variance[chosen]))
     return facts, arrays | {"unit_atom": _centered(atoms)}
 
 
 def dictionary(subject: Subject) -> Part:
-    """Returns what the units of a sparse dictionary of the code, or of a layer, stand for, beside the code's own."""
-    dataset = subject.member.work.dataset
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    features = {name: subject.features(split.image) for name, split in splits.items()}
-    seed = subject.member.config.seed
-    found = fit_dictionary(DICTIONARY, features["train"], seed=seed)
-    unaided = dataclasses.replace(DICTIONARY, auxiliary_weight=None)
-    plain = fit_dictionary(unaided, features["train"], seed=seed)
-    activation = {name: found.encode(values) for name, values in features.items()}
-    described = describe_units(np.asarray(activation["test"]), subject.label)
+    """Returns what the units of a sparse dictionary stand for, beside the features that it is made of."""
+    features, seed = subject.features, subject.member.config.seed
+    size = features["test"].shape[1]
+    # Of few numbers there are few units: an example keeps one in eight of them at most.
+    config = dataclasses.replace(DICTIONARY, k=min(DICTIONARY.k, max(1, DICTIONARY.expansion * size // 8)))
+    found = fit_dictionary(config, features["train"], seed=seed)
+    plain = fit_dictionary(dataclasses.replace(config, auxiliary_weight=None), features["train"], seed=seed)
+    activation = {name: np.asarray(found.encode(values[:MOST_PROBED])) for name, values in features.items()}
+    seen = len(activation["test"])
+    described = describe_units(activation["test"], None if subject.label is None else subject.label[:seen])
+    dense = describe_units(features["test"], subject.label)
     frequency = np.asarray(found.frequency(features["train"]))
     numbers = {
         "dictionary_num_units": float(found.num_units),
         "dictionary_dead": float(np.mean(frequency == 0)),
         "dictionary_dead_without_auxiliary": float(np.mean(np.asarray(plain.frequency(features["train"])) == 0)),
         "dictionary_unexplained": float(found.unexplained_variance(features["test"])),
-        **{
-            name.replace("unit_", "dictionary_"): value
-            for name, value in described.numbers().items()
-            if "unit_" in name
-        },
+        **_without_counts("dictionary", described),
+        **_without_counts("dense", dense),
     }
     if subject.probe is not None:
         for name, representation in (("dense", features), ("dictionary", activation)):
@@ -101,20 +99,28 @@ def dictionary(subject: Subject) -> Part:
     facts = {"numbers": numbers, "layer": subject.layer}
     if not subject.pictured:
         return facts, {}
+    # From the purest to the least, evenly: all of them would be too many to look at.
     order = np.argsort(-np.nan_to_num(described.purity, nan=-1), kind="stable")
-    chosen = order[np.linspace(0, np.count_nonzero(~described.dead) - 1, min(MAX_UNITS, len(order))).astype(int)]
+    order = order[~described.dead[order]]
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, MAX_UNITS).astype(int))]
     arrays = _describe("dictionary", subject, described, chosen) | {"dictionary_frequency": frequency[chosen]}
     if subject.layer is None:
-        atoms = _vectors_decoded(subject, found, chosen, np.asarray(activation["test"]))
-        arrays["dictionary_atom"] = _centered(atoms)
+        arrays["dictionary_atom"] = _centered(_vectors_decoded(subject, found, chosen, activation["test"]))
     return facts, arrays
 
 
+def _without_counts(name: str, found: Units) -> dict[str, float]:
+    """Returns the means over units, by other names: counts of dead units are another question for dictionaries."""
+    known = found.numbers().items()
+    return {number.replace("unit_", f"{name}_"): value for number, value in known if number.startswith("unit_")}
+
+
 def _vectors_decoded(subject: Subject, found: Dictionary, unit: np.ndarray, activation: np.ndarray) -> np.ndarray:
-    """Returns what a unit's vector adds to the image at the base code, at the largest activation it has."""
-    length = activation.max(axis=0)[unit][:, None]
-    codes = subject.base[None] + length * np.asarray(found.vectors)[unit]
-    images = subject.decode(np.concatenate([codes, subject.base[None]])).astype(np.float32)
+    """Returns what a unit's vector adds to the image at the base code: as much of it as the image has that has most."""
+    features = subject.features["test"][: len(activation)]
+    share = activation * (np.asarray(found.distance(features)) / np.sqrt(features.shape[1]))
+    codes = subject.base[None] + share.max(axis=0)[unit][:, None] * np.asarray(found.vectors)[unit]
+    images = subject.decode_exactly(np.concatenate([codes, subject.base[None]]))
     return images[:-1] - images[-1:]
 
 
@@ -167,6 +173,8 @@ def paths(subject: Subject) -> Part:
     """Returns images on the ways between images of two classes, and what the probe takes them for."""
     probe = subject.probe
     if not subject.pictured or probe is None or subject.label is None:
+        return {}, {}
+    if np.ptp(subject.label) == 0:  # Of a single class there is no way to another.
         return {}, {}
     pairs = class_pairs(subject.label, NUM_PATHS, 0)
     start, end = (jnp.asarray(subject.code["test"][pairs[:, side]]) for side in (0, 1))

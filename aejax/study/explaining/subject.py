@@ -13,6 +13,9 @@ from aejax.evaluation.suite import Representation, pooled
 from aejax.explain.traversals import rank_units
 from aejax.study.members import Member
 
+MAX_NUMBERS = 4096  # Of a code: every two of its units are compared.
+MAX_DICTIONARY = 512  # Of features that a dictionary is made of, which has many times as many units.
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
@@ -34,26 +37,31 @@ class Subject:
 
     @functools.cached_property
     def code(self) -> dict[str, np.ndarray]:
-        """The latents of every split, float32 [n, d].
+        """The latents of every split that has images, float32 [n, d].
 
         Raises:
-          UserError: if they are no rows of numbers.
+          UserError: if they are of more numbers than can be explained.
         """
+        one = jax.eval_shape(self.member.encode, self.image[:1])
+        if one.shape[1] > MAX_NUMBERS:
+            raise UserError(
+                f"codes of autoencoder={self.member.config.autoencoder.kind} have {one.shape[1]} numbers, and at most "
+                f"{MAX_NUMBERS} can be explained; explain a study with fewer"
+            )
+        return {name: np.asarray(self.member.encode(image), np.float32) for name, image in self.splits.items()}
+
+    @property
+    def splits(self) -> dict[str, np.ndarray]:
+        """The images of every split that has any, as they are stored."""
         dataset = self.member.work.dataset
         splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        code = {name: np.asarray(self.member.encode(split.image), np.float32) for name, split in splits.items()}
-        if code["test"].ndim != 2:
-            raise UserError(
-                f"the latents of autoencoder={self.member.config.autoencoder.kind} are maps, {code['test'].shape[1:]}; "
-                "explanations are of codes that are rows of numbers, so explain a study of another family"
-            )
-        return code
+        return {name: split.image for name, split in splits.items() if len(split.image)}
 
     @functools.cached_property
     def probe(self) -> Probe | None:
         """The linear probe of the code; None without labels or validation images to choose its strength by."""
         dataset = self.member.work.dataset
-        if dataset.num_classes is None or not len(dataset.validation.image):
+        if dataset.num_classes is None or "validation" not in self.splits:
             return None
         code = {split: jnp.asarray(values) for split, values in self.code.items()}
         return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.member.data.label)
@@ -81,28 +89,39 @@ class Subject:
         code = self.code["test"]
         return code[np.argmin(np.sum((code - code.mean(axis=0)) ** 2, axis=1))]
 
-    def features(self, stored: np.ndarray) -> np.ndarray:
-        """Returns the features of stored images that the dictionary is made of, [n, d].
+    @functools.cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """The features of every split that the dictionary is made of, float32 [n, d]: the code's, or those of a layer.
 
         Raises:
-          UserError: if there is no such layer.
+          UserError: if they are too many for a dictionary.
         """
         layer = self.layer
-        if layer is None:
-            return np.asarray(self.member.encode(stored), np.float32)
 
         def of_layer(known: Representation, stored: jax.Array) -> jax.Array:
             assert known.layers is not None, "every network has layers"
-            outputs = known.layers(stored)
-            if layer not in outputs:
-                raise UserError(f"the encoder has no layer '{layer}'; there are {', '.join(outputs)}")
-            return pooled(outputs[layer])
+            return pooled(known.layers(stored)[str(layer)])
 
-        return np.asarray(self.member.map(of_layer, stored), np.float32)
+        if layer is None:
+            features = self.code
+        else:
+            maps = self.splits.items()
+            features = {name: np.asarray(self.member.map(of_layer, image), np.float32) for name, image in maps}
+        size = features["test"].shape[1]
+        if size > MAX_DICTIONARY:
+            raise UserError(
+                f"{layer or 'the code'} has {size} numbers, and a dictionary is made of at most {MAX_DICTIONARY}; "
+                "choose another --layer"
+            )
+        return features
 
     def decode(self, latent: jax.typing.ArrayLike) -> np.ndarray:
         """Returns images of codes [n, d] as they are shown, uint8."""
         return shown(self.member.decode(jnp.asarray(latent)))
+
+    def decode_exactly(self, latent: jax.typing.ArrayLike) -> np.ndarray:
+        """Returns images of codes [n, d] in pixel space, float32: differences of rounded ones would be of steps."""
+        return np.asarray(self.member.decode_exactly(jnp.asarray(latent)), np.float32)
 
 
 def shown(image: np.ndarray) -> np.ndarray:

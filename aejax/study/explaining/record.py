@@ -1,0 +1,88 @@
+"""What is known of one explained member, in its two files: facts (.json) and pictures (.npz)."""
+
+import io
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from aejax.cache import read_arrays
+from aejax.errors import UserError
+from aejax.study.directory import read_json, write_atomically, write_json
+
+Asked = Mapping[str, Any]  # How a part was asked for: `layer`, and whether pictures are kept (`pictured`).
+
+
+class Explained:
+    """The explanation of a member as far as it has been made, a part at a time.
+
+    Among the facts, "parts" says of each part how it was asked for, which arrays it made, and what it cost in seconds.
+    A file that is damaged or gone is as if its parts had not been made.
+    """
+
+    def __init__(self, path: pathlib.Path, name: str):
+        """Reads what there is of the member with an id, in the directory of explanations."""
+        self._path, self._id = path, name
+        self._facts: dict[str, Any] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+        try:
+            facts = read_json(path / f"{name}.json")
+        except (OSError, UserError):
+            return
+        if isinstance(facts, dict) and isinstance(facts.get("parts"), dict):
+            self._facts = facts
+            try:
+                self._arrays = read_arrays(path / f"{name}.npz")
+            except (OSError, ValueError):
+                return  # Then no part that made pictures is whole.
+
+    @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """What is said of the parts that were made."""
+        return dict(self._facts.get("parts", {}))
+
+    def has(self, part: str, asked: Asked) -> bool:
+        """Returns whether a part is there as it is asked for; one with pictures will do where none are asked."""
+        known = self.parts.get(part)
+        if known is None or known["layer"] != asked["layer"] or (asked["pictured"] and not known["pictured"]):
+            return False
+        return set(known["arrays"]) <= set(self._arrays)
+
+    def call(self, title: str, setting: str, seed: int) -> None:
+        """Says what people call the member: that may change when a study grows. Written only if there is anything."""
+        named = {"id": self._id, "title": title, "setting": setting, "seed": seed}
+        if self.parts and named != {name: self._facts.get(name) for name in named}:
+            write_json(self._path / f"{self._id}.json", self._facts | named)
+        self._facts = named | {"numbers": {}, "parts": {}} | self._facts | named
+
+    def add(
+        self, part: str, asked: Asked, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray], seconds: float
+    ) -> None:
+        """Writes what a part has found, in the place of what it found before; the pictures first."""
+        before = self.parts.get(part, {}).get("arrays", ())
+        self._arrays = {name: array for name, array in self._arrays.items() if name not in before} | dict(arrays)
+        others = {name: value for name, value in facts.items() if name != "numbers"}
+        numbers = {name: value for name, value in facts.get("numbers", {}).items() if math.isfinite(value)}
+        said = {**asked, "arrays": sorted(arrays), "seconds": seconds}
+        self._facts |= {
+            **others,
+            "numbers": self._facts["numbers"] | numbers,
+            "parts": self.parts | {part: said},
+        }
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **self._arrays)
+        write_atomically(self._path / f"{self._id}.npz", content.getvalue())
+        write_json(self._path / f"{self._id}.json", _for_json(self._facts))
+
+
+def _for_json(value: Any) -> Any:
+    """Returns a tree that JSON can hold: it has no NaN, and needs no more digits than people read."""
+    if isinstance(value, Mapping):
+        return {name: _for_json(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_for_json(part) for part in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
