@@ -242,3 +242,26 @@ def test_mnist():
     assert len(dataset.validation.image) == 6000
     assert len(dataset.test.image) == 10_000
     assert dataset.num_classes == 10
+
+
+def test_black_and_white_stored_as_0_and_1_has_its_contrast_and_classes_named_label_are_factors(tmp_path):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8),
+        "label_size": tfds.features.ClassLabel(num_classes=4),
+        "label_color": tfds.features.ClassLabel(num_classes=3),
+        "value_size": tfds.features.Scalar(dtype=np.float32),
+    }
+    binary = (gray() > 127).astype(np.uint8)
+    examples = [
+        {"image": image, "label_size": index % 4, "label_color": index % 3, "value_size": 0.5}
+        for index, image in enumerate(binary)
+    ]
+    dataset = load(prepare(tmp_path, features, train=examples))
+    assert dataset.factor_names == ("color", "size")
+    parts = (dataset.train, dataset.validation, dataset.test)
+    assert rows(*parts) == sorted(map(bytes, 255 * binary))
+    assert set(map(tuple, np.concatenate([part.factor for part in parts]))) == {
+        (index % 3, index % 4) for index in range(12)
+    }

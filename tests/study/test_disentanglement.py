@@ -1,0 +1,79 @@
+"""Disentanglement in a study: measured of the codes that members have, and refused where it cannot be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.fsq import Fsq
+from aejax.autoencoders.vae import Vae
+from aejax.data.load import DataConfig
+from aejax.errors import ConfigError, DataError
+from aejax.evaluation.disentanglement import METRICS, disentanglement_metrics, unsupervised_ranking
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config, check
+from aejax.networks.dense import Dense
+from aejax.study.directory import StudyDirectory
+from aejax.study.job import Options
+from aejax.study.members import Opener
+from aejax.study.plan import load_data
+from aejax.study.results import read_rows
+from aejax.training.step import TrainingConfig
+from tests.study.studies import train
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def path(dataset, tmp_path_factory):
+    """Images of two factors: the brightest quadrant, and how bright the image is."""
+    path = tmp_path_factory.mktemp("data") / "quadrants.npz"
+    image, label = (
+        np.concatenate([getattr(getattr(dataset, split), name) for split in SPLITS]) for name in ("image", "label")
+    )
+    brightness = image.mean(axis=(1, 2, 3))
+    third = np.searchsorted(np.quantile(brightness, [1 / 3, 2 / 3]), brightness)
+    np.savez(path, image=image, factor=np.stack([label, third], axis=1))
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(path):
+    return Config(
+        data=DataConfig(name=str(path)),
+        autoencoder=Vae(encoder=Dense(widths=(16,)), latent_size=3),
+        training=TrainingConfig(epochs=20, batch_size=20),
+        evaluation=EvaluationConfig(measures=("reconstruction", "disentanglement"), baselines=()),
+    )
+
+
+def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
+    other = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-2))
+    train([config, dataclasses.replace(config, seed=1), other], tmp_path / "study")
+    directory = StudyDirectory(tmp_path / "study")
+    codes, rows = {}, {row["id"]: row for row in read_rows(directory)}
+    for member in Opener(directory, Options(say=lambda _: None)).open("autoencoder", rows.values()):
+        splits = {name: getattr(member.work.dataset, name) for name in SPLITS}
+        code = codes[member.id] = {name: np.asarray(member.encode(split.image)) for name, split in splits.items()}
+        expected = disentanglement_metrics(code, {name: split.factor for name, split in splits.items()})
+        assert set(expected) == {f"{split}_{name}" for split in SPLITS[1:] for name in METRICS}
+        for name, value in expected.items():
+            assert rows[member.id]["metrics"][name] == pytest.approx(value, abs=1e-5), name
+    pair = [name for name, row in rows.items() if row["config"]["optimizer.learning_rate"] == 1e-3]
+    (alone,) = set(rows) - set(pair)
+    for split in SPLITS[1:]:
+        ranked = unsupervised_ranking([codes[name][split] for name in pair])
+        assert [rows[name]["metrics"][f"{split}_udr"] for name in pair] == pytest.approx(ranked, abs=1e-4)
+        assert f"{split}_udr" not in rows[alone]["metrics"]  # It has no other seed to be compared with.
+
+
+def test_what_it_cannot_be_measured_of_is_refused_before_training(config, path, tmp_path):
+    discrete = dataclasses.replace(config, autoencoder=Fsq(encoder=Dense(widths=(16,)), num_positions=2))
+    with pytest.raises(ConfigError, match="is of codes of numbers, and autoencoder=fsq has indices"):
+        check(discrete)
+    with pytest.raises(DataError, match="digits does not know what its images were made from"):
+        load_data([dataclasses.replace(config, data=DataConfig())])
+    arrays = dict(np.load(path))
+    np.savez(tmp_path / "one.npz", image=arrays["image"], factor=arrays["factor"] * np.array([[1, 0]]))
+    with pytest.raises(DataError, match="fewer than two factors"):
+        load_data([dataclasses.replace(config, data=DataConfig(name=str(tmp_path / "one.npz")))])
