@@ -1,5 +1,6 @@
 """The report in a browser: a finished study, one member, diverged members, and an unfinished study."""
 
+import itertools
 import json
 import re
 import shutil
@@ -68,9 +69,15 @@ def unfinished(tmp_path_factory):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["finished", "single", "diverged", "unfinished"])
+@pytest.mark.parametrize(
+    ("name", "theme", "width"),
+    [
+        *itertools.product(["finished"], ["light", "dark"], [1280, 375]),
+        ("single", "dark", 375),
+        ("diverged", "light", 375),
+        ("unfinished", "dark", 1280),
+    ],
+)
 def test_a_report_fits_its_window_and_logs_nothing(request, browser, name, theme, width):
     show(browser, request.getfixturevalue(name), width=width, theme=theme)
     assert browser.get_log("browser") == []
