@@ -1,10 +1,12 @@
 """The TFDS builder of the sprites. Importing it imports tensorflow_datasets, so only preparing them does."""
 
 import io
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow_datasets as tfds
+import tqdm
 from PIL import Image
 
 from aejax.data.sprites import GRIDS, SHAPES, VERSION, Grid
@@ -50,11 +52,14 @@ class AejaxSprites(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        index = 0
-        for images, factors in draw(self._grid):
+        index, grid = 0, self._grid
+        total = len(SHAPES) * grid.num_scales * grid.num_orientations
+        # TFDS is kept from writing to the screen; the largest grid takes minutes.
+        bar = tqdm.tqdm(draw(grid), "drawing sprites", total, unit="shape", file=sys.__stderr__, disable=None)
+        for images, factors in bar:
             for image, values in zip(images, factors, strict=True):
                 file = io.BytesIO()
                 Image.fromarray(image).save(file, format="png", compress_level=1)
-                named = {f"label_{name}": int(value) for name, value in zip(self._grid.factors(), values, strict=True)}
+                named = {f"label_{name}": int(value) for name, value in zip(grid.factors(), values, strict=True)}
                 yield index, {"image": file.getvalue(), **named}
                 index += 1
