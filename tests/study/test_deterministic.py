@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from aejax.training.setup import DETERMINISTIC
 from tests.study.studies import assert_same_study, finish, script
 
@@ -22,6 +24,7 @@ def finish_both(*processes):
     return [out for _, out, _ in said]
 
 
+@pytest.mark.slow
 def test_a_deterministic_study_has_the_same_bits_and_says_what_it_is(tmp_path):
     usual, deterministic, again = (tmp_path / name for name in ("usual", "deterministic", "again"))
     finish_both(

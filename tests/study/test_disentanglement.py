@@ -55,6 +55,8 @@ def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
     for member in Opener(directory, Options(say=lambda _: None)).open("autoencoder", rows.values()):
         splits = {name: getattr(member.work.dataset, name) for name in SPLITS}
         code = codes[member.id] = {name: np.asarray(member.encode(split.image)) for name, split in splits.items()}
+        if member.config.seed != 1:  # One is enough to see that they are of its own codes.
+            continue
         expected = disentanglement_metrics(code, {name: split.factor for name, split in splits.items()})
         assert set(expected) == {f"{split}_{name}" for split in SPLITS[1:] for name in METRICS}
         for name, value in expected.items():
