@@ -12,6 +12,7 @@ from aejax.report.tables import Table, to_aligned
 from aejax.study.statistics import paired_difference, student_interval
 
 _CODE = (
+    Measure("num_units", "units", "", True),
     Measure("dead_units", "dead units", "", False),
     Measure("duplicate_units", "duplicate units", "", False),
     Measure("unit_purity", "purity", "%", True),
