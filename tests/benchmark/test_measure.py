@@ -38,6 +38,7 @@ def record():
     return {"date": "today", "environment": {"backend": "cpu"}, "cases": {"dense": case}}
 
 
+@pytest.mark.slow
 def test_a_record_holds_what_every_contender_took(record):
     case = record["cases"]["dense"]
     assert list(case["contenders"]) == ["aejax", "aejax, 3 members"]
@@ -50,6 +51,7 @@ def test_a_record_holds_what_every_contender_took(record):
     assert len(case["matmul_gflops"]) == 2
 
 
+@pytest.mark.slow
 def test_a_record_becomes_tables_in_a_markdown_file(record, tmp_path):
     rates = dict(record["cases"]["dense"]["contenders"])
     rates["PyTorch, in memory"] = rates["aejax"] | {"values": [value / 4 for value in rates["aejax"]["values"]]}

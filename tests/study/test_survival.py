@@ -48,7 +48,6 @@ def undisturbed(tmp_path_factory):
     ("number", "num_times"),
     [
         (signal.SIGKILL, 1),
-        (signal.SIGTERM, 1),
         pytest.param(signal.SIGKILL, 100, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 30, marks=pytest.mark.slow),
     ],
