@@ -85,6 +85,11 @@ class Dataset:
     intensity: np.ndarray | None = None  # Training images before binarization, where each batch draws them anew.
     factor_names: tuple[str, ...] = ()
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by their names."""
+        return {name: getattr(self, name) for name in SPLITS}
+
 
 def load(config: DataConfig) -> Dataset:
     """Returns the data set that the config names, split as it says.

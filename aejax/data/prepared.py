@@ -102,11 +102,10 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
                         "and save them as .npz"
                     )
                 arrays[prefix + feature] = np.stack(values)
-            image = arrays[f"{prefix}image"]
-            if image.dtype == np.uint8 and image.max(initial=0) == 1:  # As dSprites stores black and white.
-                arrays[f"{prefix}image"] = image * np.uint8(255)
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
+        if arrays["image"].dtype == np.uint8 and arrays["image"].max(initial=0) == 1:  # dSprites' black and white.
+            arrays |= {name: array * np.uint8(255) for name, array in arrays.items() if name.endswith("image")}
         if is_class.get("label"):
             arrays["num_classes"] = np.array(features["label"].num_classes)
         if factors:

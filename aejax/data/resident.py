@@ -75,7 +75,7 @@ def _spread(indices: jax.Array) -> jax.Array:
 
 def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     """Returns the data set, still in host memory, with its preprocessing fitted to the training split."""
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = dataset.splits
     return ResidentData(
         image={name: split.image for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},

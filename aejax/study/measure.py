@@ -195,9 +195,8 @@ def _disentangle_round(work: Work, members: Members, index: int, code: dict[str,
     """Returns how disentangled the codes of a round's members are, arrays [round_size]; none if that is not asked."""
     if not code:
         return {}
-    dataset = work.dataset
-    factor = {"train": dataset.train.factor, "validation": dataset.validation.factor, "test": dataset.test.factor}
-    known = {split: values for split, values in factor.items() if values is not None and split in code}
+    splits = work.dataset.splits.items()
+    known = {name: split.factor for name, split in splits if split.factor is not None and name in code}
     return _measure_round(work, members, index, code, lambda own: disentanglement_metrics(own, known))
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.data import preprocessing
-from aejax.data.resident import ResidentData, map_examples
+from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.errors import UserError
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, load_recorded
@@ -54,27 +54,29 @@ class Member:
     def map(self, function: Callable[[Representation, jax.Array], Any], stored: np.ndarray) -> Any:
         """Returns what a function gives per image of the representation and stored images, a block at a time."""
 
-        @jax.jit
-        def run(variables: Any, stored: jax.Array) -> Any:
-            representation = self.represent(variables)
-            return map_examples(
-                lambda indices: function(representation, stored[indices]), len(stored), representation.at_once
-            )
+        def of_block(variables: Any, block: jax.Array) -> Any:
+            return function(self.represent(variables), block)
 
-        return run(self.variables, jnp.asarray(stored))
+        return self._map(of_block, jnp.asarray(stored), self.represent(self.variables).at_once)
 
     def encode(self, stored: np.ndarray) -> jax.Array:
         """Returns the latents of images as they are stored, [n, size]."""
 
+        def of_block(variables: Any, block: jax.Array) -> Any:
+            return self.model.apply(variables, preprocessing.apply(self.data.preprocessing, block), method="encode")
+
+        return self._map(of_block, jnp.asarray(stored))
+
+    def _map(
+        self, function: Callable[[Any, jax.Array], Any], values: jax.Array, at_once: int = EXAMPLES_AT_ONCE
+    ) -> Any:
+        """Returns what a function of the variables gives of all rows of an array, a block at a time."""
+
         @jax.jit
-        def encode(variables: Any, stored: jax.Array) -> jax.Array:
-            def block(indices: jax.Array) -> Any:
-                seen = preprocessing.apply(self.data.preprocessing, stored[indices])
-                return self.model.apply(variables, seen, method="encode")
+        def run(variables: Any, values: jax.Array) -> Any:
+            return map_examples(lambda indices: function(variables, values[indices]), len(values), at_once)
 
-            return map_examples(block, stored.shape[0])
-
-        return encode(self.variables, jnp.asarray(stored))
+        return run(self.variables, values)
 
     def decode(self, latent: jax.Array) -> np.ndarray:
         """Returns the expected images of latents [n, size], in the form in which those of the data are stored."""
@@ -83,16 +85,11 @@ class Member:
     def decode_exactly(self, latent: jax.Array) -> jax.Array:
         """Returns the expected images of latents [n, size] in pixel space, float32 and neither cut nor rounded."""
 
-        @jax.jit
-        def decode(variables: Any, latent: jax.Array) -> jax.Array:
-            def block(indices: jax.Array) -> jax.Array:
-                output = self.model.apply(variables, latent[indices], method="decode")
-                seen = self.model.config.likelihood.mean(output)
-                return preprocessing.invert(self.data.preprocessing, seen, seen)
+        def of_block(variables: Any, block: jax.Array) -> jax.Array:
+            seen = self.model.config.likelihood.mean(self.model.apply(variables, block, method="decode"))
+            return preprocessing.invert(self.data.preprocessing, seen, seen)
 
-            return map_examples(block, latent.shape[0])
-
-        return decode(self.variables, latent)
+        return self._map(of_block, latent)
 
 
 class Opener:

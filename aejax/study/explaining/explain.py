@@ -65,8 +65,9 @@ def explain(
 ) -> None:
     """Explains the autoencoders of a study that did not diverge, and writes what is found beside them.
 
-    Parts that are there stay as they are, so the same command goes on where it was stopped. A part that a member does
-    not allow is left out, and said.
+    Parts that are there stay as they are, so the same command goes on where it was stopped; only the part of all
+    members together is made anew, as the study may have grown. A part that a member does not allow is left out, and
+    said.
 
     Args:
       directory: of the study.
@@ -92,13 +93,14 @@ def explain(
     with lock(path):
         remove_leftovers(path.iterdir())
         known: dict[str, Explained] = {}
+        pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].place}
         missing: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
             explained = known[row["id"]] = Explained(path, row["id"])
             explained.call(str(name), name.setting, name.seed)
-            pictured = member is not None or not name.place
-            asked = {p: {"layer": layer if p == OF_LAYER else None, "pictured": pictured} for p in PARTS if p in wanted}
+            shown = row["id"] in pictured
+            asked = {p: {"layer": layer if p == OF_LAYER else None, "pictured": shown} for p in PARTS if p in wanted}
             missing[row["id"]] = {part: how for part, how in asked.items() if not explained.has(part, how)}
         failure = None
         with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
@@ -106,7 +108,7 @@ def explain(
                 if layer is not None:
                     check_layers(opened.config, [layer], opened.work.dataset.train.image.shape[1:])
                 name = names[SUBJECT, opened.id]
-                subject = Subject(opened, member is not None or not name.place, layer)
+                subject = Subject(opened, opened.id in pictured, layer)
                 for part, how in missing[opened.id].items():
                     options.obey_stop()
                     bar.set_postfix_str(f"{name}: {part}")

@@ -53,8 +53,7 @@ class Subject:
     @property
     def splits(self) -> dict[str, np.ndarray]:
         """The images of every split that has any, as they are stored."""
-        dataset = self.member.work.dataset
-        splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        splits = self.member.work.dataset.splits
         return {name: split.image for name, split in splits.items() if len(split.image)}
 
     @functools.cached_property
