@@ -8,8 +8,8 @@ combination of shape, scale, orientation and position once. Images of 16 x 16 pi
 dSprites, so the KL already weighs sixteen times as much beside them as there, and strengths are smaller. Codes are
 measured on test images that training has not seen.
 
-Cost: `cpu`: 56 minutes of CPU time, so about 28 on 2 cores (68 beside other work that took half of them). `full`:
-259,000 TFLOP in 190 members, for GPUs; not run.
+Cost: `cpu`: 56 minutes of CPU time, so about 28 on 2 cores alone, where 20 of its 215 epochs took what makes 23 of all
+(68 beside other work that took half of the cores). `full`: 259,000 TFLOP in 190 members, for GPUs; not run.
 Expected: of `cpu`, with strengths chosen by validation MIG, beta-TCVAE (8) has a MIG of 0.616 ± 0.028 and beta-VAE (2)
 0.579 ± 0.045, and both are shown to beat the VAE's 0.23 ± 0.11 (probability of improvement 1, interval from 0.54);
 FactorVAE (10) has 0.40 ± 0.18, undecided (0.88, 0.43 to 0.98). The two winners use 3 units where the VAE uses 4 or 5;
