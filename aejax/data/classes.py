@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax.errors import DataError
+from aejax.errors import DataError, printable
 
 MAX_NAMED = 5  # Classes in a message, of which the others are counted.
 

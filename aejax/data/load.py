@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
@@ -46,6 +48,16 @@ ChosenClasses = Annotated[
 ]
 
 
+def _well_formed(name: str) -> str:
+    if "\0" in name or not (name.endswith(".npz") or re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", name)):
+        raise PydanticCustomError(
+            "name",
+            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) or "
+            "a path ending in .npz",
+        )
+    return name
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which images, and how they are split."""
@@ -53,7 +65,7 @@ class DataConfig:
     # What comes with this project (digits, aejax_sprites, aejax_sprites/64x64), a data set that TFDS has prepared
     # (mnist, name/config, name:1.0.0), or a path ending in .npz. In evaluation.transfer and evaluation.outliers also
     # "own", which an object without a name stands for: that of `data`.
-    name: str = "digits"
+    name: Annotated[str, AfterValidator(_well_formed)] = "digits"
     # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project
     # is in the cache.
     directory: str | None = None
@@ -181,7 +193,7 @@ def _read(config: DataConfig) -> dict[str, np.ndarray]:
 
 def _read_file(name: str) -> dict[str, np.ndarray]:
     try:
-        arrays = read_arrays(pathlib.Path(name).expanduser())
+        arrays = read_arrays(pathlib.Path(os.path.expanduser(name)))
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
     except ValueError as error:
