@@ -100,3 +100,43 @@ def name_classes(values: Sequence[Any], names: Sequence[str]) -> Classes:
     known = dict(enumerate(names))
     called = (printable(str(known.get(value, value)), 40) or "(empty)" for value in values)
     return Classes(tuple(map(str, values)), tuple(called))
+
+
+def choose_classes(
+    source: str, arrays: Mapping[str, np.ndarray], classes: Classes, chosen: Sequence[str | int], field: str
+) -> tuple[dict[str, np.ndarray], Classes]:
+    """Returns the arrays with the images of some classes alone, which are numbered anew, and these classes.
+
+    Args:
+      source: where they come from, for messages.
+      arrays: as `check_arrays` returns them.
+      classes: theirs.
+      chosen: of these, in their order, by value or name.
+      field: the path of that, for messages.
+
+    Raises:
+      DataError: if one of them is not in every split.
+    """
+    if "label" not in arrays:
+        raise DataError(f"{field}={list(chosen)}: {source} has no labels; leave it out")
+    places = [classes.find(value) for value in chosen]
+    numbers = [-1 if place is None else place for place in places]
+    number = np.full(len(classes.values), -1, np.int32)
+    found = dict(arrays)
+    for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
+        label = arrays[f"{prefix}label"]
+        absent = [value for value, own in zip(chosen, numbers, strict=True) if own not in label]
+        if absent:
+            where = "test split" if prefix else "training split" if "test_label" in arrays else "data"
+            raise DataError(
+                f"{field} names {absent[0]}, a class without images in the {where} of {source}; its classes are "
+                f"{classes.choose(np.unique(label).tolist())}"
+            )
+        number[numbers] = np.arange(len(numbers))
+        kept = number[label] >= 0
+        parts = [name for name in (f"{prefix}image", f"{prefix}factor") if name in arrays]
+        found |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
+    twice = [value for value, own in zip(chosen, numbers, strict=True) if numbers.count(own) > 1]
+    if twice:
+        raise DataError(f"{field} names {twice[0]} and {twice[1]}, which are one class of {source}; name it once")
+    return found, classes.choose(numbers)

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError
 from aejax.cache import cache_directory, cached_arrays, read_arrays
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels, prepared
-from aejax.data.classes import Classes, check_factor, check_label, count_values, name_classes
+from aejax.data.checked import check_arrays, images_of
+from aejax.data.classes import Classes, choose_classes
 from aejax.data.embedded import is_embedded, prepare
 from aejax.data.preprocessing import Kind
 from aejax.errors import DataError
@@ -152,31 +153,29 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
     arrays = _read(config)
-    images = {name: arrays[name] for name in _images(arrays)}
-    stored, read_as = pixels.store(config.name, images, config.maximum, f"{field}.maximum")
+    stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
-    arrays, classes = _choose_classes(config, field, arrays | stored, classes)
+    arrays |= stored
+    if config.classes is not None:
+        arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
     splits = gray if config.binarization is None else tuple(map(_binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
     fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
-    num_classes = len(classes.values)
-    if num_classes == 1:
-        splits = tuple(dataclasses.replace(split, label=None) for split in splits)
+    num_classes = len(classes.values) if len(classes.values) > 1 else None
+    train, validation, test = (split if num_classes else dataclasses.replace(split, label=None) for split in splits)
     return Dataset(
-        config.name,
-        *splits,
-        num_classes=num_classes if num_classes > 1 else None,
+        name=config.name,
+        train=train,
+        validation=validation,
+        test=test,
+        num_classes=num_classes,
         fingerprint=fingerprint,
         intensity=intensity,
         factor_names=tuple(map(str, arrays.get("factor_names", ()))),
         classes=classes,
         pixels=read_as,
     )
-
-
-def _images(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    return [name for name in ("image", "test_image") if name in arrays]
 
 
 def _read(config: DataConfig) -> dict[str, np.ndarray]:
@@ -207,100 +206,14 @@ def _read_file(name: str) -> dict[str, np.ndarray]:
             f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold "
             "'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
         )
-    return _check(name, arrays)
+    return check_arrays(name, arrays)
 
 
 def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
     key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
-    return cached_arrays(f"{path.parent.name}-{key}", lambda: _check(str(path), prepared.decode(path)))
-
-
-def _check(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the arrays in the shapes of a `Split`, or raises if one is not what it should be.
-
-    Labels and values of factors are counted from 0; `class_values` [classes] and `class_names` say what they were.
-    Images are the numbers that they came as.
-    """
-    checked = {name: pixels.check_image(f"{source}: '{name}'", arrays[name]) for name in _images(arrays)}
-    for prefix in ("", "test_"):
-        image = f"{prefix}image"
-        for name, check in (("label", check_label), ("factor", check_factor)):
-            part = f"{prefix}{name}"
-            if part in arrays:
-                if image not in arrays:
-                    raise DataError(f"{source}: there is '{part}' but no '{image}'; add it or leave both out")
-                checked[part] = check(f"{source}: '{part}'", arrays[part], len(arrays[image]))
-    if "test_image" in arrays:
-        _check_alike(source, checked)
-    labels = {name: checked[name] for name in ("label", "test_label") if name in checked}
-    if labels:
-        labels, values = count_values(labels)
-        classes = name_classes(values, arrays.get("class_names", np.array([])).tolist())
-        checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
-    if "factor" in checked:
-        numbered = [f"factor_{index}" for index in range(checked["factor"].shape[1])]
-        checked["factor_names"] = arrays.get("factor_names", np.array(numbered))
-        parts = [name for name in ("factor", "test_factor") if name in checked]
-        columns = [count_values({name: checked[name][:, index] for name in parts})[0] for index in range(len(numbered))]
-        checked |= {name: np.stack([column[name] for column in columns], axis=1) for name in parts}
-    return checked
-
-
-def _check_alike(source: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Checks that what there is of the test split goes with the training images."""
-    for name in ("label", "factor"):
-        if (name in arrays) != (f"test_{name}" in arrays):
-            raise DataError(
-                f"{source}: only one of '{name}' and 'test_{name}' is there; add the other or leave both out"
-            )
-    train, test = (
-        (np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype, image.shape[1:])
-        for image in (arrays["image"], arrays["test_image"])
-    )
-    if train != test:
-        raise DataError(
-            f"{source}: training images are {train[0]} {train[1]} and test images {test[0]} {test[1]}; make them alike"
-        )
-    if "label" in arrays and len({arrays[name].dtype.kind == "U" for name in ("label", "test_label")}) > 1:
-        raise DataError(f"{source}: only one of 'label' and 'test_label' holds names; make them alike")
-    if "factor" in arrays and arrays["factor"].shape[1] != arrays["test_factor"].shape[1]:
-        raise DataError(f"{source}: 'factor' and 'test_factor' differ in how many factors they have; make them alike")
-
-
-def _choose_classes(
-    config: DataConfig, field: str, arrays: dict[str, np.ndarray], classes: Classes
-) -> tuple[dict[str, np.ndarray], Classes]:
-    """Returns the arrays with the images of the wanted classes alone, which are numbered anew, and these."""
-    if config.classes is None:
-        return arrays, classes
-    if "label" not in arrays:
-        raise DataError(f"{field}.classes={list(config.classes)}: {config.name} has no labels; leave it out")
-    wanted = [classes.find(value) for value in config.classes]
-    chosen = dict(arrays)
-    twice = [
-        value for value, own in zip(config.classes, wanted, strict=True) if own is not None and wanted.count(own) > 1
-    ]
-    if twice:
-        raise DataError(
-            f"{field}.classes names {' and '.join(map(str, twice))}, which are one class of {config.name}; name it once"
-        )
-    for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
-        label = arrays[f"{prefix}label"]
-        absent = [value for value, own in zip(config.classes, wanted, strict=True) if own is None or own not in label]
-        if absent:
-            where = "test split" if prefix else "training split" if "test_label" in arrays else "data"
-            raise DataError(
-                f"{field}.classes names {absent[0]}, a class without images in the {where} of {config.name}; its "
-                f"classes are {classes.choose(np.unique(label).tolist())}"
-            )
-        number = np.full(len(classes.values), -1, np.int32)
-        number[wanted] = np.arange(len(wanted))
-        kept = number[label] >= 0
-        parts = [name for name in (f"{prefix}image", f"{prefix}factor") if name in arrays]
-        chosen |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
-    return chosen, classes.choose([number for number in wanted if number is not None])
+    return cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path)))
 
 
 def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:

@@ -64,9 +64,11 @@ def store(
     if white is None:
         raise DataError(f"{source}: '{last}' is {dtype} and {ranges}; {_question(int(high), field)}")
     if high > white + slack:
-        beyond = f"above {field}={maximum:g}; that should be what is white there"
-        unscaled = f"floats should be in [0, 1]: set {field}={_usual(high):.9g}, or save 0 to 255 as uint8"
-        raise DataError(f"{source}: '{last}' {ranges}" + (f", {beyond}" if maximum else f"; {unscaled}"))
+        if maximum is None:
+            advice = f"; floats should be in [0, 1]: set {field}={_usual(high):.9g}, or save 0 to 255 as uint8"
+        else:
+            advice = f", above {field}={maximum:.9g}; that should be what is white there"
+        raise DataError(f"{source}: '{last}' {ranges}{advice}")
     stored = {}
     for name, image in images.items():
         if floating or white > 255:
