@@ -5,8 +5,10 @@ Each is 60 images of 8 x 8 pixels in three classes that are easily told apart, o
 
 import io
 import pathlib
+import struct
 import sys
 import zipfile
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +91,23 @@ def _inflating() -> bytes:
     content = archive({"image.npy": member}, zipfile.ZIP_DEFLATED)
     place = content.rindex(b"PK\x01\x02") + 24
     return content[:place] + (2**32 - 2).to_bytes(4, "little") + content[place + 4 :]
+
+
+def black(num: int) -> bytes:
+    """Returns an archive that truly holds so many black images of 1 MiB, in a thousandth of the space."""
+    first = header((num, 1024, 1024), "|u1")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    begin = deflate.compress(first) + deflate.flush(zlib.Z_FULL_FLUSH)
+    image = deflate.compress(bytes(2**20)) + deflate.flush(zlib.Z_FULL_FLUSH)  # It knows nothing of what was before.
+    content, size = begin + image * num + deflate.flush(), len(first) + num * 2**20
+    name, unknown = b"image.npy", 2**32 - 1  # What is not known here is in the extra field.
+    extra = struct.pack("<HHQQ", 1, 16, size, len(content))
+    checksum = zlib.crc32(first + bytes(num * 2**20)) if num < 100 else 0  # Nobody reads as far as that of more.
+    sizes = struct.pack("<IIIHH", checksum, unknown, unknown, len(name), len(extra))
+    local = b"PK\x03\x04" + struct.pack("<HHHHH", 45, 0, 8, 0, 0) + sizes + name + extra
+    central = b"PK\x01\x02" + struct.pack("<HHHHHH", 45, 45, 0, 8, 0, 0) + sizes + bytes(14) + name + extra
+    end = struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(content), 0)
+    return local + content + central + b"PK\x05\x06" + end
 
 
 def _encrypted() -> bytes:

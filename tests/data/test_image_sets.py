@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import Plain
+from aejax.cache import memory_bytes
 from aejax.cli import commands
 from aejax.data.load import DataConfig, load
 from aejax.data.summary import summarize
@@ -16,7 +17,7 @@ from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
 from aejax.study.results import read_rows
 from aejax.training.step import TrainingConfig
-from tests.data.image_sets import IMAGE, LABEL, SETS, write
+from tests.data.image_sets import IMAGE, LABEL, SETS, black, write
 from tests.data.loading import refusal
 from tests.study.studies import train
 
@@ -62,6 +63,14 @@ def test_what_is_not_certain_is_one_line_and_nothing_is_written(tmp_path, name):
     with pytest.raises(DataError):
         commands.train([f"--set=data.name={data.name}", f"--workdir={study}", *maximum])
     assert not study.exists()
+
+
+def test_more_than_the_memory_holds_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "black.npz"
+    path.write_bytes(black(3))
+    assert load(DataConfig(name=str(path))).train.image.shape == (1, 1024, 1024, 1)
+    path.write_bytes(black(memory_bytes() // 2**20 + 1))
+    assert "GB, and this machine has" in refusal(load, DataConfig(name=str(path)))
 
 
 @pytest.mark.parametrize("name", ["from_one", "gaps", "largest", "beyond_floats", "named", "int64", "big_endian"])

@@ -1,5 +1,6 @@
 """Data sets that TFDS has prepared: found by name, decoded without TensorFlow, kept in a cache."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -178,6 +179,25 @@ def test_labels_that_are_plain_integers(tmp_path):
     features = {"image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8), "label": np.int64}
     examples = [{"image": image, "label": index % 4} for index, image in enumerate(gray())]
     assert load(prepare(tmp_path, features, train=examples)).num_classes == 4
+
+
+def test_classes_that_occur_have_the_names_that_the_features_give_them(tmp_path, cache):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8),
+        "label": tfds.features.ClassLabel(names=["ant", "bee", "cat", "dog"]),
+    }
+    examples = [{"image": image, "label": 1 + 2 * (index % 2)} for index, image in enumerate(gray())]
+    config = prepare(tmp_path, features, train=examples)
+    for _ in range(2):  # Decoded, and from the cache.
+        dataset = load(config)
+        assert dataset.classes == (("1", "3"), ("bee", "dog"))
+        assert [dataset.classes.find(wanted) for wanted in ("dog", 3, "3", "cat", 0)] == [1, 1, 1, None, None]
+    for classes in ((3, 1), ("dog", "bee"), ("dog", 1)):
+        assert load(dataclasses.replace(config, classes=classes)).classes.names == ("dog", "bee")
+    message = refusal(load, dataclasses.replace(config, classes=("dog", 3)))
+    assert "data.classes names dog and 3, which are one class of numbers; name it once" in message
 
 
 def test_images_of_different_sizes(tmp_path):
