@@ -31,6 +31,11 @@ class Explanation:
         """The member's id."""
         return str(self.facts["id"])
 
+    def class_name(self, number: int) -> str:
+        """What people call a class of the member's data, whose number its arrays hold."""
+        names = self.facts.get("class_names")
+        return names[number] if names else str(number)
+
     @property
     def title(self) -> str:
         """What a person calls the member."""

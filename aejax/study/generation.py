@@ -107,8 +107,8 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
 def _network(source: Source) -> FeatureNetwork:
     if source.dataset.num_classes is None:
         raise DataError(
-            f"{source.dataset.name} has no labels, and generation.features=classifier is a network that is trained by "
-            "labels; name features of your own: --features=file.py:function"
+            f"{source.dataset.name} {source.dataset.unlabelled}, and generation.features=classifier is a network that "
+            "labels train; name features of your own: --features=file.py:function"
         )
     return feature_network(source.dataset)
 

@@ -79,7 +79,7 @@ class Work:
         self.configs = job.population.members
         config = self.configs[0]
         self.evaluation = evaluation_of(job.method.name, config)
-        others = self.evaluation.other_data()
+        others = self.evaluation.other_data(config.data)
         self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"].dataset, self.sources["own"].data
         self.path = directory.population(job.method.name, job.ids)

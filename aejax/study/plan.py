@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from aejax.config import config_id, departures, partition
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
+from aejax.data.summary import summarize
 from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data
 from aejax.study.directory import StudyDirectory
@@ -28,12 +29,35 @@ def load_data(
 
     Those that are `loaded` are not read again.
     """
-    wanted = [data for config in configs for data in (config.data, *config.evaluation.other_data().values())]
-    datasets = {data: loaded[data] if data in loaded else load_dataset(data) for data in dict.fromkeys(wanted)}
+    wanted: dict[DataConfig, str] = {}
     for config in configs:
-        others = {name: datasets[data] for name, data in config.evaluation.other_data().items()}
+        for path, data in data_configs(config).items():
+            wanted.setdefault(data, path)
+    datasets = {data: loaded[data] if data in loaded else load_dataset(data, path) for data, path in wanted.items()}
+    for config in configs:
+        others = {name: datasets[data] for name, data in config.evaluation.other_data(config.data).items()}
         check_data(config, datasets[config.data], others)
     return datasets
+
+
+def data_configs(config: Config) -> dict[str, DataConfig]:
+    """Returns the data that a member reads, by their paths in the config."""
+    others = config.evaluation.other_data(config.data).items()
+    return {"data": config.data} | {f"evaluation.{name}": data for name, data in others}
+
+
+def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset]) -> list[str]:
+    """Returns lines on the data of a study: the images and classes of each, and what cannot be measured of the own."""
+    lines = []
+    for path, data in dict.fromkeys(item for config in configs for item in data_configs(config).items()):
+        dataset = datasets[data]
+        lines += [f"{path}: {line}" for line in summarize(dataset)]
+        if path == "data" and dataset.num_classes is None:
+            lines.append(
+                f"{dataset.name} {dataset.unlabelled}: linear probe, k-NN, pixels, the supervised baseline and "
+                "fine-tuning are left out"
+            )
+    return lines
 
 
 def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from aejax.study.executors.local import Local
 from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.methods import METHODS, SUBJECT
-from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
+from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, describe_data, load_data
 from aejax.study.progress import read_progress
 from aejax.study.record import (
     Record,
@@ -88,6 +88,8 @@ def run(
     check_features(configs, options.features)
     datasets = load_data(configs)
     _check_fingerprints(record, datasets, directory)
+    for line in describe_data(configs, datasets):
+        options.say(line)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
@@ -144,10 +146,6 @@ def _run_jobs(worker: Worker, executor: Executor) -> None:
     begun = [status for status in read_statuses(directory).values() if status.begun]
     waves = worker.roster.plan({(row["method"], row["id"]) for row in finished}, begun)
     jobs = list(itertools.chain(*waves))
-    for name in sorted({dataset.name for dataset in worker.datasets.values() if dataset.num_classes is None}):
-        options.say(
-            f"{name} has no labels: linear probe, k-NN, pixels, the supervised baseline and fine-tuning are left out"
-        )
     if finished or begun:
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")

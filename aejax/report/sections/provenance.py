@@ -1,8 +1,11 @@
 """Where the numbers come from: members that failed, cost, environment and command."""
 
+import json
+from collections.abc import Mapping, Sequence
+
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.study.results import show_value, varying_fields
+from aejax.study.results import Row, show_value, varying_fields
 
 MAX_ROWS = 50
 
@@ -78,12 +81,23 @@ def environment(content: Content) -> Section:
         rows = []
         for start in record.starts[-1:]:
             rows = [["started", start.time], *([key, _shown(value)] for key, value in start.environment.items())]
-        fingerprints = {(row["data"]["name"], row["data"]["fingerprint"]) for row in study.rows}
-        rows += [["data", f"{data}, fingerprint {fingerprint}"] for data, fingerprint in sorted(fingerprints)]
+        rows += [["data", line] for line in _data(study.rows, record.data)]
         if len(record.starts) > 1:
             rows.append(["starts", str(len(record.starts))])
         parts.append(table(["", "at the last start"], rows))
     return Section("environment", "Command and environment", join(*parts))
+
+
+def _data(rows: Sequence[Row], recorded: Mapping[str, str]) -> list[str]:
+    """Returns a line for every data set that a number of the study used: what was taken of it, and how it was read."""
+    used = [data for row in rows for data in (row["data"], *row["data"].get("others", {}).values())]
+    pixels = {data["fingerprint"]: data["pixels"] for data in used if "pixels" in data}
+    lines = []
+    for key, fingerprint in sorted(recorded.items()):
+        fields = json.loads(key)
+        parts = [fields.pop("name"), *(f"{name} {show_value(value)}" for name, value in fields.items())]
+        lines.append(", ".join([*parts, *filter(None, [pixels.get(fingerprint)]), f"fingerprint {fingerprint}"]))
+    return lines
 
 
 def _shown(value: object) -> str:
