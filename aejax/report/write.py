@@ -7,11 +7,16 @@ from aejax.report.content import Section, gather
 from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import Fault
+from aejax.study.files import write_atomically
 
 
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
-    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`."""
+    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`.
+
+    Below the table stands a line for each file of the studies that is missing, damaged or another study's.
+    """
     studies = [read_study(directory) for directory in directories]
     content = gather(studies)
     rows, sections = content.rows, make_sections(content)
@@ -21,7 +26,12 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     write_atomically(output / "results.md", with_sections(table, sections))
     write_atomically(output / "results.tex", to_latex(rows))
     write_atomically(output / "report.html", to_html(content.title, sections))
-    return table
+    return "\n".join([table, *(fault_line(fault) for study in studies for fault in study.faults)])
+
+
+def fault_line(fault: Fault) -> str:
+    """Returns a fault with the way to mend it."""
+    return f"{fault}; it is left out, and the study's command, run again, makes again what it can"
 
 
 def with_sections(table: str, sections: Sequence[Section]) -> str:

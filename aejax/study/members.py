@@ -14,13 +14,14 @@ from aejax.errors import UserError
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, load_recorded
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
 from aejax.study.generation import to_stored
 from aejax.study.job import Options, Work
 from aejax.study.methods import represent
 from aejax.study.plan import load_data
 from aejax.study.record import require_record
-from aejax.study.results import Row, read_rows
+from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
 from aejax.study.worker import Worker
 
@@ -118,7 +119,7 @@ class Opener:
         """
         wanted = {row["id"]: row for row in rows}
         for status in read_statuses(self.directory).values():
-            if status.method == method and wanted.keys() & set(status.members):
+            if status.method == method and wanted.keys() & set(status.members) and self._worker.roster.has(status):
                 yield from self._open(status, wanted)
 
     def _open(self, status: PopulationStatus, wanted: dict[str, Row]) -> Iterator[Member]:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from aejax.errors import Interrupted, InUse, UserError, in_one_line
 from aejax.experiment import Config, load_recorded
-from aejax.study.directory import StudyDirectory, exists
+from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Outcome
+from aejax.study.files import exists
 from aejax.study.job import Job, Options
 from aejax.study.plan import data_key, load_data
 from aejax.study.record import require_record

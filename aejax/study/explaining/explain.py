@@ -13,12 +13,13 @@ from aejax.evaluation.suite import Representation, pooled
 from aejax.experiment import check_layers
 from aejax.explain.similarity import similarity_matrix
 from aejax.networks.named import blocks
-from aejax.study.directory import StudyDirectory, lock, remove_leftovers, write_json
+from aejax.study.directory import StudyDirectory
 from aejax.study.explaining import parts
 from aejax.study.explaining.attributions import attributions
 from aejax.study.explaining.record import Asked, Explained
 from aejax.study.explaining.subject import Subject
 from aejax.study.explanations import SIMILARITY, directory_of
+from aejax.study.files import lock, remove_leftovers, write_json
 from aejax.study.job import Options
 from aejax.study.members import Opener, find_row
 from aejax.study.methods import SUBJECT
@@ -97,7 +98,7 @@ def explain(
         missing: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
-            explained = known[row["id"]] = Explained(path, row["id"])
+            explained = known[row["id"]] = Explained(path, row["id"], options.say)
             explained.call(str(name), name.setting, name.seed)
             shown = row["id"] in pictured
             asked = {p: {"layer": layer if p == OF_LAYER else None, "pictured": shown} for p in PARTS if p in wanted}
