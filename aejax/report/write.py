@@ -8,7 +8,6 @@ from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import Fault
 from aejax.study.files import write_atomically
 
 
@@ -26,12 +25,8 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     write_atomically(output / "results.md", with_sections(table, sections))
     write_atomically(output / "results.tex", to_latex(rows))
     write_atomically(output / "report.html", to_html(content.title, sections))
-    return "\n".join([table, *(fault_line(fault) for study in studies for fault in study.faults)])
-
-
-def fault_line(fault: Fault) -> str:
-    """Returns a fault with the way to mend it."""
-    return f"{fault}; it is left out, and the study's command, run again, makes again what it can"
+    faults = [fault for study in studies for fault in study.faults]
+    return "\n".join([table, *(f"{fault}; it is left out: {fault.advice}" for fault in faults)])
 
 
 def with_sections(table: str, sections: Sequence[Section]) -> str:

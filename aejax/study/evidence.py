@@ -15,10 +15,11 @@ PICTURES = "pictures.npz"
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A file of a population that is missing, damaged or another population's, and why."""
+    """A file that is missing, damaged or another's, why, and how to have it again."""
 
     path: pathlib.Path
     reason: str
+    advice: str = "the study's command, run again, makes again what it can"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"

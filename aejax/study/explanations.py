@@ -21,6 +21,7 @@ from aejax.study.status import MemberId
 
 DIRECTORY = "explanations"
 SIMILARITY = "similarity.json"
+ADVICE = "scripts/explain.py makes it again"
 MEMBER = "member"  # The array that names the member whose pictures they are.
 
 
@@ -159,14 +160,14 @@ def read_explanations(directory: StudyDirectory) -> tuple[list[Explanation], lis
         try:
             facts = read_facts(path)
         except Damaged as damage:
-            faults.append(Fault(path, damage.reason))
+            faults.append(Fault(path, damage.reason, ADVICE))
             continue
         try:
             arrays = read_pictures(path.with_suffix(".npz"))
         except FileNotFoundError:
             pass  # Published explanations have none.
         except Damaged as damage:
-            faults.append(Fault(path.with_suffix(".npz"), damage.reason))
+            faults.append(Fault(path.with_suffix(".npz"), damage.reason, ADVICE))
         # Pictures of which some are missing would not show what they should.
         parts = facts.get("parts", {}).values()
         broken = {name for part in parts if not set(part["arrays"]) <= set(arrays) for name in part["arrays"]}
@@ -188,5 +189,5 @@ def read_similarity(directory: StudyDirectory) -> tuple[Similarity | None, list[
     except FileNotFoundError:
         return None, []
     except Damaged as damage:
-        return None, [Fault(path, damage.reason)]
+        return None, [Fault(path, damage.reason, ADVICE)]
     return Similarity(found.names, np.array(found.matrix, np.float64), found.num_images), []

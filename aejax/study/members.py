@@ -106,7 +106,8 @@ class Opener:
         configs = [load_recorded(tree) for tree in record.configs]
         self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
         self.directory = directory
-        rows = read_rows(directory)
+        own = set(self._worker.roster.members)
+        rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]
         # Those from whom others go on are stages on the way.
         self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
 
@@ -191,7 +192,7 @@ def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str |
             "again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
         )
     if not rows:
-        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
+        raise UserError(f"{directory.path} has no finished autoencoder; run its command again")
     if name is not None:
         return find_row(directory, rows, method, name)
     trained = [row for row in rows if row["status"] != "diverged"] or rows

@@ -64,7 +64,7 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
         duration = "" if seconds is None else _in_words(seconds)
         line = f"{name:{names}}  {_members(status):>{counts}}  {status.state:8}  {duration:>9}  {status.error or ''}"
         lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
-    broken = [f"{fault}; run the study's command again" for one in evidence for fault in one.faults]
+    broken = [f"{fault}; {fault.advice}" for one in evidence for fault in one.faults]
     return "\n".join([*lines, *broken, str(read_progress(directory))])
 
 

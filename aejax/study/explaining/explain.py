@@ -18,8 +18,8 @@ from aejax.study.explaining import parts
 from aejax.study.explaining.attributions import attributions
 from aejax.study.explaining.record import Asked, Explained
 from aejax.study.explaining.subject import Subject
-from aejax.study.explanations import SIMILARITY, directory_of
-from aejax.study.files import lock, remove_leftovers, write_json
+from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
+from aejax.study.files import lock, remove_leftovers, set_aside, write_json
 from aejax.study.job import Options
 from aejax.study.members import Opener, find_row
 from aejax.study.methods import SUBJECT
@@ -126,7 +126,10 @@ def explain(
             raise failure
         if OF_STUDY in wanted:
             options.obey_stop()
-            write_json(path / SIMILARITY, _compare(opener, names, options))
+            compared = _compare(opener, names, options)
+            for fault in read_similarity(directory)[1]:
+                options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
+            write_json(path / SIMILARITY, compared)
 
 
 def _names(rows: Sequence[Row]) -> Names:
