@@ -126,13 +126,12 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     path = _one_study(values, arguments)
     if path is None:
         return 0
-    from aejax.experiment import load_recorded
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
     from aejax.study.evidence import read_all, read_rows, rows_of
     from aejax.study.job import Options
-    from aejax.study.plan import load_data
+    from aejax.study.plan import load_data, recorded_configs
     from aejax.study.record import require_record
     from aejax.study.stop import stop_on_signals
     from aejax.training.setup import DETERMINISTIC, add_xla_options
@@ -151,7 +150,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
         raise UserError(f"{original.path} has no results to compare a second run with; train it, or report it")
     add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
-    configs = [load_recorded(tree) for tree in record.configs]
+    configs = recorded_configs(original, record)
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:

@@ -186,8 +186,11 @@ def read_similarity(directory: StudyDirectory) -> tuple[Similarity | None, list[
         found = read(SimilarityFacts, path)
         if any(len(row) != len(found.names) for row in (found.matrix, *found.matrix)):
             raise Damaged(path, "its matrix is not square")
+        matrix = np.array(found.matrix, np.float64)
+        if not np.all(np.isnan(matrix) | (matrix >= 0) & (matrix <= 1)):
+            raise Damaged(path, "its matrix has numbers outside [0, 1]")
     except FileNotFoundError:
         return None, []
     except Damaged as damage:
         return None, [Fault(path, damage.reason, ADVICE)]
-    return Similarity(found.names, np.array(found.matrix, np.float64), found.num_images), []
+    return Similarity(found.names, matrix, found.num_images), []

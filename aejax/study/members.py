@@ -12,14 +12,14 @@ from aejax.data import preprocessing
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.errors import UserError
 from aejax.evaluation.suite import Representation
-from aejax.experiment import Config, load_recorded
+from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
 from aejax.study.generation import to_stored
 from aejax.study.job import Options, Work
 from aejax.study.methods import represent
-from aejax.study.plan import load_data
+from aejax.study.plan import load_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
@@ -103,7 +103,7 @@ class Opener:
           UserError: if there is none.
         """
         record = require_record(directory)
-        configs = [load_recorded(tree) for tree in record.configs]
+        configs = recorded_configs(directory, record)
         self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
         self.directory = directory
         own = set(self._worker.roster.members)
@@ -166,7 +166,7 @@ def open_member(directory: StudyDirectory, method: str, name: str | None, say: C
 def describe(row: Row) -> str:
     """Returns what a person knows a member by: family, sampler and seed."""
     config = row["config"]
-    parts = [config["autoencoder.kind"], config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
+    parts = [config.get("autoencoder.kind"), config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
     return ", ".join(part for part in parts if part)
 
 

@@ -10,12 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from aejax.config import config_id, departures, partition
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
+from aejax.errors import ConfigError, UserError
 from aejax.evaluation.suite import available_baselines
-from aejax.experiment import Config, check_data
+from aejax.experiment import Config, check_data, load_recorded
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged
 from aejax.study.job import Job
 from aejax.study.methods import GENERATORS, METHODS, SUBJECT
+from aejax.study.record import Record
 from aejax.study.status import FILE as STATUS
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.sweep import Population, group
@@ -23,6 +25,20 @@ from aejax.sweep import Population, group
 # From whose state a member of the autoencoder goes on, by their ids; who is not in it begins anew.
 Lineage = Mapping[str, str]
 NO_LINEAGE: Lineage = types.MappingProxyType({})
+
+
+def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
+    """Returns the configs of a study, perhaps of an earlier version: fields that it did not have get their defaults.
+
+    Raises:
+      UserError: if one is no config of this version.
+    """
+    try:
+        return [load_recorded(tree) for tree in record.configs]
+    except ConfigError as error:
+        raise UserError(
+            f"{directory.record} has a config that this version does not read ({error}); use the version that it names"
+        ) from None
 
 
 def load_data(

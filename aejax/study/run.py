@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import Interrupted, UserError
-from aejax.experiment import Config, load_recorded
+from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all, read_rows, rows_of
 from aejax.study.execute import clear, write_results
@@ -20,7 +20,7 @@ from aejax.study.files import lock
 from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.methods import METHODS, SUBJECT
-from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
+from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data, recorded_configs
 from aejax.study.progress import read_progress
 from aejax.study.record import (
     Record,
@@ -85,7 +85,7 @@ def run(
     before = read_record(directory)
     record = before or Record(name=name, question=question, configs=(), data={})
     # Through the gate, which gives what an earlier version recorded the fields that it did not know.
-    recorded = [to_tree(load_recorded(tree)) for tree in record.configs]
+    recorded = list(map(to_tree, recorded_configs(directory, record)))
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     executor.check(configs)
@@ -196,7 +196,7 @@ def evaluate_again(
     """
     record = require_record(directory)
     with directory.locked() if update else contextlib.nullcontext():
-        configs = [load_recorded(tree) for tree in record.configs]
+        configs = recorded_configs(directory, record)
         check_features(configs, options.features)
         datasets = load_data(configs)
         for line in changes_since(record, datasets):

@@ -4,6 +4,7 @@ Nothing is lost, and nothing outside the study is touched. A sample runs unmarke
 """
 
 import itertools
+import json
 import pathlib
 import random
 import shutil
@@ -17,6 +18,7 @@ from aejax.cli.generate import generate
 from aejax.errors import UserError
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
+from aejax.study.files import read_json, to_json
 from tests.study.studies import ROOT
 
 FILES = {
@@ -155,6 +157,74 @@ def content(path):
         for file in path.rglob("*")
         if file.is_file() and not file.is_symlink()
     }
+
+
+EDITED = ("study.json", "status", "results", "facts", "explanation", "similarity", "curves")
+VALUES = (None, 7, -1, 1e308, "x", [], {}, [None], {"x": 1}, True)
+
+
+def paths_in(tree, path=()):
+    """Yields the way to every value of a tree, of lists to the first and the last."""
+    yield path
+    if isinstance(tree, dict):
+        for name in tree:
+            yield from paths_in(tree[name], (*path, name))
+    elif isinstance(tree, list) and tree:
+        for index in sorted({0, len(tree) - 1}):
+            yield from paths_in(tree[index], (*path, index))
+
+
+def replaced(tree, path, value):
+    """Returns a tree with another value at the end of a way; with none if the value is `...`."""
+    if not path:
+        return {} if value is ... else value
+    first, *rest = path
+    changed = dict(tree) if isinstance(tree, dict) else dict(enumerate(tree))
+    if rest or value is not ...:
+        changed[first] = replaced(tree[first], rest, value)
+    else:
+        del changed[first]
+    return changed if isinstance(tree, dict) else list(changed.values())
+
+
+def edits(file):
+    """Yields every edit of a JSON file: its content as if this project had written it."""
+    lines = file.suffix == ".jsonl"
+    tree = json.loads(file.read_text().splitlines()[0]) if lines else read_json(file)
+    for path in paths_in(tree):
+        for value in (..., *VALUES):
+            edited = replaced(tree, path, value)
+            if lines:
+                yield path, value, json.dumps(edited) + "\n"
+            else:
+                yield path, value, to_json(edited) if isinstance(edited, dict) else json.dumps(edited)
+
+
+@pytest.mark.parametrize("num", [25, pytest.param(250, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", EDITED)
+def test_every_edit_of_a_file_is_a_line_or_a_report(studies, tmp_path, kind, num):
+    base, _ = studies
+    path = shutil.copytree(base / "whole", tmp_path / "study")
+    (file, *_) = _matches(FILES[kind], path)
+    content = list(edits(file))
+    for way, value, text in random.Random(7).sample(content, min(num, len(content))):
+        file.write_text(text)
+        slow = ("evaluate", "explain", "generate", "train") if num > 25 else ()
+        for command in ("status", "report", *slow):
+            context = f"{kind}: {'.'.join(map(str, way))} = {value!r}, {command}"
+            line = None
+            try:
+                {**READERS, **WRITERS}[command](path, tmp_path, lambda _: None)
+            except (UserError, OSError) as error:
+                line = str(error)
+            except Exception as error:
+                raise AssertionError(context) from error
+            assert line is None or ("\n" not in line and (str(path) in line or command == "train")), (context, line)
+            if command in ("train", "explain"):
+                shutil.rmtree(path)
+                shutil.copytree(base / "whole", path)
+                file.write_text(text)
+        shutil.rmtree(tmp_path / "again", ignore_errors=True)
 
 
 @pytest.mark.parametrize(

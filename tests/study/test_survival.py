@@ -80,6 +80,72 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(undisturbed, 
     assert not list(path.rglob(".tmp-*"))
 
 
+SEARCH = (
+    "--config=experiments/quickstart.py",
+    "--search=sobol",
+    "--search=trials=6",
+    "--space=optimizer.learning_rate=log:1e-4:1e-2",
+    "--space=autoencoder.latent_size=2:3",
+    "--seeds=2",
+    "--set=training.epochs=300",
+    "--set=autoencoder.encoder.widths=[8]",
+    '--set=evaluation.measures=["reconstruction"]',
+    "--set=evaluation.baselines=[]",
+    "--checkpoint_seconds=0",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "num_times"),
+    [
+        ("evaluate", ["--update"], 40),
+        ("generate", ["--kind=reconstructions", "--num=50"], 40),
+        ("report", [], 40),
+        ("train", SEARCH, 80),
+    ],
+)
+def test_whatever_is_killed_again_and_again_leaves_what_it_would_have(
+    undisturbed, tmp_path, name, arguments, num_times
+):
+    """Evaluation, generation and the report of a finished study, and a search from its beginning."""
+    chance, path, reference = random.Random(name), tmp_path / "killed", tmp_path / "reference"
+
+    def begin(study):
+        return script(name, *(arguments if name == "train" else [study, *arguments]), *workdir(study))
+
+    def workdir(study):
+        return [f"--workdir={study}"] if name == "train" else []
+
+    for study in (path, reference):
+        if name != "train":
+            shutil.copytree(undisturbed[0], study)
+    started = time.monotonic()
+    status, _, err = finish(begin(reference))
+    assert status == 0, err
+    seconds, num_killed = time.monotonic() - started, 0
+    while num_killed < num_times:
+        process = begin(path)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.3, 1.0) * seconds)
+        if process.poll() is None:
+            process.kill()
+            num_killed += 1
+        status, _, err = finish(process)
+        assert status in (0, -signal.SIGKILL), err
+        if status == 0 and name == "train":
+            assert_same_study(path, reference)
+            shutil.rmtree(path)
+    status, _, err = finish(begin(path))
+    assert status == 0, err
+    assert_same_study(path, reference)
+    if name == "train":
+        assert_same_study(path / "search", reference / "search")
+    for file in reference.glob("generated/*"):
+        assert (path / "generated" / file.name).read_bytes() == file.read_bytes()
+    assert not list(path.rglob("*.damaged*"))
+
+
 def _wait_for_writing(process, path, num):
     """Waits until the process writes its `num`-th file or checkpoint since it was started, or ends."""
     seen = set()

@@ -137,11 +137,11 @@ def _names(rows: Sequence[Row]) -> Names:
     names = {}
     for method in (SUBJECT, SUPERVISED):
         groups = settings([row for row in rows if row["method"] == method])
-        kinds = [str(setting.rows[0]["config"]["autoencoder.kind"]) for setting in groups]
+        kinds = [str(setting.rows[0]["config"].get("autoencoder.kind")) for setting in groups]
         for setting, kind in zip(groups, kinds, strict=True):
             label = kind if kinds.count(kind) == 1 else setting.label or kind
             for place, row in enumerate(setting.rows):
-                names[method, row["id"]] = Name(label, row["config"]["seed"], place)
+                names[method, row["id"]] = Name(label, row["config"].get("seed", 0), place)
     return names
 
 
