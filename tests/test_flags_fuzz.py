@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import operator
 import time
 import typing
 
@@ -39,6 +40,9 @@ FIELDS = [path for path, _ in flatten(to_tree(Config()))]
 FIELDS += [path.rpartition(".")[0] for path in FIELDS if "." in path]
 FIELDS += [f"autoencoder.{field.name}" for cls in config_classes() for field in dataclasses.fields(cls)]
 KINDS = [cls.kind for cls in config_classes() if hasattr(cls, "kind")]
+DEFAULTS = [f"{path}={json.dumps(value)}" for path, value in flatten(to_tree(Config()))]
+PARTS = ("autoencoder", "autoencoder.encoder", "autoencoder.decoder", "autoencoder.likelihood", "optimizer")
+CHOICES = [f"{part}={kind}" for part in (*PARTS, "generation.sampler") for kind in KINDS]
 METHODS = [cls.kind for cls in typing.get_args(typing.get_args(SearchMethod)[0])]
 METHOD_FIELDS = ["trials", "objective", "seed", "batch", "reduction", "rungs", "rounds", "share", "factor", "method"]
 
@@ -80,16 +84,26 @@ def pairs(names, values):
     return st.builds("{}={}".format, names, values)
 
 
-flags = st.one_of(
+settings_of_fields = st.one_of(
+    pairs(st.just("--set"), st.sampled_from(DEFAULTS) | st.sampled_from(CHOICES)),
+    pairs(st.just("--set"), pairs(st.sampled_from(FIELDS), st.sampled_from(["0", "1", "2", "0.5", "null", "true"]))),
     pairs(st.just("--set"), pairs(fields, values)),
-    pairs(st.just("--sweep"), pairs(fields, lists)),
+    pairs(st.just("--set"), pairs(st.sampled_from(FIELDS), values)),
+    pairs(st.just("--sweep"), pairs(st.sampled_from(FIELDS), lists)),
+)
+searches = st.tuples(
+    pairs(st.just("--search"), st.sampled_from(METHODS)),
+    pairs(st.just("--space"), pairs(st.sampled_from(FIELDS), domains)),
+    pairs(st.just("--search"), pairs(st.sampled_from(METHOD_FIELDS), values)),
+).map(list)
+flags = st.one_of(
+    settings_of_fields,
     pairs(st.just("--space"), pairs(fields, domains)),
-    pairs(st.just("--search"), st.sampled_from(METHODS) | text | pairs(st.sampled_from(METHOD_FIELDS), values)),
-    pairs(st.just("--seeds"), st.integers(-1, 10) | st.just(2**31) | text),
+    pairs(st.just("--search"), text | pairs(st.sampled_from(METHOD_FIELDS) | text, values)),
+    pairs(st.just("--seeds"), st.integers(-1, 10) | st.just(2**31)),
     pairs(st.sampled_from(FLAGS), values),
-    st.sampled_from(["--help", "-h", "--", "--nodry_run", *FLAGS]),
     pairs(st.builds("--{}".format, fields), values),
-    text,
+    st.sampled_from(["--help", "-h", "--", "--nodry_run", *FLAGS]) | text,
 )
 
 
@@ -103,11 +117,16 @@ def mutated(draw):
         cut = draw(st.integers(0, len(argument)))
         changed = [argument[:cut] + draw(text) + argument[cut + draw(st.integers(0, 2)) :]]
         command[place : place + 1] = draw(st.sampled_from([changed, [], [argument, argument], changed]))
-        command.insert(draw(st.integers(0, len(command))), draw(flags))
+        command.insert(draw(st.integers(0, len(command))), draw(settings_of_fields))
     return command
 
 
-command_lines = st.lists(flags, max_size=4) | mutated()
+command_lines = st.one_of(
+    st.lists(settings_of_fields, min_size=1, max_size=3),
+    st.builds(operator.add, searches, st.lists(settings_of_fields, max_size=1)),
+    mutated(),
+    st.lists(flags, max_size=3),
+)
 
 
 def answer(arguments):
