@@ -339,17 +339,16 @@ def _path(steps: Sequence[str | int], tree: Any) -> str:
     """Returns the dotted path of a place where pydantic found an error, without what is no field of the config."""
     names = []
     for step in steps:
-        if not isinstance(tree, Mapping | list | tuple):
+        if isinstance(tree, list | tuple) and isinstance(step, int):
+            tree = tree[step] if step < len(tree) else None
+        elif not isinstance(tree, Mapping):
             break  # The alternatives of a union of values.
-        if isinstance(tree, Mapping) and step not in tree and step == tree.get("kind"):
+        elif step in tree or step != tree.get("kind"):
+            tree = tree.get(step)
+        else:
             continue  # The tag of a union of configs.
-        tree = tree[step] if _has(tree, step) else None
         names.append(str(step))
     return ".".join(names)
-
-
-def _has(tree: Any, step: Any) -> bool:
-    return step in tree if isinstance(tree, Mapping) else isinstance(step, int) and step < len(tree)
 
 
 def _not_json(tree: Mapping[str, Any]) -> str:

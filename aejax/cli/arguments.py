@@ -47,7 +47,7 @@ def read_flags(
 
 
 class _Finite(flags.FloatParser):
-    def convert(self, argument: str) -> float:
+    def convert(self, argument: int | float | str) -> float:
         value = super().convert(argument)
         if not math.isfinite(value):
             raise ValueError(f"{argument} is not finite")

@@ -65,8 +65,7 @@ def check_search(config: Config, search: Search) -> None:
     if config.seed >= 2**31 - 2 * MOST:
         raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
     for path, domain in search.space.items():
-        problem = domain.problem() if isinstance(domain, Range) else None
-        if problem is not None:
+        if isinstance(domain, Range) and (problem := domain.problem()) is not None:
             raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
