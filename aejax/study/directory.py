@@ -96,7 +96,7 @@ def lock(path: pathlib.Path, *otherwise: str, patience: float = 0.0) -> Iterator
       UserError: if its file system has no locks.
     """
     path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("a+") as file:
+    with (path / ".lock").open("a+", encoding="utf-8") as file:
         deadline = time.monotonic() + patience
         while True:
             try:
