@@ -107,7 +107,9 @@ def opens_text(call):
     """Whether a call opens a file of text, or a process that is read and written as text."""
     name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
     if name not in ("open", "fdopen"):
-        return name in ("read_text", "write_text") or any(keyword.arg == "text" for keyword in call.keywords)
+        return name in ("read_text", "write_text") or any(
+            keyword.arg == "text" and getattr(keyword.value, "value", None) is True for keyword in call.keywords
+        )
     of_path = name == "open" and isinstance(call.func, ast.Attribute)  # path.open(mode), not open(path, mode).
     given = [*call.args[0 if of_path else 1 :], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
     mode = getattr(given[0], "value", None) if given else "r"
