@@ -142,7 +142,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
     # Before hours of training: the results that the second run is to be compared with.
-    found = read_all(original)
+    found = read_all(original, record)
     old, problems = rows_of(found), [str(fault) for one in found for fault in one.faults]
     for line in problems:
         say(line)
