@@ -9,7 +9,8 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory
+from aejax.study.files import write_atomically
 
 KINDS = ("samples", "reconstructions", "interpolations", "arithmetic", "grid")
 MOST_IN_PICTURE = 1024

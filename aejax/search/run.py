@@ -15,7 +15,7 @@ from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check
 from aejax.report.measures import CHOSEN_BY, Measure
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
-from aejax.search.space import Space, ends
+from aejax.search.space import Range, Space, ends
 from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.executors.base import Executor
 from aejax.study.job import Options
@@ -23,6 +23,7 @@ from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.record import read_record
 from aejax.study.results import Row
 from aejax.study.run import Growth, run
+from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
 
 OF_RECONSTRUCTIONS = ("mse", "ssim")  # Objectives for which no classifier is fitted.
@@ -61,6 +62,11 @@ def check_search(config: Config, search: Search) -> None:
         raise ConfigError(f"--search={method.kind} needs a --space, such as --space=optimizer.learning_rate=log:1e-4:1")
     if "seed" in search.space:
         raise ConfigError("--space=seed=...: a seed is no setting; the winner is trained on fresh ones (--seeds)")
+    if config.seed >= 2**31 - 2 * MOST:
+        raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
+    for path, domain in search.space.items():
+        if isinstance(domain, Range) and (problem := domain.problem()) is not None:
+            raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
     _measure(method.objective)
@@ -151,6 +157,7 @@ def find(
 ) -> Found:
     """Returns what a search finds, which is run as far as it was not yet; see `search_and_train`."""
     trials_directory, tree = StudyDirectory(directory.path / SEARCH), to_tree(search)
+    directory.check()
     before = read_record(trials_directory)
     if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
         raise ConfigError(f"{trials_directory.path} holds another search; choose another --workdir")

@@ -14,7 +14,8 @@ from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
-from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
+from aejax.evaluation.generation import Reference, compare, gaussian_like, make_reference, nearest_training
+from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.experiment import Config
 from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
@@ -168,8 +169,12 @@ def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:
 
 def _pixel_gaussian(data: ResidentData) -> Draw:
     """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
-    pixels = preprocessing.to_unit(jnp.asarray(data.image["train"][:PIXELS_OF]))
-    sampler = GaussianSampler(Gaussian(), CodeSpace(pixels[0].size))
+    stored = jnp.asarray(data.image["train"][:PIXELS_OF])
+    num_pixels = stored[0].size
+    if num_pixels > min(len(stored), MOST_DECOMPOSED):
+        return lambda num, key: to_stored(data, gaussian_like(stored, num, key))
+    pixels = preprocessing.to_unit(stored)
+    sampler = GaussianSampler(Gaussian(), CodeSpace(num_pixels))
     fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
 
     def draw(num: int, key: jax.Array) -> jax.Array:

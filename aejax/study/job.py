@@ -85,7 +85,7 @@ class Work:
         self.path = directory.population(job.method.name, job.ids)
         image_shape = self.dataset.train.image.shape[1:]
         self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
-        self.checkpoints = Checkpoints(self.path)
+        self.checkpoints = Checkpoints(self.path, job.ids)
 
     def source(self, place: str) -> Source:
         """Returns the data that features of a place are of; what is no name of other data is a layer's."""

@@ -11,7 +11,7 @@ MAX_ROWS = 50
 
 
 def failures(content: Content) -> Section | None:
-    """Returns the members that diverged, the populations that failed, and those that are not finished."""
+    """Returns the members that diverged, populations that failed or are not finished, and damaged files."""
     parts = []
     diverged = [row for row in content.rows if row["status"] == "diverged"]
     if diverged:
@@ -32,7 +32,12 @@ def failures(content: Content) -> Section | None:
             element("p", "Populations without results; the study's command, run again, goes on with them."),
             table(["study", "method", "members", "state", "error"], rows),
         ]
-    return Section("failures", "Failed, diverged, unfinished", join(*parts)) if parts else None
+    faults = [(name, fault) for name, study in content.studies.items() for fault in study.faults]
+    if faults:
+        rows = [[name, str(fault.path), fault.reason] for name, fault in faults[:MAX_ROWS]]
+        text = f"{len(faults)} files are missing, damaged or another study's, and left out of everything above."
+        parts += [element("p", text), table(["study", "file", "reason"], rows)]
+    return Section("failures", "Failed, diverged, unfinished, damaged", join(*parts)) if parts else None
 
 
 def cost(content: Content) -> Section | None:
