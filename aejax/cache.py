@@ -65,7 +65,7 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
         try:
             with zipfile.ZipFile(file) as archive:
-                return _read(archive)
+                return _read(archive, os.fstat(file.fileno()).st_size)
         except _Unfit:
             raise
         except MemoryError:
@@ -76,14 +76,15 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
             raise ValueError("it is damaged or no .npz file") from error
 
 
-def _read(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
+    """Returns the arrays of an archive of so many bytes."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise _Unfit("two of its arrays have the same name")
     if len(members) > MAX_ARRAYS:
         raise _Unfit(f"it holds {len(members)} arrays, and at most {MAX_ARRAYS} are read")
     for name, info in members.items():
-        _check_member(archive, f"its array '{printable(name, 60)}'", info)
+        _check_member(archive, size, f"its array '{printable(name, 60)}'", info)
     total, memory = sum(info.file_size for info in members.values()), memory_bytes()
     if total > memory:
         raise _Unfit(f"its arrays take {total / 1e9:.3g} GB, and this machine has {memory / 1e9:.3g} GB of memory")
@@ -94,13 +95,14 @@ def _read(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check_member(archive: zipfile.ZipFile, what: str, info: zipfile.ZipInfo) -> None:
-    """Checks that a member of the archive is an array, and holds as many bytes as it says in each of three places."""
+def _check_member(archive: zipfile.ZipFile, size: int, what: str, info: zipfile.ZipInfo) -> None:
+    """Checks that a member of an archive of so many bytes is an array, and holds as many as its header says."""
     if info.flag_bits & 1:
         raise _Unfit(f"{what} is encrypted")
     if not info.filename.endswith(".npy"):
         raise _Unfit("it is damaged or no .npz file")
-    most = {zipfile.ZIP_STORED: info.compress_size, zipfile.ZIP_DEFLATED: MAX_RATIO * (info.compress_size + 1)}
+    held = min(info.compress_size, size)
+    most = {zipfile.ZIP_STORED: held, zipfile.ZIP_DEFLATED: MAX_RATIO * (held + 1)}
     if info.compress_type not in most:
         raise _Unfit(f"{what} is compressed as numpy does not do it")
     with archive.open(info) as member:

@@ -85,7 +85,7 @@ class Explanation:
     def class_name(self, number: int) -> str:
         """What people call a class of the member's data, whose number its arrays hold."""
         names = self.facts.get("class_names")
-        return names[number] if names else str(number)
+        return names[number] if names and number < len(names) else str(number)
 
     @property
     def title(self) -> str:
