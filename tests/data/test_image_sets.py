@@ -15,7 +15,7 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
-from aejax.study.results import read_rows
+from aejax.study.evidence import read_rows
 from aejax.training.step import TrainingConfig
 from tests.data.image_sets import IMAGE, LABEL, SETS, black, write
 from tests.data.loading import refusal

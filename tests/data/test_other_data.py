@@ -14,8 +14,8 @@ from aejax.experiment import Config, check, load_recorded
 from aejax.report.tables import to_markdown
 from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.plan import data_configs
-from aejax.study.results import read_rows
 from tests.data.image_sets import IMAGE, write
 from tests.study.studies import train
 
