@@ -21,6 +21,7 @@ import numpy as np
 
 from aejax.errors import UserError
 from aejax.study.directory import TEMPORARY, read_json, write_json
+from aejax.study.quiet import keep_orbax_quiet
 
 KEPT = 2
 
@@ -109,6 +110,7 @@ def _checkpointer() -> Any:
     """Returns Orbax's, which would otherwise wait for every process of JAX to save its part."""
     import orbax.checkpoint as ocp  # Slow to import, and not every command saves.
 
+    keep_orbax_quiet()
     own = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
     return ocp.StandardCheckpointer(multiprocessing_options=alone)
