@@ -40,6 +40,11 @@ def traced(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"traced": True})
 
 
+def optional_part(**unsaid: Any) -> Any:
+    """Declares a part that is null by default; an object that `override` sets it to has these values unless it says."""
+    return dataclasses.field(default=None, metadata={"unsaid": unsaid})
+
+
 class Hidden:
     """Stands for a traced field in the static part of a config; any use of it raises, naming the field.
 
@@ -191,9 +196,18 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         has_kind = isinstance(old, dict) and "kind" in old
         if not isinstance(part, dict) or name not in part or (path.endswith(".kind") and not has_kind):
             raise ConfigError(_unknown(path, config, tree))
+        if isinstance(value, dict):
+            value = _unsaid(config, parents, name) | value
         part[name] = {"kind": value} if has_kind and not isinstance(value, dict) else value
         config = load(type(config), tree)
     return config
+
+
+def _unsaid(config: Any, parents: Sequence[str], name: str) -> dict[str, Any]:
+    """Returns the values of an `optional_part` that an object need not say; none of another field."""
+    part = functools.reduce(lambda part, parent: getattr(part, parent, None), parents, config)
+    fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+    return next((field.metadata.get("unsaid", {}) for field in fields if field.name == name), {})
 
 
 def parse_value(text: str) -> Any:

@@ -11,8 +11,9 @@ from absl import flags
 
 from aejax.cli.arguments import define_features, define_number, read_flags, script_help
 from aejax.cli.files import load_function
-from aejax.errors import ConfigError
-from aejax.study.directory import SEARCH, StudyDirectory, exists
+from aejax.errors import ConfigError, UserError
+from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.study.files import exists
 
 Say = Callable[[str], None]
 
@@ -93,22 +94,25 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
         return 0
     from aejax.report.write import write_report
     from aejax.study import run
-    from aejax.study.compare import compare_rows, to_text
+    from aejax.study.compare import compare_rows, only_in_one, to_text
+    from aejax.study.evidence import read_rows
     from aejax.study.job import Options
-    from aejax.study.results import read_rows
+    from aejax.study.record import require_record
     from aejax.study.stop import stop_on_signals
 
     directory = StudyDirectory(path)
+    require_record(directory)
     old = read_rows(directory)
     features = load_function(values.features, "--features") if values.features else None
     with stop_on_signals() as stop:
         options = Options(stop=stop, say=say, features=features)
-        new = run.evaluate_again(directory, update=values.update, options=options)
+        new, problems = run.evaluate_again(directory, update=values.update, options=options)
     comparisons = compare_rows(old, new, values.tolerance)
-    say(to_text(comparisons))
+    problems += only_in_one(old, new)
+    say("\n".join([*problems, to_text(comparisons, len(problems))]))
     if values.update:
         write_report([directory], directory.path)
-    return int(any(comparison.verdict == "different" for comparison in comparisons))
+    return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
 
 
 def reproduce(arguments: Sequence[str], say: Say = print) -> int:
@@ -122,14 +126,13 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     path = _one_study(values, arguments)
     if path is None:
         return 0
-    from aejax.experiment import load_recorded
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
+    from aejax.study.evidence import read_all, read_rows, rows_of
     from aejax.study.job import Options
-    from aejax.study.plan import load_data
+    from aejax.study.plan import load_data, recorded_configs
     from aejax.study.record import require_record
-    from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
@@ -138,10 +141,16 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
-    then = record.starts[-1].environment.get("flags", {}) if record.starts else {}
-    add_xla_options(option for option in DETERMINISTIC if option in then.get("XLA_FLAGS", "").split())
+    # Before hours of training: the results that the second run is to be compared with.
+    found = read_all(original, record)
+    old, problems = rows_of(found), [str(fault) for one in found for fault in one.faults]
+    for line in problems:
+        say(line)
+    if not old:
+        raise UserError(f"{original.path} has no results to compare a second run with; train it, or report it")
+    add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
-    configs = [load_recorded(tree) for tree in record.configs]
+    configs = recorded_configs(original, record)
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:
@@ -155,12 +164,11 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             search=record.search,
         )
     write_report([copy], copy.path)
-    old, new = read_rows(original), read_rows(copy)
-    for member in only_in_one(old, new):
-        say(f"only one of the two runs has {member}")
+    new = read_rows(copy)
+    problems += only_in_one(old, new)
     comparisons = compare_rows(old, new, values.tolerance)
-    say(to_text(comparisons))
-    return int(any(comparison.verdict == "different" for comparison in comparisons))
+    say("\n".join([*problems, to_text(comparisons, len(problems))]))
+    return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
 
 
 def report(arguments: Sequence[str], say: Say = print) -> None:

@@ -38,7 +38,7 @@ def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], No
 
 
 def _make_printable() -> None:
-    """Lets printing never fail for a character, or because a stream is closed, nor end in a file opened in its place."""
+    """Lets printing never fail for a character, or because a stream is closed, nor end in a file in its place."""
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(free)

@@ -49,7 +49,8 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
     Returns:
       `image` [N, ...], where the data set has them `label` [N], `factor` [N, factors] (classes named `label_...`, as
       dSprites, Shapes3D and SmallNORB have them) with `factor_names`, the same of the test split with `test_` before
-      them, and `num_classes` []. All other splits and features are left alone.
+      them, and where labels are numbers of classes `class_names` [classes]. All other splits and features are left
+      alone.
 
     Raises:
       DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
@@ -96,10 +97,8 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
                 arrays[prefix + feature] = np.stack(values)
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
-        if arrays["image"].dtype == np.uint8 and arrays["image"].max(initial=0) == 1:  # dSprites' black and white.
-            arrays |= {name: array * np.uint8(255) for name, array in arrays.items() if name.endswith("image")}
         if is_class.get("label"):
-            arrays["num_classes"] = np.array(features["label"].num_classes)
+            arrays["class_names"] = np.array(features["label"].names, np.str_)
         if factors:
             arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays

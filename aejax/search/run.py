@@ -157,6 +157,7 @@ def find(
 ) -> Found:
     """Returns what a search finds, which is run as far as it was not yet; see `search_and_train`."""
     trials_directory, tree = StudyDirectory(directory.path / SEARCH), to_tree(search)
+    directory.check()
     before = read_record(trials_directory)
     if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
         raise ConfigError(f"{trials_directory.path} holds another search; choose another --workdir")

@@ -10,7 +10,7 @@ from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.study.job import Job
 from aejax.study.methods import make_task
-from aejax.study.plan import Roster, load_data
+from aejax.study.plan import Roster, describe_data, load_data
 from aejax.training.flops import training_flops
 from aejax.training.step import Task, init_state, steps_per_epoch
 
@@ -19,7 +19,7 @@ def describe(configs: Sequence[Config]) -> str:
     """Returns the members, populations, compilations, parameters, FLOPs and memory of a study, as text."""
     datasets = load_data(configs)
     jobs = list(itertools.chain(*Roster(configs, datasets).plan()))
-    lines, programs = [], 0
+    lines, programs = describe_data(configs, datasets), 0
     for job in jobs:
         first = job.population.members[0]
         dataset = datasets[first.data]

@@ -14,7 +14,8 @@ from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
-from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
+from aejax.evaluation.generation import Reference, compare, gaussian_like, make_reference, nearest_training
+from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.experiment import Config
 from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
@@ -106,8 +107,8 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
 def _network(source: Source) -> FeatureNetwork:
     if source.dataset.num_classes is None:
         raise DataError(
-            f"{source.dataset.name} has no labels, and generation.features=classifier is a network that is trained by "
-            "labels; name features of your own: --features=file.py:function"
+            f"{source.dataset.name} {source.dataset.unlabelled}, and generation.features=classifier is a network that "
+            "labels train; name features of your own: --features=file.py:function"
         )
     return feature_network(source.dataset)
 
@@ -168,8 +169,12 @@ def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:
 
 def _pixel_gaussian(data: ResidentData) -> Draw:
     """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
-    pixels = preprocessing.to_unit(jnp.asarray(data.image["train"][:PIXELS_OF]))
-    sampler = GaussianSampler(Gaussian(), CodeSpace(pixels[0].size))
+    stored = jnp.asarray(data.image["train"][:PIXELS_OF])
+    num_pixels = stored[0].size
+    if num_pixels > min(len(stored), MOST_DECOMPOSED):
+        return lambda num, key: to_stored(data, gaussian_like(stored, num, key))
+    pixels = preprocessing.to_unit(stored)
+    sampler = GaussianSampler(Gaussian(), CodeSpace(num_pixels))
     fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
 
     def draw(num: int, key: jax.Array) -> jax.Array:

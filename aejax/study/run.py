@@ -1,5 +1,6 @@
 """Running a study: what is still missing, and executing it population after population."""
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -8,15 +9,18 @@ from typing import Any, NamedTuple
 
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
-from aejax.errors import UserError
-from aejax.experiment import Config, load_recorded
-from aejax.study.directory import StudyDirectory, write_json
+from aejax.errors import Interrupted, UserError
+from aejax.experiment import Config
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_all, read_rows, rows_of
+from aejax.study.execute import clear, write_results
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
+from aejax.study.files import lock
 from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.methods import METHODS, SUBJECT
-from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
+from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, describe_data, load_data, recorded_configs
 from aejax.study.progress import read_progress
 from aejax.study.record import (
     Record,
@@ -27,8 +31,7 @@ from aejax.study.record import (
     unite,
     write_record,
 )
-from aejax.study.results import FILE, Row, read_rows, to_rows
-from aejax.study.status import read_statuses
+from aejax.study.results import Results, Row, to_rows
 from aejax.study.worker import Worker
 from aejax.training.population import is_leader, wait_for_all
 
@@ -78,16 +81,19 @@ def run(
       PopulationsFailed: if some could not be trained; then all others are finished.
       Interrupted: if a stop was asked for.
     """
+    directory.check()
     before = read_record(directory)
     record = before or Record(name=name, question=question, configs=(), data={})
     # Through the gate, which gives what an earlier version recorded the fields that it did not know.
-    recorded = [to_tree(load_recorded(tree)) for tree in record.configs]
+    recorded = list(map(to_tree, recorded_configs(directory, record)))
     trees = unite(directory, recorded, [to_tree(config) for config in configs])
     configs = [load(Config, tree) for tree in trees]
     executor.check(configs)
     check_features(configs, options.features)
     datasets = load_data(configs)
     _check_fingerprints(record, datasets, directory)
+    for line in describe_data(configs, datasets):
+        options.say(line)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
@@ -140,14 +146,11 @@ def _with_members(
 
 def _run_jobs(worker: Worker, executor: Executor) -> None:
     directory, options = worker.directory, worker.options
-    finished = read_rows(directory)
-    begun = [status for status in read_statuses(directory).values() if status.begun]
+    found = read_all(directory)
+    finished = rows_of(found)
+    begun = [status for one in found if (status := one.to_do) is not None]
     waves = worker.roster.plan({(row["method"], row["id"]) for row in finished}, begun)
     jobs = list(itertools.chain(*waves))
-    for name in sorted({dataset.name for dataset in worker.datasets.values() if dataset.num_classes is None}):
-        options.say(
-            f"{name} has no labels: linear probe, k-NN, pixels, the supervised baseline and fine-tuning are left out"
-        )
     if finished or begun:
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
@@ -171,8 +174,15 @@ def _run_jobs(worker: Worker, executor: Executor) -> None:
         )
 
 
-def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options = Options()) -> list[Row]:  # noqa: B008
+def evaluate_again(
+    directory: StudyDirectory,
+    *,
+    update: bool,
+    options: Options = Options(),  # noqa: B008
+) -> tuple[list[Row], list[str]]:
     """Returns the rows of all finished populations of a study, evaluated again from their checkpoints.
+
+    Beside them a line for each population that could not be, and each method with members that were never evaluated.
 
     Args:
       directory: where the study lies.
@@ -180,25 +190,42 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
       options: how to execute.
 
     Raises:
-      UserError: if there is no study, or if a checkpoint is missing or damaged.
+      UserError: if there is no study, or its data do not fit.
     """
     record = require_record(directory)
     with directory.locked() if update else contextlib.nullcontext():
-        configs = [load_recorded(tree) for tree in record.configs]
+        configs = recorded_configs(directory, record)
         check_features(configs, options.features)
         datasets = load_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
         worker = Worker(configs, datasets, directory, options, record.lineage)
         rows: list[Row] = []
-        for path, status in read_statuses(directory).items():
-            if status.state != "finished":
+        problems: list[str] = []
+        for found in read_all(directory):
+            problems += map(str, found.faults)
+            status = found.status
+            if status is None or status.state != "finished":
                 continue
-            results = worker.evaluate(worker.roster.job(status.method, status.members))
-            rows += to_rows(results)
+            if not worker.roster.has(status):
+                problems.append(f"{found.path}: its members are not those of study.json, so it is another study's")
+                continue
+            try:
+                results, pictures = worker.evaluate(worker.roster.job(status.method, status.members))
+            except Interrupted:
+                raise
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            rows += to_rows(load(Results, results))
             if update:
-                write_json(path / FILE, results)
-    return rows
+                with lock(found.path):
+                    clear(found, options)
+                    write_results(found.path, results, pictures)
+    evaluated = {(row["method"], row["id"]) for row in rows}
+    missing = collections.Counter(method for method, name in worker.roster.members if (method, name) not in evaluated)
+    problems += [f"{directory.path}: {num} members of {method} were not evaluated" for method, num in missing.items()]
+    return rows, problems
 
 
 def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[str]:

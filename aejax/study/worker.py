@@ -3,6 +3,9 @@
 import functools
 import traceback
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
@@ -76,8 +79,8 @@ class Worker:
         if status is not None:
             write_status(path, status.enter(state)._replace(error=error))
 
-    def evaluate(self, job: Job) -> dict[str, object]:
-        """Returns what results.json of a finished population would hold, evaluated again from its checkpoint."""
+    def evaluate(self, job: Job) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Returns the results and pictures of a finished population, evaluated again from its checkpoint."""
         return evaluate(job, self.place, self.directory, self.options)
 
     def _finished(self, method: str | None) -> list[Job]:
@@ -86,5 +89,5 @@ class Worker:
         return [
             self.roster.job(status.method, status.members)
             for status in found
-            if (status.method, status.state) == (method, "finished")
+            if (status.method, status.state) == (method, "finished") and self.roster.has(status)
         ]

@@ -18,10 +18,14 @@ def transfer(content: Content) -> Section | None:
     measures: list[Measure] = [measure for pair in pairs for measure in pair]
     rows = []
     for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
-        config = setting.rows[0]["config"]
+        config, data = setting.rows[0]["config"], setting.rows[0]["data"]
+        others = data.get("others", {})  # Which name themselves: a config may take the name of the own data.
         own, other = (
-            f"{config[f'{part}.name']} {show_value(config.get(f'{part}.classes'))}".strip()
-            for part in ("data", "evaluation.transfer")
+            f"{name} {show_value(config.get(f'{part}.classes'))}".strip()
+            for part, name in {
+                "data": config["data.name"],
+                "evaluation.transfer": others["transfer"]["name"] if others else config["evaluation.transfer.name"],
+            }.items()
         )
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in measures]
         rows.append([setting.name, own, other, *cells])

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aejax.errors import Interrupted, InUse, UserError, in_one_line
-from aejax.experiment import Config, load_recorded
-from aejax.study.directory import StudyDirectory, exists
+from aejax.experiment import Config
+from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Outcome
+from aejax.study.files import exists
 from aejax.study.job import Job, Options
-from aejax.study.plan import data_key, load_data
+from aejax.study.plan import data_key, load_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.status import PopulationStatus, read_status
 from aejax.study.stop import StopFile, passed_on
@@ -193,7 +194,7 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
     if not exists(directory.record):
         raise UserError(f"{path} is not there; put --workdir where every machine sees it under the same name")
     record = require_record(directory)
-    configs = [load_recorded(tree) for tree in record.configs]
+    configs = recorded_configs(directory, record)
     datasets = load_data(configs)
     for data, dataset in datasets.items():
         then = record.data[data_key(data)]
