@@ -10,14 +10,17 @@ from aejax.errors import UserError, printable
 KEPT = "; put that right and run the same command again: what was saved is kept"
 
 
-def main(command: Callable[[Sequence[str]], int | None]) -> None:
+def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], None] = lambda: None) -> None:
     """Runs a command with the process's arguments, as a script does, and exits with its status.
+
+    `set_up` is called before it.
 
     A `UserError`, and what the operating system refuses (a full disk, no memory, a missing permission), is one line on
     stderr. What a terminal or a pipe cannot show is escaped; a reader who leaves early ends the command quietly.
     """
     _make_printable()
     try:
+        set_up()
         status = command(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:
@@ -35,7 +38,10 @@ def main(command: Callable[[Sequence[str]], int | None]) -> None:
 
 
 def _make_printable() -> None:
-    """Lets printing never fail for a character, or because a stream is closed."""
+    """Lets printing never fail for a character, or because a stream is closed, nor end in a file in its place."""
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(free)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

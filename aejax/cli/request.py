@@ -17,7 +17,7 @@ from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
 from aejax.cli.files import call, import_file
 from aejax.config import flatten, load, nearest_field, override, parse_assignment, parse_value, to_tree
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, check
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
@@ -326,7 +326,7 @@ def load_experiment(reference: str) -> Experiment:
     text = inspect.getdoc(module) or ""
     cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
     return Experiment(
-        name=path.stem + (f"-{variant}" if variant else ""),
+        name=printable(path.stem) + (f"-{variant}" if variant else ""),
         question=text.partition("\n")[0],
         cost=" ".join(cost[1].split()) if cost else "",
         config=made("get_config", Config),

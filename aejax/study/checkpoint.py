@@ -21,6 +21,7 @@ import numpy as np
 
 from aejax.errors import UserError
 from aejax.study.files import TEMPORARY, Damaged, digest_of, read, set_aside, write_json
+from aejax.study.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
 KEPT = 2
@@ -155,6 +156,7 @@ def _checkpointer() -> Any:
     """Returns Orbax's, which would otherwise wait for every process of JAX to save its part."""
     import orbax.checkpoint as ocp  # Slow to import, and not every command saves.
 
+    keep_orbax_quiet()
     own = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
     return ocp.StandardCheckpointer(multiprocessing_options=alone)

@@ -38,8 +38,12 @@ class StudyDirectory:
         """Checks that a study lies here, or that one may be begun here.
 
         Raises:
-          UserError: if something else is in its place, or if a link in it leads out of it.
+          UserError: if something else is in its place, if a link in it leads out of it, or if its path is not UTF-8.
         """
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{self.path}: no checkpoint can be kept under a name that is not UTF-8; choose another")
         if not self.path.exists():
             return
         if not self.path.is_dir():

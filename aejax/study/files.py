@@ -188,6 +188,9 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     """Writes a file so that a reader, or a crash, sees the old one or the new one, never a part.
 
     A link at its path is replaced, not followed.
+
+    Raises:
+      OSError: naming the file, if it could not be written; then the old one is still there.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:
@@ -197,8 +200,10 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)
         raise
 
 

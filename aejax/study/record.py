@@ -197,7 +197,8 @@ def this_start() -> Start:
     arguments = [argument for argument in sys.argv if not argument.startswith("--workdir")]
     return Start(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["python", *arguments]),
+        # Bytes of an argument that are not UTF-8 are escaped: JSON holds text alone.
+        command=shlex.join(["python", *arguments]).encode(errors="backslashreplace").decode(),
         environment=environment(),
     )
 
