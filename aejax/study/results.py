@@ -44,6 +44,8 @@ class DataFacts:
     train: PositiveInt
     validation: NonNegativeInt
     test: NonNegativeInt
+    pixels: str | None = None  # How they are stored; None: an earlier version wrote it.
+    others: "dict[str, DataFacts]" = dataclasses.field(default_factory=dict)  # That evaluation reads, by its names.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
