@@ -20,8 +20,12 @@ MAX_RATIO = 1032  # By which deflate can make bytes fewer (RFC 1951: a match of 
 
 
 def cache_directory() -> pathlib.Path:
-    """Returns the user's cache directory for aejax: `$XDG_CACHE_HOME/aejax` or `~/.cache/aejax`. It may not exist."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aejax"
+    """Returns the user's cache directory for aejax: `$XDG_CACHE_HOME/aejax` or `~/.cache/aejax`.
+
+    It may not exist, and where the user has no home, nothing can be written there.
+    """
+    directory = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return pathlib.Path(os.devnull if directory.startswith("~") else directory) / "aejax"
 
 
 def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

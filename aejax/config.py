@@ -260,27 +260,42 @@ _ALSO_CALLED = {
 
 def _unknown(path: str, config: Any, tree: Mapping[str, Any]) -> str:
     """Returns the error of a path at which the config has no field, and where to look instead."""
-    fields = [name for name, _ in flatten(tree)]
-    parts = {name.rsplit(".", depth)[0] for name in fields for depth in range(1, name.count(".") + 1)}
-    known = [name for name in fields if not name.endswith(".kind")]
+    fields, parts = _fields_and_parts(tree)
     parent, _, name = path.rpartition(".")
-    if parent in known:
+    if parent in fields:
         if _may_be(config, parent):
             return f"{path}: {parent} is null and has no fields; set it as a whole, to an object"
         return f"unknown field '{path}'; '{parent}' is a value, without fields"
     kinds = [cls.kind for cls in _may_be(config, parent) if name in cls.__dataclass_fields__ and hasattr(cls, "kind")]
     if kinds:
         return f"unknown field '{path}': not of this {parent}, but of {parent}={', '.join(kinds)}; set that before it"
-    # Both a misspelt path and a right name without its path ("learning_rate") should find their way home.
-    names = {field: field.rpartition(".")[2] for field in [*known, *sorted(parts)]}
-    nearest = _nearest(name, list(names.values()))
-    if nearest is not None:
-        same = [field for field in names if names[field] == nearest]
-        return f"unknown field '{path}'; did you mean '{max(same, key=lambda field: _alike(parent, field))}'?"
+    meant = nearest_field(path, tree)
+    if meant is not None:
+        return f"unknown field '{path}'; did you mean '{meant}'?"
     if parent in parts:
-        own = [names[field] for field in names if field.rpartition(".")[0] == parent]
+        own = [field.rpartition(".")[2] for field in (*fields, *parts) if field.rpartition(".")[0] == parent]
         return f"unknown field '{path}'; {parent} has {', '.join(own)}"
     return f"unknown field '{path}'; see --help for all"
+
+
+def nearest_field(path: str, tree: Mapping[str, Any]) -> str | None:
+    """Returns the field or part of a config's tree that somebody may mean who writes an unknown path; None: no such.
+
+    Both a misspelt path and a right name without its path ("learning_rate") should find their way home.
+    """
+    fields, parts = _fields_and_parts(tree)
+    parent, _, name = path.rpartition(".")
+    names = {field: field.rpartition(".")[2] for field in (*fields, *parts)}
+    nearest = _nearest(name, list(names.values()))
+    same = [field for field in names if names[field] == nearest]  # The first is of the main parts.
+    return max(same, key=lambda field: _alike(parent, field), default=None)
+
+
+def _fields_and_parts(tree: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Returns the dotted paths of what may be set in a config: its values, in the order of fields, and its parts."""
+    paths = [path for path, _ in flatten(tree)]
+    parts = {path.rsplit(".", depth)[0] for path in paths for depth in range(1, path.count(".") + 1)}
+    return [path for path in paths if not path.endswith(".kind")], sorted(parts)
 
 
 def _may_be(config: Any, path: str) -> list[Any]:
@@ -338,21 +353,20 @@ def _path(steps: Sequence[str | int], tree: Any) -> str:
     """Returns the dotted path of a place where pydantic found an error, without what is no field of the config."""
     names = []
     for step in steps:
-        if not isinstance(tree, Mapping | list | tuple):
+        if isinstance(tree, list | tuple) and isinstance(step, int):
+            tree = tree[step] if step < len(tree) else None
+        elif not isinstance(tree, Mapping):
             break  # The alternatives of a union of values.
-        if isinstance(tree, Mapping) and step not in tree and step == tree.get("kind"):
+        elif step in tree or step != tree.get("kind"):
+            tree = tree.get(step)
+        else:
             continue  # The tag of a union of configs.
-        tree = tree[step] if _has(tree, step) else None
         names.append(str(step))
     return ".".join(names)
 
 
-def _has(tree: Any, step: Any) -> bool:
-    return step in tree if isinstance(tree, Mapping) else isinstance(step, int) and step < len(tree)
-
-
 def _not_json(tree: Mapping[str, Any]) -> str:
-    """Returns the error of a tree that is no JSON, or none that pydantic reads, with the first field that is to blame."""
+    """Returns the error of a tree that is no JSON, or none that pydantic reads, with the field that is to blame."""
     try:
         for path, value in flatten(tree):
             try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, read_flags, script_help
+from aejax.cli.arguments import define_features, define_number, read_flags, script_help
 from aejax.cli.files import load_function
 from aejax.errors import ConfigError, UserError
 from aejax.study.directory import SEARCH, StudyDirectory
@@ -144,7 +144,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
     # Before hours of training: the results that the second run is to be compared with.
-    found = read_all(original)
+    found = read_all(original, record)
     old, problems = rows_of(found), [str(fault) for one in found for fault in one.faults]
     for line in problems:
         say(line)
@@ -207,9 +207,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
 def status(arguments: Sequence[str], say: Say = print) -> None:
     """Shows how far studies are; `scripts/status.py` documents its flags."""
     values = flags.FlagValues()
-    flags.DEFINE_float(
-        "every", None, "Show it again after so many seconds, until all is done.", lower_bound=0.1, flag_values=values
-    )
+    define_number("every", None, "Show it again after so many seconds, until all is done.", at_least=0.1, values=values)
     path = _one_study(values, arguments)
     if path is None:
         return
@@ -228,12 +226,12 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
 
 
 def _define_tolerance(values: flags.FlagValues) -> None:
-    flags.DEFINE_float(
+    define_number(
         "tolerance",
         0.02,
         "Relative difference up to which numbers count as close, where they are not bitwise equal.",
-        lower_bound=0.0,
-        flag_values=values,
+        at_least=0,
+        values=values,
     )
 
 

@@ -1,5 +1,6 @@
 """Classes: the values that labels take, whatever these are, counted from 0 in their order."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -54,9 +55,11 @@ def check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
         return _check_integers(what, label, "integers or names, one for each class")
     try:
         label = np.char.decode(label, "utf-8") if label.dtype.kind == "S" else label
-        np.unique(label).tolist()
-    except ValueError:
-        raise DataError(f"{what} holds names that are no text; save them as text, or number the classes") from None
+        letters = np.frombuffer(label.tobytes(), label.dtype.byteorder + "u4")
+    except UnicodeDecodeError:
+        letters = None
+    if letters is None or letters.max(initial=0) > sys.maxunicode:
+        raise DataError(f"{what} holds names that are no text; save them as text, or number the classes")
     return label
 
 

@@ -53,8 +53,8 @@ def _well_formed(name: str) -> str:
     if "\0" in name or not (name.endswith(".npz") or re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", name)):
         raise PydanticCustomError(
             "name",
-            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) or "
-            "a path ending in .npz",
+            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) "
+            "or a path ending in .npz",
         )
     return name
 

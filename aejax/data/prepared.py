@@ -130,7 +130,11 @@ def quiet() -> Iterator[ModuleType]:
 
     tfds.disable_progress_bar()  # In a notebook it would not be text that can be redirected.
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             yield tfds
     finally:
         tfds.enable_progress_bar()

@@ -100,10 +100,12 @@ def _compress(files: dict[pathlib.Path, bytes], every: int) -> dict[pathlib.Path
 
 def renew_tables(path: pathlib.Path) -> int:
     """Returns how many tables a Markdown file has between its marks, after renewing them, and its charts."""
-    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], path.read_text())
-    path.write_text(text)
+    before = path.read_text(encoding="utf-8")
+    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], before)
+    path.write_text(text, encoding="utf-8")
     for chart in CHARTS.finditer(text):
-        (path.parent / chart["picture"]).write_text(speed.to_chart(speed.read_record(path.parent / chart["path"])))
+        picture = speed.to_chart(speed.read_record(path.parent / chart["path"]))
+        (path.parent / chart["picture"]).write_text(picture, encoding="utf-8")
     return num
 
 

@@ -17,7 +17,7 @@ from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config, check
 from aejax.report.measures import CHOSEN_BY, Measure, is_measured
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
-from aejax.search.space import Space, ends
+from aejax.search.space import Range, Space, ends
 from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.dry_run import describe
 from aejax.study.executors.base import Executor
@@ -26,6 +26,7 @@ from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.record import read_record
 from aejax.study.results import Row
 from aejax.study.run import Growth, run
+from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
 
 OF_RECONSTRUCTIONS = ("mse", "ssim")  # Objectives for which no classifier is fitted.
@@ -64,6 +65,11 @@ def check_search(config: Config, search: Search) -> None:
         raise ConfigError(f"--search={method.kind} needs a --space, such as --space=optimizer.learning_rate=log:1e-4:1")
     if "seed" in search.space:
         raise ConfigError("--space=seed=...: a seed is no setting; the winner is trained on fresh ones (--seeds)")
+    if config.seed >= 2**31 - 2 * MOST:
+        raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
+    for path, domain in search.space.items():
+        if isinstance(domain, Range) and (problem := domain.problem()) is not None:
+            raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
     _measure(method.objective)

@@ -21,6 +21,7 @@ import numpy as np
 
 from aejax.errors import UserError
 from aejax.study.files import TEMPORARY, Damaged, digest_of, read, set_aside, write_json
+from aejax.study.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
 KEPT = 2
@@ -167,6 +168,7 @@ def _alone() -> Any:
     """Returns the options by which Orbax does not wait for every process of JAX to save its part."""
     import orbax.checkpoint as ocp
 
+    keep_orbax_quiet()
     own = jax.process_index()
     return ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
 

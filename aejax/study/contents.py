@@ -1,14 +1,10 @@
 """A study as its directory shows it, finished or not: all that tables and report are made from. No training code."""
 
 import dataclasses
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
 from aejax.cache import read_arrays
-from aejax.config import flatten
 from aejax.study import metrics
 from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.evidence import PICTURES, Evidence, Fault, read_all, rows_of
@@ -52,8 +48,7 @@ def read_study(directory: StudyDirectory) -> Study:
       OSError: if a file cannot be read now.
     """
     record = require_record(directory)
-    recorded = _Recorded(record)
-    found = [_own(one, recorded) for one in read_all(directory)]
+    found = read_all(directory, record)
     faults = [fault for one in found for fault in one.faults]
     populations = []
     for one in found:
@@ -81,34 +76,6 @@ def read_study(directory: StudyDirectory) -> Study:
         similarity=similarity,
         faults=tuple({(fault.path, fault.reason): fault for fault in faults}.values()),
     )
-
-
-class _Recorded:
-    """The configs of study.json, to be compared with those of results."""
-
-    def __init__(self, record: Record):
-        self._configs = [dict(flatten(tree)) for tree in record.configs]
-        self._common = set.intersection(*map(set, self._configs)) if self._configs else set()
-        self._known: dict[tuple[str, ...], set[str]] = {}
-
-    def has(self, config: Mapping[str, Any]) -> bool:
-        """Whether a config agrees with one of the study's in all fields that every config of the study has."""
-        fields = tuple(sorted(self._common.intersection(config)))
-        if fields not in self._known:
-            self._known[fields] = {_values(own, fields) for own in self._configs}
-        return _values(config, fields) in self._known[fields]
-
-
-def _values(config: Mapping[str, Any], fields: Iterable[str]) -> str:
-    return json.dumps([config[name] for name in fields])
-
-
-def _own(one: Evidence, recorded: _Recorded) -> Evidence:
-    """Returns the evidence without results of configs that the study does not have, which then are a fault."""
-    if one.results is None or all(recorded.has(one.results.config | member.config) for member in one.results.members):
-        return one
-    fault = Fault(one.path, "its configs are not among those of study.json, so it is another study's")
-    return dataclasses.replace(one, results=None, faults=(*one.faults, fault))
 
 
 def _read_curves(one: Evidence, status: PopulationStatus, record: Record) -> tuple[Curves, list[Fault]]:

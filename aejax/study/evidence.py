@@ -1,12 +1,16 @@
 """Whether the files of a population are whole and belong together: only then is it finished."""
 
 import dataclasses
+import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from aejax.config import flatten
 from aejax.study import metrics, results, status
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged, digest_of_bytes, read_bytes
+from aejax.study.record import Record
 from aejax.study.results import Results, Row, read_results, sort_rows, to_rows
 from aejax.study.status import PopulationStatus, read_status
 
@@ -83,14 +87,48 @@ def read_evidence(path: pathlib.Path) -> Evidence:
     return Evidence(path, found_status, found_results, tuple(faults))
 
 
-def read_all(directory: StudyDirectory) -> list[Evidence]:
+def read_all(directory: StudyDirectory, record: Record | None = None) -> list[Evidence]:
     """The evidence of every population of a study that was begun.
+
+    With the record of the study, results of configs that it does not have are left out, and a fault.
 
     Raises:
       OSError: if a file cannot be read now.
     """
     begun = [path for path in directory.populations() if any(file.name[0] != "." for file in path.iterdir())]
-    return [read_evidence(path) for path in begun]
+    found = [read_evidence(path) for path in begun]
+    if record is None:
+        return found
+    recorded = _Recorded(record)
+    return [_own(one, recorded) for one in found]
+
+
+class _Recorded:
+    """The configs of study.json, to be compared with those of results."""
+
+    def __init__(self, record: Record):
+        self._configs = [dict(flatten(tree)) for tree in record.configs]
+        self._common = set.intersection(*map(set, self._configs)) if self._configs else set()
+        self._known: dict[tuple[str, ...], set[str]] = {}
+
+    def has(self, config: Mapping[str, Any]) -> bool:
+        """Whether a config agrees with one of the study's in all fields that every config of the study has."""
+        fields = tuple(sorted(self._common.intersection(config)))
+        if fields not in self._known:
+            self._known[fields] = {_values(own, fields) for own in self._configs}
+        return _values(config, fields) in self._known[fields]
+
+
+def _values(config: Mapping[str, Any], fields: Iterable[str]) -> str:
+    return json.dumps([config[name] for name in fields])
+
+
+def _own(one: Evidence, recorded: _Recorded) -> Evidence:
+    """Returns the evidence without results of configs that the study does not have, which then are a fault."""
+    if one.results is None or all(recorded.has(one.results.config | member.config) for member in one.results.members):
+        return one
+    fault = Fault(one.path, "its configs are not among those of study.json, so it is another study's")
+    return dataclasses.replace(one, results=None, faults=(*one.faults, fault))
 
 
 def rows_of(found: Iterable[Evidence]) -> list[Row]:

@@ -67,6 +67,7 @@ class Facts:
     targets: dict[str, str] = dataclasses.field(default_factory=dict)
     attribution: tuple[Attribution, ...] = ()
     num_attributed: NonNegativeInt | None = None
+    class_names: tuple[str, ...] = ()  # Where classes have other names than their numbers.
 
 
 @dataclasses.dataclass(frozen=True)

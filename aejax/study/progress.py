@@ -53,7 +53,7 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
     `width` is that of the terminal, to which the reasons of failures are cut; None: as long as they are.
     """
     now = time.time()
-    evidence = read_all(directory)
+    evidence = read_all(directory, read_record(directory))
     found = [(one.path.name, one.status) for one in evidence if one.status is not None]
     found.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
     names = max((len(name) for name, _ in found), default=0)

@@ -230,7 +230,7 @@ def _commit() -> dict[str, Any]:
     def git(*arguments: str) -> str:
         root = pathlib.Path(__file__).parent
         return subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", root, *arguments], capture_output=True, encoding="utf-8", check=True
         ).stdout.strip()
 
     try:

@@ -36,16 +36,35 @@ ORDER = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """The data that a population was trained and evaluated on."""
+    """A data set that numbers come from."""
 
     name: str
     fingerprint: str
     num_classes: PositiveInt | None
+    pixels: str | None = None  # Their range, in words; an earlier version did not write it.
     train: PositiveInt
     validation: NonNegativeInt
     test: NonNegativeInt
     pixels: str | None = None  # How they are stored; None: an earlier version wrote it.
     others: "dict[str, DataFacts]" = dataclasses.field(default_factory=dict)  # That evaluation reads, by its names.
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names, without the words on pixels where there are none."""
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if name != "pixels" or value is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AllDataFacts(DataFacts):
+    """The data that a population was trained and evaluated on, and the others that evaluation read, by their use."""
+
+    others: dict[str, DataFacts] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names, without those that say nothing."""
+        others = {use: data.to_dict() for use, data in self.others.items()}
+        fields = {name: value for name, value in super().to_dict().items() if name != "others"}
+        return fields | ({"others": others} if others else {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +85,7 @@ class Results:
     """
 
     method: str
-    data: DataFacts
+    data: AllDataFacts
     config: dict[str, Any]
     cost: dict[str, int | float]
     members: Annotated[tuple[MemberResults, ...], Field(min_length=1)]
@@ -88,7 +107,7 @@ def read_results(path: pathlib.Path) -> Results:
 
 def to_rows(results: Results) -> list[Row]:
     """The rows of a population's results, one for each member."""
-    shared = {"method": results.method, "data": dataclasses.asdict(results.data), "cost": results.cost}
+    shared = {"method": results.method, "data": results.data.to_dict(), "cost": results.cost}
     members = [dataclasses.asdict(member) for member in results.members]
     rows = [shared | member | {"config": results.config | member["config"]} for member in members]
     return [{name: row[name] for name in KEYS} for row in rows]

@@ -16,6 +16,7 @@ from aejax.cli.request import parse
 from aejax.errors import ConfigError, UserError
 from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
+from aejax.study.executors.ray_cluster import ON_ALL_NETWORKS
 from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
 from aejax.study.job import Options
@@ -82,17 +83,45 @@ def test_a_ray_cluster_that_loses_a_node_gives_the_same(local, tmp_path):
     assert_same_study(path, local)
 
 
+def train_on_ray(path):
+    """Returns a study that a cluster of its own trains, when it has begun, and the processes of that."""
+    pytest.importorskip("ray")  # With which psutil comes.
+    import psutil
+
+    process = script("train", *ARGUMENTS, "--executor=ray", "--workers=1", f"--workdir={path}")
+    wait_for(lambda: "finished" in states(path) and "running" in states(path))
+    return process, psutil.Process(process.pid).children(recursive=True)
+
+
 @pytest.mark.slow
 def test_a_stopped_ray_cluster_has_saved_and_says_75(tmp_path):
     path = tmp_path / "study"
-    process = script("train", *ARGUMENTS, "--executor=ray", "--workers=1", f"--workdir={path}")
-    wait_for(lambda: "finished" in states(path) and "running" in states(path))
+    process, started = train_on_ray(path)
     process.send_signal(signal.SIGTERM)
     status, _, err = finish(process)
     assert status == 75, err
     assert err.splitlines()[-1] == "error: stopped by SIGTERM; run the same command again to go on from here"
     assert set(states(path)) == {"finished", "waiting"}
     assert not (path / STOP_FILE).exists()
+    assert not any(one.is_running() for one in started)
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_ones_own_listens_on_the_loopback_and_ends_with_a_driver_that_is_killed(tmp_path):
+    process, started = train_on_ray(tmp_path / "study")
+    names = {one.name() for one in started}
+    assert {"gcs_server", "raylet"} <= names, names
+    listening = {
+        connection.laddr.ip
+        for one in started
+        for connection in one.net_connections("inet")
+        if connection.status == "LISTEN"
+    }
+    assert listening
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(one.is_running() for one in started), seconds=20)  # Its agents alone would take a minute.
 
 
 def jobs_of(path):
@@ -207,6 +236,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(tmp_path):
 def test_an_engine_that_is_not_there_is_one_line(engine, missing, message, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing or "no_such_module", None)  # Importing it fails.
     monkeypatch.setenv("PATH", str(tmp_path))  # No sbatch, even where there is Slurm.
+    monkeypatch.setenv(ON_ALL_NETWORKS, "0")  # It would be set, and stay.
     path = tmp_path / "study"
     with pytest.raises(UserError) as error:
         train(["--config=experiments/quickstart.py", f"--executor={engine}", f"--workdir={path}"])

@@ -2,10 +2,13 @@
 
 import contextlib
 import logging
+import os
 import signal
 import socket
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from aejax.errors import UserError, in_one_line
@@ -14,6 +17,22 @@ from aejax.study.stop import EXIT_STATUS
 from aejax.study.worker import Worker
 
 CONNECT_SECONDS = 10.0
+# Ray's switch for macOS and Windows, which works elsewhere too: if it is off, a cluster that this process starts
+# listens on the loopback, and else on every network of the machine. It is read when Ray is imported.
+ON_ALL_NETWORKS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+# Ends processes when its standard input does, whatever ended the process at the other end. It holds descriptors of
+# them, as their numbers may be given to others.
+_WATCHER = """
+import contextlib, os, signal, sys
+watched = []
+for number in sys.argv[1:]:
+    with contextlib.suppress(ProcessLookupError):
+        watched.append(os.pidfd_open(int(number)))
+sys.stdin.read()
+for process in watched:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+"""
 
 
 class RayCluster(Remote):
@@ -26,6 +45,8 @@ class RayCluster(Remote):
           UserError: if Ray is not installed.
         """
         super().__init__(num_workers)
+        if address is None and "RAY_ADDRESS" not in os.environ:
+            os.environ.setdefault(ON_ALL_NETWORKS, "0")
         try:
             import ray
         except ImportError:
@@ -46,6 +67,7 @@ class RayCluster(Remote):
             return
         _require_answer(self._address)
         handlers = {number: signal.getsignal(number) for number in EXIT_STATUS}
+        before = _descendants()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # Of JAX: what Ray starts is another program at once.
@@ -54,14 +76,15 @@ class RayCluster(Remote):
                 )
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_answer(self._address, str(error).strip().splitlines()[0]) from None
-        try:
-            for number, handler in handlers.items():
-                if signal.getsignal(number) is not handler:  # Ray's own would end everything at once.
-                    signal.signal(number, handler)
-            self._require_room(worker)
-            yield
-        finally:
-            self._ray.shutdown()
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:  # Ray's own would end everything at once.
+                signal.signal(number, handler)
+        with _ended_with_this_process(_descendants() - before):
+            try:
+                self._require_room(worker)
+                yield
+            finally:
+                self._ray.shutdown()
 
     def _require_room(self, worker: Worker) -> None:
         """Raises UserError if no node is large enough for a task, or says so if a larger one may join."""
@@ -97,6 +120,29 @@ class RayCluster(Remote):
             raise Died(type(error).__name__) from error
 
 
+def _descendants() -> set[int]:
+    """Returns the processes that this one has started, and those that they have, by their numbers."""
+    import psutil  # It comes with Ray.
+
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+@contextlib.contextmanager
+def _ended_with_this_process(numbers: Collection[int]) -> Iterator[None]:
+    """Ends processes at the end at the latest, also if this one is killed.
+
+    Most of Ray's see to that themselves; but the agents of a node would try for a minute to tell of its death.
+    """
+    if not numbers or not hasattr(os, "pidfd_open"):  # Ray ends them where this is not Linux.
+        yield
+        return
+    command = [sys.executable, "-I", "-S", "-c", _WATCHER, *map(str, numbers)]
+    # In a session of its own, so that what ends all processes of a terminal leaves it.
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    with watcher:
+        yield
+
+
 def _require_answer(address: str | None) -> None:
     """Raises UserError if nothing answers at host:port. Ray itself would try for many minutes."""
     host, _, port = (address or "").rpartition("://")[2].rpartition(":")
@@ -109,6 +155,8 @@ def _require_answer(address: str | None) -> None:
 
 
 def _no_answer(address: str | None, reason: str) -> UserError:
+    if address is None:
+        return UserError(f"--executor=ray: Ray does not start here ({reason}); leave it out to train in this process")
     return UserError(
         f"--ray_address={address}: no Ray cluster answers there ({reason}); start one with 'ray start --head', or "
         "leave the address out"
