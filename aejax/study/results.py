@@ -45,8 +45,6 @@ class DataFacts:
     train: PositiveInt
     validation: NonNegativeInt
     test: NonNegativeInt
-    pixels: str | None = None  # How they are stored; None: an earlier version wrote it.
-    others: "dict[str, DataFacts]" = dataclasses.field(default_factory=dict)  # That evaluation reads, by its names.
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by their names, without the words on pixels where there are none."""

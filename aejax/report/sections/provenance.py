@@ -96,7 +96,7 @@ def environment(content: Content) -> Section:
 def _data(rows: Sequence[Row], recorded: Mapping[str, str]) -> list[str]:
     """Returns a line for every data set that a number of the study used: what was taken of it, and how it was read."""
     used = [data for row in rows for data in (row["data"], *row["data"].get("others", {}).values())]
-    pixels = {data["fingerprint"]: data["pixels"] for data in used if data.get("pixels")}
+    pixels = {data["fingerprint"]: data["pixels"] for data in used if "pixels" in data}
     lines = []
     for key, fingerprint in sorted(recorded.items()):
         fields = json.loads(key)
