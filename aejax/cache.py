@@ -47,8 +47,11 @@ def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[
 
 
 def memory_bytes() -> int:
-    """The machine's memory, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """The machine's memory, in bytes; less where a container may use less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # No container, or "max".
+        return min(machine, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8")))
+    return machine
 
 
 class _Unfit(ValueError):

@@ -4,6 +4,7 @@ Command-line programs print the message as one line and exit with `exit_status`.
 traceback.
 """
 
+KEPT = "; put that right and run the same command again: what was saved is kept"
 LONGEST = 2000  # Characters of a message; of a longer one, its middle is left out.
 
 
@@ -39,6 +40,12 @@ class Interrupted(UserError):
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def refusal(error: OSError) -> str:
+    """What the operating system refused, in one line, for who can put that right."""
+    what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    return printable(what + KEPT)
 
 
 def in_one_line(error: BaseException) -> str:

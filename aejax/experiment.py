@@ -1,6 +1,7 @@
 """The root config, composed of the config that each package keeps beside its own code, and what must hold across it."""
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.quantized import Quantized
 from aejax.autoencoders.zoo import Autoencoder, make_autoencoder
+from aejax.cache import memory_bytes
 from aejax.config import Seed, flatten, load, traced, unflatten
+from aejax.data import preprocessing
 from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
+from aejax.evaluation.codebook import MOST_CODES
+from aejax.evaluation.compared import check_compared
+from aejax.evaluation.disentanglement import num_comparable
 from aejax.evaluation.labels import check_label_counts, check_labels
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.networks.named import layer_shapes
@@ -94,6 +101,13 @@ def check(config: Config) -> None:
             f"evaluation.measures has 'codebook', and the codes of autoencoder={family.kind} are not discrete; leave "
             "it out, or choose a family with such codes, such as vq_vae"
         )
+    if isinstance(family, Quantized) and "codebook" in (config.evaluation.measures or ()):
+        num_codes = family.num_codebooks * family.num_categories
+        if num_codes > MOST_CODES:
+            raise ConfigError(
+                f"evaluation.measures has 'codebook', which counts each of {num_codes} codes, and {MOST_CODES} are the "
+                f"most; leave it out, or give autoencoder={family.kind} fewer codes"
+            )
     if "disentanglement" in (config.evaluation.measures or ()) and family.DISCRETE:
         raise ConfigError(
             f"evaluation.measures has 'disentanglement', which is of codes of numbers, and autoencoder={family.kind} "
@@ -298,7 +312,17 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} are "
             f"{dataset.train.image.dtype}; save them as uint8, or use another likelihood"
         )
+    shape = dataset.train.image.shape[1:]
+    needed = preprocessing.demand(config.data.preprocessing, num_train, math.prod(shape)).num_bytes
+    if needed > memory_bytes():
+        raise DataError(
+            f"data.preprocessing={config.data.preprocessing} of {num_train} images of {math.prod(shape)} pixels takes "
+            f"about {needed / 1e9:.3g} GB, and this machine has {memory_bytes() / 1e9:.3g} GB of memory; use "
+            "standardize, or fewer images (data.train_size) than pixels"
+        )
     sampler = config.generation.sampler
+    if not isinstance(sampler, NoSampler):
+        check_compared(config.generation, dataset)
     if sampler.kind not in ("none", "prior") and not config.autoencoder.DISCRETE:
         size = code_space(make_autoencoder(config.autoencoder, dataset.train.image.shape[1:])).size
         if size > MOST_NUMBERS:
@@ -317,11 +341,11 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"evaluation.measures has 'disentanglement', and {dataset.name} does not know what its images were made "
             "from; leave it out, or use data that do: aejax_sprites, dsprites, shapes3d, smallnorb, .npz with 'factor'"
         )
-    factor = dataset.train.factor
-    if "disentanglement" in asked and factor is not None and np.sum(np.ptp(factor, axis=0) > 0) < 2:
+    factor = {name: split.factor for name, split in dataset.splits.items() if split.factor is not None}
+    if "disentanglement" in asked and num_comparable(factor) < 2:
         raise DataError(
-            f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary among its "
-            "training images; leave it out"
+            f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary in every "
+            "split; leave it out"
         )
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:

@@ -1,5 +1,6 @@
 """The commands: a function for each script, from its arguments to its exit status."""
 
+import contextlib
 import pathlib
 import shutil
 import sys
@@ -31,7 +32,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request is None:
         return
     from aejax.report.write import write_report
-    from aejax.search.run import first_trials, search_and_train
+    from aejax.search.run import describe_search, search_and_train
     from aejax.study import dry_run, run
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
@@ -42,25 +43,25 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
 
     if request.deterministic:
         add_xla_options(DETERMINISTIC)
-    if request.dry_run:
-        if request.search is None:
-            say(dry_run.describe(request.configs))
-        else:
-            say(f"the first trials of the search; then the rest, and the winner on {request.seeds} fresh seeds:")
-            say(dry_run.describe(first_trials(request.configs[0], request.search)))
-        return
     features = load_function(request.features, "--features") if request.features else None
     if request.tensorboard:
         require_tensorboard()
+    directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
+    if request.dry_run:
+        prepared: dict[str, Any] = {"executor": executor, "features": features}
+        if request.search is None:
+            say(dry_run.describe(request.configs, directory, **prepared))
+        else:
+            say(describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **prepared))
+        return
     if request.processes is not None:
         join_processes(*request.processes)
         say = say if is_leader() else lambda _: None
     if request.cost:
         say(f"{request.name}: {request.cost}")
-    directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     with stop_on_signals() as stop:
         options = Options(request.tensorboard, request.checkpoint_seconds, stop, say, features)
-        # What is finished is worth a report even where some populations failed.
+        # What is finished is worth a report even where the rest is not.
         failure = None
         try:
             how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor}
@@ -69,12 +70,13 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
             else:
                 config, seeds = request.configs[0], request.seeds
                 search_and_train(config, request.search, directory, seeds=seeds, **how, options=options)
-        except run.PopulationsFailed as error:
+        except run.Unfinished as error:
             failure = error
-    for study in (StudyDirectory(directory.path / SEARCH), directory):
-        if is_leader() and exists(study.record):
-            say("\n" + write_report([study], study.path))
-            say(_written(study.path))
+    with contextlib.suppress(OSError) if failure is not None else contextlib.nullcontext():  # A full disk is full.
+        for study in (StudyDirectory(directory.path / SEARCH), directory):
+            if is_leader() and exists(study.record):
+                say("\n" + write_report([study], study.path))
+                say(_written(study.path))
     if failure is not None:
         raise failure
 

@@ -5,9 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from aejax.errors import UserError, printable
-
-KEPT = "; put that right and run the same command again: what was saved is kept"
+from aejax.errors import KEPT, UserError, printable, refusal
 
 
 def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], None] = lambda: None) -> None:
@@ -28,7 +26,7 @@ def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], No
     except BrokenPipeError:
         _exit("", 128 + signal.SIGPIPE)
     except OSError as error:
-        _exit(printable(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ") + KEPT), 1)
+        _exit(f"error: {refusal(error)}", 1)
     except MemoryError as error:
         _exit(printable(f"error: not enough memory: {error}".rstrip(": ") + KEPT), 1)
     except KeyboardInterrupt:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.data.demand import Demand, principal_axes
+
 Array = jax.Array | np.ndarray
 
 Kind = Literal["none", "standardize", "per_image", "pca", "zca"]
@@ -111,6 +113,22 @@ def _fit_few(kind: Kind, mean: np.ndarray, centered: np.ndarray) -> Preprocessin
         inverse=deviation.astype(np.float32),
         rotation=Rotation(vectors.astype(np.float32), factor.astype(np.float32)),
     )
+
+
+def demand(kind: Kind, count: int, num_pixels: int) -> Demand:
+    """The demand of fitting the preprocessing to `count` images, in host memory."""
+    return principal_axes(count, num_pixels, itemsize=8) if kind in ("pca", "zca") else Demand()
+
+
+def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:
+    """The shapes and types of what `fit` gives of `count` images, without computing it."""
+    if kind in ("none", "per_image"):
+        return Preprocessing(kind=kind)
+    array = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
+    few = kind != "standardize" and count < num_pixels
+    factor = array(1 if few or kind == "standardize" else num_pixels, num_pixels)
+    rotation = Rotation(array(num_pixels, count), array(count, count)) if few else None
+    return Preprocessing(kind=kind, mean=array(1, num_pixels), forward=factor, inverse=factor, rotation=rotation)
 
 
 def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data import preprocessing
-from aejax.data.resident import ResidentData, map_examples
+from aejax.data.resident import ResidentData, images_at_once, map_examples
 from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.pca import principal_axes
 
@@ -43,7 +43,7 @@ def anomaly_metrics(
                 found["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
             return found
 
-        return map_examples(block, source.size(split))
+        return map_examples(block, source.size(split), images_at_once(source.image[split].shape[1:]))
 
     distance = mahalanobis(scores(data, "train")["distance"])
     metrics = {}

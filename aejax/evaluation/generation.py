@@ -252,8 +252,7 @@ def _squared_distances(x: jax.Array, y: jax.Array, y_norms: jax.Array) -> jax.Ar
 def gaussian_like(stored: jax.Array, num: int, key: jax.Array) -> jax.Array:
     """Returns draws from a Gaussian with the mean and the covariance of images' pixels, float32 [num, *image shape].
 
-    A sum of images with normal weights has their covariance, so that no matrix of all pairs of pixels is needed. To
-    each pixel's variance a millionth of their mean is added, as in `covariance_root`.
+    A sum of images with normal weights has their covariance, so that no matrix of all pairs of pixels is needed.
 
     Args:
       stored: the images, [n, height, width, channels].
@@ -262,15 +261,12 @@ def gaussian_like(stored: jax.Array, num: int, key: jax.Array) -> jax.Array:
     """
     rows = stored.reshape(len(stored), -1)
     mean = sum_over_blocks(lambda x: jnp.sum(x, axis=0), rows) / len(rows)
-    variance = sum_over_blocks(lambda x: jnp.sum(jnp.square(x - mean[None])), rows) / rows.size
-    weight_key, noise_key = jax.random.split(key)
-    weight = jax.random.normal(weight_key, (len(rows), num)) / math.sqrt(len(rows))
+    weight = jax.random.normal(key, (len(rows), num)) / math.sqrt(len(rows))
 
     def weigh(x: jax.Array, weight: jax.Array) -> jax.Array:
         return jnp.matmul(weight.T, x - mean[None], precision=_HIGHEST)
 
-    noise = jnp.sqrt(1e-6 * variance + 1e-12) * jax.random.normal(noise_key, (num, rows.shape[1]))
-    return (mean[None] + sum_over_blocks(weigh, rows, weight) + noise).reshape(num, *stored.shape[1:])
+    return (mean[None] + sum_over_blocks(weigh, rows, weight)).reshape(num, *stored.shape[1:])
 
 
 class Nearest(NamedTuple):

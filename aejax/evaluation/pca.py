@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.data.demand import Demand
+from aejax.data.demand import principal_axes as axes_demand
 from aejax.data.preprocessing import to_unit
 
 # Up to this side a matrix of all pairs of pixels, or of images, is decomposed as a whole: a minute on a CPU.
@@ -59,6 +61,15 @@ def fit_pca(image: jax.Array, size: int) -> PCA:
         components = vectors[:, ::-1][:, :size]
     largest = jnp.take_along_axis(components, jnp.argmax(jnp.abs(components), axis=0)[None], axis=0)
     return PCA(mean, components * jnp.where(largest < 0, -1.0, 1.0))
+
+
+def demand(num: int, num_pixels: int, size: int) -> Demand:
+    """The demand of the first `size` components of `num` images."""
+    if min(num, num_pixels) <= MOST_DECOMPOSED:
+        return axes_demand(num, num_pixels)
+    axes = min(size + _OVERSAMPLING, num_pixels)
+    passes = Demand(4 * (3 * num_pixels * axes + 3 * _ROWS_AT_ONCE * num_pixels), 4 * num * num_pixels * axes)
+    return Demand(passes.num_bytes, (_NUM_ITERATIONS + 1) * (passes.flop + 4 * num_pixels * axes**2))
 
 
 def principal_axes(rows: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -92,11 +92,11 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
         write_status(work.path, status)
     try:
         fitted = _within_memory(work, lambda: _fit(work, status, parents))
+        results, pictures = _within_memory(work, lambda: measure(work, fitted))
     except Interrupted:
         if is_leader():
             write_status(work.path, (read_status(work.path) or status).enter("waiting"))
         raise
-    results, pictures = _within_memory(work, lambda: measure(work, fitted))
     if is_leader():
         write_results(work.path, results, pictures)
         before = (read_status(work.path) or status).enter("finished")
@@ -211,7 +211,7 @@ def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
     return np.where(lost, np.nan, leaf).astype(leaf.dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
-class ParentMissing(RuntimeError):
+class ParentMissing(UserError):
     """A member begins with what another has learnt, and there is no such."""
 
 

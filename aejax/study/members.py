@@ -19,7 +19,7 @@ from aejax.study.execute import restore_trained
 from aejax.study.generation import to_stored
 from aejax.study.job import Options, Work
 from aejax.study.methods import represent
-from aejax.study.plan import load_data, recorded_configs
+from aejax.study.plan import Roster, read_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
@@ -104,7 +104,8 @@ class Opener:
         """
         record = require_record(directory)
         configs = recorded_configs(directory, record)
-        self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
+        datasets = read_data(configs)
+        self._worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         self.directory = directory
         own = set(self._worker.roster.members)
         rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]

@@ -45,19 +45,28 @@ def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
 def load_data(
     configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
 ) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, evaluation's too, checked against every config that uses it.
+    """Returns what `read_data` does, checked against every config that uses it: for who is to train.
 
-    Those that are `loaded` are not read again.
+    Raises:
+      DataError: if they do not allow what a config asks for.
     """
+    datasets = read_data(configs, loaded)
+    # Members of a population ask for the same.
+    for config in {partition(config)[0]: config for config in configs}.values():
+        others = {name: datasets[data] for name, data in config.evaluation.other_data(config.data).items()}
+        check_data(config, datasets[config.data], others)
+    return datasets
+
+
+def read_data(
+    configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
+) -> dict[DataConfig, Dataset]:
+    """Returns the data set of every data config, evaluation's too. Those that are `loaded` are not read again."""
     wanted: dict[DataConfig, str] = {}
     for config in configs:
         for path, data in data_configs(config).items():
             wanted.setdefault(data, path)
-    datasets = {data: loaded[data] if data in loaded else load_dataset(data, path) for data, path in wanted.items()}
-    for config in configs:
-        others = {name: datasets[data] for name, data in config.evaluation.other_data(config.data).items()}
-        check_data(config, datasets[config.data], others)
-    return datasets
+    return {data: loaded[data] if data in loaded else load_dataset(data, path) for data, path in wanted.items()}
 
 
 def data_configs(config: Config) -> dict[str, DataConfig]:
@@ -80,7 +89,7 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     return lines
 
 
-def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
+def _baselines(config: Config, datasets: Mapping[DataConfig, Dataset]) -> tuple[str, ...]:
     labelled = datasets[config.data].num_classes is not None
     fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
     generators = GENERATORS if config.generation.sampler.kind != "none" else ()
@@ -90,7 +99,9 @@ def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
-    def __init__(self, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE):
+    def __init__(
+        self, configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE
+    ):
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
         self._lineage = lineage
         self._members: dict[str, dict[str, Config]] = {}
