@@ -7,7 +7,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # Line ends among t
 # underscore inside a word is one.
 _MARKDOWN = re.compile(r"[\\`*|$]|(?<![^\W_])_|_(?![^\W_])|~~|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _BLOCK = re.compile(r"^(?:(\d+)(?=[.)])|(?=[#>+=-]))")  # What begins a heading, a quotation or a list.
-_LATEX = {
+_LATEX: dict[str, str | int | None] = {
     **{character: "\\" + character for character in "&%$#_{}"},
     **{character: f"{{{character}}}" for character in "[*"},  # They would belong to the command before them.
     "\\": r"\textbackslash{}",

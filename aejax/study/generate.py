@@ -14,6 +14,7 @@ from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.study.generation import draw_block, generated, sampling_key
 from aejax.study.members import Member
 
+MOST_NAMED = 20  # Of classes, in a message.
 MEMORY_SHARE = 0.25  # Of the machine's memory, that images may take: they are compressed beside it.
 
 
@@ -75,7 +76,10 @@ def class_direction(member: Member, source: int, target: int) -> jax.Array:
         raise UserError(f"{member.work.dataset.name} has no labels, so no class can be made another")
     for number in (source, target):
         if not np.any(split.label == number):
-            raise UserError(f"{member.work.dataset.name} has no class {number}; it has 0 to {split.label.max()}")
+            known = np.unique(split.label)
+            more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+            classes = ", ".join(map(str, known[:MOST_NAMED])) + more
+            raise UserError(f"{member.work.dataset.name} has no training image of class {number}, but of {classes}")
         means.append(jnp.mean(member.encode(split.image[split.label == number]), axis=0))
     return means[1] - means[0]
 
