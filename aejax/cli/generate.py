@@ -66,6 +66,11 @@ def _make(
         return images, {"image": images, "latent": np.asarray(latent)}, side, name
     if kind == "interpolations":
         image, _ = by.test_images(member, 2 * num, seed)
+        if len(image) < 2:
+            raise UserError(
+                f"{member.work.dataset.name} has a single test image, and a way goes from one to another; ask for "
+                "another --kind"
+            )
         by.require_room(member, len(image) * values.steps)
         start, end = image[: len(image) // 2], image[len(image) // 2 :][: len(image) // 2]
         ways = interpolate(member.encode(start), member.encode(end), values.steps, values.path)

@@ -129,8 +129,12 @@ def edges(image: jax.Array) -> jax.Array:
 
     It looks like an attribution, and stands beside these to show that the checks tell it from one.
     """
-    down, right = jnp.gradient(image, axis=(1, 2))
-    return jnp.sum(jnp.hypot(down, right), axis=-1)
+    return jnp.sum(jnp.hypot(_slope(image, 1), _slope(image, 2)), axis=-1)
+
+
+def _slope(image: jax.Array, axis: int) -> jax.Array:
+    """Returns an image's gradient along an axis; 0 where that has a single pixel."""
+    return jnp.asarray(jnp.gradient(image, axis=axis)) if image.shape[axis] > 1 else jnp.zeros_like(image)
 
 
 def _gradient(function: Function, image: jax.Array, target: jax.Array) -> jax.Array:

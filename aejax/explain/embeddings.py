@@ -30,13 +30,15 @@ def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarr
     Source: van der Maaten and Hinton, "Visualizing data using t-SNE", 2008, by trees (van der Maaten, 2014).
 
     Args:
-      code: float, finite; at least 4 rows.
+      code: float, finite.
       seed: of what is drawn.
       description: what the bar is called.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
+    if len(code) < 2:  # Nobody is near a single one.
+        return np.zeros((len(code), 2), np.float32)
     perplexity = min(PERPLEXITY, (len(code) - 1) / 3)
     first = principal_components(code)
     first *= 1e-4 / max(first.std(axis=0).max(), 1e-12)  # As its authors begin, and scikit-learn where codes are wider.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
 from aejax.report.measures import MEASURES, Measure
@@ -34,7 +35,8 @@ def to_csv(rows: Sequence[Row]) -> str:
         values = [row["metrics"].get(name, "") for name in metrics]
         cost = [row["cost"].get(name, "") for name in costs]
         first = [*(row[name] for name in study), row["method"]]
-        writer.writerow([*first, *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]])
+        cells = [*first, *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]]
+        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
 
 
@@ -91,7 +93,7 @@ def is_search(rows: Sequence[Row]) -> bool:
 
 def to_aligned(table: Table) -> str:
     """Returns a table as Markdown that is aligned enough to be read as it is."""
-    lines = [table.heading, *table.rows]
+    lines = [[markdown(cell) for cell in line] for line in (table.heading, *table.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.heading))]
     text = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
@@ -103,24 +105,19 @@ def to_aligned(table: Table) -> str:
 def to_markdown(rows: Sequence[Row]) -> str:
     """Returns the table of settings as Markdown, the findings, and the notes."""
     groups = settings(rows)
-    said = [f"* {finding.sentence()}" for finding in findings(groups)]
-    said += [f"* {sentence}" for curves in label_curves(groups) if (sentence := curves.sentence())]
-    return "\n".join([to_aligned(make_table(groups)), "", *said, "", *notes(rows)]) + "\n"
+    said = [finding.sentence() for finding in findings(groups)]
+    said += [sentence for curves in label_curves(groups) if (sentence := curves.sentence())]
+    items, paragraphs = [f"* {markdown_line(text)}" for text in said], map(markdown_line, notes(rows))
+    return "\n".join([to_aligned(make_table(groups)), "", *items, "", *paragraphs]) + "\n"
 
 
 def to_latex(rows: Sequence[Row]) -> str:
     """Returns the table of settings as a LaTeX tabular in the manner of the booktabs package."""
     table = make_table(settings(rows))
-    lines = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in [table.heading, *table.rows]]
+    lines = [" & ".join(map(latex, line)) + r" \\" for line in [table.heading, *table.rows]]
     body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
-    notes_ = [f"% {note}" for note in notes(rows)]
+    notes_ = [f"% {in_line(note)}" for note in notes(rows)]
     return "\n".join([*notes_, rf"\begin{{tabular}}{{{'l' * len(table.heading)}}}", *body, r"\end{tabular}"]) + "\n"
-
-
-def _latex(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text.replace("±", r"$\pm$").replace("−", "$-$")
 
 
 def notes(rows: Sequence[Row]) -> list[str]:

@@ -1,6 +1,10 @@
-"""What every sampler has: it is fitted to the codes of training images, and draws new ones."""
+"""What every sampler has: it is fitted to the codes of training images, and draws new ones.
+
+A unit that never varies among these codes never does among those that are drawn.
+"""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -101,22 +105,27 @@ class Standardizing(Sampler):
         return {"mean": (self.space.size,), "deviation": (self.space.size,)}
 
     def fit(self, code: Any, seed: Any) -> Mapping[str, Any]:
-        """Returns mean and deviation of each unit; one that never varies has deviation 1."""
+        """Returns mean and deviation of each unit; one that never varies has deviation 0."""
         del seed
         deviation = jnp.std(code, axis=0)
-        return {"mean": jnp.mean(code, axis=0), "deviation": jnp.where(deviation > 1e-6, deviation, 1.0)}
+        varies = ~is_constant(code) & (deviation > 1e-6)
+        return {"mean": mean_code(code), "deviation": jnp.where(varies, deviation, 0.0)}
 
     def standardize(self, code: jax.Array) -> jax.Array:
-        """Returns codes [batch, size] on the scale of the training codes."""
-        return (code - self.known("mean")[None]) / self.known("deviation")[None]
+        """Returns codes [batch, size] on the scale of the training codes; a unit that never varies keeps its own."""
+        return (code - self.known("mean")[None]) / self._scale()[None]
 
     def restore(self, x: jax.Array) -> jax.Array:
-        """Returns what `standardize` undoes, [batch, size]."""
+        """Returns what `standardize` undoes, [batch, size]; a unit that never varies is at its mean, whatever x."""
         return x * self.known("deviation")[None] + self.known("mean")[None]
 
     def log_volume(self) -> jax.Array:
         """Returns the logarithm by which standardizing multiplies volumes, negated: Σ log deviation."""
-        return jnp.sum(jnp.log(self.known("deviation")))
+        return jnp.sum(jnp.log(self._scale()))
+
+    def _scale(self) -> jax.Array:
+        deviation = self.known("deviation")
+        return jnp.where(deviation > 0, deviation, 1.0)
 
 
 def standard_normal_log_density(x: jax.Array) -> jax.Array:
@@ -124,12 +133,49 @@ def standard_normal_log_density(x: jax.Array) -> jax.Array:
     return jnp.sum(standard_log_density(x), axis=-1)
 
 
+def is_constant(code: jax.Array) -> jax.Array:
+    """Returns which units are the same in all codes [examples, size], bool [size].
+
+    Their variance does not tell: the mean of many equal numbers is not quite that number.
+    """
+    return jnp.max(code, axis=0) == jnp.min(code, axis=0)
+
+
+def mean_code(code: jax.Array) -> jax.Array:
+    """Returns the mean of codes [examples, size], [size]."""
+    return jnp.where(is_constant(code), code[0], jnp.mean(code, axis=0))
+
+
 def covariance_root(code: jax.Array) -> jax.Array:
     """Returns L, lower triangular [size, size], with L Lᵀ the covariance of codes [examples, size].
 
-    A millionth of the mean variance is added to each unit's: codes may have directions in which they never vary.
+    A millionth of the mean variance is added to each unit's: codes may have directions in which they never vary. A unit
+    that varies less than that keeps its own variance; the row of one that never varies is 0.
     """
     centered = code - jnp.mean(code, axis=0, keepdims=True)
     covariance = jnp.matmul(centered.T, centered, precision=jax.lax.Precision.HIGHEST) / code.shape[0]
     floor = 1e-6 * jnp.trace(covariance) / code.shape[1] + 1e-12
-    return jnp.linalg.cholesky(covariance + floor * jnp.eye(code.shape[1]))
+    root = jnp.linalg.cholesky(covariance + floor * jnp.eye(code.shape[1]))
+    variance = jnp.where(is_constant(code), 0.0, jnp.diagonal(covariance))
+    return root * own_share(variance, floor)[:, None]
+
+
+def own_share(variance: jax.Array, added: jax.typing.ArrayLike) -> jax.Array:
+    """Returns the share of each unit's deviation that is its own where a variance was added to its own, [size].
+
+    It is taken to be all of it where more is its own than was added.
+    """
+    return jnp.where(variance < added, jnp.sqrt(variance / (variance + added)), 1.0)
+
+
+def whiten(x: jax.Array, root: jax.Array) -> jax.Array:
+    """Returns L⁻¹ x of rows x [batch, size], L a lower root [size, size]; 0 for units whose rows of L are 0."""
+    varies = jnp.diagonal(root) > 0
+    white = jax.scipy.linalg.solve_triangular(root + jnp.diag(jnp.where(varies, 0.0, 1.0)), x.T, lower=True).T
+    return jnp.where(varies[None], white, 0.0)
+
+
+def log_normalizer(root: jax.Array) -> jax.Array:
+    """Returns log ∫ exp(−½ ‖L⁻¹ x‖²) dx over the units that vary, L a lower root [size, size]."""
+    scale = jnp.diagonal(root)
+    return jnp.sum(jnp.where(scale > 0, jnp.log(jnp.where(scale > 0, scale, 1.0)) + 0.5 * math.log(2 * math.pi), 0.0))

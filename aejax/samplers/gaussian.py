@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.samplers.base import Sampler, SamplerConfig, covariance_root, standard_normal_log_density
+from aejax.samplers.base import Sampler, SamplerConfig, covariance_root, log_normalizer, mean_code, whiten
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class GaussianSampler(Sampler):
     def fit(self, code: Any, seed: Any) -> Mapping[str, Any]:
         """Returns both of the codes."""
         del seed
-        return {"mean": jnp.mean(code, axis=0), "root": covariance_root(code)}
+        return {"mean": mean_code(code), "root": covariance_root(code)}
 
     def log_density(self, code: jax.Array) -> jax.Array:
         """Returns log p(code) in nats, [batch]."""
@@ -43,6 +43,8 @@ class GaussianSampler(Sampler):
 
 
 def gaussian_log_density(code: jax.Array, mean: jax.Array, root: jax.Array) -> jax.Array:
-    """Returns log N(code; mean, root rootᵀ) in nats, [batch], for codes [batch, size] and a lower root [size, size]."""
-    white = jax.scipy.linalg.solve_triangular(root, (code - mean[None]).T, lower=True).T
-    return standard_normal_log_density(white) - jnp.sum(jnp.log(jnp.diagonal(root)))
+    """Returns log N(code; mean, root rootᵀ) in nats, [batch], for codes [batch, size] and a lower root [size, size].
+
+    It is the density of the units that vary.
+    """
+    return -0.5 * jnp.sum(jnp.square(whiten(code - mean[None], root)), axis=-1) - log_normalizer(root)

@@ -1,7 +1,6 @@
 """A kernel density estimate: a training code, and noise around it."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.config import PositiveFloat, PositiveInt
-from aejax.samplers.base import Sampler, SamplerConfig, covariance_root
+from aejax.samplers.base import Sampler, SamplerConfig, covariance_root, log_normalizer, whiten
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,14 +45,12 @@ class KernelDensitySampler(Sampler):
     def log_density(self, code: jax.Array) -> jax.Array:
         """Returns log p(code) in nats, [batch]."""
         root, count = self.known("root"), self.known("count")
-        whiten = lambda x: jax.scipy.linalg.solve_triangular(root, x.T, lower=True).T  # noqa: E731
-        x, center = whiten(code), whiten(self.known("center"))
+        x, center = whiten(code, root), whiten(self.known("center"), root)
         product = jnp.matmul(x, center.T, precision=jax.lax.Precision.HIGHEST)
         square = jnp.sum(jnp.square(x), axis=1)[:, None] + jnp.sum(jnp.square(center), axis=1)[None] - 2 * product
         used = jnp.arange(self.config.num_kernels) < count
         total = jax.nn.logsumexp(jnp.where(used[None], -0.5 * square, -jnp.inf), axis=1)
-        volume = jnp.sum(jnp.log(jnp.diagonal(root))) + 0.5 * self.space.size * math.log(2 * math.pi)
-        return total - jnp.log(count) - volume
+        return total - jnp.log(count) - log_normalizer(root)
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]."""

@@ -1,6 +1,7 @@
 """A mixture of Gaussians (scikit-learn)."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.config import PositiveInt
-from aejax.samplers.base import Sampler, SamplerConfig
+from aejax.samplers.base import Sampler, SamplerConfig, own_share
 from aejax.samplers.gaussian import gaussian_log_density
 
 
@@ -53,11 +54,15 @@ class MixtureSampler(Sampler):
         code = np.asarray(code, np.float64)
         if not np.isfinite(code).all():
             return {name: np.full(shape, np.nan, np.float32) for name, shape in self.fitted_shapes().items()}
-        scale = code.std() or 1.0  # What is added to variances is relative to theirs.
+        varies = np.ptp(code, axis=0) > 0
+        scale = code[:, varies].std() if varies.any() else 1.0  # What is added to variances is relative to theirs.
         # Each sum on one thread: over several it would depend on which of them ends first.
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Number of distinct clusters")  # Of codes that are the same: no trouble.
             model = GaussianMixture(self.config.num_components, random_state=int(seed)).fit(code / scale)
-        root = scale * np.linalg.cholesky(model.covariances_)
+        variance = np.where(varies, (code / scale).var(axis=0), 0.0)
+        share = np.asarray(own_share(jnp.asarray(variance), model.reg_covar))
+        root = scale * np.linalg.cholesky(model.covariances_) * share[:, None]
         fitted = {"weight": model.weights_, "mean": scale * model.means_, "root": root}
         return {name: value.astype(np.float32) for name, value in fitted.items()}
 

@@ -1,7 +1,7 @@
 """Trained members of a study, opened to be looked at: their models with what these learned, and their data."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,9 +10,9 @@ import numpy as np
 
 from aejax.data import preprocessing
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
-from aejax.errors import UserError
+from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import Representation
-from aejax.experiment import Config
+from aejax.experiment import Config, check_layers
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
@@ -112,19 +112,50 @@ class Opener:
         # Those from whom others go on are stages on the way.
         self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
 
-    def open(self, method: str, rows: Iterable[Row]) -> Iterator[Member]:
+    def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
+        """Checks that of members that have these rows one has such a layer.
+
+        Raises:
+          DataError: if none has, naming the layers of the last.
+        """
+        failure = None
+        for row in rows:
+            (config,) = self._worker.roster.job(method, [row["id"]]).population.members
+            try:
+                check_layers(config, [layer], self._worker.datasets[config.data].train.image.shape[1:])
+            except DataError as error:
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def open(self, method: str, rows: Sequence[Row]) -> Iterator[Member]:
         """Yields the members of a method that have these rows, population by population.
 
         Raises:
-          UserError: if there is no checkpoint of one, its data have changed since, or they do not allow what is made by
+          UserError: see `open_population`.
+        """
+        for status, own in self.populations(method, rows):
+            yield from self.open_population(status, own)
+
+    def populations(self, method: str, rows: Sequence[Row]) -> list[tuple[PopulationStatus, list[Row]]]:
+        """Returns the populations of a method that have members with these rows, each with the rows of its own."""
+        found = []
+        for status in read_statuses(self.directory).values():
+            own = [row for row in rows if row["id"] in status.members]
+            if status.method == method and own and self._worker.roster.has(status):
+                found.append((status, own))
+        return found
+
+    def open_population(self, status: PopulationStatus, rows: Iterable[Row]) -> Iterator[Member]:
+        """Returns the members of a population that have these rows, one after another.
+
+        Raises:
+          UserError: if there is no checkpoint of it, its data have changed since, or they do not allow what is made by
             a model.
         """
         wanted = {row["id"]: row for row in rows}
-        for status in read_statuses(self.directory).values():
-            if status.method == method and wanted.keys() & set(status.members) and self._worker.roster.has(status):
-                yield from self._open(status, wanted)
-
-    def _open(self, status: PopulationStatus, wanted: dict[str, Row]) -> Iterator[Member]:
         job = self._worker.roster.job(status.method, status.members)
         work = Work(job, self._worker.place, self.directory, self._worker.options)
         if work.configs[0].data.preprocessing == "per_image":
@@ -139,10 +170,12 @@ class Opener:
                 f"({work.dataset.fingerprint}, not {trained_on}); bring those back, or train again"
             )
         states = restore_trained(work).state
-        for index, (name, config) in enumerate(zip(job.ids, work.configs, strict=True)):
-            if name in wanted:
-                state = jax.tree.map(lambda leaf: leaf[index], states)  # noqa: B023
-                yield Member(wanted[name], config, work.task(config).model, state.evaluated_variables(), work)
+
+        def member(index: int) -> Member:
+            config, state = work.configs[index], jax.tree.map(lambda leaf: leaf[index], states)
+            return Member(wanted[job.ids[index]], config, work.task(config).model, state.evaluated_variables(), work)
+
+        return (member(index) for index, name in enumerate(job.ids) if name in wanted)
 
 
 def open_member(directory: StudyDirectory, method: str, name: str | None, say: Callable[[str], None]) -> Member:

@@ -80,3 +80,10 @@ def test_edges_are_where_the_image_changes():
     image[:, :, 3:] = 1
     found = edges(jnp.asarray(image))
     np.testing.assert_array_equal(found[0], np.tile([0, 0, 0.5, 0.5, 0, 0], (6, 1)))
+
+
+def test_edges_of_a_single_row_are_along_it_and_a_single_pixel_has_none():
+    row = jnp.asarray([0.0, 1, 0, 0])[None, None, :, None]
+    np.testing.assert_allclose(edges(row)[0, 0], [1, 0, 0.5, 0])
+    np.testing.assert_allclose(edges(row)[0, 0], edges(row.transpose(0, 2, 1, 3))[0, :, 0])
+    assert edges(row[:, :, 1:2]).item() == 0

@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 import tqdm
 
 from aejax.explain import embeddings
@@ -49,3 +50,12 @@ def test_tsne_keeps_clusters_repeats_itself_and_moves_a_bar(monkeypatch, capsys)
     assert "places" in drawn.getvalue()
     assert capsys.readouterr().out == ""
     np.testing.assert_array_equal(found, tsne(CODE, 0))
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 30])
+def test_tsne_of_a_few_codes_and_of_equal_ones_is_finite(num, monkeypatch):
+    monkeypatch.setattr(embeddings, "NUM_STEPS", 250)
+    for code in (CODE[:num], np.repeat(CODE[:1], num, axis=0)):
+        found = tsne(code, 0)
+        assert found.shape == (num, 2)
+        assert np.isfinite(found).all()

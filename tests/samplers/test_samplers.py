@@ -49,10 +49,40 @@ def test_a_gaussian_has_the_codes_moments():
     np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.1)
 
 
-def test_a_gaussian_of_codes_that_never_vary_somewhere_is_finite():
-    code = np.concatenate([CLUSTERS, np.ones((2000, 1), np.float32)], axis=1)
-    drawn = fitted("gaussian", code).sample(jax.random.key(0), 100)
-    np.testing.assert_allclose(drawn[:, 2], 1.0, atol=0.02)
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("gaussian", {}),
+        ("mixture", {"num_components": 2}),
+        ("kernel_density", {"num_kernels": 100}),
+        ("masked_flow", {"num_layers": 1, "widths": (4,)}),
+        ("inverse_flow", {"num_layers": 1, "widths": (4,)}),
+        ("two_stage", {"widths": (4,)}),
+        ("flow_matching", {"widths": (4,), "num_steps": 4}),
+    ],
+)
+def test_a_unit_that_never_varies_never_does_among_what_is_drawn(kind, fields):
+    """Whatever its value and those of the others, whose distribution is as without it."""
+    constant = np.tile(np.float32([7.3, 0.0, -1e-4]), (400, 1))
+    code = np.concatenate([10 * CLUSTERS[:400], constant], axis=1)
+    drawn = np.asarray(fitted(kind, code, epochs=1, **fields).sample(jax.random.key(0), 100))
+    np.testing.assert_allclose(drawn[:, 2:], constant[:100], rtol=1e-6)
+    assert np.all(drawn[:, :2].std(axis=0) > 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("gaussian", {}), ("mixture", {"num_components": 2}), ("kernel_density", {"num_kernels": 2000, "bandwidth": 0.5})],
+)
+def test_a_unit_of_small_scale_is_drawn_with_its_own_deviation_and_a_constant_adds_nothing_to_densities(kind, fields):
+    other = GENERATOR.normal(size=(2000, 1)).astype(np.float32)
+    drawn = np.asarray(fitted(kind, np.hstack([1e4 * CLUSTERS, other]), **fields).sample(jax.random.key(0), 4000))
+    assert drawn[:, 2].std() < 1.5
+    code = np.hstack([CLUSTERS, np.full((2000, 1), 7.3, np.float32)])
+    densities = [fitted(kind, of, **fields).log_density(of[:50]) for of in (CLUSTERS, code)]
+    np.testing.assert_allclose(*densities, rtol=1e-3, atol=1e-3)
+    same = np.asarray(fitted(kind, code[:, 2:], **fields).sample(jax.random.key(0), 10))
+    np.testing.assert_array_equal(same, code[:10, 2:])
 
 
 def test_a_mixture_is_that_of_scikit_learn():

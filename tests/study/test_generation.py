@@ -229,7 +229,10 @@ def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
         ([str(study), "--kind=grid", "--num=100000000000"], "ask for at most"),
         ([str(study), "--kind=interpolations", "--steps=100000000000"], "ask for at most"),
         ([str(study), "--kind=arithmetic", "--source_class=1"], "give --target_class"),
-        ([str(study), "--kind=arithmetic", "--source_class=1", "--target_class=77"], "has no class 77"),
+        (
+            [str(study), "--kind=arithmetic", "--source_class=1", "--target_class=77"],
+            "has no training image of class 77, but of 0, 1, 2, 3",
+        ),
         ([str(study), "--kind=cats"], "cats"),
         ([], "name one study's directory"),
     ):

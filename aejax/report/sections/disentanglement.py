@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aejax.report.content import Content, Section
+from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import SUBJECT, Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
@@ -63,7 +64,7 @@ def disentanglement(content: Content) -> Section | None:
     charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
     charts += _beside_unsupervised(own)
     parts += [element("div", *charts, class_="charts")] if charts else []
-    return Section("disentanglement", "Disentanglement", join(*parts), said and f"{said}\n\n{_TEXT}")
+    return Section("disentanglement", "Disentanglement", join(*parts), said and f"{markdown_line(said)}\n\n{_TEXT}")
 
 
 def plain_vae(settings: Sequence[Setting]) -> Setting | None:

@@ -1,16 +1,16 @@
 """Explaining the trained autoencoders of a study: numbers of every member, pictures of the first of each setting."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import tqdm
 
-from aejax.errors import UserError
+from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
-from aejax.experiment import check_layers
 from aejax.explain.similarity import similarity_matrix
 from aejax.networks.named import blocks
 from aejax.study.directory import StudyDirectory
@@ -21,7 +21,7 @@ from aejax.study.explaining.subject import Subject
 from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
 from aejax.study.files import lock, remove_leftovers, set_aside, write_json
 from aejax.study.job import Options
-from aejax.study.members import Opener, find_row
+from aejax.study.members import Member, Opener, find_row
 from aejax.study.methods import SUBJECT
 from aejax.study.results import Row, settings
 
@@ -67,8 +67,7 @@ def explain(
     """Explains the autoencoders of a study that did not diverge, and writes what is found beside them.
 
     Parts that are there stay as they are, so the same command goes on where it was stopped; only the part of all
-    members together is made anew, as the study may have grown. A part that a member does not allow is left out, and
-    said.
+    members together is made anew, as the study may have grown. What cannot be made is left out, and why is said.
 
     Args:
       directory: of the study.
@@ -79,57 +78,94 @@ def explain(
 
     Raises:
       UserError: if there is no such member or layer, or nothing that can be explained.
+      OSError: if the operating system refuses to read or write; what is done is saved.
       Interrupted: if a stop was asked for; what is done is saved.
     """
     opener = Opener(directory, options)
     rows = [row for row in opener.rows if row["method"] == SUBJECT]
+    if not rows:
+        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
     if member is not None:
         rows = [find_row(directory, rows, SUBJECT, member)]
     rows = [row for row in rows if row["status"] != "diverged"]
     if not rows:
-        what = f"member {member} diverged" if member else "there is no trained autoencoder that did not diverge"
-        raise UserError(f"{directory.path}: {what}, so nothing can be explained")
+        what = f"member {member}" if member else "every trained autoencoder"
+        raise UserError(f"{directory.path}: {what} diverged, so nothing can be explained")
+    if layer is not None:
+        opener.check_layer(SUBJECT, rows, layer)
     names = _names([row for row in opener.rows if row["status"] != "diverged"])
     path = directory_of(directory)
     with lock(path):
         remove_leftovers(path.iterdir())
         known: dict[str, Explained] = {}
         pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].place}
-        missing: dict[str, dict[str, Asked]] = {}
+        asked: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
             explained = known[row["id"]] = Explained(path, row["id"], options.say)
             explained.call(str(name), name.setting, name.seed)
             shown = row["id"] in pictured
-            asked = {p: {"layer": layer if p == OF_LAYER else None, "pictured": shown} for p in PARTS if p in wanted}
-            missing[row["id"]] = {part: how for part, how in asked.items() if not explained.has(part, how)}
-        failure = None
+            asked[row["id"]] = {
+                part: {"layer": layer if part == OF_LAYER else None, "pictured": shown}
+                for part in PARTS
+                if part in wanted
+            }
+        left_out = _LeftOut(options.say)
+        missing = {
+            name: {part: how for part, how in own.items() if not known[name].has(part, how)}
+            for name, own in asked.items()
+        }
         with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
-            for opened in opener.open(SUBJECT, [row for row in rows if missing[row["id"]]]):
-                if layer is not None:
-                    check_layers(opened.config, [layer], opened.work.dataset.train.image.shape[1:])
-                name = names[SUBJECT, opened.id]
-                subject = Subject(opened, opened.id in pictured, layer)
-                for part, how in missing[opened.id].items():
-                    options.obey_stop()
-                    bar.set_postfix_str(f"{name}: {part}")
-                    started = time.perf_counter()
-                    try:
-                        made = PARTS[part](subject)
-                    except UserError as error:
-                        failure = error
-                        options.say(f"{name}: {part} is left out: {error}")
-                    else:
-                        known[opened.id].add(part, how, *made, round(time.perf_counter() - started, 3))
-                    bar.update()
-        if failure is not None and not any(explained.parts for explained in known.values()):
-            raise failure
+            for status, together in opener.populations(SUBJECT, [row for row in rows if missing[row["id"]]]):
+                members: Iterable[Member] = ()
+                with left_out.attempt("; ".join(str(names[SUBJECT, row["id"]]) for row in together)):
+                    members = opener.open_population(status, together)
+                for opened in members:
+                    subject = Subject(opened, opened.id in pictured, layer)
+                    for part, how in missing[opened.id].items():
+                        options.obey_stop()
+                        title = f"{names[SUBJECT, opened.id]}: {part}"
+                        bar.set_postfix_str(title)
+                        started = time.perf_counter()
+                        with left_out.attempt(title):
+                            made = PARTS[part](subject)
+                            known[opened.id].add(part, how, *made, round(time.perf_counter() - started, 3))
+                        bar.update()
+        made_any = any(known[name].has(part, how) for name, own in asked.items() for part, how in own.items())
         if OF_STUDY in wanted:
             options.obey_stop()
-            compared = _compare(opener, names, options)
-            for fault in read_similarity(directory)[1]:
-                options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
-            write_json(path / SIMILARITY, compared)
+            with left_out.attempt(OF_STUDY):
+                compared = _compare(opener, names, options)
+                for fault in read_similarity(directory)[1]:
+                    options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
+                write_json(path / SIMILARITY, compared)
+                made_any = True
+        if left_out.reasons and not made_any:
+            raise UserError(f"{directory.path}: nothing was explained: {left_out.reasons[0]}")
+
+
+class _LeftOut:
+    """What could not be made, and why; the rest goes on."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.reasons: list[str] = []
+        self._say = say
+
+    @contextlib.contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Says, in one line, why something is left out if it fails.
+
+        Raises:
+          OSError: if the operating system refuses to read or write, which all else would meet as well.
+          Interrupted: if a stop was asked for.
+        """
+        try:
+            yield
+        except (OSError, Interrupted):
+            raise
+        except Exception as error:
+            self.reasons.append(str(error) if isinstance(error, UserError) else in_one_line(error))
+            self._say(f"{what} is left out: {self.reasons[-1]}")
 
 
 def _names(rows: Sequence[Row]) -> Names:

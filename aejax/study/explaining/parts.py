@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.errors import DataError
 from aejax.evaluation.likelihood import ACTIVE
 from aejax.evaluation.probe import linear_probe
 from aejax.explain.dictionary import Dictionary, DictionaryConfig, fit_dictionary
@@ -104,7 +105,7 @@ def dictionary(subject: Subject) -> Part:
     # From the purest to the least, evenly: all of them would be too many to look at.
     order = np.argsort(-np.nan_to_num(described.purity, nan=-1), kind="stable")
     order = order[~described.dead[order]]
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, MAX_UNITS).astype(int))]
+    chosen = order[np.unique(np.linspace(0, max(len(order) - 1, 0), MAX_UNITS).astype(int))[: len(order)]]
     arrays = _describe("dictionary", subject, described, chosen) | {"dictionary_frequency": frequency[chosen]}
     if subject.layer is None:
         arrays["dictionary_atom"] = _centered(_vectors_decoded(subject, found, chosen, activation["test"]))
@@ -181,12 +182,14 @@ def _embedded(subject: Subject) -> dict[str, np.ndarray]:
 
 def paths(subject: Subject) -> Part:
     """Returns images on the ways between images of two classes, and what the probe takes them for."""
-    probe = subject.probe
-    if not subject.pictured or probe is None or subject.label is None:
+    if not subject.pictured:
         return {}, {}
-    if np.ptp(subject.label) == 0:  # Of a single class there is no way to another.
-        return {}, {}
+    if subject.label is None:
+        raise DataError(f"{subject.member.work.dataset.name} has no labels, and ways are from class to class")
     pairs = class_pairs(subject.label, NUM_PATHS, 0)
+    probe = subject.probe
+    if probe is None:
+        raise DataError("there are no validation images, by which the probe that names classes chooses its strength")
     start, end = (jnp.asarray(subject.code["test"][pairs[:, side]]) for side in (0, 1))
     spherical = subject.member.config.autoencoder.POSTERIOR
     ways = class_paths(

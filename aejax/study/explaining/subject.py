@@ -10,6 +10,7 @@ import numpy as np
 from aejax.errors import UserError
 from aejax.evaluation.probe import Probe, fit_probe
 from aejax.evaluation.suite import Representation, pooled
+from aejax.experiment import check_layers
 from aejax.explain.traversals import rank_units
 from aejax.study.members import Member
 
@@ -93,9 +94,11 @@ class Subject:
         """The features of every split that the dictionary is made of, float32 [n, d]: the code's, or those of a layer.
 
         Raises:
-          UserError: if they are too many for a dictionary.
+          UserError: if there is no such layer, or if they are too many for a dictionary.
         """
         layer = self.layer
+        if layer is not None:
+            check_layers(self.member.config, [layer], self.image.shape[1:])
 
         def of_layer(known: Representation, stored: jax.Array) -> jax.Array:
             assert known.layers is not None, "every network has layers"
