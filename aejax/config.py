@@ -12,13 +12,15 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
 import pydantic
+import pydantic_core
 from pydantic import Field
 
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, shortened
 
 Config = TypeVar("Config")
 
@@ -36,6 +38,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 def traced(default: Any) -> Any:
     """Declares a field that may differ between the members of one population without another compilation."""
     return dataclasses.field(default=default, metadata={"traced": True})
+
+
+def optional_part(**unsaid: Any) -> Any:
+    """Declares a part that is null by default; an object that `override` sets it to has these values unless it says."""
+    return dataclasses.field(default=None, metadata={"unsaid": unsaid})
 
 
 class Hidden:
@@ -166,7 +173,9 @@ def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
     try:
         return _adapter(cast(Any, cls)).validate_json(json.dumps(tree), strict=True, extra="forbid")
     except pydantic.ValidationError as error:
-        raise ConfigError(_describe(error.errors()[0], tree)) from None
+        raise ConfigError(_describe(error.errors(), tree)) from None
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigError(_not_json(tree)) from None
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -180,32 +189,52 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     for path, value in changes.items():
         tree = to_tree(config)
         *parents, name = path.removesuffix(".kind").split(".")
-        part = tree
-        for depth, parent in enumerate(parents):
-            if parent in part and part[parent] is None:
-                missing = ".".join(parents[: depth + 1])
-                raise ConfigError(f"{path}: {missing} is null and has no fields; set it as a whole, to an object")
-            if not isinstance(part.get(parent), dict):
-                raise ConfigError(_unknown(path, tree))
-            part = part[parent]
-        if name not in part or (path.endswith(".kind") and "kind" not in part[name]):
-            raise ConfigError(_unknown(path, tree))
-        chooses_kind = isinstance(part[name], dict) and "kind" in part[name] and not isinstance(value, dict)
-        part[name] = {"kind": value} if chooses_kind else value
+        part: Any = tree
+        for parent in parents:
+            part = part.get(parent) if isinstance(part, dict) else None
+        old = part.get(name) if isinstance(part, dict) else None
+        has_kind = isinstance(old, dict) and "kind" in old
+        if not isinstance(part, dict) or name not in part or (path.endswith(".kind") and not has_kind):
+            raise ConfigError(_unknown(path, config, tree))
+        if isinstance(value, dict):
+            value = _unsaid(config, parents, name) | value
+        part[name] = {"kind": value} if has_kind and not isinstance(value, dict) else value
         config = load(type(config), tree)
     return config
 
 
+def _unsaid(config: Any, parents: Sequence[str], name: str) -> dict[str, Any]:
+    """Returns the values of an `optional_part` that an object need not say; none of another field."""
+    part = functools.reduce(lambda part, parent: getattr(part, parent, None), parents, config)
+    fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+    return next((field.metadata.get("unsaid", {}) for field in fields if field.name == name), {})
+
+
 def parse_value(text: str) -> Any:
-    """Returns the value that a flag's text stands for: JSON where it is JSON, else a number, else the text itself."""
+    """Returns the value that a flag's text stands for: JSON where it is JSON, else a number, else the text itself.
+
+    Raises:
+      ConfigError: if it is JSON that nobody can mean: nested too deep, or with a name twice in one object.
+    """
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ConfigError(f"{shortened(text, _SHOWN)}: {_TOO_DEEP}") from None
+    except ValueError:  # Also of an integer that has more digits than Python reads.
         pass
     try:
         return float(text)  # What JSON refuses: .5, 1., nan, inf. The gate decides whether the field wants it.
     except ValueError:
         return text
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"an object has '{shortened(twice, _SHOWN)}' twice; leave one of them out")
+    return value
 
 
 def parse_assignment(text: str, flag: str) -> tuple[str, str]:
@@ -216,41 +245,136 @@ def parse_assignment(text: str, flag: str) -> tuple[str, str]:
     return path.strip(), value.strip()
 
 
-def _unknown(path: str, tree: Mapping[str, Any]) -> str:
-    fields = [name for name, _ in flatten(tree)]
-    parts = {name.rsplit(".", depth)[0] for name in fields for depth in range(1, name.count(".") + 1)}
-    known = sorted(parts.union(name for name in fields if not name.endswith(".kind")))
-    # Both a misspelt path and a right name without its path ("learning_rate") should find their way home.
-    same_name = [name for name in known if name.rsplit(".", 1)[-1] == path.rsplit(".", 1)[-1]]
-    return f"unknown field '{path}'{_suggest(path, known, same_name)}"
+_SHOWN = 200  # The most characters of a value in a message.
+_TOO_DEEP = "too many brackets within brackets; no field takes so many"
+# What other libraries call some choices and fields.
+_ALSO_CALLED = {
+    "bce": "bernoulli",
+    "binary_cross_entropy": "bernoulli",
+    "cross_entropy": "bernoulli",
+    "latent_dim": "latent_size",
+    "lr": "learning_rate",
+    "mse": "mean_squared_error",
+}
 
 
-def _suggest(given: str, known: list[str], first: list[str] | None = None) -> str:
-    nearest = first or difflib.get_close_matches(given, known, n=1, cutoff=0.4)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""
+def _unknown(path: str, config: Any, tree: Mapping[str, Any]) -> str:
+    """Returns the error of a path at which the config has no field, and where to look instead."""
+    fields, parts = _fields_and_parts(tree)
+    parent, _, name = path.rpartition(".")
+    if parent in fields:
+        if _may_be(config, parent):
+            return f"{path}: {parent} is null and has no fields; set it as a whole, to an object"
+        return f"unknown field '{path}'; '{parent}' is a value, without fields"
+    kinds = [cls.kind for cls in _may_be(config, parent) if name in cls.__dataclass_fields__ and hasattr(cls, "kind")]
+    if kinds:
+        return f"unknown field '{path}': not of this {parent}, but of {parent}={', '.join(kinds)}; set that before it"
+    meant = nearest_field(path, tree)
+    if meant is not None:
+        return f"unknown field '{path}'; did you mean '{meant}'?"
+    if parent in parts:
+        own = [field.rpartition(".")[2] for field in (*fields, *parts) if field.rpartition(".")[0] == parent]
+        return f"unknown field '{path}'; {parent} has {', '.join(own)}"
+    return f"unknown field '{path}'; see --help for all"
 
 
-def _describe(error: Any, tree: Any) -> str:
-    """Returns one line for a pydantic error, with the path as the user knows it."""
-    names: list[str] = []
-    for step in error["loc"]:
-        if isinstance(tree, Mapping) and step not in tree and step == tree.get("kind"):
-            continue  # The tag of a union, which is no field of the config.
-        tree = tree[step] if isinstance(tree, list | Mapping) and _has(tree, step) else None
-        names.append(str(step))
-    path, given, kind = ".".join(names), error["input"], error["type"]
+def nearest_field(path: str, tree: Mapping[str, Any]) -> str | None:
+    """Returns the field or part of a config's tree that somebody may mean who writes an unknown path; None: no such.
+
+    Both a misspelt path and a right name without its path ("learning_rate") should find their way home.
+    """
+    fields, parts = _fields_and_parts(tree)
+    parent, _, name = path.rpartition(".")
+    names = {field: field.rpartition(".")[2] for field in (*fields, *parts)}
+    nearest = _nearest(name, list(names.values()))
+    same = [field for field in names if names[field] == nearest]  # The first is of the main parts.
+    return max(same, key=lambda field: _alike(parent, field), default=None)
+
+
+def _fields_and_parts(tree: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Returns the dotted paths of what may be set in a config: its values, in the order of fields, and its parts."""
+    paths = [path for path, _ in flatten(tree)]
+    parts = {path.rsplit(".", depth)[0] for path in paths for depth in range(1, path.count(".") + 1)}
+    return [path for path in paths if not path.endswith(".kind")], sorted(parts)
+
+
+def _may_be(config: Any, path: str) -> list[Any]:
+    """Returns the classes of configs that the part at a path may be of; none where it is a value, or where none is."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        config = getattr(config, parent, None)
+    hint = typing.get_type_hints(type(config)).get(name)
+    return [option for option in typing.get_args(hint) or (hint,) if dataclasses.is_dataclass(option)]
+
+
+def _alike(parent: str, field: str) -> float:
+    """Returns how alike a path is to that of a field's parent; 0 unless they nearly are."""
+    likeness = difflib.SequenceMatcher(None, parent, field.rpartition(".")[0]).ratio()
+    return likeness if likeness > 0.6 else 0.0
+
+
+def _nearest(given: str, known: list[str]) -> str | None:
+    """Returns what somebody may have meant who wrote something unknown."""
+    given = _ALSO_CALLED.get(given, given)
+    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=0.75)), None)
+
+
+def _describe(errors: list[Any], tree: Any) -> str:
+    """Returns one line for the first of pydantic's errors, with the path as the user knows it."""
+    error = errors[0]
+    path, given, kind = _path(error["loc"], tree), error["input"], error["type"]
+    shown = shortened(repr(given), _SHOWN)
+    if kind == "json_invalid":
+        return _not_json(tree)
     if kind == "unexpected_keyword_argument":
         return f"unknown field '{path}'"
-    if kind in ("union_tag_invalid", "literal_error"):
+    if kind == "missing":
+        return f"the field '{path}' is missing"
+    if kind == "union_tag_not_found":
+        return f"{path}: lacks 'kind', which says of which kind it is, got {shown}"
+    others = [other for other in errors[1:] if _path(other["loc"], tree) == path]  # Of a union.
+    if not others and kind in ("union_tag_invalid", "literal_error"):
         choices = re.findall(r"'([^']*)'", error["ctx"].get("expected_tags") or error["ctx"]["expected"])
         tag = error["ctx"]["tag"] if kind == "union_tag_invalid" else given
-        hint = _suggest(str(tag), choices)
-        return f"{path.removesuffix('.kind')}: unknown choice {tag!r}{hint} (choices: {', '.join(choices)})"
+        nearest = _nearest(str(tag), choices)
+        hint = "" if nearest is None else f"; did you mean '{nearest}'?"
+        chosen = f"unknown choice {shortened(repr(tag), _SHOWN)}{hint}"
+        return f"{path.removesuffix('.kind')}: {chosen} (choices: {', '.join(choices)})"
     if isinstance(given, float) and not math.isfinite(given):
         return f"{path}: should be a finite number, got {given}"
+    if kind == "tuple_type":
+        return f'{path}: should be a list in brackets, such as [1, 2] or ["a", "b"], got {shown}'
     message = error["msg"].removeprefix("Input ")
-    return f"{path}: {message}, got {given!r}"
+    more = [other["msg"].removeprefix("Input should be ") for other in others]
+    return f"{path}: {' or '.join([message, *more])}, got {shown}"
 
 
-def _has(tree: Any, step: Any) -> bool:
-    return step in tree if isinstance(tree, Mapping) else isinstance(step, int) and step < len(tree)
+def _path(steps: Sequence[str | int], tree: Any) -> str:
+    """Returns the dotted path of a place where pydantic found an error, without what is no field of the config."""
+    names = []
+    for step in steps:
+        if isinstance(tree, list | tuple) and isinstance(step, int):
+            tree = tree[step] if step < len(tree) else None
+        elif not isinstance(tree, Mapping):
+            break  # The alternatives of a union of values.
+        elif step in tree or step != tree.get("kind"):
+            tree = tree.get(step)
+        else:
+            continue  # The tag of a union of configs.
+        names.append(str(step))
+    return ".".join(names)
+
+
+def _not_json(tree: Mapping[str, Any]) -> str:
+    """Returns the error of a tree that is no JSON, or none that pydantic reads, with the field that is to blame."""
+    try:
+        for path, value in flatten(tree):
+            try:
+                pydantic_core.from_json(json.dumps(value, ensure_ascii=False).encode())
+            except UnicodeEncodeError:
+                return f"{path}: should be text, got bytes that are not UTF-8: {shortened(ascii(value), _SHOWN)}"
+            except TypeError:
+                return f"{path}: should be of plain numbers, texts and lists, got {shortened(repr(value), _SHOWN)}"
+    except (ValueError, RecursionError):
+        pass
+    return f"{path}: {_TOO_DEEP}"

@@ -4,11 +4,20 @@ Command-line programs print the message as one line and exit with `exit_status`.
 traceback.
 """
 
+KEPT = "; put that right and run the same command again: what was saved is kept"
+LONGEST = 2000  # Characters of a message; of a longer one, its middle is left out.
+
 
 class UserError(Exception):
-    """Something that its reader can put right; the message names what is wrong and what to do."""
+    """Something that its reader can put right; the message names what is wrong and what to do.
+
+    As text it is one line, whatever names and values of a flag or a file went into it: see `printable`.
+    """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(UserError):
@@ -33,6 +42,26 @@ class Interrupted(UserError):
         self.exit_status = exit_status
 
 
+def refusal(error: OSError) -> str:
+    """What the operating system refused, in one line, for who can put that right."""
+    what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    return printable(what + KEPT)
+
+
 def in_one_line(error: BaseException) -> str:
     """Returns what went wrong where nobody expected it, in one line that is not too long."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}".removesuffix(": ")
+    return f"{type(error).__name__}: {printable(' '.join(str(error).split()), 500)}".removesuffix(": ")
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    """Returns a text as one line that moves no cursor: other characters are escaped, and a middle too long left out."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shortened(text, longest))
+    return shortened(text, longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Returns a text of at most so many characters: of a longer one, its beginning and its end."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]} … {text[-half:]}"

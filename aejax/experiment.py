@@ -1,6 +1,7 @@
 """The root config, composed of the config that each package keeps beside its own code, and what must hold across it."""
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.quantized import Quantized
 from aejax.autoencoders.zoo import Autoencoder, make_autoencoder
+from aejax.cache import memory_bytes
 from aejax.config import Seed, flatten, load, traced, unflatten
-from aejax.data.load import DataConfig, Dataset
+from aejax.data import preprocessing
+from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
+from aejax.evaluation.codebook import MOST_CODES
+from aejax.evaluation.compared import check_compared
+from aejax.evaluation.disentanglement import num_comparable
+from aejax.evaluation.labels import check_label_counts, check_labels
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.networks.named import layer_shapes
 from aejax.samplers.generator import code_space
@@ -93,6 +101,13 @@ def check(config: Config) -> None:
             f"evaluation.measures has 'codebook', and the codes of autoencoder={family.kind} are not discrete; leave "
             "it out, or choose a family with such codes, such as vq_vae"
         )
+    if isinstance(family, Quantized) and "codebook" in (config.evaluation.measures or ()):
+        num_codes = family.num_codebooks * family.num_categories
+        if num_codes > MOST_CODES:
+            raise ConfigError(
+                f"evaluation.measures has 'codebook', which counts each of {num_codes} codes, and {MOST_CODES} are the "
+                f"most; leave it out, or give autoencoder={family.kind} fewer codes"
+            )
     if "disentanglement" in (config.evaluation.measures or ()) and family.DISCRETE:
         raise ConfigError(
             f"evaluation.measures has 'disentanglement', which is of codes of numbers, and autoencoder={family.kind} "
@@ -130,7 +145,11 @@ def check(config: Config) -> None:
         )
     if not config.evaluation.probe_strengths:
         raise ConfigError("evaluation.probe_strengths is empty; give at least one L2 strength")
-    for name, other in config.evaluation.other_data().items():
+    if config.data.name == OWN:
+        raise ConfigError(
+            f"data.name={OWN} is of evaluation.transfer and evaluation.outliers; name the images themselves"
+        )
+    for name, other in config.evaluation.other_data(config.data).items():
         if _evaluated(other) != _evaluated(config.data):
             raise ConfigError(
                 f"evaluation.{name}.binarization={_show(other.binarization)} and data.binarization="
@@ -141,6 +160,9 @@ def check(config: Config) -> None:
                 f"evaluation.{name}.preprocessing={other.preprocessing}: what is fitted to the training images is "
                 "applied to these too; leave it out and set data.preprocessing"
             )
+    conflict = config.evaluation.conflict(config.data)
+    if conflict is not None:
+        raise ConfigError(conflict)
     for where, data in (("data", config.data), ("evaluation.transfer", config.evaluation.transfer)):
         if data is not None and data.classes is not None and len(data.classes) < 2:
             raise ConfigError(f"{where}.classes={list(data.classes)}: of a single class there is nothing to tell apart")
@@ -265,7 +287,7 @@ def _check_transfer(evaluation: EvaluationConfig, transfer: DataConfig) -> None:
 def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] = types.MappingProxyType({})) -> None:
     """Checks that the data allow what the config asks for, before any writing.
 
-    `others` are those of `evaluation.other_data()`, by the same names.
+    `others` are those of `evaluation.other_data(data)`, by the same names.
 
     Raises:
       DataError: naming what does not fit.
@@ -280,11 +302,6 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
     unshared = _unshared(config.training, num_train if size == "all" else size)
     if unshared is not None:
         raise DataError(unshared)
-    if config.evaluation.num_neighbors > num_train:
-        raise DataError(
-            f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
-            f"of {dataset.name}; make it smaller"
-        )
     asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
     for name, network in config.autoencoder.networks().items():
         misfit = network.misfit(dataset.train.image.shape[1:])
@@ -295,7 +312,17 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} are "
             f"{dataset.train.image.dtype}; save them as uint8, or use another likelihood"
         )
+    shape = dataset.train.image.shape[1:]
+    needed = preprocessing.demand(config.data.preprocessing, num_train, math.prod(shape)).num_bytes
+    if needed > memory_bytes():
+        raise DataError(
+            f"data.preprocessing={config.data.preprocessing} of {num_train} images of {math.prod(shape)} pixels takes "
+            f"about {needed / 1e9:.3g} GB, and this machine has {memory_bytes() / 1e9:.3g} GB of memory; use "
+            "standardize, or fewer images (data.train_size) than pixels"
+        )
     sampler = config.generation.sampler
+    if not isinstance(sampler, NoSampler):
+        check_compared(config.generation, dataset)
     if sampler.kind not in ("none", "prior") and not config.autoencoder.DISCRETE:
         size = code_space(make_autoencoder(config.autoencoder, dataset.train.image.shape[1:])).size
         if size > MOST_NUMBERS:
@@ -306,24 +333,23 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
     layers = [*config.evaluation.layers, *(config.fine_tuning.layers or ())]
     if layers:
         check_layers(config, layers, dataset.train.image.shape[1:])
-    if "few_labels" in (config.evaluation.measures or ()):
-        _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "data", dataset)
+    check_labels(config.evaluation, "data", dataset)
     if config.fine_tuning.labels_per_class is not None:
-        _check_label_counts("fine_tuning", config.fine_tuning.labels_per_class, "data", dataset)
+        check_label_counts("fine_tuning", config.fine_tuning.labels_per_class, "data", dataset)
     if "disentanglement" in asked and not dataset.factor_names:
         raise DataError(
             f"evaluation.measures has 'disentanglement', and {dataset.name} does not know what its images were made "
             "from; leave it out, or use data that do: aejax_sprites, dsprites, shapes3d, smallnorb, .npz with 'factor'"
         )
-    factor = dataset.train.factor
-    if "disentanglement" in asked and factor is not None and np.sum(np.ptp(factor, axis=0) > 0) < 2:
+    factor = {name: split.factor for name, split in dataset.splits.items() if split.factor is not None}
+    if "disentanglement" in asked and num_comparable(factor) < 2:
         raise DataError(
-            f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary among its "
-            "training images; leave it out"
+            f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary in every "
+            "split; leave it out"
         )
     named = [name for name in asked if name in NEED_LABELS]
     if named and dataset.num_classes is None:
-        raise DataError(f"{dataset.name} has no labels, and evaluation asks for '{named[0]}', which needs them")
+        raise DataError(f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{named[0]}', which needs them")
     for name, other in others.items():
         shapes = [data.train.image.shape[1:] for data in (dataset, other)]
         if shapes[0] != shapes[1]:
@@ -332,33 +358,13 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
                 "the same encoder cannot read both, so choose data of one shape"
             )
     if "transfer" in others:
-        _check_transfer_data(config, others["transfer"])
-
-
-def _check_transfer_data(config: Config, transfer: Dataset) -> None:
-    if transfer.num_classes is None:
-        raise DataError(f"evaluation.transfer: {transfer.name} has no labels to read from features; choose other data")
-    num_train = len(transfer.train.image)
-    if config.evaluation.num_neighbors > num_train:
-        raise DataError(
-            f"evaluation.num_neighbors={config.evaluation.num_neighbors} is more than the {num_train} training images "
-            f"of {transfer.name}, evaluation.transfer; make it smaller"
-        )
-    if "few_labels" in (config.evaluation.measures or ()):
-        _check_label_counts("evaluation", max(config.evaluation.labels_per_class), "evaluation.transfer", transfer)
-
-
-def _check_label_counts(asking: str, wanted: int, what: str, dataset: Dataset) -> None:
-    if dataset.train.label is None or dataset.num_classes is None:
-        return
-    counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
-    smallest = int(np.argmin(counts))
-    if counts[smallest] < 2 * wanted:
-        raise DataError(
-            f"{asking}.labels_per_class={wanted} takes {wanted} training images of every class and {wanted} more to "
-            f"choose by, and {what} ({dataset.name}) has {counts[smallest]} of class {smallest}; ask for at most "
-            f"{counts[smallest] // 2}"
-        )
+        transfer = others["transfer"]
+        if transfer.num_classes is None:
+            raise DataError(
+                f"evaluation.transfer: {transfer.name} {transfer.unlabelled}, and features are to tell its classes; "
+                "choose other data"
+            )
+        check_labels(config.evaluation, "evaluation.transfer", transfer)
 
 
 def check_layers(config: Config, layers: Sequence[str], image_shape: tuple[int, ...]) -> None:

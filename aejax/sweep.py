@@ -7,6 +7,8 @@ below take and return such lists, so they compose:
 """
 
 import dataclasses
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy as np
 
 from aejax.config import config_id, override, parse_assignment, parse_value, partition
 from aejax.errors import ConfigError
+
+MOST = 10_000  # Members of a study that one command asks for, and trials of a search.
 
 Override = Mapping[str, Any]
 Sweep = list[Override]
@@ -33,8 +37,11 @@ def product(*sweeps: Sweep) -> Sweep:
     """Returns every combination of the points, the last sweep varying fastest.
 
     Raises:
-      ConfigError: if two sweeps set the same field.
+      ConfigError: if two sweeps set the same field, or if there are more than `MOST`.
     """
+    num = math.prod(map(len, sweeps))
+    if num > MOST:
+        raise ConfigError(f"{' x '.join(str(len(sweep)) for sweep in sweeps)} points are {num}, and {MOST} is the most")
     points: Sweep = [{}]
     for sweep in sweeps:
         points = [_merge(left, right) for left in points for right in sweep]
@@ -72,19 +79,21 @@ def log_uniform(low: float, high: float) -> Callable[[np.random.Generator], floa
 
 
 def parse_sweep(text: str) -> Sweep:
-    """Returns the sweep that a flag `--sweep path=value,value,...` stands for; commas inside brackets do not separate.
+    """Returns the sweep that a flag `--sweep path=value,value,...` stands for.
+
+    Commas inside brackets or quotes do not separate.
 
     Raises:
       ConfigError: if there is no path, no value, or an empty one.
     """
     path, values = parse_assignment(text, "--sweep")
     items, depth = [""], 0
-    for character in values:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
+    for token in re.findall(r'"(?:[^"\\]|\\.)*"|.', values, re.DOTALL):
+        depth += (token in "[{") - (token in "]}")
+        if token == "," and depth == 0:
             items.append("")
         else:
-            items[-1] += character
+            items[-1] += token
     if not all(item.strip() for item in items):
         raise ConfigError(f"--sweep={text}: an empty value; expected path=value,value,...")
     return grid(path, [parse_value(item.strip()) for item in items])

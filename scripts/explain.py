@@ -16,5 +16,4 @@ from aejax.cli.process import main
 from aejax.training.setup import set_up_jax
 
 if __name__ == "__main__":
-    set_up_jax()
-    main(explain)
+    main(explain, set_up_jax)

@@ -38,5 +38,4 @@ from aejax.cli import commands, process
 from aejax.training.setup import set_up_jax
 
 if __name__ == "__main__":
-    set_up_jax()
-    process.main(commands.train)
+    process.main(commands.train, set_up_jax)

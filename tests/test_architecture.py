@@ -103,6 +103,28 @@ def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def opens_text(call):
+    """Whether a call opens a file of text, or a process that is read and written as text."""
+    name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+    if name not in ("open", "fdopen"):
+        return name in ("read_text", "write_text") or any(
+            keyword.arg == "text" and getattr(keyword.value, "value", None) is True for keyword in call.keywords
+        )
+    of_path = name == "open" and isinstance(call.func, ast.Attribute)  # path.open(mode), not open(path, mode).
+    given = [*call.args[0 if of_path else 1 :], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    mode = getattr(given[0], "value", None) if given else "r"
+    return isinstance(mode, str) and "b" not in mode
+
+
+def test_text_is_utf_8_wherever_it_is_read_or_written():
+    """The locale's encoding would make of one study another on another machine."""
+    for path in [*SOURCES, *(ROOT / "scripts").glob("*.py"), *(ROOT / "experiments").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and opens_text(node):
+                given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "encoding")]
+                assert "utf-8" in [getattr(value, "value", None) for value in given], f"{path}:{node.lineno}"
+
+
 def config_classes():
     seen, waiting = [], [Config]
     while waiting:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from aejax.cli import commands, request
-from aejax.errors import ConfigError, UserError
+from aejax.errors import LONGEST, ConfigError, UserError
 
 QUICKSTART = "--config=experiments/quickstart.py"
 TINY = [  # The sizes of tests/study/test_run.py, so that the programs compiled there serve here.
@@ -51,7 +51,40 @@ def script(*arguments, **kwargs):
         (["--seeds=3", "--sweep=seed=1,2"], "--seeds goes with neither"),
         (["train"], "leftover argument 'train'"),
         (["--seeds=0"], "seeds"),
-        (["--seed=3"], "Unknown command line flag 'seed'"),
+        (["--seedling=3"], "Unknown command line flag 'seedling'"),
+        (["--seed=3"], "unknown flag 'seed'; write --set seed=..."),
+        (["--epochs=3"], "unknown flag 'epochs'; write --set training.epochs=..."),
+        (["--seeds=2147483648"], "not an integer in the range [1, 10000]"),
+        (["--sweep=training.epochs=1,2,3", "--seeds=5000"], "3 x 5000 points are 15000, and 10000 is the most"),
+        (["--checkpoint_seconds=nan"], "nan is not finite"),
+        (["--set=training.epochs.kind=x"], "'training.epochs' is a value, without fields"),
+        (["--set=training.patience.x=3"], "'training.patience' is a value, without fields"),
+        ([f"--set=training.epochs={'[' * 3000}"], "too many brackets within brackets"),
+        ([f"--set=training.epochs={'[' * 300}{']' * 300}"], "training.epochs: too many brackets within brackets"),
+        ([f"--set=training.epochs={'9' * 5000}"], "training.epochs: should be a finite number"),
+        ([f"--set=training.epochs={'x' * 5000}"], " … "),
+        (["--set=training.epochs\x1b[31m\n=3"], "unknown field 'training.epochs\\x1b[31m'"),
+        (["--config=a\nb\x1b[31m"], "--config=a\\nb\\x1b[31m: no such file"),
+        ([f"--config={'x' * 5000}"], "no such file"),
+        (["--set=data.name=a b"], "data.name: should be 'digits', 'aejax_sprites', the name of a TFDS data set"),
+        (["--set=data.name=\udcff.npz"], "data.name: should be text, got bytes that are not UTF-8: '\\udcff.npz'"),
+        (['--set=evaluation.transfer={"name":"a","name":"b"}'], "an object has 'name' twice"),
+        (["--set=epochs=3"], "did you mean 'training.epochs'?"),
+        (["--set=batch_size=3"], "did you mean 'training.batch_size'?"),
+        (["--set=learning_rate=3"], "did you mean 'optimizer.learning_rate'?"),
+        (["--set=training.lr=3"], "did you mean 'optimizer.learning_rate'?"),
+        (["--set=fine_tunign.epochs=3"], "did you mean 'fine_tuning.epochs'?"),
+        (["--set=latent_dim=3"], "did you mean 'autoencoder.latent_size'?"),
+        (["--set=training.batch_size=foo"], "training.batch_size: should be a valid integer or 'all', got 'foo'"),
+        (["--set=training.batch_size=-3"], "training.batch_size: should be greater than 0 or 'all', got -3"),
+        (["--set=autoencoder.likelihood=bce"], "unknown choice 'bce'; did you mean 'bernoulli'? (choices: half_"),
+        (["--set=optimizer=lion"], "unknown choice 'lion' (choices: sgd, momentum, adam, adamw)"),
+        (["--set=autoencoder.beta=3"], "not of this autoencoder, but of autoencoder=beta_vae, beta_tcvae"),
+        (
+            ["--set=autoencoder.hidden=3"],
+            "autoencoder has latent_size, latent_activation, decoder, encoder, likelihood",
+        ),
+        (["--set=evaluation.measures=probe"], 'should be a list in brackets, such as [1, 2] or ["a", "b"], got'),
         (["--set=training.epochs=-1"], "training.epochs: should be greater than or equal to 0"),
         (["--set=data.preprocessing=zca"], "targets outside [0, 1]"),
         (["--set=data.validation_size=0", "--set=training.patience=3"], "training.patience needs validation images"),
@@ -97,7 +130,8 @@ def test_a_wrong_flag_is_one_line_before_anything_is_read_or_written(tmp_path, a
     with pytest.raises(ConfigError) as error:
         commands.train([f"--workdir={workdir}", *name, *arguments])
     assert message in str(error.value)
-    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) <= LONGEST
     assert error.value.exit_status == 2
     assert not workdir.exists()
 
@@ -120,6 +154,27 @@ def test_configs_built_in_python_pass_the_gate(tmp_path):
     wrong.write_text("from aejax.experiment import Config\ndef get_config():\n    return Config(seed='one')\n")
     with pytest.raises(ConfigError, match="seed: should be a valid integer"):
         commands.train([f"--config={wrong}"])
+
+
+@pytest.mark.parametrize(
+    ("functions", "message"),
+    [
+        ("get_config = lambda: None", r"get_config\(\) should return a Config, got None"),
+        ("get_config = lambda: Config(seed=np.int64(3))", r"seed: should be of plain numbers, .*got np.int64\(3\)"),
+        ("get_config = Config; sweep = lambda: 3", "TypeError: 'int' object is not iterable"),
+        ("get_config = Config; sweep = lambda: [3]", "AttributeError: 'int' object has no attribute 'items'"),
+        ("get_config = Config; sweep = lambda: [{3: 4}]", "unknown field '3'"),
+        ("get_config = Config; sweep = lambda: [{'seed': Config()}]", "seed: should be of plain numbers"),
+        ("get_config = search = Config", r"search\(\) should return a Search, got Config"),
+        ("get_config = Config; VARIANTS = 3", "TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_what_an_experiment_file_gives_passes_the_gate(tmp_path, functions, message):
+    file = tmp_path / "experiment.py"
+    file.write_text(f"import numpy as np\nfrom aejax.experiment import Config\n{functions}\n")
+    with pytest.raises(ConfigError, match=message) as error:
+        commands.train([f"--config={file}"])
+    assert str(error.value).isprintable()
 
 
 def test_missing_data_are_one_line_and_nothing_is_written(tmp_path):

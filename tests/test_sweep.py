@@ -37,6 +37,7 @@ def test_random_draws_are_a_function_of_the_seed():
 def test_parse_sweep_splits_outside_brackets_only():
     assert sweep.parse_sweep("a=1,2e-3,relu") == [{"a": 1}, {"a": 2e-3}, {"a": "relu"}]
     assert sweep.parse_sweep("w=[1,2],[3]") == [{"w": [1, 2]}, {"w": [3]}]
+    assert sweep.parse_sweep('n="a,b]",c,"\\"["') == [{"n": "a,b]"}, {"n": "c"}, {"n": '"['}]
 
 
 @pytest.mark.parametrize("text", ["a", "a=", "=1", "a=1,,2", "a=1,"])

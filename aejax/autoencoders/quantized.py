@@ -82,7 +82,7 @@ class QuantizedAutoencoder(Autoencoder):
         def block(rows: jax.Array) -> Any:
             return self.apply(variables, data.batch("train", chosen[rows]).image, method="preactivate")
 
-        vectors = map_examples(block, wanted, examples_at_once(self.config.encoder))
+        vectors = map_examples(block, wanted, examples_at_once(self.config.encoder, self.image_shape))
         return vectors.reshape(-1, self.config.latent_size)
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:

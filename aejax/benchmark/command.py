@@ -41,7 +41,7 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
         if not values.json:
             raise ConfigError("--families takes the costs from a record: name it with --json, see --help")
         page = describe_families([read_record(pathlib.Path(path)) for path in values.json])
-        pathlib.Path(values.families).write_text(page)
+        pathlib.Path(values.families).write_text(page, encoding="utf-8")
         return
     if len(values.json) > 1:
         raise ConfigError("one run makes one record: give --json once")

@@ -85,7 +85,7 @@ class _Process:
         self._facts: dict[str, Any] = {}
         command = [sys.executable, "-m", "aejax.benchmark.worker", contender.module, json.dumps(contender.arguments)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -120,4 +120,4 @@ class _Process:
 def write_record(path: pathlib.Path, record: Mapping[str, Any]) -> None:
     """Writes a record as JSON, making its directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -24,7 +24,7 @@ class Runner(Protocol):
 
 def main(module: str, arguments: str) -> None:
     """Answers on the process's standard output, whatever libraries print."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     make_runner = importlib.import_module(module).make_runner
     started = time.perf_counter()

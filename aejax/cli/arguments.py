@@ -1,8 +1,9 @@
 """How every script reads its flags, prints its help, and says what is wrong with them."""
 
 import inspect
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
@@ -10,7 +11,12 @@ from aejax.errors import ConfigError
 
 
 def read_flags(
-    values: flags.FlagValues, arguments: Sequence[str], help_text: str, *, more: str = ""
+    values: flags.FlagValues,
+    arguments: Sequence[str],
+    help_text: str,
+    *,
+    more: str = "",
+    instead: Callable[[str], str | None] = lambda name: None,
 ) -> list[str] | None:
     """Returns the arguments that are no flags, after reading those that are; None after printing the help.
 
@@ -19,6 +25,7 @@ def read_flags(
       arguments: of the command line.
       help_text: what comes before the flags in the help.
       more: what comes after them.
+      instead: returns what to write instead of an unknown flag, or None.
 
     Raises:
       ConfigError: naming the flag that is wrong, in one line.
@@ -26,12 +33,32 @@ def read_flags(
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
     try:
         leftover = values(["script", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        other = instead(error.flagname)
+        raise ConfigError(str(error) if other is None else f"unknown flag '{error.flagname}'; write {other}") from None
     except flags.Error as error:
         raise ConfigError(" ".join(str(error).split())) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--flagfile: not a file of text ({error.reason})") from None
     if values.help:
         print("\n".join(part for part in (help_text, "", values.get_help(), more) if part))
         return None
     return leftover
+
+
+class _Finite(flags.FloatParser):
+    def convert(self, argument: int | float | str) -> float:
+        value = super().convert(argument)
+        if not math.isfinite(value):
+            raise ValueError(f"{argument} is not finite")
+        return value
+
+
+def define_number(
+    name: str, default: float | None, help_text: str, *, at_least: float, values: flags.FlagValues
+) -> None:
+    """Defines a flag that takes a finite number."""
+    flags.DEFINE(_Finite(lower_bound=at_least), name, default, help_text, values, flags.ArgumentSerializer())
 
 
 def define_features(values: flags.FlagValues) -> None:

@@ -1,5 +1,6 @@
 """The commands: a function for each script, from its arguments to its exit status."""
 
+import contextlib
 import pathlib
 import shutil
 import sys
@@ -9,10 +10,11 @@ from typing import Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, read_flags, script_help
+from aejax.cli.arguments import define_features, define_number, read_flags, script_help
 from aejax.cli.files import load_function
-from aejax.errors import ConfigError
-from aejax.study.directory import SEARCH, StudyDirectory, exists
+from aejax.errors import ConfigError, UserError
+from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.study.files import exists
 
 Say = Callable[[str], None]
 
@@ -30,7 +32,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request is None:
         return
     from aejax.report.write import write_report
-    from aejax.search.run import first_trials, search_and_train
+    from aejax.search.run import describe_search, search_and_train
     from aejax.study import dry_run, run
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
@@ -41,25 +43,25 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
 
     if request.deterministic:
         add_xla_options(DETERMINISTIC)
-    if request.dry_run:
-        if request.search is None:
-            say(dry_run.describe(request.configs))
-        else:
-            say(f"the first trials of the search; then the rest, and the winner on {request.seeds} fresh seeds:")
-            say(dry_run.describe(first_trials(request.configs[0], request.search)))
-        return
     features = load_function(request.features, "--features") if request.features else None
     if request.tensorboard:
         require_tensorboard()
+    directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
+    if request.dry_run:
+        prepared: dict[str, Any] = {"executor": executor, "features": features}
+        if request.search is None:
+            say(dry_run.describe(request.configs, directory, **prepared))
+        else:
+            say(describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **prepared))
+        return
     if request.processes is not None:
         join_processes(*request.processes)
         say = say if is_leader() else lambda _: None
     if request.cost:
         say(f"{request.name}: {request.cost}")
-    directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     with stop_on_signals() as stop:
         options = Options(request.tensorboard, request.checkpoint_seconds, stop, say, features)
-        # What is finished is worth a report even where some populations failed.
+        # What is finished is worth a report even where the rest is not.
         failure = None
         try:
             how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor}
@@ -68,12 +70,13 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
             else:
                 config, seeds = request.configs[0], request.seeds
                 search_and_train(config, request.search, directory, seeds=seeds, **how, options=options)
-        except run.PopulationsFailed as error:
+        except run.Unfinished as error:
             failure = error
-    for study in (StudyDirectory(directory.path / SEARCH), directory):
-        if is_leader() and exists(study.record):
-            say("\n" + write_report([study], study.path))
-            say(_written(study.path))
+    with contextlib.suppress(OSError) if failure is not None else contextlib.nullcontext():  # A full disk is full.
+        for study in (StudyDirectory(directory.path / SEARCH), directory):
+            if is_leader() and exists(study.record):
+                say("\n" + write_report([study], study.path))
+                say(_written(study.path))
     if failure is not None:
         raise failure
 
@@ -93,22 +96,25 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
         return 0
     from aejax.report.write import write_report
     from aejax.study import run
-    from aejax.study.compare import compare_rows, to_text
+    from aejax.study.compare import compare_rows, only_in_one, to_text
+    from aejax.study.evidence import read_rows
     from aejax.study.job import Options
-    from aejax.study.results import read_rows
+    from aejax.study.record import require_record
     from aejax.study.stop import stop_on_signals
 
     directory = StudyDirectory(path)
+    require_record(directory)
     old = read_rows(directory)
     features = load_function(values.features, "--features") if values.features else None
     with stop_on_signals() as stop:
         options = Options(stop=stop, say=say, features=features)
-        new = run.evaluate_again(directory, update=values.update, options=options)
+        new, problems = run.evaluate_again(directory, update=values.update, options=options)
     comparisons = compare_rows(old, new, values.tolerance)
-    say(to_text(comparisons))
+    problems += only_in_one(old, new)
+    say("\n".join([*problems, to_text(comparisons, len(problems))]))
     if values.update:
         write_report([directory], directory.path)
-    return int(any(comparison.verdict == "different" for comparison in comparisons))
+    return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
 
 
 def reproduce(arguments: Sequence[str], say: Say = print) -> int:
@@ -122,14 +128,13 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     path = _one_study(values, arguments)
     if path is None:
         return 0
-    from aejax.experiment import load_recorded
     from aejax.report.write import write_report
     from aejax.study import run
     from aejax.study.compare import compare_rows, only_in_one, to_text
+    from aejax.study.evidence import read_all, read_rows, rows_of
     from aejax.study.job import Options
-    from aejax.study.plan import load_data
+    from aejax.study.plan import load_data, recorded_configs
     from aejax.study.record import require_record
-    from aejax.study.results import read_rows
     from aejax.study.stop import stop_on_signals
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
@@ -138,10 +143,16 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
     if copy.path.resolve() == original.path.resolve():
         raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
-    then = record.starts[-1].environment.get("flags", {}) if record.starts else {}
-    add_xla_options(option for option in DETERMINISTIC if option in then.get("XLA_FLAGS", "").split())
+    # Before hours of training: the results that the second run is to be compared with.
+    found = read_all(original, record)
+    old, problems = rows_of(found), [str(fault) for one in found for fault in one.faults]
+    for line in problems:
+        say(line)
+    if not old:
+        raise UserError(f"{original.path} has no results to compare a second run with; train it, or report it")
+    add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
-    configs = [load_recorded(tree) for tree in record.configs]
+    configs = recorded_configs(original, record)
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:
@@ -155,12 +166,11 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             search=record.search,
         )
     write_report([copy], copy.path)
-    old, new = read_rows(original), read_rows(copy)
-    for member in only_in_one(old, new):
-        say(f"only one of the two runs has {member}")
+    new = read_rows(copy)
+    problems += only_in_one(old, new)
     comparisons = compare_rows(old, new, values.tolerance)
-    say(to_text(comparisons))
-    return int(any(comparison.verdict == "different" for comparison in comparisons))
+    say("\n".join([*problems, to_text(comparisons, len(problems))]))
+    return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
 
 
 def report(arguments: Sequence[str], say: Say = print) -> None:
@@ -197,9 +207,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
 def status(arguments: Sequence[str], say: Say = print) -> None:
     """Shows how far studies are; `scripts/status.py` documents its flags."""
     values = flags.FlagValues()
-    flags.DEFINE_float(
-        "every", None, "Show it again after so many seconds, until all is done.", lower_bound=0.1, flag_values=values
-    )
+    define_number("every", None, "Show it again after so many seconds, until all is done.", at_least=0.1, values=values)
     path = _one_study(values, arguments)
     if path is None:
         return
@@ -218,12 +226,12 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
 
 
 def _define_tolerance(values: flags.FlagValues) -> None:
-    flags.DEFINE_float(
+    define_number(
         "tolerance",
         0.02,
         "Relative difference up to which numbers count as close, where they are not bitwise equal.",
-        lower_bound=0.0,
-        flag_values=values,
+        at_least=0,
+        values=values,
     )
 
 

@@ -9,7 +9,8 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory
+from aejax.study.files import write_atomically
 
 KINDS = ("samples", "reconstructions", "interpolations", "arithmetic", "grid")
 MOST_IN_PICTURE = 1024
@@ -81,8 +82,9 @@ def _make(
         again = member.decode(member.encode(image))
         pairs = [np.concatenate(pair) for pair in zip(_chunks(image, 16), _chunks(again, 16), strict=True)]
         return np.concatenate(pairs), {"image": image, "reconstruction": again}, min(16, len(image)), name
-    direction = by.class_direction(member, values.source_class, values.target_class)
-    image = image[label == values.source_class][:num]
+    source, target = (by.find_class(member, wanted) for wanted in (values.source_class, values.target_class))
+    direction = by.class_direction(member, source, target)
+    image = image[label == source][:num]
     if not len(image):
         raise UserError(f"{member.work.dataset.name} has no test image of class {values.source_class}")
     by.require_room(member, len(image) * values.steps)
@@ -132,11 +134,14 @@ def _define_flags() -> flags.FlagValues:
         "path", "spherical", ("linear", "spherical"), "How interpolations go from latent to latent.", flag_values=values
     )
     flags.DEFINE_integer("steps", 8, "Images on each way, or to another class.", lower_bound=2, flag_values=values)
-    flags.DEFINE_integer(
-        "source_class", None, "Of arithmetic: the class whose images are changed.", lower_bound=0, flag_values=values
+    flags.DEFINE_string(
+        "source_class",
+        None,
+        "Of arithmetic: the class whose images are changed, by its label in the data or its name.",
+        flag_values=values,
     )
-    flags.DEFINE_integer(
-        "target_class", None, "Of arithmetic: the class that they become.", lower_bound=0, flag_values=values
+    flags.DEFINE_string(
+        "target_class", None, "Of arithmetic: the class that they become, likewise.", flag_values=values
     )
     flags.DEFINE_string(
         "output",

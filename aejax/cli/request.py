@@ -2,26 +2,29 @@
 
 import dataclasses
 import difflib
+import glob
 import inspect
 import json
 import os
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from absl import flags
 
 from aejax import sweep as sweeps
-from aejax.cli.arguments import define_features, read_flags
+from aejax.cli.arguments import define_features, define_number, read_flags
 from aejax.cli.files import call, import_file
-from aejax.config import flatten, load, override, parse_assignment, parse_value, to_tree
-from aejax.errors import ConfigError
+from aejax.config import flatten, load, nearest_field, override, parse_assignment, parse_value, to_tree
+from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, check
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
 from aejax.study.executors.choose import NAMES
 from aejax.study.executors.choose import Request as ExecutorRequest
+
+Made = TypeVar("Made", Config, Search)
 
 
 class Processes(NamedTuple):
@@ -71,7 +74,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
       ConfigError: naming the flag or field that is wrong, in one line.
     """
     values = _define_flags()
-    leftover = read_flags(values, arguments, help_text, more=_fields_help())
+    leftover = read_flags(values, arguments, help_text, more=_fields_help(), instead=_as_field)
     if leftover is None:
         return None
     if leftover:
@@ -213,7 +216,9 @@ def _define_flags() -> flags.FlagValues:
         "Where to search: --space=optimizer.learning_rate=log:1e-4:1e-1, =8:64 (whole numbers), =adam,sgd. Repeatable.",
         flag_values=values,
     )
-    flags.DEFINE_integer("seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, upper_bound=sweeps.MOST, flag_values=values
+    )
     flags.DEFINE_string("workdir", None, "Where the study lies; default: runs/<experiment>.", flag_values=values)
     flags.DEFINE_bool(
         "dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values
@@ -224,8 +229,8 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "workers", None, "Populations at a time; default: what the engine allows.", lower_bound=1, flag_values=values
     )
-    flags.DEFINE_float("cpus", None, "CPU cores of a population; Ray's default: 1.", lower_bound=0, flag_values=values)
-    flags.DEFINE_float("gpus", None, "GPUs of a population; default: none.", lower_bound=0, flag_values=values)
+    define_number("cpus", None, "CPU cores of a population; Ray's default: 1.", at_least=0, values=values)
+    define_number("gpus", None, "GPUs of a population; default: none.", at_least=0, values=values)
     flags.DEFINE_string(
         "ray_address",
         None,
@@ -257,15 +262,21 @@ def _define_flags() -> flags.FlagValues:
     )
     define_features(values)
     flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
-    flags.DEFINE_float(
+    define_number(
         "checkpoint_seconds",
         60.0,
         "Seconds of training between checkpoints: what a killed process loses at most; 0: after every chunk of epochs. "
         "Changes no result.",
-        lower_bound=0.0,
-        flag_values=values,
+        at_least=0,
+        values=values,
     )
     return values
+
+
+def _as_field(name: str) -> str | None:
+    """Returns how a field is set that somebody takes for a flag; None: there is none of such a name."""
+    field = nearest_field(name, to_tree(Config()))
+    return None if field is None else f"--set {field}=..."
 
 
 def _fields_help() -> str:
@@ -286,32 +297,39 @@ def load_experiment(reference: str) -> Experiment:
     """
     text, _, variant = reference.partition(":")
     path = pathlib.Path(text)
-    if not path.is_file():
-        others = sorted(str(other) for other in path.parent.glob("*.py"))
-        near = difflib.get_close_matches(str(path), others, n=1)
+    if not os.path.isfile(path):  # Also of a name that no file can have.
+        others = sorted(glob.glob(os.path.join(glob.escape(str(path.parent)), "*.py")))
+        near = difflib.get_close_matches(str(path), map(os.path.normpath, others), n=1)
         raise ConfigError(f"--config={text}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
     module = import_file(path, "--config")
     if not hasattr(module, "get_config"):
         raise ConfigError(f"--config={path}: it defines no get_config()")
-    variants = getattr(module, "VARIANTS", ())
+    variants = call(path, "--config", lambda: tuple(map(str, getattr(module, "VARIANTS", ()))))
     if variant and variant not in variants:
         known = f"variants: {', '.join(variants)}" if variants else "it has none"
         raise ConfigError(f"--config={reference}: unknown variant '{variant}'; {known}")
     arguments = (variant or variants[0],) if variants else ()
-    config = call(path, "--config", module.get_config, *arguments)
-    # Configs built in Python pass the same gate as flags and files.
-    config = load(Config, to_tree(config))
-    points = call(path, "--config", module.sweep, *arguments) if hasattr(module, "sweep") else [{}]
-    if not points:
+
+    def made(name: str, cls: type[Made]) -> Made:
+        """Returns the config that a function of the file makes: it passes the same gate as flags and other files."""
+        config = call(path, "--config", getattr(module, name), *arguments)
+        if not isinstance(config, cls):
+            raise ConfigError(f"--config={path}: {name}() should return a {cls.__name__}, got {config!r}")
+        return load(cls, dataclasses.asdict(config))
+
+    def points() -> sweeps.Sweep:
+        return [{str(field): value for field, value in point.items()} for point in module.sweep(*arguments)]
+
+    sweep = call(path, "--config", points) if hasattr(module, "sweep") else [{}]
+    if not sweep:
         raise ConfigError(f"{path}: its sweep is empty")
-    search = call(path, "--config", module.search, *arguments) if hasattr(module, "search") else None
     text = inspect.getdoc(module) or ""
     cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
     return Experiment(
-        name=path.stem + (f"-{variant}" if variant else ""),
+        name=printable(path.stem) + (f"-{variant}" if variant else ""),
         question=text.partition("\n")[0],
         cost=" ".join(cost[1].split()) if cost else "",
-        config=config,
-        sweep=points,
-        search=None if search is None else load(Search, to_tree(search)),
+        config=made("get_config", Config),
+        sweep=sweep,
+        search=made("search", Search) if hasattr(module, "search") else None,
     )

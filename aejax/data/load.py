@@ -2,37 +2,61 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from aejax.cache import cache_directory, cached_arrays, read_arrays
-from aejax.config import NonNegativeInt, PositiveInt
-from aejax.data import prepared
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
+from aejax.data import pixels, prepared
+from aejax.data.checked import check_arrays, images_of
+from aejax.data.classes import Classes, choose_classes
 from aejax.data.embedded import is_embedded, prepare
 from aejax.data.preprocessing import Kind
 from aejax.errors import DataError
 
 DECODING = (
-    2  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
+    3  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 )
 SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
+OWN = "own"  # In evaluation.transfer and evaluation.outliers, the name of the data that are trained on.
 
 
-def _distinct(classes: tuple[int, ...]) -> tuple[int, ...]:
-    twice = sorted(number for number in set(classes) if classes.count(number) > 1)
+def _class(value: object) -> int | str:
+    if isinstance(value, str) or (type(value) is int and value >= 0):
+        return value
+    raise PydanticCustomError("class", "A class should be named by its label: an integer of at least 0, or a text")
+
+
+def _distinct(classes: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    texts = list(map(str, classes))
+    twice = [text for text in texts if texts.count(text) > 1]
     if twice:
-        raise PydanticCustomError("twice", "Classes should be named once, not twice as {number}", {"number": twice[0]})
+        raise PydanticCustomError("twice", "Classes should be named once, not twice as {value}", {"value": twice[0]})
     return classes
 
 
-Classes = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_distinct)]
+ChosenClasses = Annotated[
+    tuple[Annotated[int | str, PlainValidator(_class)], ...], Field(min_length=1), AfterValidator(_distinct)
+]
+
+
+def _well_formed(name: str) -> str:
+    if "\0" in name or not (name.endswith(".npz") or re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", name)):
+        raise PydanticCustomError(
+            "name",
+            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) "
+            "or a path ending in .npz",
+        )
+    return name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,13 +64,15 @@ class DataConfig:
     """Which images, and how they are split."""
 
     # What comes with this project (digits, aejax_sprites, aejax_sprites/64x64), a data set that TFDS has prepared
-    # (mnist, name/config, name:1.0.0), or a path ending in .npz.
-    name: str = "digits"
+    # (mnist, name/config, name:1.0.0), or a path ending in .npz. In evaluation.transfer and evaluation.outliers also
+    # "own", which an object without a name stands for: that of `data`.
+    name: Annotated[str, AfterValidator(_well_formed)] = "digits"
     # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project
     # is in the cache.
     directory: str | None = None
-    # The classes whose images are kept, in every split, and counted from 0 in this order. None: all.
-    classes: Classes | None = None
+    # The classes whose images are kept, in every split, by their labels in the data or their names, and counted from 0
+    # in this order. None: all.
+    classes: ChosenClasses | None = None
     # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
     train_size: PositiveInt | None = None
     # How many images are cut from the training split to select on. None: a tenth.
@@ -58,6 +84,21 @@ class DataConfig:
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
     binarization: Literal["threshold", "fixed", "dynamic"] | None = None
+    # The number that is white. None: 1 of floats, of integers what `aejax.data.pixels.store` finds certain.
+    maximum: PositiveFloat | None = None
+
+    def beside(self, own: "DataConfig") -> "DataConfig":
+        """Returns the config of data that are evaluated beside the own ones, with what they take over from these."""
+        directory = self.directory or own.directory
+        if self.name != OWN:
+            return dataclasses.replace(self, directory=directory)
+        return dataclasses.replace(
+            self,
+            name=own.name,
+            directory=directory,
+            binarization=self.binarization or own.binarization,
+            maximum=self.maximum or own.maximum,
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,7 +115,10 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """The splits of a data set. The fingerprint is 16 hexadecimal digits that name exactly these arrays."""
+    """The splits of a data set. The fingerprint is 16 hexadecimal digits that name exactly these arrays.
+
+    Labels of a single class tell nothing apart: `classes` names it, and there are no labels.
+    """
 
     name: str
     train: Split
@@ -84,32 +128,53 @@ class Dataset:
     fingerprint: str
     intensity: np.ndarray | None = None  # Training images before binarization, where each batch draws them anew.
     factor_names: tuple[str, ...] = ()
+    classes: Classes = Classes()
+    pixels: str = ""  # What they were before they were stored, in words.
 
     @property
     def splits(self) -> dict[str, Split]:
         """The splits by their names."""
         return {name: getattr(self, name) for name in SPLITS}
 
+    @property
+    def unlabelled(self) -> str:
+        """Why there are no labels, to be read after the name."""
+        return f"has labels of one class only, '{self.classes.name(0)}'" if self.classes.names else "has no labels"
 
-def load(config: DataConfig) -> Dataset:
+
+def load(config: DataConfig, field: str = "data") -> Dataset:
     """Returns the data set that the config names, split as it says.
+
+    Args:
+      config: of the data.
+      field: its path in the whole config, for messages.
 
     Raises:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
-    arrays = _choose_classes(config, _read(config))
-    gray = _cut(config, arrays)
-    train, validation, test = gray if config.binarization is None else map(_binarize(config), gray, SPLITS)
+    arrays = _read(config)
+    stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+    classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
+    arrays |= stored
+    if config.classes is not None:
+        arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
+    gray = _cut(config, field, arrays)
+    splits = gray if config.binarization is None else tuple(map(_binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
+    fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
+    num_classes = len(classes.values) if len(classes.values) > 1 else None
+    train, validation, test = (split if num_classes else dataclasses.replace(split, label=None) for split in splits)
     return Dataset(
         name=config.name,
         train=train,
         validation=validation,
         test=test,
-        num_classes=int(arrays["num_classes"]) if "label" in arrays else None,
-        fingerprint=_fingerprint(train, validation, test, *([] if intensity is None else [gray[0]])),
+        num_classes=num_classes,
+        fingerprint=fingerprint,
         intensity=intensity,
         factor_names=tuple(map(str, arrays.get("factor_names", ()))),
+        classes=classes,
+        pixels=read_as,
     )
 
 
@@ -127,7 +192,7 @@ def _read(config: DataConfig) -> dict[str, np.ndarray]:
 
 def _read_file(name: str) -> dict[str, np.ndarray]:
     try:
-        arrays = read_arrays(pathlib.Path(name).expanduser())
+        arrays = read_arrays(pathlib.Path(os.path.expanduser(name)))
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
     except ValueError as error:
@@ -138,122 +203,20 @@ def _read_file(name: str) -> dict[str, np.ndarray]:
     unknown = [array for array in arrays if array.removeprefix("test_") not in parts]
     if unknown or "image" not in arrays:
         raise DataError(
-            f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold 'label', "
-            "'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
+            f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold "
+            "'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
         )
-    return _check(name, arrays)
+    return check_arrays(name, arrays)
 
 
 def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
     key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
-    return cached_arrays(f"{path.parent.name}-{key}", lambda: _check(str(path), prepared.decode(path)))
+    return cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path)))
 
 
-def _check(source: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the arrays in the types and shapes of a `Split`, or raises if one is not what it should be."""
-    checked = dict(arrays)
-    for prefix in ("", "test_"):
-        image = f"{prefix}image"
-        if image in arrays:
-            checked[image] = _check_image(f"{source}: '{image}'", arrays[image])
-        for name, check in (("label", _check_label), ("factor", _check_factor)):
-            part = f"{prefix}{name}"
-            if part in arrays:
-                if image not in arrays:
-                    raise DataError(f"{source}: there is '{part}' but no '{image}'; add it or leave both out")
-                checked[part] = check(f"{source}: '{part}'", arrays[part], len(arrays[image]))
-    if "test_image" in arrays:
-        for name in ("label", "factor"):
-            if (name in arrays) != (f"test_{name}" in arrays):
-                raise DataError(
-                    f"{source}: only one of '{name}' and 'test_{name}' is there; add the other or leave both out"
-                )
-        train, test = checked["image"], checked["test_image"]
-        if (train.shape[1:], train.dtype) != (test.shape[1:], test.dtype):
-            raise DataError(
-                f"{source}: training images are {train.dtype} {train.shape[1:]} and test images {test.dtype} "
-                f"{test.shape[1:]}; make them alike"
-            )
-    if "label" in arrays and "num_classes" not in arrays:
-        checked["num_classes"] = 1 + np.concatenate([checked[name] for name in checked if name.endswith("label")]).max()
-    if "factor" in arrays:
-        numbered = [f"factor_{index}" for index in range(checked["factor"].shape[1])]
-        checked.setdefault("factor_names", np.array(numbered))
-        if "test_factor" in arrays and checked["factor"].shape[1] != checked["test_factor"].shape[1]:
-            raise DataError(
-                f"{source}: 'factor' and 'test_factor' differ in how many factors they have; make them alike"
-            )
-    return checked
-
-
-def _check_image(what: str, image: np.ndarray) -> np.ndarray:
-    if image.ndim == 3:
-        image = image[..., None]
-    if image.ndim != 4 or 0 in image.shape:
-        raise DataError(f"{what} has shape {image.shape}; it should be [N, H, W] or [N, H, W, C], and not empty")
-    if image.dtype == np.uint8:
-        return image
-    if not np.issubdtype(image.dtype, np.floating):
-        raise DataError(f"{what} is {image.dtype}; it should be uint8, or floats in [0, 1]")
-    low, high = image.min(), image.max()  # Both NaN if any pixel is.
-    if np.isnan(low):
-        raise DataError(f"{what} has pixels that are NaN; remove or replace them")
-    if low < 0 or high > 1:
-        raise DataError(
-            f"{what} ranges from {low:g} to {high:g}; floats should be in [0, 1], or save 0 to 255 as uint8"
-        )
-    return image.astype(np.float32)
-
-
-def _check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
-    if label.shape != (count,):
-        raise DataError(f"{what} has shape {label.shape}; it should be ({count},), one for each image")
-    return _check_counted(what, label, "classes")
-
-
-def _check_factor(what: str, factor: np.ndarray, count: int) -> np.ndarray:
-    if factor.ndim != 2 or len(factor) != count or not factor.shape[1]:
-        raise DataError(f"{what} has shape {factor.shape}; it should be ({count}, factors), a row for each image")
-    return _check_counted(what, factor, "values of factors")
-
-
-def _check_counted(what: str, values: np.ndarray, kind: str) -> np.ndarray:
-    if not np.issubdtype(values.dtype, np.integer):
-        raise DataError(f"{what} is {values.dtype}; it should hold integers, {kind} counted from 0")
-    if values.min() < 0 or values.max() > np.iinfo(np.int32).max:
-        raise DataError(f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind} counted from 0")
-    return values.astype(np.int32)
-
-
-def _choose_classes(config: DataConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the arrays with the images of the wanted classes alone, which are numbered anew."""
-    if config.classes is None:
-        return arrays
-    if "label" not in arrays:
-        raise DataError(f"data.classes={list(config.classes)}: {config.name} has no labels; leave it out")
-    chosen = {name: array for name, array in arrays.items() if name == "factor_names"}
-    chosen["num_classes"] = np.array(len(config.classes))
-    for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
-        image, label = arrays[f"{prefix}image"], arrays[f"{prefix}label"]
-        absent = sorted(set(config.classes) - set(label.tolist()))
-        if absent:
-            where = "test split" if prefix else "training split" if "test_label" in arrays else "data"
-            raise DataError(
-                f"data.classes names {absent[0]}, a class without images in the {where} of {config.name}; its classes "
-                f"go from {label.min()} to {label.max()}"
-            )
-        number = np.full(label.max() + 1, -1, np.int32)
-        number[list(config.classes)] = np.arange(len(config.classes))
-        kept = number[label] >= 0
-        chosen |= {f"{prefix}image": image[kept], f"{prefix}label": number[label[kept]]}
-        if f"{prefix}factor" in arrays:
-            chosen[f"{prefix}factor"] = arrays[f"{prefix}factor"][kept]
-    return chosen
-
-
-def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:
+def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:
     """Returns (train, validation, test).
 
     One permutation serves all cuts, test images first and training images last. So neither train_size nor
@@ -262,7 +225,9 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
     image = arrays["image"]
     has_test = "test_image" in arrays
     if has_test and config.test_size is not None:
-        raise DataError(f"data.test_size={config.test_size}: {config.name} has a test split of its own; leave it out")
+        raise DataError(
+            f"{field}.test_size={config.test_size}: {config.name} has a test split of its own; leave it out"
+        )
     num_test = 0 if has_test else config.test_size or max(1, len(image) // 6)
     num_validation = config.validation_size
     if num_validation is None:
@@ -272,13 +237,13 @@ def _cut(config: DataConfig, arrays: dict[str, np.ndarray]) -> tuple[Split, Spli
         raise DataError(
             f"{config.name} has {len(image)} images to split, and {num_validation} for validation"
             + (" " if has_test else f" with {num_test} for the test ")
-            + "leave none to train on; make data.validation_size"
-            + (" smaller" if has_test else " or data.test_size smaller")
+            + f"leave none to train on; make {field}.validation_size"
+            + (" smaller" if has_test else f" or {field}.test_size smaller")
         )
     if config.train_size is not None and config.train_size > num_train:
         raise DataError(
-            f"data.train_size={config.train_size} is more than the {num_train} images of {config.name} left to "
-            "train on; make it or data.validation_size smaller"
+            f"{field}.train_size={config.train_size} is more than the {num_train} images of {config.name} left to "
+            f"train on; make it or {field}.validation_size smaller"
         )
 
     def take(indices: np.ndarray) -> Split:

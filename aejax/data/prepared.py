@@ -13,7 +13,6 @@ import numpy as np
 
 from aejax.errors import DataError
 
-_NAME = re.compile(r"(?P<base>\w+(/[\w.+-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
 FACTOR = "label_"  # What the names of features begin with that an image was made from.
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -30,18 +29,11 @@ def find(name: str, directory: str | None) -> pathlib.Path:
     Raises:
       DataError: if it is not there, naming what is and the command that prepares it.
     """
-    wanted = _NAME.fullmatch(name)
-    if not wanted:
-        raise DataError(
-            f"data.name={name}: should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, "
-            "name:1.0.0) or a path ending in .npz"
-        )
-    root = pathlib.Path(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    base, _, version = name.partition(":")
+    root = pathlib.Path(os.path.expanduser(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
     infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
     there = [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
-    versions = [
-        path for path in there if path.parent.as_posix() == wanted["base"] and wanted["version"] in (None, path.name)
-    ]
+    versions = [path for path in there if path.parent.as_posix() == base and version in ("", path.name)]
     if versions:
         return root / max(versions, key=lambda path: [int(number) for number in path.name.split(".")])
     others = ", ".join(f"{path.parent.as_posix()}:{path.name}" for path in there) or "nothing"
@@ -57,7 +49,8 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
     Returns:
       `image` [N, ...], where the data set has them `label` [N], `factor` [N, factors] (classes named `label_...`, as
       dSprites, Shapes3D and SmallNORB have them) with `factor_names`, the same of the test split with `test_` before
-      them, and `num_classes` []. All other splits and features are left alone.
+      them, and where labels are numbers of classes `class_names` [classes]. All other splits and features are left
+      alone.
 
     Raises:
       DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
@@ -104,10 +97,8 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
                 arrays[prefix + feature] = np.stack(values)
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
-        if arrays["image"].dtype == np.uint8 and arrays["image"].max(initial=0) == 1:  # dSprites' black and white.
-            arrays |= {name: array * np.uint8(255) for name, array in arrays.items() if name.endswith("image")}
         if is_class.get("label"):
-            arrays["num_classes"] = np.array(features["label"].num_classes)
+            arrays["class_names"] = np.array(features["label"].names, np.str_)
         if factors:
             arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays
@@ -139,7 +130,11 @@ def quiet() -> Iterator[ModuleType]:
 
     tfds.disable_progress_bar()  # In a notebook it would not be text that can be redirected.
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             yield tfds
     finally:
         tfds.enable_progress_bar()

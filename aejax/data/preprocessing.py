@@ -4,12 +4,14 @@ Errors are reported in pixel space whatever a model was trained on, so every kin
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from aejax.data.demand import Demand, principal_axes
 
 Array = jax.Array | np.ndarray
 
@@ -33,8 +35,29 @@ class Preprocessing:
     kind: Kind = flax.struct.field(pytree_node=False)
     # Arrays, or None for "none" and "per_image".
     mean: Any = None  # [1, num_pixels], of the training images in [0, 1].
-    forward: Any = None  # "standardize": factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels].
+    # "standardize": factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels]; of fewer training images
+    # than pixels factors of the principal axes, [1, num_pixels].
+    forward: Any = None
     inverse: Any = None  # Of `forward`, in the same shape.
+    rotation: Any = None  # "pca", "zca" of fewer training images than pixels: to the principal axes.
+
+
+class Rotation(NamedTuple):
+    """The orthogonal matrix I − vectors · factor · vectorsᵀ, of n images and D pixels: it takes n D numbers, not D².
+
+    Source: Schreiber and Van Loan, "A storage-efficient WY representation for products of Householder
+    transformations", 1989.
+    """
+
+    vectors: Any  # [D, n]
+    factor: Any  # [n, n]
+
+    def apply(self, x: jax.Array, *, back: bool = False) -> jax.Array:
+        """Returns rows [batch, D] times the matrix, or its transpose."""
+        factor = self.factor.T if back else self.factor
+        # The default precision on GPU and TPU is too coarse to be inverted.
+        inner = jnp.matmul(jnp.matmul(x, self.vectors, precision="highest"), factor, precision="highest")
+        return x - jnp.matmul(inner, self.vectors.T, precision="highest")
 
 
 def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
@@ -42,7 +65,8 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
 
     standardize: each pixel and channel gets mean 0 and variance 1 over the images. pca: rotated to the principal axes
     and whitened, all components kept, largest first. zca: whitened and rotated back, so that the result still looks
-    like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`.
+    like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
+    axes in whose directions no image varies are any that are orthogonal to the others.
     """
     if kind in ("none", "per_image"):
         return Preprocessing(kind=kind)
@@ -52,6 +76,8 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
         squares = (np.square(block - mean).sum(0) for block in _blocks(train_image))
         deviation = _deviation(sum(squares, np.zeros(num_pixels)) / count)[None]
         forward, inverse = 1 / deviation, deviation
+    elif count < num_pixels:
+        return _fit_few(kind, mean, np.concatenate(list(_blocks(train_image))) - mean)
     else:
         products = ((block - mean).T @ (block - mean) for block in _blocks(train_image))
         variance, axes = np.linalg.eigh(sum(products, np.zeros((num_pixels, num_pixels))) / count)
@@ -66,6 +92,43 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
         forward=forward.astype(np.float32),
         inverse=inverse.astype(np.float32),
     )
+
+
+def _fit_few(kind: Kind, mean: np.ndarray, centered: np.ndarray) -> Preprocessing:
+    """Returns the preprocessing by principal axes of fewer images than pixels, from their products with each other."""
+    import scipy.linalg
+
+    count, num_pixels = centered.shape
+    variance, left = np.linalg.eigh(centered @ centered.T / count)
+    # The first axes are the columns; Householder's reflections add what is orthogonal to all of them.
+    (reflected, scale), _ = scipy.linalg.qr(centered.T @ left[:, ::-1], mode="raw")
+    vectors = np.tril(reflected, -1) + np.eye(num_pixels, count)
+    products = np.triu(vectors.T @ vectors, 1)
+    factor = np.linalg.solve(np.eye(count) + scale[:, None] * products, np.diag(scale))
+    deviation = _deviation(np.pad(np.maximum(variance[::-1], 0.0), (0, num_pixels - count)))[None]
+    return Preprocessing(
+        kind=kind,
+        mean=mean[None].astype(np.float32),
+        forward=(1 / deviation).astype(np.float32),
+        inverse=deviation.astype(np.float32),
+        rotation=Rotation(vectors.astype(np.float32), factor.astype(np.float32)),
+    )
+
+
+def demand(kind: Kind, count: int, num_pixels: int) -> Demand:
+    """The demand of fitting the preprocessing to `count` images, in host memory."""
+    return principal_axes(count, num_pixels, itemsize=8) if kind in ("pca", "zca") else Demand()
+
+
+def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:
+    """The shapes and types of what `fit` gives of `count` images, without computing it."""
+    if kind in ("none", "per_image"):
+        return Preprocessing(kind=kind)
+    array = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
+    few = kind != "standardize" and count < num_pixels
+    factor = array(1 if few or kind == "standardize" else num_pixels, num_pixels)
+    rotation = Rotation(array(num_pixels, count), array(count, count)) if few else None
+    return Preprocessing(kind=kind, mean=array(1, num_pixels), forward=factor, inverse=factor, rotation=rotation)
 
 
 def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
@@ -92,7 +155,8 @@ def invert(preprocessing: Preprocessing, x: jax.Array, image: Array) -> jax.Arra
     if preprocessing.kind == "per_image":
         mean, deviation = _per_image(to_unit(image))
         return x * deviation + mean
-    return (_linear(preprocessing, _flatten(x), preprocessing.inverse) + preprocessing.mean).reshape(x.shape)
+    pixels = _linear(preprocessing, _flatten(x), preprocessing.inverse, backwards=True)
+    return (pixels + preprocessing.mean).reshape(x.shape)
 
 
 def to_unit(image: Array) -> jax.Array:
@@ -100,9 +164,13 @@ def to_unit(image: Array) -> jax.Array:
     return jnp.asarray(image, jnp.float32) / (255 if image.dtype == jnp.uint8 else 1)
 
 
-def _linear(preprocessing: Preprocessing, x: jax.Array, factor: Array) -> jax.Array:
+def _linear(preprocessing: Preprocessing, x: jax.Array, factor: Array, *, backwards: bool = False) -> jax.Array:
     if preprocessing.kind == "standardize":
         return x * factor
+    if preprocessing.rotation is not None:
+        both = preprocessing.kind == "zca"
+        x = x if backwards and not both else preprocessing.rotation.apply(x)
+        return preprocessing.rotation.apply(x * factor, back=True) if backwards or both else x * factor
     return jnp.matmul(x, factor, precision="highest")  # The default on GPU and TPU is too coarse to be inverted.
 
 

@@ -1,5 +1,6 @@
 """A data set on the device: images stay as they are stored (mostly uint8) and become floats one batch at a time."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from aejax.data import preprocessing
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
-EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training.
+EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training,
+PIXELS_AT_ONCE = 64 * 64 * EXAMPLES_AT_ONCE  # or fewer, of which all pixels are no more than these.
 EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: the devices that share a batch.
 
 
@@ -75,13 +77,28 @@ def _spread(indices: jax.Array) -> jax.Array:
 
 def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     """Returns the data set, still in host memory, with its preprocessing fitted to the training split."""
+    return _resident(dataset, preprocessing.fit(kind, dataset.train.image))
+
+
+def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
+    """Returns the same with shapes and types in the place of what would be fitted."""
+    num, *image_shape = dataset.train.image.shape
+    return _resident(dataset, preprocessing.shapes(kind, num, math.prod(image_shape)))
+
+
+def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> ResidentData:
     splits = dataset.splits
     return ResidentData(
         image={name: split.image for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},
-        preprocessing=preprocessing.fit(kind, dataset.train.image),
+        preprocessing=fitted,
         intensity=dataset.intensity,
     )
+
+
+def images_at_once(image_shape: tuple[int, ...]) -> int:
+    """Returns how many images of a shape, (height, width, channels), are looked at together outside training."""
+    return max(1, min(EXAMPLES_AT_ONCE, PIXELS_AT_ONCE // math.prod(image_shape)))
 
 
 def map_examples(function: Callable[[jax.Array], Any], num_examples: int, at_once: int = EXAMPLES_AT_ONCE) -> Any:

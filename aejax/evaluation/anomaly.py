@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data import preprocessing
-from aejax.data.resident import ResidentData, map_examples
+from aejax.data.resident import ResidentData, images_at_once, map_examples
 from aejax.evaluation.image_metrics import mean_squared_error
+from aejax.evaluation.pca import principal_axes
 
 _SHRINKAGE = 1e-3  # Of the mean variance, added to the features' covariance: some features may be constant.
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -42,7 +43,7 @@ def anomaly_metrics(
                 found["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
             return found
 
-        return map_examples(block, source.size(split))
+        return map_examples(block, source.size(split), images_at_once(source.image[split].shape[1:]))
 
     distance = mahalanobis(scores(data, "train")["distance"])
     metrics = {}
@@ -60,16 +61,22 @@ def anomaly_metrics(
 
 def mahalanobis(features: jax.Array) -> Callable[[jax.Array], jax.Array]:
     """Returns the function that gives the squared Mahalanobis distance, [m], of features [m, d] from these, [n, d]."""
+    num, dimension = features.shape
     mean = jnp.mean(features, axis=0)
-    centered = features - mean[None]
-    covariance = jnp.matmul(centered.T, centered, precision=_HIGHEST) / features.shape[0]
-    eigenvalues, axes = jnp.linalg.eigh(covariance)
-    added = _SHRINKAGE * jnp.maximum(jnp.mean(eigenvalues), 1e-12)
+    eigenvalues, axes = principal_axes(features - mean[None])
+    variance = jnp.mean(eigenvalues) if num >= dimension else jnp.sum(eigenvalues) / dimension
+    added = _SHRINKAGE * jnp.maximum(variance, 1e-12)
     scale = 1 / jnp.sqrt(jnp.maximum(eigenvalues, 0.0) + added)
 
     def distance(other: jax.Array) -> jax.Array:
-        whitened = jnp.matmul(other - mean[None], axes, precision=_HIGHEST) * scale[None]
-        return jnp.sum(jnp.square(whitened), axis=1)
+        centered = other - mean[None]
+        along = jnp.matmul(centered, axes, precision=_HIGHEST)
+        squares = jnp.sum(jnp.square(along * scale[None]), axis=1)
+        if num >= dimension:
+            return squares
+        # Fewer examples than features: across the axes there is nothing but what was added.
+        across = jnp.sum(jnp.square(centered), axis=1) - jnp.sum(jnp.square(along), axis=1)
+        return squares + jnp.maximum(across, 0.0) / added
 
     return distance
 

@@ -11,7 +11,7 @@ import optax
 from aejax.autoencoders.base import Family
 from aejax.autoencoders.quantized import Quantized
 from aejax.data import preprocessing
-from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.data.resident import Batch, ResidentData, images_at_once, map_examples
 from aejax.evaluation import pca
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.few_labels import Known, fit_few_labels
@@ -59,7 +59,7 @@ def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData)
     for split in ("train", "validation"):
         encode = lambda indices: classifier.apply(variables, data.batch(split, indices).image, method="encode")  # noqa: E731, B023
         size = data.size(split)
-        at_once = examples_at_once(classifier.autoencoder.config.encoder)
+        at_once = examples_at_once(classifier.autoencoder.config.encoder, classifier.autoencoder.image_shape)
         features = map_examples(encode, size, at_once) if size else known["train"].features[:0]
         known[split] = Known(features, jnp.asarray(data.label[split]))
     mean, scale = standardize(jnp.concatenate([part.features for part in known.values()]))
@@ -115,16 +115,25 @@ def represent_model(
 
 def represent_pixels(data: ResidentData) -> Representation:
     """Returns the images themselves, flattened, in [0, 1] and without preprocessing."""
-    del data
-    return Representation(lambda stored: preprocessing.to_unit(stored).reshape(stored.shape[0], -1))
+
+    def encode(stored: jax.Array) -> jax.Array:
+        return preprocessing.to_unit(stored).reshape(stored.shape[0], -1)
+
+    return Representation(encode, at_once=images_at_once(data.image["train"].shape[1:]))
 
 
 def represent_pca(data: ResidentData, size: int) -> Representation:
-    """Returns projections on the leading principal axes of the training images: `size` of them, or all there are."""
+    """Returns projections on the leading principal axes of the training images: `size` of them, or all there are.
+
+    Of fewer images than that, what is beyond their number is 0.
+    """
     images = jnp.asarray(data.image["train"])
     axes = pca.fit_pca(images, min(size, images[0].size))
 
     def encode(stored: jax.Array) -> jax.Array:
         return pca.project(axes, stored)
 
-    return Representation(encode, lambda stored: pca.reconstruct(axes, encode(stored), stored.shape[1:]))
+    def reconstruct(stored: jax.Array) -> jax.Array:
+        return pca.reconstruct(axes, encode(stored), stored.shape[1:])
+
+    return Representation(encode, reconstruct, at_once=images_at_once(images.shape[1:]))

@@ -10,6 +10,7 @@ from aejax.evaluation.probe import standardize
 
 # As shares of the mean eigenvalue of what they are added to.
 STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
+_FITTED = ("train", "validation")  # What the classifiers are fitted to, the first of them or both.
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -40,29 +41,30 @@ def moments(features: jax.Array, label: jax.Array, num_classes: int) -> Moments:
     return Moments(jnp.sum(member, axis=0), total, jnp.matmul(features.T, features, precision=_HIGHEST))
 
 
-def ridge(known: Moments, strengths: Sequence[float] | jax.Array) -> Linear:
+def ridge(known: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
     """Returns the least-squares regression of one-hot labels on the features, weights penalized, the bias not.
 
-    It minimizes mean ‖y − Wᵀx − b‖² + λ ‖W‖², λ being a strength times the mean variance of a feature.
+    It minimizes mean ‖y − Wᵀx − b‖² + λ ‖W‖², λ being a strength times the mean variance of a feature. Where the
+    features are coordinates in a part of a space (`_within_span`), `dimension` is that of the space.
     """
     size = jnp.sum(known.sizes)
     mean, frequency = jnp.sum(known.total, axis=0) / size, known.sizes / size
     covariance = known.scatter / size - jnp.outer(mean, mean)
     cross = known.total.T / size - jnp.outer(mean, frequency)
-    weights = _solve(covariance, cross, strengths)
+    weights = _solve(covariance, cross, strengths, dimension)
     return Linear(weights, frequency[None] - jnp.einsum("d,ldc->lc", mean, weights, precision=_HIGHEST))
 
 
-def gaussian(known: Moments, strengths: Sequence[float] | jax.Array) -> Linear:
+def gaussian(known: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
     """Returns the classifier of Gaussian classes that share one covariance (linear discriminant analysis).
 
     To the covariance within classes a strength times its mean variance is added on the diagonal. A class without
-    examples is never predicted.
+    examples is never predicted. `dimension` is as in `ridge`.
     """
     size = jnp.sum(known.sizes)
     mean = known.total / jnp.maximum(known.sizes, 1.0)[:, None]
     between = jnp.matmul((mean * known.sizes[:, None]).T, mean, precision=_HIGHEST)
-    weights = _solve((known.scatter - between) / size, mean.T, strengths)
+    weights = _solve((known.scatter - between) / size, mean.T, strengths, dimension)
     bias = jnp.log(known.sizes / size)[None] - jnp.einsum("cd,ldc->lc", mean, weights, precision=_HIGHEST) / 2
     return Linear(weights, bias)
 
@@ -74,11 +76,17 @@ def class_mean(known: Moments) -> Linear:
     return Linear(mean.T[None], bias[None])
 
 
-def _solve(matrix: jax.Array, target: jax.Array, strengths: Sequence[float] | jax.Array) -> jax.Array:
-    """Returns (matrix + strength · mean eigenvalue)⁻¹ target for each strength, [L, d, C]."""
+def _solve(
+    matrix: jax.Array, target: jax.Array, strengths: Sequence[float] | jax.Array, dimension: int | None
+) -> jax.Array:
+    """Returns (matrix + strength · mean eigenvalue)⁻¹ target for each strength, [L, d, C].
+
+    The mean is over `dimension` eigenvalues, of which those that are not the matrix's are 0; None: over the matrix's.
+    """
     eigenvalues, axes = jnp.linalg.eigh(matrix)
+    mean = jnp.mean(eigenvalues) if dimension is None else jnp.sum(eigenvalues) / dimension
     # A matrix that is zero has nothing to say: then neither have the weights.
-    unit = jnp.maximum(jnp.mean(eigenvalues), 1e-12)
+    unit = jnp.maximum(mean, 1e-12)
     added = jnp.asarray(strengths, jnp.float32)[:, None] * unit
     rotated = jnp.matmul(axes.T, target, precision=_HIGHEST)
     shrunk = rotated[None] / (jnp.maximum(eigenvalues, 0.0)[None] + added)[..., None]
@@ -88,7 +96,7 @@ def _solve(matrix: jax.Array, target: jax.Array, strengths: Sequence[float] | ja
 _CLASSIFIERS = {
     "ridge": ridge,
     "gaussian": gaussian,
-    "class_mean": lambda known, strengths: class_mean(known),
+    "class_mean": lambda known, strengths, dimension: class_mean(known),
 }
 CLOSED_FORMS = tuple(_CLASSIFIERS)
 
@@ -110,15 +118,26 @@ def closed_form_accuracies(
     """
     mean, scale = standardize(features["train"])
     known = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
-    train = moments(known["train"], labels["train"], num_classes)
-    # Sums of both sets of examples are the sums of their sums.
-    both = jax.tree.map(jnp.add, train, moments(known["validation"], labels["validation"], num_classes))
+    dimension = None
+    if sum(len(known[split]) for split in _FITTED) < known["train"].shape[1]:
+        dimension, known = known["train"].shape[1], _within_span(known)
+    train, validation = (moments(known[split], labels[split], num_classes) for split in _FITTED)
+    both = jax.tree.map(jnp.add, train, validation)  # Sums of both sets of examples are the sums of their sums.
     metrics = {}
     for name in names:
-        fitted = _CLASSIFIERS[name](train, STRENGTHS)
+        fitted = _CLASSIFIERS[name](train, STRENGTHS, dimension)
         correct = jnp.mean(fitted.predict(known["validation"]) == labels["validation"][:, None], axis=0)
         best = jnp.argmax(correct)  # The first of equals.
-        refitted = _CLASSIFIERS[name](both, jnp.asarray(STRENGTHS)[best][None])
+        refitted = _CLASSIFIERS[name](both, jnp.asarray(STRENGTHS)[best][None], dimension)
         metrics[f"validation_{name}_accuracy"] = correct[best]
         metrics[f"test_{name}_accuracy"] = jnp.mean(refitted.predict(known["test"])[:, 0] == labels["test"])
     return metrics
+
+
+def _within_span(features: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Returns the features as coordinates in the space of the examples to fit to, which are fewer than the features.
+
+    The classifiers' weights lie in that space, so that they are the same, and matrices have the examples' size.
+    """
+    axes = jnp.linalg.qr(jnp.concatenate([features[split] for split in _FITTED]).T)[0]
+    return {split: jnp.matmul(x, axes, precision=_HIGHEST) for split, x in features.items()}

@@ -95,7 +95,9 @@ def _components(
     x = {split: np.asarray(value, np.float64) for split, value in features.items()}
     num_examples, size = x["train"].shape
     if whiten or size > num_components:
-        reduction = PCA(min(num_examples, size, num_components), svd_solver="covariance_eigh").fit(x["train"])
+        # Of fewer examples than features no covariance: it would be the larger matrix.
+        solver = "covariance_eigh" if num_examples >= size else "full"
+        reduction = PCA(min(num_examples, size, num_components), svd_solver=solver).fit(x["train"])
         x = {split: reduction.transform(value) for split, value in x.items()}
     deviation = x["train"].std(axis=0)
     if whiten:

@@ -197,6 +197,13 @@ def unsupervised_ranking(codes: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([np.median(np.delete(row, index)) for index, row in enumerate(score)])
 
 
+def num_comparable(factor: Mapping[str, np.ndarray]) -> int:
+    """How many factors, [n, K] by split, `disentanglement_metrics` can compare codes with: two are needed."""
+    splits = [split for split in ("validation", "test") if len(factor[split])]
+    no_code = {split: np.zeros((len(value), 0)) for split, value in factor.items()}
+    return _comparable(no_code, factor, splits, seed=0)[1]["train"].shape[1]
+
+
 def _comparable(
     code: Mapping[str, np.ndarray], factor: Mapping[str, np.ndarray], splits: Sequence[str], seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -63,7 +63,8 @@ class FeatureNetwork(NamedTuple):
             logits: Any = self.classifier.apply(variables, x, method="classify")
             return features / self.scale, jnp.argmax(logits, axis=1)
 
-        return map_examples(block, len(image), examples_at_once(self.classifier.autoencoder.config.encoder))
+        autoencoder = self.classifier.autoencoder
+        return map_examples(block, len(image), examples_at_once(autoencoder.config.encoder, autoencoder.image_shape))
 
 
 def feature_network(dataset: Dataset) -> FeatureNetwork:

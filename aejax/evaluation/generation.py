@@ -5,6 +5,7 @@ are judged by the same features of as many images. Distances of pairs are comput
 with n, not with its square.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from aejax.data import preprocessing
 from aejax.data.preprocessing import Array
 from aejax.data.resident import map_examples
+from aejax.evaluation.pca import sum_over_blocks
 from aejax.objectives.selection import kth_largest
 
 NUM_NEIGHBORS = 5  # k of precision, recall, density and coverage.
@@ -30,7 +32,7 @@ class Reference(NamedTuple):
     features: jax.Array  # [n, d]
     radius: jax.Array  # [n], the distance of each from the k-th nearest other
     mean: jax.Array  # [d]
-    covariance: jax.Array  # [d, d]
+    covariance: jax.Array | None  # [d, d]; None of fewer images than features, of which it is not needed
 
 
 def make_reference(features: jax.Array, k: int = NUM_NEIGHBORS) -> Reference:
@@ -43,7 +45,10 @@ def make_reference(features: jax.Array, k: int = NUM_NEIGHBORS) -> Reference:
     Raises:
       ValueError: an image has fewer than k others.
     """
-    return Reference(features, neighbor_radius(features, k), *gaussian_statistics(features))
+    radius = neighbor_radius(features, k)
+    if len(features) < features.shape[1]:
+        return Reference(features, radius, jnp.mean(features, axis=0), None)
+    return Reference(features, radius, *gaussian_statistics(features))
 
 
 def compare(reference: Reference, fake: jax.Array, k: int = NUM_NEIGHBORS) -> dict[str, jax.Array]:
@@ -58,7 +63,7 @@ def compare(reference: Reference, fake: jax.Array, k: int = NUM_NEIGHBORS) -> di
       ValueError: there are no more than k drawn images.
     """
     return {
-        "frechet_distance": frechet_distance(reference.mean, reference.covariance, *gaussian_statistics(fake)),
+        "frechet_distance": _frechet_distance(reference, fake),
         "kernel_distance": kernel_distance(reference.features, fake),
         **_precision_recall(reference.features, reference.radius, fake, neighbor_radius(fake, k)),
         **_density_coverage(reference.features, reference.radius, fake, k),
@@ -92,6 +97,19 @@ def frechet_distance(mean1: jax.Array, cov1: jax.Array, mean2: jax.Array, cov2: 
     overlap = jnp.sum(jnp.linalg.svd(product, compute_uv=False))
     distance = jnp.sum(jnp.square(mean1 - mean2)) + jnp.trace(cov1) + jnp.trace(cov2) - 2 * overlap
     return jnp.maximum(distance, 0.0)
+
+
+def _frechet_distance(reference: Reference, fake: jax.Array) -> jax.Array:
+    """Returns the distance of the Gaussians with the moments of the real and of the drawn images' features."""
+    if reference.covariance is not None:
+        return frechet_distance(reference.mean, reference.covariance, *gaussian_statistics(fake))
+    # The roots of the eigenvalues of C1 C2 are the singular values of the products of images with each other, too.
+    fake_mean = jnp.mean(fake, axis=0)
+    real = (reference.features - reference.mean[None]) / math.sqrt(max(len(reference.features) - 1, 1))
+    drawn = (fake - fake_mean[None]) / math.sqrt(max(len(fake) - 1, 1))
+    overlap = jnp.sum(jnp.linalg.svd(jnp.matmul(real, drawn.T, precision=_HIGHEST), compute_uv=False))
+    variances = jnp.sum(jnp.square(real)) + jnp.sum(jnp.square(drawn))
+    return jnp.maximum(jnp.sum(jnp.square(reference.mean - fake_mean)) + variances - 2 * overlap, 0.0)
 
 
 def _square_root(matrix: jax.Array) -> jax.Array:
@@ -229,6 +247,26 @@ def _map_distances(function: Callable[[jax.Array, jax.Array], Any], queries: jax
 def _squared_distances(x: jax.Array, y: jax.Array, y_norms: jax.Array) -> jax.Array:
     products = jnp.matmul(x, y.T, precision=_HIGHEST)
     return jnp.maximum(jnp.sum(jnp.square(x), axis=1)[:, None] + y_norms[None] - 2 * products, 0.0)
+
+
+def gaussian_like(stored: jax.Array, num: int, key: jax.Array) -> jax.Array:
+    """Returns draws from a Gaussian with the mean and the covariance of images' pixels, float32 [num, *image shape].
+
+    A sum of images with normal weights has their covariance, so that no matrix of all pairs of pixels is needed.
+
+    Args:
+      stored: the images, [n, height, width, channels].
+      num: how many are drawn.
+      key: of the draws.
+    """
+    rows = stored.reshape(len(stored), -1)
+    mean = sum_over_blocks(lambda x: jnp.sum(x, axis=0), rows) / len(rows)
+    weight = jax.random.normal(key, (len(rows), num)) / math.sqrt(len(rows))
+
+    def weigh(x: jax.Array, weight: jax.Array) -> jax.Array:
+        return jnp.matmul(weight.T, x - mean[None], precision=_HIGHEST)
+
+    return (mean[None] + sum_over_blocks(weigh, rows, weight)).reshape(num, *stored.shape[1:])
 
 
 class Nearest(NamedTuple):

@@ -6,8 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.data.demand import Demand
+from aejax.data.demand import principal_axes as axes_demand
 from aejax.data.preprocessing import to_unit
 
+# Up to this side a matrix of all pairs of pixels, or of images, is decomposed as a whole: a minute on a CPU.
+MOST_DECOMPOSED = 4096
+
+_OVERSAMPLING, _NUM_ITERATIONS = 10, 8  # Of the leading axes alone, where both are more.
 _ROWS_AT_ONCE = 1000
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -22,26 +28,87 @@ class PCA(NamedTuple):
 def fit_pca(image: jax.Array, size: int) -> PCA:
     """Returns the first `size` principal components of the images.
 
-    The images [n, ...] are uint8, scaled to [0, 1] here, or float32. They are read in blocks, so those in uint8 never
-    exist in float32 at once; the covariance of their D pixels does, [D, D]. A component's largest element is positive.
+    The images [n, ...] are uint8, scaled to [0, 1] here, or float32. What is decomposed is the covariance of their D
+    pixels, [D, D]; of fewer images than pixels their products with each other, [n, n]; and where both are more than
+    `MOST_DECOMPOSED`, neither: the leading components alone are then found by iteration (Halko, Martinsson and Tropp,
+    "Finding structure with randomness", 2011, algorithm 4.4). Images in uint8 are read in blocks, and exist in float32
+    at once only if they are fewer than their pixels. A component's largest element is positive. Components in whose
+    direction no image varies are 0 where there are fewer images than pixels.
 
     Raises:
       ValueError: `size` is not in [1, D].
     """
     rows = image.reshape(image.shape[0], -1)
-    num_pixels = rows.shape[1]
+    num, num_pixels = rows.shape
     if not 1 <= size <= num_pixels:
         raise ValueError(f"size must lie in [1, {num_pixels}], the pixels of an image; got {size}")
-    mean = _sum_over_blocks(lambda x: jnp.sum(x, axis=0), rows) / rows.shape[0]
+    mean = sum_over_blocks(lambda x: jnp.sum(x, axis=0), rows) / num
+    if min(num, num_pixels) > MOST_DECOMPOSED:
+        components = _leading_axes(rows, mean, size)
+    elif num < num_pixels:
+        axes = principal_axes(to_unit(rows) - mean[None])[1][:, ::-1][:, :size]
+        present = jnp.any(axes != 0, axis=0, keepdims=True)
+        # Of a small eigenvalue the products know the axis to few digits: once more made orthogonal to those before it.
+        axes = jnp.where(present, jnp.linalg.qr(axes)[0], 0.0)
+        components = jnp.pad(axes, ((0, 0), (0, size - axes.shape[1])))
+    else:
 
-    def scatter(x: jax.Array) -> jax.Array:
-        centered = x - mean[None]
-        return jnp.matmul(centered.T, centered, precision=_HIGHEST)
+        def scatter(x: jax.Array) -> jax.Array:
+            centered = x - mean[None]
+            return jnp.matmul(centered.T, centered, precision=_HIGHEST)
 
-    _, vectors = jnp.linalg.eigh(_sum_over_blocks(scatter, rows) / rows.shape[0])
-    components = vectors[:, ::-1][:, :size]
+        _, vectors = jnp.linalg.eigh(sum_over_blocks(scatter, rows) / num)
+        components = vectors[:, ::-1][:, :size]
     largest = jnp.take_along_axis(components, jnp.argmax(jnp.abs(components), axis=0)[None], axis=0)
     return PCA(mean, components * jnp.where(largest < 0, -1.0, 1.0))
+
+
+def demand(num: int, num_pixels: int, size: int) -> Demand:
+    """The demand of the first `size` components of `num` images."""
+    if min(num, num_pixels) <= MOST_DECOMPOSED:
+        return axes_demand(num, num_pixels)
+    axes = min(size + _OVERSAMPLING, num_pixels)
+    passes = Demand(4 * (3 * num_pixels * axes + 3 * _ROWS_AT_ONCE * num_pixels), 4 * num * num_pixels * axes)
+    return Demand(passes.num_bytes, (_NUM_ITERATIONS + 1) * (passes.flop + 4 * num_pixels * axes**2))
+
+
+def principal_axes(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the eigenvalues of XᵀX / n, rising, and its eigenvectors [d, r], r = min(n, d): all that are not zero.
+
+    X are the rows [n, d]. Of fewer rows than columns XXᵀ is decomposed, and the eigenvector of a zero eigenvalue is 0.
+    """
+    size, dimension = rows.shape
+    if size >= dimension:
+        return jnp.linalg.eigh(jnp.matmul(rows.T, rows, precision=_HIGHEST) / size)
+    eigenvalues, left = jnp.linalg.eigh(jnp.matmul(rows, rows.T, precision=_HIGHEST) / size)
+    axes = jnp.matmul(rows.T, left, precision=_HIGHEST)
+    # Of a zero eigenvalue there is no axis, but rounding alone.
+    length = jnp.sqrt(jnp.maximum(eigenvalues, 0.0) * size)
+    present = eigenvalues > 1e-6 * jnp.max(eigenvalues)
+    return jnp.where(present, eigenvalues, 0.0), axes * jnp.where(present, 1 / jnp.where(present, length, 1.0), 0.0)[
+        None
+    ]
+
+
+def _leading_axes(rows: jax.Array, mean: jax.Array, size: int) -> jax.Array:
+    """Returns the first `size` principal axes [D, size] of rows [n, D] as stored, by iteration of a few more."""
+    num, num_pixels = rows.shape
+
+    def multiply(axes: jax.Array) -> jax.Array:
+        """Returns the covariance times axes."""
+
+        def of_block(x: jax.Array) -> jax.Array:
+            centered = x - mean[None]
+            product = jnp.matmul(centered, axes, precision=_HIGHEST)
+            return jnp.matmul(centered.T, product, precision=_HIGHEST)
+
+        return sum_over_blocks(of_block, rows) / num
+
+    start = jax.random.normal(jax.random.key(0), (num_pixels, min(size + _OVERSAMPLING, num_pixels)))
+    refine = lambda _, axes: jnp.linalg.qr(multiply(axes))[0]  # noqa: E731
+    axes = jax.lax.fori_loop(0, _NUM_ITERATIONS, refine, jnp.linalg.qr(start)[0])
+    _, rotation = jnp.linalg.eigh(jnp.matmul(axes.T, multiply(axes), precision=_HIGHEST))
+    return jnp.matmul(axes, rotation[:, ::-1][:, :size], precision=_HIGHEST)
 
 
 def project(pca: PCA, image: jax.Array) -> jax.Array:
@@ -72,9 +139,14 @@ def reconstruct(pca: PCA, codes: jax.Array, shape: tuple[int, ...]) -> jax.Array
     return rows.reshape(-1, *shape)
 
 
-def _sum_over_blocks(function: Callable[[jax.Array], jax.Array], rows: jax.Array) -> jax.Array:
-    """Returns the sum of `function` over blocks of the rows as float32; function(block) sums over the block's rows."""
-    num_blocks = rows.shape[0] // _ROWS_AT_ONCE
-    head = rows[: num_blocks * _ROWS_AT_ONCE].reshape(num_blocks, _ROWS_AT_ONCE, rows.shape[1])
-    rest = function(to_unit(rows[num_blocks * _ROWS_AT_ONCE :]))
-    return jax.lax.scan(lambda total, block: (total + function(to_unit(block)), None), rest, head)[0]
+def sum_over_blocks(function: Callable[..., jax.Array], rows: jax.Array, *others: jax.Array) -> jax.Array:
+    """Returns the sum of `function` over blocks of the rows as float32; function(block) sums over the block's rows.
+
+    Of `others`, arrays with as many rows, the function is given the same rows.
+    """
+    arrays = (rows, *others)
+    whole = rows.shape[0] // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+    blocks = tuple(x[:whole].reshape(-1, _ROWS_AT_ONCE, *x.shape[1:]) for x in arrays)
+    of_block = lambda first, *rest: function(to_unit(first), *rest)  # noqa: E731
+    rest = of_block(*(x[whole:] for x in arrays))
+    return jax.lax.scan(lambda total, block: (total + of_block(*block), None), rest, blocks)[0]

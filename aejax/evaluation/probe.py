@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.evaluation.calibration import calibration_error
+from aejax.evaluation.pca import principal_axes
 
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
@@ -98,7 +99,7 @@ def fit_logistic(
     if standardization is not None:
         center = jnp.mean(standardized, axis=0)
         standardized = standardized - center[None]
-    eigenvalues, rotation = _principal_axes(standardized)
+    eigenvalues, rotation = principal_axes(standardized)
     dimension = eigenvalues.size
     # A last column of ones carries the bias. Centered features are orthogonal to it: the bound stays diagonal.
     inputs = jnp.matmul(standardized, jnp.pad(rotation, ((0, 0), (0, 1))), precision=_HIGHEST).at[:, -1].set(1.0)
@@ -258,21 +259,6 @@ def standardize(features: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _shift(center: jax.Array | None, weights: jax.Array) -> jax.Array | float:
     """Returns what weights [L, d, C] make of the center of the features, [L, C]; 0 where that is the origin."""
     return 0.0 if center is None else jnp.einsum("d,ldc->lc", center, weights, precision=_HIGHEST)
-
-
-def _principal_axes(centered: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the eigenvalues of XᵀX / n and its eigenvectors [d, r], r = min(n, d): all that are not zero."""
-    size, dimension = centered.shape
-    if size >= dimension:
-        return jnp.linalg.eigh(jnp.matmul(centered.T, centered, precision=_HIGHEST) / size)
-    eigenvalues, left = jnp.linalg.eigh(jnp.matmul(centered, centered.T, precision=_HIGHEST) / size)
-    axes = jnp.matmul(centered.T, left, precision=_HIGHEST)
-    # Of a zero eigenvalue there is no axis, but rounding alone.
-    length = jnp.sqrt(jnp.maximum(eigenvalues, 0.0) * size)
-    present = eigenvalues > 1e-6 * jnp.max(eigenvalues)
-    return jnp.where(present, eigenvalues, 0.0), axes * jnp.where(present, 1 / jnp.where(present, length, 1.0), 0.0)[
-        None
-    ]
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from aejax.config import PositiveFloat, PositiveInt
+from aejax.config import PositiveFloat, PositiveInt, optional_part
 from aejax.data import preprocessing
-from aejax.data.load import DataConfig
+from aejax.data.load import OWN, DataConfig
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.evaluation import image_metrics, robustness
 from aejax.evaluation.anomaly import anomaly_metrics
@@ -90,20 +90,38 @@ class EvaluationConfig:
     whiten_clusters: bool = False  # Whether "clustering" gives each of them unit variance, as the neighbors have it.
     normalize_clusters: bool = False  # Whether each image's components are then scaled to length 1.
     labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
-    # Other data with labels, on which the features are worth something too, or are not. null: none.
-    transfer: DataConfig | None = None
+    # Other data with labels, on which the features are worth something too, or are not. null: none. An object begins
+    # with the own data, likewise below: {"classes": [3]} are other images of the data set that is trained on.
+    transfer: DataConfig | None = optional_part(name=OWN)
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
-    outliers: DataConfig | None = None
+    outliers: DataConfig | None = optional_part(name=OWN)
     likelihood_samples: PositiveInt = 1000  # Draws for each image, by which "likelihood" bounds how likely it is,
     likelihood_images: PositiveInt | None = None  # of the first so many images of a split; null: of all.
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
 
-    def other_data(self) -> dict[str, DataConfig]:
+    def other_data(self, own: DataConfig) -> dict[str, DataConfig]:
         """Returns the data that evaluation reads beside the member's own, by what they are for."""
         known = {"transfer": self.transfer, "outliers": self.outliers}
-        return {name: data for name, data in known.items() if data is not None}
+        return {name: data.beside(own) for name, data in known.items() if data is not None}
+
+    def conflict(self, own: DataConfig) -> str | None:
+        """Returns why images of the own data are no outliers of themselves; None if none are to be."""
+        if self.outliers is None or self.outliers.name != OWN:
+            return None
+        if self.outliers.classes is None:
+            return (
+                "evaluation.outliers are all images of data: name other data by evaluation.outliers.name, or by "
+                "evaluation.outliers.classes what data.classes leaves out"
+            )
+        both = [value for value in self.outliers.classes if own.classes is None or value in own.classes]
+        if not both:
+            return None
+        return (
+            f"evaluation.outliers.classes names {both[0]}, which is a class of data, too; name in data.classes those "
+            "that are no outliers"
+        )
 
 
 class Representation(NamedTuple):
@@ -145,7 +163,7 @@ def describe(
       representation: what the member offers.
       data: its own data.
       config: what to measure.
-      others: the data of `config.other_data()`, by the same names.
+      others: the data of `config.other_data(own)`, by the same names.
     """
     measures = available_measures(config, labelled=bool(data.label))
     metrics, features = _describe_splits(representation, data, measures)

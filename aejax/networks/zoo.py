@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 from pydantic import Field
 
-from aejax.data.resident import EXAMPLES_AT_ONCE
+from aejax.data.resident import images_at_once
 from aejax.networks.convolutional import Convolutional, ConvolutionalDecoder, ConvolutionalEncoder, Staged
 from aejax.networks.dense import Dense, DenseDecoder, DenseEncoder
 from aejax.networks.residual import Residual, ResidualDecoder, ResidualEncoder
@@ -41,12 +41,13 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
 }
 
 
-def examples_at_once(encoder: Encoder) -> int:
-    """Returns how many examples a network is given at once outside training.
+def examples_at_once(encoder: Encoder, image_shape: tuple[int, ...]) -> int:
+    """Returns how many images of a shape a network is given at once outside training.
 
     On a CPU the maps of many leave the cache: of 1000, convolutions take more than twice as long as of 100.
     """
-    return 100 if isinstance(encoder, Staged) and jax.default_backend() == "cpu" else EXAMPLES_AT_ONCE
+    most = images_at_once(image_shape)
+    return min(100, most) if isinstance(encoder, Staged) and jax.default_backend() == "cpu" else most
 
 
 def make_encoder(config: Encoder) -> nn.Module:

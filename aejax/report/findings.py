@@ -90,6 +90,7 @@ _TEST = (
     "data.name",
     "data.classes",
     "data.test_size",
+    "data.maximum",
     "data.binarization",
     "evaluation.outliers",
     "evaluation.transfer",
@@ -99,7 +100,9 @@ _TEST = (
 def tested_on(setting: Setting) -> str:
     """Returns a text that settings share which are tested on the same images; what they train on may differ."""
     config = setting.rows[0]["config"]
-    tested = {path: config[path] for path in config if any(path == x or path.startswith(x + ".") for x in _TEST)}
+    # A field that is null says as much as one that an earlier version did not know.
+    known = {path: value for path, value in config.items() if value is not None}
+    tested = {path: known[path] for path in known if any(path == x or path.startswith(x + ".") for x in _TEST)}
     if tested.get("data.binarization") == "dynamic":
         tested["data.binarization"] = "fixed"  # Only training images are drawn anew.
     return json.dumps(tested, sort_keys=True)

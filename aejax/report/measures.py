@@ -1,6 +1,7 @@
 """What the tables and charts show of a metric: its heading, its unit, and which way is better."""
 
 import math
+from collections.abc import Collection
 from typing import NamedTuple
 
 from aejax.study.statistics import Interval
@@ -97,6 +98,36 @@ MEASURES = (
     Measure("ssim", "SSIM", "", True),
 )
 CHOSEN_BY = {measure.validation: measure for measure in MEASURES}  # By the metric of validation images.
+
+
+# Which of `evaluation.measures` a metric of an autoencoder comes from, by how its name begins: the first that does.
+_MEASURED_BY = {
+    "probe_calibration": "calibration",
+    "probe": "probe",
+    "weighted_knn": "weighted_neighbors",
+    "component_knn": "component_neighbors",
+    "knn": "neighbors",
+    "ridge": "ridge",
+    "gaussian": "gaussian",
+    "class_mean": "class_mean",
+    "few_labels": "few_labels",
+    "kmeans": "clustering",
+    "gmm": "clustering",
+    "retrieval": "retrieval",
+    "nll": "likelihood",
+    "elbo": "likelihood",
+    "bits_per_dimension": "likelihood",
+    "codebook": "codebook",
+    "mse": "reconstruction",
+    "ssim": "reconstruction",
+    **dict.fromkeys(("mig", "dci", "sap", "modularity", "explicitness", "info", "udr"), "disentanglement"),
+    **dict.fromkeys(("beta_vae_score", "factor_vae_score"), "disentanglement"),
+}
+
+
+def is_measured(name: str, measures: Collection[str]) -> bool:
+    """Whether a metric of an autoencoder, without its split, comes from one of these measures."""
+    return next((of for start, of in _MEASURED_BY.items() if name.startswith(start)), None) in measures
 
 
 def digits(value: float, precision: float) -> str:

@@ -100,4 +100,4 @@ def _to_element(section: Section) -> Html:
 
 
 def _asset(name: str) -> Html:
-    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text())
+    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text("utf-8"))

@@ -1,9 +1,9 @@
 """Publishing: the small files of a study, kept in the repository, and the tables of the README made from them."""
 
 import gzip
+import json
 import pathlib
 import re
-import shutil
 import tempfile
 
 from aejax.errors import UserError
@@ -12,9 +12,10 @@ from aejax.report.content import gather
 from aejax.report.page import make_sections
 from aejax.report.tables import make_table, to_aligned, to_markdown
 from aejax.report.write import with_sections
-from aejax.study import explanations, metrics
+from aejax.study import explanations, metrics, results
 from aejax.study.contents import read_study
-from aejax.study.directory import SEARCH, StudyDirectory, exists, packed, read_bytes, unpacked
+from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.study.files import DIGEST, digest_of_bytes, exists, packed, read_bytes, to_json, unpacked
 from aejax.study.results import settings
 
 FILES = (
@@ -46,16 +47,18 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
     StudyDirectory(target).check()  # Another study there is replaced, but nothing else.
     if target.resolve() == directory.path.resolve():
         raise UserError(f"{target} is the study itself; publish it to another directory")
-    unfinished = [
-        population for population in read_study(directory).populations if population.status.state != "finished"
-    ]
-    if unfinished:
+    if target.exists() and StudyDirectory(target).record.exists():
+        raise UserError(f"{target} holds a study that is not published, with all that it was trained to; name another")
+    study = read_study(directory)
+    if study.faults:
+        raise UserError(f"{study.faults[0]}; run the study's command again, then publish it")
+    if any(population.status.state != "finished" for population in study.populations):
         raise UserError(f"{directory.path} is not finished; run its command again, then publish it")
     # Of the trials of its search too, if its settings were found by one.
     patterns = [*FILES, *(f"{SEARCH}/{pattern}" for pattern in FILES)]
     paths = {unpacked(path) for pattern in patterns for path in directory.path.glob(f"{pattern}*")}
     files = {path.relative_to(directory.path): read_bytes(path) for path in sorted(paths)}
-    shown = gather([read_study(directory)])
+    shown = gather([study])
     files[pathlib.Path(TABLE)] = with_sections(to_markdown(shown.rows), make_sections(shown)).encode()
     every = 1
     while sum(map(len, (contents := _compress(files, every)).values())) > MAX_BYTES:
@@ -71,30 +74,38 @@ def publish(directory: StudyDirectory, target: pathlib.Path) -> int:
         for file, content in contents.items():
             (copy / file).parent.mkdir(parents=True, exist_ok=True)
             (copy / file).write_bytes(content)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            target.rename(copy.with_name("before"))
         copy.rename(target)
     return sum(map(len, contents.values()))
 
 
 def _compress(files: dict[pathlib.Path, bytes], every: int) -> dict[pathlib.Path, bytes]:
     """Returns the files of a published study by their names; of curves, one in so many epochs, and the last."""
-    contents = {}
-    for path, content in files.items():
-        if path.name == TABLE:
-            contents[path] = content
-            continue
-        if path.name == metrics.FILE and every > 1:
-            content = metrics.thin(content, every)
-        contents[packed(path)] = gzip.compress(content, mtime=0)
-    return contents
+    files = dict(files)
+    for path in [path for path in files if path.name == metrics.FILE and every > 1]:
+        files[path] = metrics.thin(files[path], every)
+    for path in [path for path in files if path.name == results.FILE]:
+        # The digests of what is published: curves, perhaps thinned, and no pictures.
+        curves = path.with_name(metrics.FILE)
+        digests = {metrics.FILE: digest_of_bytes(files[curves])} if curves in files else {}
+        tree = json.loads(files[path])
+        del tree[DIGEST]
+        files[path] = to_json(tree | {"files": digests}).encode()
+    return {
+        path if path.name == TABLE else packed(path): content if path.name == TABLE else gzip.compress(content, mtime=0)
+        for path, content in files.items()
+    }
 
 
 def renew_tables(path: pathlib.Path) -> int:
     """Returns how many tables a Markdown file has between its marks, after renewing them, and its charts."""
-    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], path.read_text())
-    path.write_text(text)
+    before = path.read_text(encoding="utf-8")
+    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], before)
+    path.write_text(text, encoding="utf-8")
     for chart in CHARTS.finditer(text):
-        (path.parent / chart["picture"]).write_text(speed.to_chart(speed.read_record(path.parent / chart["path"])))
+        picture = speed.to_chart(speed.read_record(path.parent / chart["path"]))
+        (path.parent / chart["picture"]).write_text(picture, encoding="utf-8")
     return num
 
 

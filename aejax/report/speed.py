@@ -23,7 +23,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
       UserError: if there is none, or if it is something else.
     """
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         record["environment"], record["cases"]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; make it with scripts/benchmark.py --json={path}") from None
@@ -89,7 +89,7 @@ def to_chart(record: Mapping[str, Any]) -> str:
         series.append(
             Series(f"{name}, from {sizes[0]:.0f}", factors, np.median(values, axis=1), low, high, color=index)
         )
-    style = Html((importlib.resources.files("aejax.report") / "assets" / "report.css").read_text())
+    style = Html((importlib.resources.files("aejax.report") / "assets" / "report.css").read_text("utf-8"))
     title = "images/s when a number grows by a factor"
     return (
         line_drawing(series, element("style", style), title=title, x_label="times the first value", y_label="images/s")

@@ -132,18 +132,26 @@ def notes(rows: Sequence[Row]) -> list[str]:
         "Settings are chosen on validation images; differences are paired over common seeds, with intervals that hold "
         "together for all comparisons of a sentence (Bonferroni)."
     ]
-    for data in {json.dumps(row["data"]): row["data"] for row in rows}.values():
+    known = list({json.dumps(row["data"]): row["data"] for row in rows}.values())
+    said = []
+    for data in known:
         line = (
             f"{data['name']}: trained on {data['train']} images, selection on {data['validation']} validation images, "
             f"tested once on {data['test']} images"
         )
         if data["num_classes"] is None:
-            lines.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
+            said.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
         elif any("probe_accuracy" in name or "knn_accuracy" in name for row in rows for name in row["metrics"]):
             both = data["train"] + data["validation"]
-            lines.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
+            said.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
         else:
-            lines.append(line + ".")
+            said.append(line + ".")
+    for name, other in [pair for data in known for pair in data.get("others", {}).items()]:
+        said.append(
+            f"evaluation.{name}: {other['name']}, {other['train']} training, {other['validation']} validation and "
+            f"{other['test']} test images (fingerprint {other['fingerprint']})."
+        )
+    lines += dict.fromkeys(said)
     if any(name.startswith("test_few_labels") for row in rows for name in row["metrics"]):
         lines.append(
             "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "

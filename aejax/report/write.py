@@ -7,11 +7,15 @@ from aejax.report.content import Section, gather
 from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory, write_atomically
+from aejax.study.directory import StudyDirectory
+from aejax.study.files import write_atomically
 
 
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
-    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`."""
+    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`.
+
+    Below the table stands a line for each file of the studies that is missing, damaged or another study's.
+    """
     studies = [read_study(directory) for directory in directories]
     content = gather(studies)
     rows, sections = content.rows, make_sections(content)
@@ -21,7 +25,8 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     write_atomically(output / "results.md", with_sections(table, sections))
     write_atomically(output / "results.tex", to_latex(rows))
     write_atomically(output / "report.html", to_html(content.title, sections))
-    return table
+    faults = [fault for study in studies for fault in study.faults]
+    return "\n".join([table, *(f"{fault}; it is left out: {fault.advice}" for fault in faults)])
 
 
 def with_sections(table: str, sections: Sequence[Section]) -> str:

@@ -42,6 +42,11 @@ class SamplerConfig:
         """Returns which fields do not go together, or None."""
         return None
 
+    def misfit(self, num_codes: int) -> str | None:
+        """Why so many training codes are too few, and what would do; None if they are enough."""
+        del num_codes
+        return None
+
 
 class Sampler(nn.Module):
     """A distribution of codes, float32 [batch, space.size], or int32 where these are discrete.

@@ -26,6 +26,15 @@ class Mixture(SamplerConfig):
     kind: Literal["mixture"] = "mixture"
     num_components: PositiveInt = 10
 
+    def misfit(self, num_codes: int) -> str | None:
+        """Why there cannot be so many components; None if there can."""
+        if self.num_components <= num_codes:
+            return None
+        return (
+            f"num_components={self.num_components} is more than the {num_codes} codes of training images; make it "
+            "smaller"
+        )
+
 
 class MixtureSampler(Sampler):
     """The sampler of a `Mixture` config."""

@@ -17,9 +17,9 @@ from scipy.stats import qmc
 from aejax.config import OpenRate, PositiveInt, Seed
 from aejax.errors import ConfigError, UserError
 from aejax.search.space import Choice, Range, Space, at
-from aejax.sweep import Override
+from aejax.sweep import MOST, Override
 
-Trials = PositiveInt
+Trials = Annotated[int, Field(gt=0, le=MOST)]
 Factor = Annotated[float, Field(gt=1, allow_inf_nan=False)]
 
 
@@ -156,8 +156,8 @@ class Halving(Method):
     kind: Literal["halving"] = "halving"
     TAKES_CANDIDATES: ClassVar[bool] = True
 
-    reduction: Annotated[int, Field(ge=2)] = 3
-    rungs: PositiveInt = 3
+    reduction: Annotated[int, Field(ge=2, lt=2**31)] = 3
+    rungs: Annotated[int, Field(gt=0, lt=32)] = 3  # No number of epochs can be halved more often.
 
     def propose(self, space: Space, epochs: int, candidates: Sequence[Override]) -> Proposals:
         """Yields rung after rung: of the last, the best went on."""
@@ -191,7 +191,7 @@ class PopulationBased(Method):
     CHANGES_WHILE_TRAINING: ClassVar[bool] = True
 
     trials: Trials = 16
-    rounds: Annotated[int, Field(ge=2)] = 8  # Of equal epochs.
+    rounds: Annotated[int, Field(ge=2, lt=2**31)] = 8  # Of equal epochs.
     share: OpenRate = 0.2  # Of the population: as many are replaced, by as many.
     factor: Factor = 1.2
 

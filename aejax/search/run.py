@@ -11,18 +11,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax.config import config_id, flatten, override, partition, to_tree
+from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, UserError
+from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config, check
-from aejax.report.measures import CHOSEN_BY, Measure
+from aejax.report.measures import CHOSEN_BY, Measure, is_measured
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
-from aejax.search.space import Space, ends
+from aejax.search.space import Range, Space, ends
 from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.study.dry_run import describe
 from aejax.study.executors.base import Executor
-from aejax.study.job import Options
+from aejax.study.job import FeatureFunction, Options
 from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.record import read_record
 from aejax.study.results import Row
 from aejax.study.run import Growth, run
+from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
 
 OF_RECONSTRUCTIONS = ("mse", "ssim")  # Objectives for which no classifier is fitted.
@@ -61,6 +65,11 @@ def check_search(config: Config, search: Search) -> None:
         raise ConfigError(f"--search={method.kind} needs a --space, such as --space=optimizer.learning_rate=log:1e-4:1")
     if "seed" in search.space:
         raise ConfigError("--space=seed=...: a seed is no setting; the winner is trained on fresh ones (--seeds)")
+    if config.seed >= 2**31 - 2 * MOST:
+        raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
+    for path, domain in search.space.items():
+        if isinstance(domain, Range) and (problem := domain.problem()) is not None:
+            raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
     _measure(method.objective)
@@ -84,11 +93,58 @@ def _measure(objective: str) -> Measure:
     return CHOSEN_BY[objective]
 
 
-def first_trials(config: Config, search: Search) -> Sequence[Config]:
-    """Returns the members that a search begins with."""
-    growth = _Asked(_trial_config(config, search.method), search).more([])
-    assert growth is not None, "a search asks for something"
-    return growth.configs
+class _Begun(NamedTuple):
+    """A search that may be begun, or gone on with."""
+
+    directory: StudyDirectory  # Of the trials.
+    asked: "_Asked"
+    first: Growth
+    how: dict[str, Any]  # It is prepared by: arguments of `prepare`.
+
+
+def _begin(config: Config, search: Search, directory: StudyDirectory) -> _Begun:
+    """Returns a search in the directory of the study that its winner will be.
+
+    Raises:
+      ConfigError: if the directory holds another search, or if the objective is not measured of trials.
+    """
+    trials, tree = StudyDirectory(directory.path / SEARCH), to_tree(search)
+    directory.check()
+    before = read_record(trials)
+    if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
+        raise ConfigError(f"{trials.path} holds another search; choose another --workdir")
+    trial = _trial_config(config, search.method)
+    asked = _Asked(trial, search)
+    first = asked.more([])
+    assert first is not None, "a search asks for something"
+    # What wins is evaluated as a whole, which no trial is.
+    points = [*ends(search.space), *search.candidates]
+    later = [override(whole, point) for point in points for whole in (trial, config)]
+
+    def check_objective(datasets: Mapping[DataConfig, Dataset]) -> None:
+        measures = available_measures(trial.evaluation, labelled=datasets[trial.data].num_classes is not None)
+        if not is_measured(search.method.objective.removeprefix("validation_"), measures):
+            raise ConfigError(
+                f"--search=objective={search.method.objective}: it is not measured of trials on {trial.data.name}, of "
+                f"which {', '.join(measures)} are (evaluation.measures, and what the data allow); name another"
+            )
+
+    return _Begun(trials, asked, first, {"lineage": first.lineage, "later": later, "check": check_objective})
+
+
+def describe_search(
+    config: Config,
+    search: Search,
+    directory: StudyDirectory,
+    *,
+    seeds: int,
+    executor: Executor,
+    features: FeatureFunction | None,
+) -> str:
+    """Returns what the first trials of a search would train, as text; the arguments are as of `search_and_train`."""
+    begun = _begin(config, search, directory)
+    trials = describe(begun.first.configs, begun.directory, executor=executor, features=features, **begun.how)
+    return f"the first trials of the search; then the rest, and the winner on {seeds} fresh seeds:\n{trials}"
 
 
 def search_and_train(
@@ -150,23 +206,18 @@ def find(
     options: Options,
 ) -> Found:
     """Returns what a search finds, which is run as far as it was not yet; see `search_and_train`."""
-    trials_directory, tree = StudyDirectory(directory.path / SEARCH), to_tree(search)
-    before = read_record(trials_directory)
-    if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
-        raise ConfigError(f"{trials_directory.path} holds another search; choose another --workdir")
-    asked = _Asked(_trial_config(config, search.method), search)
-    first = asked.more([])
-    assert first is not None, "a search asks for something"
+    begun = _begin(config, search, directory)
+    asked = begun.asked
     run(
-        first.configs,
-        trials_directory,
+        begun.first.configs,
+        begun.directory,
         name=f"{name}, search",
         question=question,
         executor=executor,
         options=options,
-        lineage=first.lineage,
-        search=tree,
+        search=to_tree(search),
         grow=asked.more,
+        **begun.how,
     )
     number = search.method.best(asked.losses)
     loss = [loss for batch in asked.losses for loss in batch][number]

@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from aejax.config import FiniteFloat, parse_assignment, parse_value
+from aejax.config import parse_assignment, parse_value
 from aejax.errors import ConfigError
 from aejax.sweep import Override, parse_sweep
+
+# Differences of such numbers are finite.
+End = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Annotated[float, Field(gt=-1e100, lt=1e100, allow_inf_nan=False)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,9 +20,16 @@ class Range:
     """The numbers from `low` to `high`, evenly spread, or their logarithms; whole numbers where both ends are."""
 
     kind: Literal["range"] = "range"
-    low: int | FiniteFloat
-    high: int | FiniteFloat
+    low: End
+    high: End
     log: bool = False
+
+    def problem(self) -> str | None:
+        """Returns why there are no such numbers; None: there are."""
+        lowest = 0.0 if self.log else -math.inf
+        if lowest < self.low < self.high < math.inf:
+            return None
+        return "the numbers have to be finite" + " and positive" * self.log + ", the first smaller than the second"
 
     @property
     def whole(self) -> bool:
@@ -68,15 +78,17 @@ def parse_space(text: str) -> Space:
     """
     path, domain = parse_assignment(text, "--space")
     parts = domain.split(":")
-    if len(parts) == 1 or domain[0] in '[{"':
+    if len(parts) == 1 or domain[0] in '[{"' or "," in domain:
         return {path: Choice(values=tuple(point[path] for point in parse_sweep(f"{path}={domain}")))}
     log = parts[0] == "log"
     ends = [parse_value(part) for part in parts[log:]]
-    if len(ends) != 2 or not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
+    if len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
         raise ConfigError(f"--space={text}: expected low:high, log:low:high, or values a,b,c")
-    if not ends[0] < ends[1] or (log and ends[0] <= 0):
-        raise ConfigError(f"--space={text}: the first number has to be smaller than the second" + " and positive" * log)
-    return {path: Range(low=ends[0], high=ends[1], log=log)}
+    numbers = Range(low=ends[0], high=ends[1], log=log)
+    problem = numbers.problem()
+    if problem is not None:
+        raise ConfigError(f"--space={text}: {problem}")
+    return {path: numbers}
 
 
 def ends(space: Mapping[str, Any]) -> list[Override]:

@@ -3,33 +3,44 @@
 <population>/checkpoints/000007/state/       all members' arrays, by Orbax
 <population>/checkpoints/000007/facts.json   what else is needed to go on, and the digest of everything
 
-A checkpoint is written under another name and then renamed, so it is there as a whole or not at all.
+A checkpoint is written under another name and then renamed, so it is there as a whole or not at all. One that is
+damaged is never removed: who has locked the population sets it aside, others leave it alone.
 """
 
+import dataclasses
 import errno
-import hashlib
-import json
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from aejax.errors import UserError
-from aejax.study.directory import TEMPORARY, read_json, write_json
+from aejax.study.files import TEMPORARY, Damaged, digest_of, read, set_aside, write_json
+from aejax.study.quiet import keep_orbax_quiet
 
+FACTS = "facts.json"
 KEPT = 2
 
 
-class Checkpoints:
-    """The checkpoints of one population below `path`."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The content of facts.json: numbers that are needed to go on, and the digest of every file of the state."""
 
-    def __init__(self, path: pathlib.Path):
-        self.path = path / "checkpoints"
+    facts: dict[str, Any]
+    digests: dict[str, str]
+    members: tuple[str, ...] | None = None  # Ids in the order of the arrays; None: an earlier version wrote it.
+
+
+class Checkpoints:
+    """The checkpoints of one population, whose directory is `path`; `members` are the ids of its members in order."""
+
+    def __init__(self, path: pathlib.Path, members: Sequence[str]):
+        self.path, self._members = path / "checkpoints", tuple(members)
 
     def save(self, state: Any, facts: dict[str, Any]) -> int:
         """Saves a tree of host arrays and some facts (plain JSON); returns the checkpoint's number, from 1 on.
@@ -42,14 +53,12 @@ class Checkpoints:
         temporary = pathlib.Path(tempfile.mkdtemp(dir=self.path, prefix=TEMPORARY))
         try:
             try:
-                with _checkpointer() as checkpointer:
-                    checkpointer.save(temporary.absolute() / "state", state)
-                    checkpointer.wait_until_finished()
+                _write(temporary.absolute() / "state", state)
             except Exception as error:  # TensorStore raises ValueError, RuntimeError and others for a full disk.
                 raise _as_os_error(error, self.path) from error
-            content = {"facts": facts, "digests": _digests(temporary / "state")}
-            write_json(temporary / "facts.json", content | {"digest": _digest_of(content)})
-            os.replace(temporary, self.path / f"{number:06d}")
+            content = Facts(facts=facts, digests=_digests(temporary / "state"), members=self._members)
+            write_json(temporary / FACTS, dataclasses.asdict(content))
+            os.replace(temporary, self._path_of(number))
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -63,87 +72,110 @@ class Checkpoints:
     def keep(self, num: int) -> None:
         """Deletes all but the newest."""
         for number in self._numbers()[:-num]:
-            shutil.rmtree(self.path / f"{number:06d}", ignore_errors=True)
+            shutil.rmtree(self._path_of(number), ignore_errors=True)
 
-    def restore(self, shapes: Any, newest: int | None, say: Callable[[str], None]) -> tuple[Any, dict[str, Any]] | None:
+    def restore(
+        self, shapes: Any, newest: int | None, say: Callable[[str], None], *, writes: bool
+    ) -> tuple[Any, dict[str, Any]] | None:
         """Returns (state, facts) of the newest checkpoint that is whole, or None where there is none.
 
         Args:
           shapes: what the state looks like, a tree of `jax.ShapeDtypeStruct`.
           newest: the number of the last one that was saved, or None if none was.
-          say: told in a line of each that is damaged or missing.
+          say: takes a line for each that is damaged or missing.
+          writes: whether this process has locked the population and goes on with it: then damaged ones are set aside.
 
         Raises:
+          OSError: if one cannot be read now; then nothing was changed.
           UserError: if a checkpoint is whole but not of that structure.
         """
         numbers = self._numbers()
-        if newest is not None and newest not in numbers:
-            say(f"{self.path / f'{newest:06d}'} is missing; going on from the checkpoint before it, if there is one")
+        lost = [] if newest is None or newest in numbers else [f"{self._path_of(newest)} is missing"]
+        whole = None
         for number in reversed(numbers):
-            path = self.path / f"{number:06d}"
-            problem = _problem(path)
-            if problem is None:
-                return self._read(path, shapes)
-            say(f"{path} is damaged ({problem}); going on from the checkpoint before it, if there is one")
-            shutil.rmtree(path)  # Its number is free for the one that will take its place.
-        return None
+            path = self._path_of(number)
+            try:
+                whole = path, self._check(path)
+                break
+            except Damaged as damage:
+                # Its number is then free for the checkpoint that will take its place.
+                aside = f" and was set aside as {set_aside(path).name}" if writes else ""
+                lost.append(f"{path} is damaged ({damage.reason}){aside}")
+        for line in lost:
+            say(f"{line}; " + ("no other is whole" if whole is None else f"the newest whole one is {whole[0].name}"))
+        return None if whole is None else (self._read(whole[0], shapes), whole[1].facts)
 
-    def _read(self, path: pathlib.Path, shapes: Any) -> tuple[Any, dict[str, Any]]:
+    def _read(self, path: pathlib.Path, shapes: Any) -> Any:
         target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        import orbax.checkpoint as ocp  # Slow to import, and not every command reads or saves.
+
         try:
-            with _checkpointer() as checkpointer:
-                state = checkpointer.restore(path.absolute() / "state", target)
+            with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as checkpointer:
+                return checkpointer.restore(path.absolute() / "state", target)
         except Exception as error:
             cause = str(error).strip().splitlines()[0]
             raise UserError(
                 f"{path} does not hold what this version trains ({cause}); use the version that study.json names, "
                 "or delete the population's directory and train again"
             ) from error
-        return state, read_json(path / "facts.json")["facts"]
+
+    def _check(self, path: pathlib.Path) -> Facts:
+        """Returns the facts of a checkpoint, after comparing its files with their digests.
+
+        Raises:
+          OSError: if one cannot be read now.
+          Damaged: if one is not what was written, or if it is a checkpoint of other members.
+        """
+        if not path.is_dir():
+            raise Damaged(path, "it is no directory")
+        try:
+            facts = read(Facts, path / FACTS)
+        except FileNotFoundError:
+            raise Damaged(path, f"{FACTS} is missing") from None
+        except Damaged as damage:
+            raise Damaged(path, f"{FACTS}: {damage.reason}") from None
+        if facts.members not in (None, self._members):
+            raise Damaged(path, "it is of other members")
+        for name, digest in facts.digests.items():
+            try:
+                found = digest_of(path / "state" / name)
+            except FileNotFoundError:
+                raise Damaged(path, f"state/{name} is missing") from None
+            if found != digest:
+                raise Damaged(path, f"state/{name} has changed")
+        return facts
+
+    def _path_of(self, number: int) -> pathlib.Path:
+        return self.path / f"{number:06d}"
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.path.glob("[0-9]*") if path.name.isdigit())
 
 
-def _checkpointer() -> Any:
-    """Returns Orbax's, which would otherwise wait for every process of JAX to save its part."""
-    import orbax.checkpoint as ocp  # Slow to import, and not every command saves.
+def _write(path: pathlib.Path, state: Any) -> None:
+    """Writes a tree by Orbax.
 
+    Not compressed: floats would be a tenth smaller, in twice the time, and in memory twice once more.
+    """
+    import orbax.checkpoint as ocp
+
+    handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=_alone())
+    with ocp.Checkpointer(handler, multiprocessing_options=_alone()) as checkpointer:
+        checkpointer.save(path, args=ocp.args.PyTreeSave(state))
+
+
+def _alone() -> Any:
+    """Returns the options by which Orbax does not wait for every process of JAX to save its part."""
+    import orbax.checkpoint as ocp
+
+    keep_orbax_quiet()
     own = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
-    return ocp.StandardCheckpointer(multiprocessing_options=alone)
+    return ocp.options.MultiprocessingOptions(own, {own}, barrier_sync_key_prefix=f"process {own}")
 
 
 def _digests(path: pathlib.Path) -> dict[str, str]:
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    return {file.relative_to(path).as_posix(): _digest(file) for file in files}
-
-
-def _digest(file: pathlib.Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _digest_of(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _problem(path: pathlib.Path) -> str | None:
-    """Returns what is wrong with a checkpoint's files, or None."""
-    try:
-        content = read_json(path / "facts.json")
-        if content.pop("digest") != _digest_of(content):
-            return "facts.json has changed"
-        digests = content["digests"]
-    except (OSError, UserError, KeyError, TypeError, AttributeError):
-        return "facts.json cannot be read"
-    for name, digest in digests.items():
-        file = path / "state" / name
-        if not file.is_file():
-            return f"state/{name} is missing"
-        if _digest(file) != digest:
-            return f"state/{name} has changed"
-    return None
+    return {file.relative_to(path).as_posix(): digest_of(file) for file in files}
 
 
 def _as_os_error(error: Exception, path: pathlib.Path) -> Exception:

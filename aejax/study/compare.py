@@ -43,8 +43,12 @@ def compare_rows(old: Sequence[Row], new: Sequence[Row], tolerance: float) -> li
 
 
 def only_in_one(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
-    """Returns the members, as method and id, that only one of two runs has."""
-    return sorted({f"{method} {name}" for method, name in set(_by_key(old)) ^ set(_by_key(new))})
+    """Returns a line for each member of which only one of two runs has results."""
+    first, second = set(_by_key(old)), set(_by_key(new))
+    lines = [f"{method} {name}: only the first run has results of it" for method, name in sorted(first - second)]
+    return lines + [
+        f"{method} {name}: only the second run has results of it" for method, name in sorted(second - first)
+    ]
 
 
 def _pair(old: Sequence[Row], new: Sequence[Row]) -> list[tuple[dict[str, float], dict[str, float]]]:
@@ -65,8 +69,8 @@ def _difference(left: float | None, right: float | None) -> float:
     return math.inf if math.isnan(difference) else difference
 
 
-def to_text(comparisons: Sequence[MetricComparison]) -> str:
-    """Returns a line for each metric, and one for them all."""
+def to_text(comparisons: Sequence[MetricComparison], num_missing: int = 0) -> str:
+    """Returns a line for each metric, and one for them all; `num_missing` results could not be compared."""
     width = max((len(comparison.metric) for comparison in comparisons), default=0)
     lines = []
     for metric, verdict, largest, num in comparisons:
@@ -74,4 +78,5 @@ def to_text(comparisons: Sequence[MetricComparison]) -> str:
         lines.append(f"{metric:{width}}  {verdict}{by} ({num} members)")
     order: tuple[Verdict, ...] = ("different", "within tolerance", "bitwise equal")
     worst = next((verdict for verdict in order if any(c.verdict == verdict for c in comparisons)), None)
-    return "\n".join([*lines, f"all metrics: {worst}" if worst else "no metrics in common"])
+    summary = f"all metrics: {worst}" if worst else "no metrics in common"
+    return "\n".join([*lines, summary + (f"; {num_missing} missing or damaged, see above" if num_missing else "")])

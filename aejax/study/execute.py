@@ -1,8 +1,11 @@
 """Executing a job: one population of one method, trained, evaluated, and written; or evaluated again."""
 
 import contextlib
+import dataclasses
 import functools
 import io
+import os
+import pathlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -10,18 +13,29 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from aejax.config import config_id
+from aejax.config import config_id, load
 from aejax.data.resident import ResidentData
-from aejax.errors import Interrupted, UserError
+from aejax.errors import ConfigError, Interrupted, UserError
 from aejax.evaluation.baselines import AUTOENCODER
 from aejax.experiment import Config
 from aejax.samplers.generator import fit_on_host
-from aejax.study import results as results_file
-from aejax.study.directory import StudyDirectory, exists, lock, remove_leftovers, write_atomically, write_json
+from aejax.study import metrics
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import PICTURES, Evidence, read_evidence
+from aejax.study.files import (
+    digest_of,
+    digest_of_bytes,
+    lock,
+    remove_leftovers,
+    set_aside,
+    write_atomically,
+    write_json,
+)
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import Fitted, measure
 from aejax.study.methods import METHODS
-from aejax.study.metrics import MetricsWriter
+from aejax.study.metrics import MetricsWriter, Written
+from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, Trained, state_shapes, train
@@ -53,11 +67,22 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
     work = Work(job, place, directory, options)
     # Another process that was given the population may not have noticed yet that it is to stop.
     with lock(work.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
-        known = read_status(work.path) or PopulationStatus(job.method.name, job.ids, "waiting")
-        finished = known.state == "finished" and exists(work.path / results_file.FILE)
+        evidence = read_evidence(work.path)
+        known = evidence.status or PopulationStatus(job.method.name, job.ids, "waiting")
         wait_for_all(f"{job.ids} known")  # Before the leader changes it.
-        if not finished:
+        if not evidence.is_finished:
+            if is_leader():
+                clear(evidence, options)
             _execute(work, known.enter("running"), parents)
+
+
+def clear(evidence: Evidence, options: Options) -> None:
+    """Sets aside the damaged files of a population that a run makes again; this process has locked the population."""
+    for fault in evidence.faults:
+        # Curves belong to a checkpoint: whoever goes on from that decides about them.
+        if fault.path.name != metrics.FILE and os.path.lexists(fault.path):
+            aside = set_aside(fault.path).name
+            options.say(f"{fault} and was set aside as {aside}: it is made again, from the checkpoint if there is one")
 
 
 def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
@@ -67,23 +92,32 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
         write_status(work.path, status)
     try:
         fitted = _within_memory(work, lambda: _fit(work, status, parents))
+        results, pictures = _within_memory(work, lambda: measure(work, fitted))
     except Interrupted:
         if is_leader():
             write_status(work.path, (read_status(work.path) or status).enter("waiting"))
         raise
-    results, pictures = _within_memory(work, lambda: measure(work, fitted))
     if is_leader():
-        if pictures:
-            content = io.BytesIO()
-            np.savez_compressed(content, allow_pickle=False, **pictures)
-            write_atomically(work.path / "pictures.npz", content.getvalue())
-        write_json(work.path / results_file.FILE, results)
+        write_results(work.path, results, pictures)
         before = (read_status(work.path) or status).enter("finished")
         training = fitted.cost.get("train_seconds", 0.0) * work.members.num
         seconds = before.training + time.monotonic() - begun
         write_status(work.path, before._replace(seconds=seconds, training=training))
         work.checkpoints.keep(1)
     wait_for_all(f"{work.job.ids} finished")
+
+
+def write_results(path: pathlib.Path, results: dict[str, Any], pictures: dict[str, np.ndarray]) -> None:
+    """Writes pictures.npz, if there are any pictures, and results.json with the digests of what belongs to it."""
+    files = {}
+    if (path / metrics.FILE).exists():
+        files[metrics.FILE] = digest_of(path / metrics.FILE)
+    if pictures:
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **pictures)
+        write_atomically(path / PICTURES, content.getvalue())
+        files[PICTURES] = digest_of_bytes(content.getvalue())
+    write_json(path / RESULTS, results | {"files": files})
 
 
 def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
@@ -102,8 +136,10 @@ def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
         )
 
 
-def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options) -> dict[str, Any]:
-    """Returns what results.json of a finished population would hold, evaluated again from its checkpoint.
+def evaluate(
+    job: Job, place: Place, directory: StudyDirectory, options: Options
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns the results and pictures of a finished population, evaluated again from its checkpoint.
 
     Raises:
       UserError: if there is no whole checkpoint of the trained population.
@@ -113,7 +149,7 @@ def evaluate(job: Job, place: Place, directory: StudyDirectory, options: Options
     if job.method.trains:
         start = restore_trained(work)
         trained = Trained(list(work.members.deal(start.state)), start.cost)
-    return measure(work, _fitted(work, trained))[0]
+    return measure(work, _fitted(work, trained))
 
 
 def restore_trained(work: Work) -> Start:
@@ -123,27 +159,50 @@ def restore_trained(work: Work) -> Start:
       UserError: if there is no whole checkpoint of it, or they are not trained yet.
     """
     status = read_status(work.path)
-    start, _ = _restore(work, None if status is None else status.checkpoint)
+    start, _ = _restore(work, None if status is None else status.checkpoint, writes=False)
     if start is None or np.any(start.state.status == Status.RUNNING):
-        raise UserError(f"{work.path} holds no checkpoint of the trained members; delete it and train again")
+        raise UserError(
+            f"{work.path} holds no whole checkpoint of the trained members; remove it, and the study's command, run "
+            "again, trains them again (of a published study: scripts/reproduce.py)"
+        )
     return start
 
 
-def _restore(work: Work, newest: int | None) -> tuple[Start | None, int]:
-    """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Resume:
+    """The facts of a checkpoint that training goes on from: its cost so far, and how much of the curves is its own."""
+
+    cost: Cost
+    metrics_bytes: int
+    metrics_digest: str | None = None
+
+
+def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[Start | None, Written]:
+    """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it.
+
+    `writes` is whether the leader has locked the population and goes on with it: it sets damaged checkpoints aside.
+    """
     if not work.checkpoints.exist() and newest is None:
-        return None, 0
+        return None, Written()
     shapes = state_shapes(Members(work.configs, 1), work.task, work.data)
     if not is_leader():
-        wait_for_all("damaged checkpoints are removed")
-    restored = work.checkpoints.restore(shapes, newest, work.options.say)
+        wait_for_all("damaged checkpoints are set aside")
+    restored = work.checkpoints.restore(shapes, newest, work.options.say, writes=writes and is_leader())
     if is_leader():
-        wait_for_all("damaged checkpoints are removed")
+        wait_for_all("damaged checkpoints are set aside")
     if restored is None:
-        work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
-        return None, 0
+        if writes:
+            work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
+        return None, Written()
     state, facts = restored
-    return Start(state, Cost(**facts["cost"])), facts["metrics_bytes"]
+    try:
+        resume = load(_Resume, facts)
+    except ConfigError as error:
+        raise UserError(
+            f"{work.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version that "
+            f"study.json names, or remove {work.path} and train again"
+        ) from None
+    return Start(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
 
 
 def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
@@ -152,7 +211,7 @@ def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
     return np.where(lost, np.nan, leaf).astype(leaf.dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
-class ParentMissing(RuntimeError):
+class ParentMissing(UserError):
     """A member begins with what another has learnt, and there is no such."""
 
 
@@ -171,7 +230,12 @@ class _Saver:
         started = time.monotonic()
         if is_leader():
             # The curves first: a checkpoint says how much of them belongs to it.
-            facts = {"cost": cost._asdict(), "metrics_bytes": self._write.sync()}
+            written = self._write.sync()
+            facts = {
+                "cost": cost._asdict(),
+                "metrics_bytes": written.num_bytes,
+                "metrics_digest": written.digest,
+            }
             number = self._work.checkpoints.save(state, facts)
             self._status = self._status._replace(checkpoint=number)
             write_status(self._work.path, self._status)
@@ -244,7 +308,7 @@ def _continue(work: Work, parents: Sequence[Job]) -> Start:
 def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted:
     if not work.job.method.trains:
         return _fitted(work, None)
-    start, keep_bytes = _restore(work, status.checkpoint)
+    start, keep = _restore(work, status.checkpoint, writes=True)
     status = status._replace(training=start.cost.train_seconds if start else 0.0)
     if is_leader():
         write_status(work.path, status)
@@ -254,7 +318,8 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
     elif start is None and work.job.method.begins_with:
         begin, begin_seconds = _begin(work, parents)
     path = work.path if is_leader() else None
-    with MetricsWriter(path, work.configs, tensorboard=work.options.tensorboard, keep_bytes=keep_bytes) as write:
+    tensorboard, say = work.options.tensorboard, work.options.say
+    with MetricsWriter(path, work.configs, tensorboard=tensorboard, keep=keep, say=say) as write:
         trained = train(
             work.members,
             work.task,

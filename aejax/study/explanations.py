@@ -1,27 +1,78 @@
-"""What was explained of a study's members, as it lies in the study's directory. No training code.
+"""The explanations of a study's members, as they lie in the study's directory. No training code.
 
-<workdir>/explanations/<id>.json        what was measured of a member, and what its pictures show
+<workdir>/explanations/<id>.json        numbers of a member, and what its pictures show
 <workdir>/explanations/<id>.npz         the pictures; see `aejax.study.explaining.parts`
 <workdir>/explanations/similarity.json  how alike members and their layers represent images
 """
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from aejax.cache import read_arrays
-from aejax.errors import UserError
-from aejax.study.directory import StudyDirectory, read_json, unpacked
+from aejax.config import NonNegativeInt, PositiveInt, Seed, load
+from aejax.errors import ConfigError
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import Fault
+from aejax.study.files import ASIDE, Damaged, read, read_json, unpacked
+from aejax.study.status import MemberId
 
 DIRECTORY = "explanations"
 SIMILARITY = "similarity.json"
+ADVICE = "scripts/explain.py makes it again"
+MEMBER = "member"  # The array that names the member whose pictures they are.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """How a part of an explanation was made, the arrays that it wrote, and its seconds."""
+
+    layer: str | None
+    pictured: bool
+    arrays: tuple[str, ...]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """The checks of one attribution method for one target; null where a check gives no number."""
+
+    target: str
+    method: str
+    completeness: float | None = None
+    randomized_signed: float | None = None
+    randomized_absolute: float | None = None
+    deletion: float | None = None
+    random_deletion: float | None = None
+    insertion: float | None = None
+    random_insertion: float | None = None
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The content of <id>.json."""
+
+    id: MemberId
+    title: str
+    setting: str
+    seed: Seed | None
+    numbers: dict[str, int | float | None]
+    parts: dict[str, Part] = dataclasses.field(default_factory=dict)
+    traversed_by: Literal["kl", "variance"] | None = None
+    layer: str | None = None
+    targets: dict[str, str] = dataclasses.field(default_factory=dict)
+    attribution: tuple[Attribution, ...] = ()
+    num_attributed: NonNegativeInt | None = None
+    class_names: tuple[str, ...] = ()  # Where classes have other names than their numbers.
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What was explained of one member: numbers and words by name, and pictures, none where none were kept."""
+    """The explanation of one member: numbers and words by name, and pictures, none where none were kept."""
 
     facts: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -31,9 +82,14 @@ class Explanation:
         """The member's id."""
         return str(self.facts["id"])
 
+    def class_name(self, number: int) -> str:
+        """What people call a class of the member's data, whose number its arrays hold."""
+        names = self.facts.get("class_names")
+        return names[number] if names and number < len(names) else str(number)
+
     @property
     def title(self) -> str:
-        """What a person calls the member."""
+        """The name of the member for people."""
         return str(self.facts["title"])
 
 
@@ -46,44 +102,101 @@ class Similarity:
     num_images: int
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimilarityFacts:
+    """The content of similarity.json."""
+
+    names: tuple[str, ...]
+    matrix: tuple[tuple[float | None, ...], ...]
+    num_images: PositiveInt
+
+
 def directory_of(directory: StudyDirectory) -> pathlib.Path:
-    """Returns where a study's explanations lie."""
+    """The directory of a study's explanations."""
     return directory.path / DIRECTORY
 
 
-def read_explanations(directory: StudyDirectory) -> list[Explanation]:
-    """Returns what was explained of a study's members, by setting and seed; none where nothing was.
+def read_facts(path: pathlib.Path) -> dict[str, Any]:
+    """The content of <id>.json, whose path is given.
 
     Raises:
-      UserError: if a file is not what this project wrote.
+      OSError: if it is not there, or cannot be read now.
+      Damaged: if it holds no explanation, or that of another member.
     """
-    found = []
-    for path in sorted(set(map(unpacked, directory_of(directory).glob("*.json*")))):
-        if path.name == SIMILARITY:
-            continue
-        facts = read_json(path)
-        if not isinstance(facts, dict) or not {"id", "title", "setting", "seed", "numbers"} <= set(facts):
-            raise UserError(f"{path} holds no explanation; delete it and explain the study again")
-        try:
-            arrays = read_arrays(path.with_suffix(".npz"))
-        except (OSError, ValueError):
-            arrays = {}  # Missing or damaged: numbers without pictures are still worth having.
-        found.append(Explanation(facts, arrays))
-    return sorted(found, key=lambda one: (one.facts["setting"], one.facts["seed"] or 0, one.id))
+    facts = read_json(path)
+    try:
+        name = load(Facts, facts).id
+    except ConfigError as error:
+        raise Damaged(path, str(error)) from None
+    if name != path.stem:
+        raise Damaged(path, f"it is of member {name}")
+    return facts
 
 
-def read_similarity(directory: StudyDirectory) -> Similarity | None:
-    """Returns how alike a study's members represent images; None where that was not asked.
+def read_pictures(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of <id>.npz, whose path is given.
 
     Raises:
-      UserError: if the file is not what this project wrote.
+      OSError: if it is not there, or cannot be read now.
+      Damaged: if it holds no arrays, or those of another member.
+    """
+    try:
+        arrays = read_arrays(path)
+    except ValueError as error:
+        raise Damaged(path, str(error)) from None
+    except IsADirectoryError:
+        raise Damaged(path, "it is no file") from None
+    member = arrays.pop(MEMBER, None)  # An earlier version did not write it.
+    if member is not None and str(member) != path.stem:
+        raise Damaged(path, f"it is of member {member}")
+    return arrays
+
+
+def read_explanations(directory: StudyDirectory) -> tuple[list[Explanation], list[Fault]]:
+    """The explanations of a study's members, by setting and seed, and the files that are damaged.
+
+    Raises:
+      OSError: if a file cannot be read now.
+    """
+    found, faults = [], []
+    for path in sorted(set(map(unpacked, directory_of(directory).glob("*.json*")))):
+        if path.name == SIMILARITY or ASIDE in path.name:
+            continue
+        arrays: dict[str, np.ndarray] = {}
+        try:
+            facts = read_facts(path)
+        except Damaged as damage:
+            faults.append(Fault(path, damage.reason, ADVICE))
+            continue
+        try:
+            arrays = read_pictures(path.with_suffix(".npz"))
+        except FileNotFoundError:
+            pass  # Published explanations have none.
+        except Damaged as damage:
+            faults.append(Fault(path.with_suffix(".npz"), damage.reason, ADVICE))
+        # Pictures of which some are missing would not show what they should.
+        parts = facts.get("parts", {}).values()
+        broken = {name for part in parts if not set(part["arrays"]) <= set(arrays) for name in part["arrays"]}
+        found.append(Explanation(facts, {name: array for name, array in arrays.items() if name not in broken}))
+    return sorted(found, key=lambda one: (one.facts["setting"], one.facts["seed"] or 0, one.id)), faults
+
+
+def read_similarity(directory: StudyDirectory) -> tuple[Similarity | None, list[Fault]]:
+    """How alike a study's members represent images, None where that was not asked; and the file, if it is damaged.
+
+    Raises:
+      OSError: if the file cannot be read now.
     """
     path = directory_of(directory) / SIMILARITY
     try:
-        facts = read_json(path)
-    except OSError:
-        return None
-    try:
-        return Similarity(tuple(facts["names"]), np.array(facts["matrix"], np.float64), int(facts["num_images"]))
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} holds no similarities; delete it and explain the study again") from None
+        found = read(SimilarityFacts, path)
+        if any(len(row) != len(found.names) for row in (found.matrix, *found.matrix)):
+            raise Damaged(path, "its matrix is not square")
+        matrix = np.array(found.matrix, np.float64)
+        if not np.all(np.isnan(matrix) | (matrix >= 0) & (matrix <= 1)):
+            raise Damaged(path, "its matrix has numbers outside [0, 1]")
+    except FileNotFoundError:
+        return None, []
+    except Damaged as damage:
+        return None, [Fault(path, damage.reason, ADVICE)]
+    return Similarity(found.names, matrix, found.num_images), []

@@ -1,6 +1,5 @@
 """Images that one trained member makes: drawn, reconstructed, on the way between others, or on a grid of its codes."""
 
-import os
 from typing import Any
 
 import jax
@@ -8,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import tqdm
 
+from aejax.cache import memory_bytes
 from aejax.errors import UserError
 from aejax.explain import traversals
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.study.generation import draw_block, generated, sampling_key
 from aejax.study.members import Member
 
-MOST_NAMED = 20  # Of classes, in a message.
 MEMORY_SHARE = 0.25  # Of the machine's memory, that images may take: they are compressed beside it.
 
 
@@ -26,7 +25,7 @@ def require_room(member: Member, num: int) -> None:
     """
     example = member.data.image["train"]
     needed = num * int(np.prod(example.shape[1:])) * example.dtype.itemsize
-    memory = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    memory = int(MEMORY_SHARE * memory_bytes())
     if needed > memory:
         raise UserError(
             f"{num} images take {needed / 1e9:.3g} GB, and {memory / 1e9:.3g} GB of this machine's memory are for "
@@ -69,19 +68,30 @@ def class_direction(member: Member, source: int, target: int) -> jax.Array:
     """Returns what to add to the latents of one class for those of another: the difference of their means, [size].
 
     Raises:
+      UserError: if no training images are of one of the classes.
+    """
+    dataset, means = member.work.dataset, []
+    for number in (source, target):
+        image = dataset.train.image[dataset.train.label == number]
+        if not len(image):
+            raise UserError(f"{dataset.name} has no training images of class {dataset.classes.name(number)}")
+        means.append(jnp.mean(member.encode(image), axis=0))
+    return means[1] - means[0]
+
+
+def find_class(member: Member, wanted: str) -> int:
+    """Returns the number of a class of the member's data, known by its label there or its name.
+
+    Raises:
       UserError: if the data have no labels, or no such class.
     """
-    split, means = member.work.dataset.train, []
-    if split.label is None:
-        raise UserError(f"{member.work.dataset.name} has no labels, so no class can be made another")
-    for number in (source, target):
-        if not np.any(split.label == number):
-            known = np.unique(split.label)
-            more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
-            classes = ", ".join(map(str, known[:MOST_NAMED])) + more
-            raise UserError(f"{member.work.dataset.name} has no training image of class {number}, but of {classes}")
-        means.append(jnp.mean(member.encode(split.image[split.label == number]), axis=0))
-    return means[1] - means[0]
+    dataset = member.work.dataset
+    if dataset.num_classes is None:
+        raise UserError(f"{dataset.name} {dataset.unlabelled}, so no class can be made another")
+    number = dataset.classes.find(wanted)
+    if number is None:
+        raise UserError(f"{dataset.name} has no class {wanted}; its classes are {dataset.classes}")
+    return number
 
 
 def latent_grid(member: Member, side: int) -> jax.Array:

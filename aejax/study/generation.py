@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +11,13 @@ import numpy as np
 
 from aejax import rng
 from aejax.data import preprocessing
+from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, DataError
+from aejax.evaluation.compared import num_compared
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
-from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
+from aejax.evaluation.generation import Reference, compare, gaussian_like, make_reference, nearest_training
+from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.experiment import Config
 from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
@@ -23,6 +26,7 @@ from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 from aejax.study.job import FeatureFunction, Source, Work
 from aejax.training.population import Members, share, to_host
 
+NUM_TRIED = 2  # Images that the user's function is tried with before anything is trained.
 NUM_CHECKED = 1000  # Of the drawn images, whose nearest training images are looked for.
 NUM_PICTURED = 64
 NUM_PICTURED_NEAREST = 16
@@ -69,6 +73,20 @@ def check_features(configs: Sequence[Config], function: FeatureFunction | None) 
         )
 
 
+def try_features(
+    configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset], function: FeatureFunction | None
+) -> None:
+    """Calls the user's function, if it is to be used, with the first images of each data set.
+
+    Raises:
+      DataError: if it fails, or returns something else than features.
+    """
+    generating = [config.data for config in configs if config.generation.sampler.kind != "none"]
+    if function is not None:
+        for data in dict.fromkeys(generating):
+            call(function, datasets[data].train.image[:NUM_TRIED])
+
+
 def make_judge(source: Source, generation: GenerationConfig, function: FeatureFunction | None) -> Judge:
     """Returns the judge of a data set.
 
@@ -78,22 +96,13 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
       function: the user's, if `generation.features` names one.
 
     Raises:
-      DataError: if there are too few images, or no labels to train the network by, or if the function fails.
+      DataError: if the function fails.
     """
-    dataset = source.dataset
-    splits = {"validation": dataset.validation, "test": dataset.test}
-    num = {name: min(generation.num_samples, len(s.image), len(dataset.train.image)) for name, s in splits.items()}
-    num = {name: count for name, count in num.items() if count}
-    short = [name for name, count in num.items() if count <= generation.num_neighbors]
-    if short:
-        raise DataError(
-            f"generation.num_neighbors={generation.num_neighbors} needs more images than that, and {num[short[0]]} of "
-            f"the {short[0]} images of {dataset.name} are compared; make it smaller or generation.num_samples larger"
-        )
-    network = None if function is not None else _network(source)
+    num = num_compared(generation, source.dataset)
+    network = None if function is not None else feature_network(source.dataset)
     references = {}
     for name, count in num.items():
-        real = jnp.asarray(splits[name].image[:count])
+        real = jnp.asarray(source.dataset.splits[name].image[:count])
         if function is not None:
             features = jnp.asarray(call(function, np.asarray(real)))
         else:
@@ -101,15 +110,6 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
             features = jax.jit(lambda variables, image: network.features(variables, image)[0])(network.variables, real)
         references[name] = jax.jit(functools.partial(make_reference, k=generation.num_neighbors))(features)
     return Judge(network, function, share(jax.device_get(references)), num)
-
-
-def _network(source: Source) -> FeatureNetwork:
-    if source.dataset.num_classes is None:
-        raise DataError(
-            f"{source.dataset.name} has no labels, and generation.features=classifier is a network that is trained by "
-            "labels; name features of your own: --features=file.py:function"
-        )
-    return feature_network(source.dataset)
 
 
 def call(function: FeatureFunction, image: np.ndarray) -> np.ndarray:
@@ -168,8 +168,12 @@ def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:
 
 def _pixel_gaussian(data: ResidentData) -> Draw:
     """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
-    pixels = preprocessing.to_unit(jnp.asarray(data.image["train"][:PIXELS_OF]))
-    sampler = GaussianSampler(Gaussian(), CodeSpace(pixels[0].size))
+    stored = jnp.asarray(data.image["train"][:PIXELS_OF])
+    num_pixels = stored[0].size
+    if num_pixels > min(len(stored), MOST_DECOMPOSED):
+        return lambda num, key: to_stored(data, gaussian_like(stored, num, key))
+    pixels = preprocessing.to_unit(stored)
+    sampler = GaussianSampler(Gaussian(), CodeSpace(num_pixels))
     fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
 
     def draw(num: int, key: jax.Array) -> jax.Array:

@@ -79,13 +79,13 @@ class Work:
         self.configs = job.population.members
         config = self.configs[0]
         self.evaluation = evaluation_of(job.method.name, config)
-        others = self.evaluation.other_data()
+        others = self.evaluation.other_data(config.data)
         self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"].dataset, self.sources["own"].data
         self.path = directory.population(job.method.name, job.ids)
         image_shape = self.dataset.train.image.shape[1:]
         self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
-        self.checkpoints = Checkpoints(self.path)
+        self.checkpoints = Checkpoints(self.path, job.ids)
 
     def source(self, place: str) -> Source:
         """Returns the data that features of a place are of; what is no name of other data is a layer's."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.config import flatten, to_tree
+from aejax.data.load import Dataset
 from aejax.data.resident import ResidentData
 from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.disentanglement import disentanglement_metrics, unsupervised_ranking
@@ -52,17 +53,10 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
-    dataset = work.dataset
+    others = {name: _describe(source.dataset) for name, source in work.sources.items() if name != "own"}
     results = {
         "method": work.job.method.name,
-        "data": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "num_classes": dataset.num_classes,
-            "train": len(dataset.train.image),
-            "validation": len(dataset.validation.image),
-            "test": len(dataset.test.image),
-        },
+        "data": _describe(work.dataset) | ({"others": others} if others else {}),
         "config": common,
         "cost": fitted.cost | evaluation_cost,
         "members": [
@@ -80,6 +74,17 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
         ],
     }
     return results, _pictures(work, variables, seen, metrics) if seen else {}
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    """Returns what results.json says of a data set that a number used."""
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "num_classes": dataset.num_classes,
+        "pixels": dataset.pixels,
+        **{name: len(split.image) for name, split in dataset.splits.items()},
+    }
 
 
 def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:

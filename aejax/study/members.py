@@ -12,15 +12,16 @@ from aejax.data import preprocessing
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import Representation
-from aejax.experiment import Config, check_layers, load_recorded
+from aejax.experiment import Config, check_layers
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
 from aejax.study.generation import to_stored
 from aejax.study.job import Options, Work
 from aejax.study.methods import represent
-from aejax.study.plan import load_data
+from aejax.study.plan import Roster, read_data, recorded_configs
 from aejax.study.record import require_record
-from aejax.study.results import Row, read_rows
+from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
 from aejax.study.worker import Worker
 
@@ -102,10 +103,12 @@ class Opener:
           UserError: if there is none.
         """
         record = require_record(directory)
-        configs = [load_recorded(tree) for tree in record.configs]
-        self._worker = Worker(configs, load_data(configs), directory, options, record.lineage)
+        configs = recorded_configs(directory, record)
+        datasets = read_data(configs)
+        self._worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         self.directory = directory
-        rows = read_rows(directory)
+        own = set(self._worker.roster.members)
+        rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]
         # Those from whom others go on are stages on the way.
         self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
 
@@ -141,7 +144,7 @@ class Opener:
         found = []
         for status in read_statuses(self.directory).values():
             own = [row for row in rows if row["id"] in status.members]
-            if status.method == method and own:
+            if status.method == method and own and self._worker.roster.has(status):
                 found.append((status, own))
         return found
 
@@ -197,7 +200,7 @@ def open_member(directory: StudyDirectory, method: str, name: str | None, say: C
 def describe(row: Row) -> str:
     """Returns what a person knows a member by: family, sampler and seed."""
     config = row["config"]
-    parts = [config["autoencoder.kind"], config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
+    parts = [config.get("autoencoder.kind"), config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
     return ", ".join(part for part in parts if part)
 
 
@@ -223,7 +226,7 @@ def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str |
             "again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
         )
     if not rows:
-        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
+        raise UserError(f"{directory.path} has no finished autoencoder; run its command again")
     if name is not None:
         return find_row(directory, rows, method, name)
     trained = [row for row in rows if row["status"] != "diverged"] or rows

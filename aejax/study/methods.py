@@ -99,7 +99,7 @@ def make_task(method: str, image_shape: tuple[int, ...], num_classes: int | None
 
     def task(config: Config) -> Task:
         autoencoder = make_autoencoder(config.autoencoder, image_shape)
-        at_once = max(1, examples_at_once(config.autoencoder.encoder) // config.autoencoder.num_draws())
+        at_once = max(1, examples_at_once(config.autoencoder.encoder, image_shape) // config.autoencoder.num_draws())
         if method == "generator":
             return _generator_task(autoencoder, config, at_once)
         if method not in CLASSIFIERS:

@@ -1,37 +1,63 @@
 """The curves of a population: a JSON line for each member and epoch, and TensorBoard's files where asked for."""
 
+import hashlib
 import json
 import math
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from aejax.config import config_id
 from aejax.errors import UserError
-from aejax.study.directory import exists, read_bytes
+from aejax.study.files import exists, open_in_place, read_bytes, set_aside
 
 FILE = "metrics.jsonl"
 
 
+class Written(NamedTuple):
+    """How much of the curves had been written at some moment: so many bytes, with this SHA-256 (None: not recorded)."""
+
+    num_bytes: int = 0
+    digest: str | None = None
+
+
 class MetricsWriter:
-    """Writes what `aejax.training.loop.train` hands out; use it as a context manager."""
+    """Writes the metrics that `aejax.training.loop.train` hands out; use it as a context manager."""
 
     def __init__(
-        self, directory: pathlib.Path | None, configs: Sequence[Any], *, tensorboard: bool, keep_bytes: int = 0
+        self,
+        directory: pathlib.Path | None,
+        configs: Sequence[Any],
+        *,
+        tensorboard: bool,
+        keep: Written = Written(),  # noqa: B008
+        say: Callable[[str], None] = print,
     ):
-        """Opens the file, of which the first `keep_bytes` stay: what came after a checkpoint comes again.
+        """Opens the file, and keeps of it the curves that belong to a checkpoint: later ones are written again.
 
+        Where the file does not begin with these, it is set aside, and the curves begin where training goes on.
         Without a directory nothing is kept: another process does that.
         """
         self._ids = [(config_id(config), config.seed) for config in configs]
+        self._digest = hashlib.sha256()
+        self._file: IO[bytes]
         if directory is None:
             self._file, self._summaries = open(os.devnull, "ab"), []  # noqa: SIM115
             return
-        self._file = (directory / FILE).open("ab")
-        self._file.truncate(keep_bytes)
+        path = directory / FILE
+        self._file = open_in_place(path)
+        kept = self._file.read(keep.num_bytes)
+        self._digest.update(kept)
+        if len(kept) < keep.num_bytes or keep.digest not in (None, self._digest.hexdigest()):
+            self._file.close()
+            aside = f" (the file was set aside as {set_aside(path).name})" if path.stat().st_size else ""
+            say(f"{path}: the curves before the last checkpoint are gone{aside}; they begin where training goes on")
+            self._file, self._digest = open_in_place(path), hashlib.sha256()
+        else:
+            self._file.truncate(keep.num_bytes)
         self._summaries = (
             [_summary_writer(directory / "tensorboard" / name) for name, _ in self._ids] if tensorboard else []
         )
@@ -51,34 +77,58 @@ class MetricsWriter:
             name, seed = self._ids[first + member]
             # JSON has no NaN and no infinity; the epoch in which a member diverged has both.
             finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-            self._file.write((json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode())
+            line = (json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode()
+            self._file.write(line)
+            self._digest.update(line)
             for key, value in values.items() if self._summaries else ():
                 self._summaries[first + member].add_scalar(key, value, values["epoch"])
         self._file.flush()
 
-    def sync(self) -> int:
-        """Returns how many bytes the file holds, once they are on the disk."""
+    def sync(self) -> Written:
+        """Returns how much the file holds, once that is on the disk."""
+        self._file.flush()
         os.fsync(self._file.fileno())
-        return self._file.tell()
+        return Written(self._file.seek(0, os.SEEK_END), self._digest.hexdigest())
 
 
-def read_curves(directory: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the metrics of each member of a population by its id, arrays [epochs] in order; NaN where not finite."""
+def read_curves(directory: pathlib.Path) -> tuple[dict[str, dict[str, np.ndarray]], str | None]:
+    """The metrics of each member of a population by its id, arrays [epochs] in order, NaN where not finite.
+
+    Beside them the first line that holds no metrics, as a sentence, or None. The last line does not count while it has
+    no end: the process that writes it may not be done.
+
+    Raises:
+      OSError: if the file cannot be read now.
+      Damaged: if it is no file, or cannot be unpacked.
+    """
     content = read_bytes(directory / FILE) if exists(directory / FILE) else b""
     records: dict[str, dict[int, dict[str, float]]] = {}
-    for line in content.decode(errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-            records.setdefault(record.pop("id"), {})[record["epoch"]] = record
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # A process that writes, or was killed, leaves half a line at the end.
-    return {
+    problem = None
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        record = _parse(line)
+        if record is None:
+            problem = problem or f"line {number} holds no metrics"
+            continue
+        records.setdefault(record.pop("id"), {})[record["epoch"]] = record
+    curves = {
         name: {
             key: np.array([epochs[number].get(key, math.nan) for number in sorted(epochs)], float)
             for key in next(iter(epochs.values()))
         }
         for name, epochs in records.items()
     }
+    return curves, problem
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or type(record.get("epoch")) is not int:
+        return None
+    is_number = all(value is None or type(value) in (int, float) for name, value in record.items() if name != "id")
+    return record if is_number and record["epoch"] > 0 else None
 
 
 def thin(content: bytes, every: int) -> bytes:

@@ -1,6 +1,8 @@
 """What a study consists of: its data, its members, and the populations that are to be trained."""
 
+import contextlib
 import json
+import pathlib
 import shutil
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -8,11 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from aejax.config import config_id, departures, partition
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
+from aejax.data.summary import summarize
+from aejax.errors import ConfigError, UserError
 from aejax.evaluation.suite import available_baselines
-from aejax.experiment import Config, check_data
+from aejax.experiment import Config, check_data, load_recorded
 from aejax.study.directory import StudyDirectory
+from aejax.study.files import Damaged
 from aejax.study.job import Job
 from aejax.study.methods import GENERATORS, METHODS, SUBJECT
+from aejax.study.record import Record
+from aejax.study.status import FILE as STATUS
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.sweep import Population, group
 
@@ -21,22 +28,68 @@ Lineage = Mapping[str, str]
 NO_LINEAGE: Lineage = types.MappingProxyType({})
 
 
+def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
+    """Returns the configs of a study, perhaps of an earlier version: fields that it did not have get their defaults.
+
+    Raises:
+      UserError: if one is no config of this version.
+    """
+    try:
+        return [load_recorded(tree) for tree in record.configs]
+    except ConfigError as error:
+        raise UserError(
+            f"{directory.record} has a config that this version does not read ({error}); use the version that it names"
+        ) from None
+
+
 def load_data(
     configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
 ) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, evaluation's too, checked against every config that uses it.
+    """Returns what `read_data` does, checked against every config that uses it: for who is to train.
 
-    Those that are `loaded` are not read again.
+    Raises:
+      DataError: if they do not allow what a config asks for.
     """
-    wanted = [data for config in configs for data in (config.data, *config.evaluation.other_data().values())]
-    datasets = {data: loaded[data] if data in loaded else load_dataset(data) for data in dict.fromkeys(wanted)}
-    for config in configs:
-        others = {name: datasets[data] for name, data in config.evaluation.other_data().items()}
+    datasets = read_data(configs, loaded)
+    # Members of a population ask for the same.
+    for config in {partition(config)[0]: config for config in configs}.values():
+        others = {name: datasets[data] for name, data in config.evaluation.other_data(config.data).items()}
         check_data(config, datasets[config.data], others)
     return datasets
 
 
-def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str, ...]:
+def read_data(
+    configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
+) -> dict[DataConfig, Dataset]:
+    """Returns the data set of every data config, evaluation's too. Those that are `loaded` are not read again."""
+    wanted: dict[DataConfig, str] = {}
+    for config in configs:
+        for path, data in data_configs(config).items():
+            wanted.setdefault(data, path)
+    return {data: loaded[data] if data in loaded else load_dataset(data, path) for data, path in wanted.items()}
+
+
+def data_configs(config: Config) -> dict[str, DataConfig]:
+    """Returns the data that a member reads, by their paths in the config."""
+    others = config.evaluation.other_data(config.data).items()
+    return {"data": config.data} | {f"evaluation.{name}": data for name, data in others}
+
+
+def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset]) -> list[str]:
+    """Returns lines on the data of a study: the images and classes of each, and what cannot be measured of the own."""
+    lines = []
+    for path, data in dict.fromkeys(item for config in configs for item in data_configs(config).items()):
+        dataset = datasets[data]
+        lines += [f"{path}: {line}" for line in summarize(dataset)]
+        if path == "data" and dataset.num_classes is None:
+            lines.append(
+                f"{dataset.name} {dataset.unlabelled}: linear probe, k-NN, pixels, the supervised baseline and "
+                "fine-tuning are left out"
+            )
+    return lines
+
+
+def _baselines(config: Config, datasets: Mapping[DataConfig, Dataset]) -> tuple[str, ...]:
     labelled = datasets[config.data].num_classes is not None
     fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
     generators = GENERATORS if config.generation.sampler.kind != "none" else ()
@@ -46,7 +99,9 @@ def _baselines(config: Config, datasets: dict[DataConfig, Dataset]) -> tuple[str
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
-    def __init__(self, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE):
+    def __init__(
+        self, configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE
+    ):
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
         self._lineage = lineage
         self._members: dict[str, dict[str, Config]] = {}
@@ -54,6 +109,15 @@ class Roster:
             wanted = [config for config in configs if method.name in (SUBJECT, *_baselines(config, datasets))]
             distinct = {method.inputs(config): config for config in wanted}.values()
             self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+
+    @property
+    def members(self) -> list[tuple[str, str]]:
+        """The method and id of every member."""
+        return [(method, name) for method, own in self._members.items() for name in own]
+
+    def has(self, status: PopulationStatus) -> bool:
+        """Whether the members of a population are the study's."""
+        return set(status.members) <= set(self._members.get(status.method, ()))
 
     def job(self, method: str, ids: Sequence[str]) -> Job:
         """Returns the population of a method whose members have these ids."""
@@ -93,17 +157,27 @@ class Roster:
 
 
 def announce(directory: StudyDirectory, waves: Sequence[Sequence[Job]]) -> None:
-    """Writes which populations wait to be trained; others that waited, and were never begun, are forgotten."""
+    """Writes which populations wait to be trained; others that waited, and were never begun, are forgotten.
+
+    A status that is damaged stays for whoever executes the population.
+    """
     wanted = {
         directory.population(job.method.name, job.ids): (job, wave) for wave, jobs in enumerate(waves) for job in jobs
     }
     for path, status in read_statuses(directory).items():
         if path not in wanted and status.state == "waiting" and not status.begun:
-            shutil.rmtree(path)
+            _forget(path)
     for path, (job, wave) in wanted.items():
         path.mkdir(parents=True, exist_ok=True)
-        status = read_status(path) or PopulationStatus(job.method.name, job.ids, "waiting")
-        write_status(path, status.enter("waiting")._replace(work=_work(job), wave=wave))
+        with contextlib.suppress(Damaged):
+            status = read_status(path) or PopulationStatus(job.method.name, job.ids, "waiting")
+            write_status(path, status.enter("waiting")._replace(work=_work(job), wave=wave))
+
+
+def _forget(path: pathlib.Path) -> None:
+    """Removes the directory of a population, if there is nothing in it but its status."""
+    if {file.name for file in path.iterdir()} <= {STATUS, ".lock"}:
+        shutil.rmtree(path)
 
 
 def _work(job: Job) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_all
 from aejax.study.record import read_record
 from aejax.study.status import PopulationStatus, State, read_statuses
 
@@ -52,7 +53,8 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
     `width` is that of the terminal, to which the reasons of failures are cut; None: as long as they are.
     """
     now = time.time()
-    found = [(path.name, status) for path, status in read_statuses(directory).items()]
+    evidence = read_all(directory, read_record(directory))
+    found = [(one.path.name, one.status) for one in evidence if one.status is not None]
     found.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
     names = max((len(name) for name, _ in found), default=0)
     counts = max((len(_members(status)) for _, status in found), default=0)
@@ -62,7 +64,8 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
         duration = "" if seconds is None else _in_words(seconds)
         line = f"{name:{names}}  {_members(status):>{counts}}  {status.state:8}  {duration:>9}  {status.error or ''}"
         lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
-    return "\n".join([*lines, str(read_progress(directory))])
+    broken = [f"{fault}; {fault.advice}" for one in evidence for fault in one.faults]
+    return "\n".join([*lines, *broken, str(read_progress(directory))])
 
 
 def _members(status: PopulationStatus) -> str:

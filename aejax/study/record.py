@@ -11,63 +11,136 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from aejax.config import flatten, load, to_tree
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import StudyDirectory, exists, read_json, write_json
+from aejax.study.directory import StudyDirectory
+from aejax.study.files import Damaged, exists, read_json, write_json
 
+FORMAT: Literal[1] = 1
 PACKAGES = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy")
+
+
+def _moment(text: str) -> str:
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("moment", "should be a moment such as 2026-01-31T12:00:00+00:00") from None
+    return text
+
+
+def _file_name(text: str) -> str:
+    if text != pathlib.PurePath(text).name or "\0" in text:
+        raise PydanticCustomError("name", "should be the name of a directory, without '/'")
+    return text
+
+
+def _without_cycles(lineage: dict[str, str]) -> dict[str, str]:
+    settled: set[str] = set()
+    for name in lineage:
+        way: list[str] = []
+        while name in lineage and name not in settled:
+            if name in way:
+                raise PydanticCustomError("cycle", "member {name} goes on from itself", {"name": name})
+            way.append(name)
+            name = lineage[name]
+        settled.update(way)
+    return lineage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Start:
     """One start of a study: when, by which command, and in which environment."""
 
-    time: str
+    time: Annotated[str, AfterValidator(_moment)]
     command: str
-    environment: dict[str, Any]
+    environment: dict[str, str | int | bool | dict[str, str] | None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
-    """What study.json holds. Configs are plain trees: those who only read a study need no training code."""
+    """The content of study.json. Configs are plain trees: those who only read a study need no training code."""
 
     project: Literal["aejax"] = "aejax"
-    format: Literal[1] = 1
-    name: str
+    format: Literal[1] = FORMAT
+    name: Annotated[str, AfterValidator(_file_name)]
     question: str
     configs: tuple[dict[str, Any], ...]
     data: dict[str, str]  # The fingerprint of each data config, by its JSON.
     starts: tuple[Start, ...] = ()
-    lineage: dict[str, str] = dataclasses.field(default_factory=dict)  # See `aejax.study.plan.Lineage`.
+    # See `aejax.study.plan.Lineage`.
+    lineage: Annotated[dict[str, str], AfterValidator(_without_cycles)] = dataclasses.field(default_factory=dict)
     search: dict[str, Any] | None = None  # By what its members were found, if it is a search; see `aejax.search`.
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """The environment variables of JAX and XLA at the last start."""
+        flags = self.starts[-1].environment.get("flags") if self.starts else None
+        return flags if isinstance(flags, dict) else {}
 
 
 def read_record(directory: StudyDirectory) -> Record | None:
-    """Returns what study.json holds, or None where no study was begun.
+    """The content of study.json, or None where no study was begun.
 
     Raises:
-      UserError: if it is no study's, or was edited into something that is none.
+      OSError: if it cannot be read now.
+      UserError: if it is damaged, no study's, or a later version's; it says whether the copy is whole.
     """
-    directory.check()
-    if not exists(directory.record):
+    if not exists(directory.record) and not exists(directory.copy):
         return None
-    tree = read_json(directory.record)
-    if not isinstance(tree, dict) or tree.get("project") != "aejax":
-        raise UserError(f"{directory.record} is not one of aejax's; choose another --workdir")
+    try:
+        return _read(directory.record)
+    except FileNotFoundError:
+        raise UserError(f"{directory.record} is missing; {_advice(directory)}") from None
+    except Damaged as damage:
+        raise UserError(f"{damage}; {_advice(directory)}") from None
+
+
+def _read(path: pathlib.Path) -> Record:
+    tree = read_json(path)
+    if tree.get("project") != "aejax":
+        raise UserError(f"{path} is not one of aejax's; choose another --workdir")
+    by, this = _written_by(tree), f"aejax {_version('aejax')}"
+    if isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
+        raise UserError(
+            f"{path} is of format {tree['format']}, which {by or 'a later version'} wrote, and this is "
+            f"{this}, which reads format {FORMAT}; use that version"
+        )
     try:
         return load(Record, tree)
     except ConfigError as error:
-        raise UserError(f"{directory.record} was changed into something that is no study: {error}") from None
+        other = "" if by in (None, this) else f"; {by} wrote it, and this is {this}"
+        raise Damaged(path, f"{error}{other}") from None
+
+
+def _written_by(tree: Mapping[str, Any]) -> str | None:
+    """Returns the version that wrote a record, perhaps of another format, as far as it can be told."""
+    try:
+        return f"aejax {tree['starts'][-1]['environment']['aejax']}"
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _advice(directory: StudyDirectory) -> str:
+    try:
+        _read(directory.copy)
+    except (OSError, UserError):
+        return "bring back the file that was written (there is no whole copy of it); all else is as it was"
+    return f"its copy is whole: run  mv {shlex.quote(str(directory.copy))} {shlex.quote(str(directory.record))}  first"
 
 
 def require_record(directory: StudyDirectory) -> Record:
-    """Returns what study.json holds.
+    """The content of study.json.
 
     Raises:
-      UserError: if there is none, or if it is no study's.
+      OSError: if it cannot be read now.
+      UserError: if there is none, if it is damaged or no study's, or if a link leads out of the directory.
     """
+    directory.check()
     record = read_record(directory)
     if record is None:
         raise UserError(f"{directory.path} holds no study.json; name a directory that scripts/train.py wrote")
@@ -75,8 +148,9 @@ def require_record(directory: StudyDirectory) -> Record:
 
 
 def write_record(directory: StudyDirectory, record: Record) -> None:
-    """Writes study.json."""
-    write_json(directory.record, to_tree(record))
+    """Writes study.json, then its copy."""
+    for path in (directory.record, directory.copy):
+        write_json(path, to_tree(record))
 
 
 def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
@@ -123,7 +197,8 @@ def this_start() -> Start:
     arguments = [argument for argument in sys.argv if not argument.startswith("--workdir")]
     return Start(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["python", *arguments]),
+        # Bytes of an argument that are not UTF-8 are escaped: JSON holds text alone.
+        command=shlex.join(["python", *arguments]).encode(errors="backslashreplace").decode(),
         environment=environment(),
     )
 
@@ -156,7 +231,7 @@ def _commit() -> dict[str, Any]:
     def git(*arguments: str) -> str:
         root = pathlib.Path(__file__).parent
         return subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", root, *arguments], capture_output=True, encoding="utf-8", check=True
         ).stdout.strip()
 
     try:

@@ -3,12 +3,17 @@
 import dataclasses
 import functools
 import json
+import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from aejax.errors import UserError
-from aejax.study.directory import StudyDirectory, read_json, unpacked
+from pydantic import Field
+
+from aejax.config import NonNegativeInt, PositiveInt
+from aejax.study.directory import population_name
+from aejax.study.files import Damaged, read
 from aejax.study.statistics import Interval, student_interval
+from aejax.study.status import MemberId
 
 FILE = "results.json"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
@@ -29,26 +34,81 @@ ORDER = (
 )
 
 
-def read_rows(directory: StudyDirectory) -> list[Row]:
-    """Returns the results of every finished population, a row for each member, sorted.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """A data set that numbers come from."""
+
+    name: str
+    fingerprint: str
+    num_classes: PositiveInt | None
+    pixels: str | None = None  # Their range, in words; an earlier version did not write it.
+    train: PositiveInt
+    validation: NonNegativeInt
+    test: NonNegativeInt
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names, without the words on pixels where there are none."""
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if name != "pixels" or value is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AllDataFacts(DataFacts):
+    """The data that a population was trained and evaluated on, and the others that evaluation read, by their use."""
+
+    others: dict[str, DataFacts] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names, without those that say nothing."""
+        others = {use: data.to_dict() for use, data in self.others.items()}
+        fields = {name: value for name, value in super().to_dict().items() if name != "others"}
+        return fields | ({"others": others} if others else {})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemberResults:
+    """The results of one member; `config` holds the fields in which it differs from the others, by dotted path."""
+
+    id: MemberId
+    config: dict[str, Any]
+    metrics: dict[str, int | float]
+    status: Literal["finished", "reached_target", "out_of_patience", "diverged", "paused"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Results:
+    """The content of results.json: the results of a population, with what its members share written once.
+
+    `files` are the digests of the files beside it that belong to the results: curves and pictures.
+    """
+
+    method: str
+    data: AllDataFacts
+    config: dict[str, Any]
+    cost: dict[str, int | float]
+    members: Annotated[tuple[MemberResults, ...], Field(min_length=1)]
+    files: dict[Literal["metrics.jsonl", "pictures.npz"], str] = dataclasses.field(default_factory=dict)
+
+
+def read_results(path: pathlib.Path) -> Results:
+    """The results of the population in a directory.
 
     Raises:
-      UserError: if a results file is not what this project wrote.
+      OSError: if they are not there, or cannot be read now.
+      Damaged: if the file holds something else, or results of another population.
     """
-    rows: list[Row] = []
-    for path in sorted(set(map(unpacked, directory.path.glob(f"populations/*/{FILE}*")))):
-        try:
-            rows += to_rows(read_json(path))
-        except (KeyError, TypeError):
-            raise UserError(f"{path} holds no results; delete its directory and train again") from None
-    return sort_rows(rows)
+    results = read(Results, path / FILE)
+    if population_name(results.method, [member.id for member in results.members]) != path.name:
+        raise Damaged(path / FILE, "it is another population's")
+    return results
 
 
-def to_rows(results: dict[str, Any]) -> list[Row]:
-    """Returns the rows that a results.json holds: what its members share stands there only once."""
-    shared = {name: results[name] for name in ("method", "data", "cost")}
-    members = [shared | member | {"config": results["config"] | member["config"]} for member in results["members"]]
-    return [{name: member[name] for name in KEYS} for member in members]
+def to_rows(results: Results) -> list[Row]:
+    """The rows of a population's results, one for each member."""
+    shared = {"method": results.method, "data": results.data.to_dict(), "cost": results.cost}
+    members = [dataclasses.asdict(member) for member in results.members]
+    rows = [shared | member | {"config": results.config | member["config"]} for member in members]
+    return [{name: row[name] for name in KEYS} for row in rows]
 
 
 def varying_fields(rows: Sequence[Row]) -> list[str]:

@@ -1,22 +1,37 @@
 """Running a study: what is still missing, and executing it population after population."""
 
+import collections
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
-from aejax.errors import UserError
-from aejax.experiment import Config, load_recorded
-from aejax.study.directory import StudyDirectory, write_json
+from aejax.errors import Interrupted, UserError, refusal
+from aejax.experiment import Config
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_all, read_rows, rows_of
+from aejax.study.execute import clear, write_results
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
+from aejax.study.files import lock
 from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.methods import METHODS, SUBJECT
-from aejax.study.plan import NO_LINEAGE, Lineage, announce, data_key, load_data
+from aejax.study.plan import (
+    NO_LINEAGE,
+    Lineage,
+    Roster,
+    announce,
+    data_configs,
+    data_key,
+    load_data,
+    read_data,
+    recorded_configs,
+)
+from aejax.study.prepare import choose_feasible, prepare, to_do
 from aejax.study.progress import read_progress
 from aejax.study.record import (
     Record,
@@ -24,16 +39,18 @@ from aejax.study.record import (
     read_record,
     require_record,
     this_start,
-    unite,
     write_record,
 )
-from aejax.study.results import FILE, Row, read_rows, to_rows
-from aejax.study.status import read_statuses
+from aejax.study.results import Results, Row, to_rows
 from aejax.study.worker import Worker
 from aejax.training.population import is_leader, wait_for_all
 
 
-class PopulationsFailed(UserError):
+class Unfinished(UserError):
+    """A study was begun, or gone on with, and does not have all its results; it has what was done."""
+
+
+class PopulationsFailed(Unfinished):
     """Some populations could not be trained; all others are finished."""
 
 
@@ -58,6 +75,7 @@ def run(
     lineage: Lineage = NO_LINEAGE,
     search: dict[str, Any] | None = None,
     grow: Grow = lambda rows: None,
+    **how: Any,
 ) -> None:
     """Trains and evaluates all members of the study in a directory that have no results yet.
 
@@ -71,23 +89,20 @@ def run(
       lineage: who of them goes on from whom.
       search: by what members are found, if it is a search, for the record; it is told their ids, in order.
       grow: called with the results when all is done; returns further members, or None if that is all.
+      **how: further arguments of `prepare`.
 
     Raises:
       ConfigError: if the directory holds a study of other configs.
       UserError: if the data are not there or do not fit, or the devices do not; then nothing has been written.
-      PopulationsFailed: if some could not be trained; then all others are finished.
+      Unfinished: if something went wrong later: PopulationsFailed, if some populations could not be trained; then all
+        others are finished.
       Interrupted: if a stop was asked for.
     """
-    before = read_record(directory)
+    prepared = prepare(configs, directory, executor=executor, features=options.features, lineage=lineage, **how)
+    before, configs, datasets = prepared.record, prepared.configs, prepared.datasets
     record = before or Record(name=name, question=question, configs=(), data={})
-    # Through the gate, which gives what an earlier version recorded the fields that it did not know.
-    recorded = [to_tree(load_recorded(tree)) for tree in record.configs]
-    trees = unite(directory, recorded, [to_tree(config) for config in configs])
-    configs = [load(Config, tree) for tree in trees]
-    executor.check(configs)
-    check_features(configs, options.features)
-    datasets = load_data(configs)
-    _check_fingerprints(record, datasets, directory)
+    for line in prepared.lines:
+        options.say(line)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
@@ -99,32 +114,35 @@ def run(
             for line in environment_changes(then, start.environment):
                 options.say(f"not the environment of the last start, so bits may differ: {line}")
             write_record(directory, record)
-        worker = Worker(configs, datasets, directory, options, record.lineage)
-        _run_jobs(worker, executor)
-        while (growth := grow(read_rows(directory))) is not None:
-            configs = [*configs, *growth.configs]
-            datasets = load_data(configs, datasets)
-            record = _with_members(record, configs, datasets, growth.lineage)
-            if is_leader():
-                write_record(directory, record)
-            worker.take(configs, datasets, record.lineage)
-            _run_jobs(worker, executor)
-
-
-def _check_fingerprints(record: Record, datasets: dict[DataConfig, Dataset], directory: StudyDirectory) -> None:
-    for data, dataset in datasets.items():
-        then = record.data.get(data_key(data), dataset.fingerprint)
-        if then != dataset.fingerprint:
-            raise UserError(
-                f"{dataset.name} has changed since {directory.path} was begun (fingerprint {then} then, "
-                f"{dataset.fingerprint} now); choose another --workdir"
-            )
+        worker = Worker(prepared.roster, datasets, directory, options)
+        left_out = prepared.feasible.left_out
+        try:
+            _run_jobs(worker, executor, left_out)
+            while (growth := grow(read_rows(directory))) is not None:
+                configs = [*configs, *growth.configs]
+                datasets = load_data(configs, datasets)
+                record = _with_members(record, configs, datasets, growth.lineage)
+                if is_leader():
+                    write_record(directory, record)
+                worker.take(Roster(configs, datasets, record.lineage), datasets)
+                feasible = choose_feasible(to_do(worker.roster, read_all(directory), left_out), datasets)
+                for line in feasible.lines:
+                    options.say(line)
+                left_out |= feasible.left_out
+                _run_jobs(worker, executor, left_out)
+        except (Interrupted, Unfinished):
+            raise
+        except UserError as error:
+            raise Unfinished(str(error)) from error
+        except OSError as error:
+            raise Unfinished(refusal(error)) from error
 
 
 def _with_members(
     record: Record, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage
 ) -> Record:
-    fingerprints = {data_key(data): dataset.fingerprint for data, dataset in datasets.items()}
+    used = dict.fromkeys(data for config in configs for data in data_configs(config).values())
+    fingerprints = {data_key(data): datasets[data].fingerprint for data in used}
     search = record.search
     if search is not None:
         reduce = METHODS[SUBJECT].reduce
@@ -138,17 +156,13 @@ def _with_members(
     )
 
 
-def _run_jobs(worker: Worker, executor: Executor) -> None:
+def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str, str]]) -> None:
     directory, options = worker.directory, worker.options
-    finished = read_rows(directory)
-    begun = [status for status in read_statuses(directory).values() if status.begun]
-    waves = worker.roster.plan({(row["method"], row["id"]) for row in finished}, begun)
+    found = read_all(directory)
+    finished = rows_of(found)
+    waves = to_do(worker.roster, found, left_out)
     jobs = list(itertools.chain(*waves))
-    for name in sorted({dataset.name for dataset in worker.datasets.values() if dataset.num_classes is None}):
-        options.say(
-            f"{name} has no labels: linear probe, k-NN, pixels, the supervised baseline and fine-tuning are left out"
-        )
-    if finished or begun:
+    if finished or any(one.to_do for one in found):
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
     wait_for_all("what is missing is known")  # Before the leader changes it.
@@ -167,12 +181,20 @@ def _run_jobs(worker: Worker, executor: Executor) -> None:
     if failed:
         raise PopulationsFailed(
             f"{len(failed)} of {len(jobs)} populations failed (see above): {', '.join(failed)}; all others are "
-            "finished, and running the same command again tries these once more"
+            "finished, and running the same command again tries these once more (another setting, if that is to blame, "
+            "is another study: choose another --workdir)"
         )
 
 
-def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options = Options()) -> list[Row]:  # noqa: B008
+def evaluate_again(
+    directory: StudyDirectory,
+    *,
+    update: bool,
+    options: Options = Options(),  # noqa: B008
+) -> tuple[list[Row], list[str]]:
     """Returns the rows of all finished populations of a study, evaluated again from their checkpoints.
+
+    Beside them a line for each population that could not be, and each method with members that were never evaluated.
 
     Args:
       directory: where the study lies.
@@ -180,25 +202,42 @@ def evaluate_again(directory: StudyDirectory, *, update: bool, options: Options 
       options: how to execute.
 
     Raises:
-      UserError: if there is no study, or if a checkpoint is missing or damaged.
+      UserError: if there is no study, or its data do not fit.
     """
     record = require_record(directory)
     with directory.locked() if update else contextlib.nullcontext():
-        configs = [load_recorded(tree) for tree in record.configs]
+        configs = recorded_configs(directory, record)
         check_features(configs, options.features)
-        datasets = load_data(configs)
+        datasets = read_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
-        worker = Worker(configs, datasets, directory, options, record.lineage)
+        worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         rows: list[Row] = []
-        for path, status in read_statuses(directory).items():
-            if status.state != "finished":
+        problems: list[str] = []
+        for found in read_all(directory):
+            problems += map(str, found.faults)
+            status = found.status
+            if status is None or status.state != "finished":
                 continue
-            results = worker.evaluate(worker.roster.job(status.method, status.members))
-            rows += to_rows(results)
+            if not worker.roster.has(status):
+                problems.append(f"{found.path}: its members are not those of study.json, so it is another study's")
+                continue
+            try:
+                results, pictures = worker.evaluate(worker.roster.job(status.method, status.members))
+            except Interrupted:
+                raise
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            rows += to_rows(load(Results, results))
             if update:
-                write_json(path / FILE, results)
-    return rows
+                with lock(found.path):
+                    clear(found, options)
+                    write_results(found.path, results, pictures)
+    evaluated = {(row["method"], row["id"]) for row in rows}
+    missing = collections.Counter(method for method, name in worker.roster.members if (method, name) not in evaluated)
+    problems += [f"{directory.path}: {num} members of {method} were not evaluated" for method, num in missing.items()]
+    return rows, problems
 
 
 def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[str]:

@@ -2,27 +2,31 @@
 
 import pathlib
 import time
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from aejax.errors import UserError
-from aejax.study.directory import StudyDirectory, exists, read_json, write_json
+from pydantic import Field
+
+from aejax.config import NonNegativeFloat, NonNegativeInt, PositiveInt
+from aejax.study.directory import StudyDirectory, population_name
+from aejax.study.files import Damaged, exists, read, write_json
 
 FILE = "status.json"
 
 State = Literal["waiting", "running", "finished", "failed"]
+MemberId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
 class PopulationStatus(NamedTuple):
     """Where a population stands. It is only finished once its results are there."""
 
     method: str
-    members: tuple[str, ...]  # Ids of configs, in the order of the checkpoint's arrays.
+    members: Annotated[tuple[MemberId, ...], Field(min_length=1)]  # In the order of the checkpoint's arrays.
     state: State
-    checkpoint: int | None = None  # The newest that was saved.
+    checkpoint: PositiveInt | None = None  # The newest that was saved.
     error: str | None = None  # Why it failed.
     work: float = 0.0  # About how much training there is to do: epochs of all members.
-    wave: int = 0  # Populations of a wave begin when those of the waves before it have ended.
-    since: float | None = None  # When it got into this state, in seconds since 1970.
+    wave: NonNegativeInt = 0  # Populations of a wave begin when those of the waves before it have ended.
+    since: NonNegativeFloat | None = None  # When it got into this state, in seconds since 1970.
     seconds: float = 0.0  # What it took to finish, without what killed processes lost.
     training: float = 0.0  # How much of that was training; of one that runs, in the processes before this one.
 
@@ -37,19 +41,18 @@ class PopulationStatus(NamedTuple):
 
 
 def read_status(path: pathlib.Path) -> PopulationStatus | None:
-    """Returns the status of the population in a directory, or None where none was begun there.
+    """The status of the population in a directory, or None where it has none.
 
     Raises:
-      UserError: if the file holds something else.
+      OSError: if it cannot be read now.
+      Damaged: if the file holds something else, or the status of other members.
     """
     if not exists(path / FILE):
         return None
-    tree: Any = read_json(path / FILE)
-    try:
-        status = PopulationStatus(**tree)
-        return status._replace(members=tuple(status.members))
-    except TypeError:
-        raise UserError(f"{path / FILE} is no status of a population; delete {path} and train again") from None
+    status = read(PopulationStatus, path / FILE)
+    if population_name(status.method, status.members) != path.name:
+        raise Damaged(path / FILE, "it is another population's")
+    return status
 
 
 def write_status(path: pathlib.Path, status: PopulationStatus) -> None:
@@ -58,6 +61,16 @@ def write_status(path: pathlib.Path, status: PopulationStatus) -> None:
 
 
 def read_statuses(directory: StudyDirectory) -> dict[pathlib.Path, PopulationStatus]:
-    """Returns the status of every population of a study by its directory."""
-    found = {path: read_status(path) for path in directory.populations()}
-    return {path: status for path, status in found.items() if status is not None}
+    """The status of every population of a study by its directory, but for those whose status is missing or damaged.
+
+    `aejax.study.evidence` says which these are.
+    """
+    found: dict[pathlib.Path, PopulationStatus] = {}
+    for path in directory.populations():
+        try:
+            status = read_status(path)
+        except Damaged:
+            continue
+        if status is not None:
+            found[path] = status
+    return found

@@ -1,35 +1,33 @@
 """What executes populations of one study in a process, which reads the data once."""
 
+import contextlib
 import functools
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
-from aejax.errors import UserError, in_one_line
-from aejax.experiment import Config
+from aejax.errors import Interrupted, InUse, UserError, in_one_line
 from aejax.study.directory import StudyDirectory
-from aejax.study.execute import evaluate, execute
+from aejax.study.execute import OUT_OF_MEMORY, evaluate, execute
 from aejax.study.job import Job, Options, Source
 from aejax.study.methods import SUBJECT
-from aejax.study.plan import NO_LINEAGE, Lineage, Roster
+from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
 from aejax.training.population import share
 
 
 class Worker:
-    """Executes populations of the study of some configs, in this process and on its devices."""
+    """Executes populations of a study in this process and on its devices."""
 
     def __init__(
-        self,
-        configs: Sequence[Config],
-        datasets: dict[DataConfig, Dataset],
-        directory: StudyDirectory,
-        options: Options,
-        lineage: Lineage = NO_LINEAGE,
+        self, roster: Roster, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory, options: Options
     ):
         self.directory, self.options = directory, options
-        self.take(configs, datasets, lineage)
+        self.take(roster, datasets)
 
         @functools.cache
         def place(data: DataConfig) -> Source:
@@ -38,18 +36,17 @@ class Worker:
 
         self.place = place
 
-    def take(self, configs: Sequence[Config], datasets: dict[DataConfig, Dataset], lineage: Lineage) -> None:
+    def take(self, roster: Roster, datasets: Mapping[DataConfig, Dataset]) -> None:
         """Takes what the study consists of, which may have grown."""
-        self.datasets = datasets
-        self.roster = Roster(configs, datasets, lineage)
+        self.roster, self.datasets = roster, datasets
 
     def work(self, job: Job) -> str | None:
         """Trains and evaluates a population; returns why that failed, or None. What is finished stays as it is.
 
         Raises:
           Interrupted: if a stop was asked for; what was done is saved.
-          UserError: if something is wrong that other populations will meet as well.
-          OSError: likewise, if it is the operating system that refuses.
+          InUse: if another process executes it.
+          OSError: if the operating system refuses what other populations will need as well, such as room on a disk.
         """
         try:
             execute(
@@ -59,13 +56,17 @@ class Worker:
                 self.options,
                 self._finished(SUBJECT if job.continues else job.method.begins_with),
             )
-        except (UserError, OSError):
+        except (Interrupted, InUse):
             raise
         except Exception as error:
             # One population that cannot be trained must not take the others with it.
-            traceback.print_exc()
-            reason = in_one_line(error)
-            self.enter(job, "failed", reason)
+            if not isinstance(error, UserError | OSError | MemoryError) and OUT_OF_MEMORY not in str(error):
+                traceback.print_exc()
+            reason = str(error) if isinstance(error, UserError) else in_one_line(error)
+            with contextlib.suppress(OSError):  # A full disk may have no room for that either.
+                self.enter(job, "failed", reason)
+            if isinstance(error, OSError):
+                raise
             return reason
         return None
 
@@ -76,8 +77,8 @@ class Worker:
         if status is not None:
             write_status(path, status.enter(state)._replace(error=error))
 
-    def evaluate(self, job: Job) -> dict[str, object]:
-        """Returns what results.json of a finished population would hold, evaluated again from its checkpoint."""
+    def evaluate(self, job: Job) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Returns the results and pictures of a finished population, evaluated again from its checkpoint."""
         return evaluate(job, self.place, self.directory, self.options)
 
     def _finished(self, method: str | None) -> list[Job]:
@@ -86,5 +87,5 @@ class Worker:
         return [
             self.roster.job(status.method, status.members)
             for status in found
-            if (status.method, status.state) == (method, "finished")
+            if (status.method, status.state) == (method, "finished") and self.roster.has(status)
         ]

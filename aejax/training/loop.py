@@ -132,6 +132,7 @@ def train(
     # Rounds that do not fit into the devices' memory together wait in the host's.
     waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
     crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
+    in_host_memory = members.memory_limit is None  # As it is of a CPU's devices.
     park, place = (to_host, members.place) if crowded else (lambda state: state, lambda state: state)
     if start is None:
         states, cost, since = _begin(members, make_task, data, begin, cost, park)
@@ -157,7 +158,11 @@ def train(
             settle()
         cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
         if saver is not None:
-            saver.save(members.fetch(states), cost)
+            on_host = members.fetch(states)
+            if in_host_memory:  # Once is enough of it while files are written.
+                states.clear()
+            saver.save(on_host, cost)
+            states.extend(members.deal(on_host) if in_host_memory else ())
         since = time.perf_counter()
 
     done = _epochs_behind(status, epoch, last_epochs)
@@ -170,6 +175,7 @@ def train(
                     continue
                 state, metrics = chunk(index, place(states[index]), data)
                 states[index] = park(state)
+                del state  # Where they are saved, nothing else should hold them.
                 pending.append((index, (states[index].status, states[index].epoch), metrics))
                 if len(pending) > ROUNDS_AHEAD:
                     settle()

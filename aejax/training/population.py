@@ -86,6 +86,21 @@ def to_host(tree: Any) -> Any:
     return jax.device_get(jax.tree.map(fetch, tree))
 
 
+def _copy_to_host(array: Any, target: np.ndarray) -> None:
+    """Copies the first rows of an array into one in host memory, device by device.
+
+    `to_host` would leave a second copy with the array for as long as that is there.
+    """
+    if isinstance(array, jax.Array) and array.is_fully_addressable:
+        for shard in array.addressable_shards:
+            if shard.replica_id == 0:
+                rows = shard.index[0] if shard.index else slice(None)
+                part = target[rows]
+                part[...] = np.asarray(shard.data)[: len(part)]
+    else:
+        target[...] = to_host(array)[: len(target)]
+
+
 def share(tree: Any) -> Any:
     """Returns arrays placed once on every device, for all members of all populations to read."""
     return jax.device_put(tree, NamedSharding(device_mesh(), PartitionSpec()))
@@ -165,8 +180,16 @@ class Members:
         return len(self.rounds)
 
     def fetch(self, rounds: Sequence[Any]) -> Any:
-        """Returns what the rounds gave as arrays [num, ...] in host memory."""
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.num], *to_host(list(rounds)))
+        """Returns what the rounds gave as arrays [num, ...] in host memory: one copy of them, made leaf by leaf."""
+
+        def gather(*parts: Any) -> np.ndarray:
+            gathered = np.empty((self.num, *parts[0].shape[1:]), parts[0].dtype)
+            for index, part in enumerate(parts):
+                first, after = self.span(index)
+                _copy_to_host(part, gathered[first:after])
+            return gathered
+
+        return jax.tree.map(gather, *rounds)
 
     def fetch_round(self, index: int, tree: Any) -> Any:
         """Returns what the round at `index` gave as arrays [members of that round, ...] in host memory."""

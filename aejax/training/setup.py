@@ -1,6 +1,7 @@
 """What a process does before it first uses JAX."""
 
 import os
+import warnings
 from collections.abc import Iterable
 
 from aejax.cache import cache_directory
@@ -20,13 +21,17 @@ def add_xla_options(options: Iterable[str]) -> None:
 
 
 def set_up_jax() -> None:
-    """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache."""
+    """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache.
+
+    A cache that cannot be read or written is done without, as JAX does, but without a warning.
+    """
     import jax
 
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         # Members run one at a time on each host device, so every core wants one.
         num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         jax.config.update("jax_num_cpu_devices", num)
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry", UserWarning)
     jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

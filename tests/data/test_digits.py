@@ -29,7 +29,7 @@ def test_they_are_the_digits_of_scikit_learn(arrays):
     label = np.concatenate([arrays["label"], arrays["test_label"]])
     assert image.dtype == np.uint8
     assert (len(arrays["image"]), len(arrays["test_image"])) == (1437, 360)
-    assert arrays["num_classes"] == 10
+    assert arrays["class_names"].tolist() == list("0123456789")
     as_rows = lambda image, label: sorted(map(tuple, np.column_stack([image, label]).astype(int)))  # noqa: E731
     assert as_rows(image, label) == as_rows(expected, bundled.target)
 

@@ -1,5 +1,6 @@
 """Data sets that TFDS has prepared: found by name, decoded without TensorFlow, kept in a cache."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,7 +11,9 @@ import sys
 import numpy as np
 import pytest
 
+from aejax import config
 from aejax.data.load import DataConfig, load
+from aejax.errors import ConfigError
 from tests.data.loading import gray, refusal, rows
 
 
@@ -74,7 +77,7 @@ def test_a_prepared_data_set_by_name(directory, name, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(directory))
     dataset = load(DataConfig(name=name))
     assert dataset.name == name
-    assert dataset.num_classes == 10  # As its features say, although only five classes occur.
+    assert dataset.num_classes == 5  # Those that occur, although its features say ten.
     assert [len(split.image) for split in (dataset.train, dataset.validation, dataset.test)] == [54, 6, 7]
     assert rows(dataset.train, dataset.validation) == sorted(map(bytes, gray()))
     for split in (dataset.train, dataset.test):
@@ -88,8 +91,8 @@ def test_the_newest_version_and_the_asked_config(directory):
         shutil.copytree(directory / "numbers" / "1.0.0", directory / "numbers" / version)
     shutil.rmtree(directory / "numbers" / "1.0.0")
     (directory / "numbers" / "9.0.0" / "features.json").unlink()
-    assert load(DataConfig(name="numbers", directory=str(directory))).num_classes == 10
-    assert load(DataConfig(name="numbers/small", directory=str(directory))).num_classes == 10
+    assert load(DataConfig(name="numbers", directory=str(directory))).num_classes == 5
+    assert load(DataConfig(name="numbers/small", directory=str(directory))).num_classes == 5
     assert "9.0.0 cannot be read" in refusal(load, DataConfig(name="numbers:9.0.0", directory=str(directory)))
 
 
@@ -110,9 +113,10 @@ def test_a_directory_with_nothing_in_it(tmp_path, monkeypatch):
     assert f"not prepared in {tmp_path}/tensorflow_datasets (prepared there: nothing)" in message
 
 
-@pytest.mark.parametrize("name", ["", "../numbers", "num bers", "numbers:1", "a/b/c", "images.npy"])
-def test_a_name_that_cannot_be_one(directory, name):
-    assert f"data.name={name}: should be" in refusal(load, DataConfig(name=name, directory=str(directory)))
+@pytest.mark.parametrize("name", ["", "../numbers", "num bers", "numbers:1", "a/b/c", "images.npy", "\0.npz"])
+def test_a_name_that_cannot_be_one_is_refused_by_the_gate(name):
+    with pytest.raises(ConfigError, match=r"^name: should be 'digits', 'aejax_sprites', the name of a TFDS data set"):
+        config.load(DataConfig, {"name": name})
 
 
 def edit(path, file, change):
@@ -177,6 +181,25 @@ def test_labels_that_are_plain_integers(tmp_path):
     assert load(prepare(tmp_path, features, train=examples)).num_classes == 4
 
 
+def test_classes_that_occur_have_the_names_that_the_features_give_them(tmp_path, cache):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8),
+        "label": tfds.features.ClassLabel(names=["ant", "bee", "cat", "dog"]),
+    }
+    examples = [{"image": image, "label": 1 + 2 * (index % 2)} for index, image in enumerate(gray())]
+    config = prepare(tmp_path, features, train=examples)
+    for _ in range(2):  # Decoded, and from the cache.
+        dataset = load(config)
+        assert dataset.classes == (("1", "3"), ("bee", "dog"))
+        assert [dataset.classes.find(wanted) for wanted in ("dog", 3, "3", "cat", 0)] == [1, 1, 1, None, None]
+    for classes in ((3, 1), ("dog", "bee"), ("dog", 1)):
+        assert load(dataclasses.replace(config, classes=classes)).classes.names == ("dog", "bee")
+    message = refusal(load, dataclasses.replace(config, classes=("dog", 3)))
+    assert "data.classes names dog and 3, which are one class of numbers; name it once" in message
+
+
 def test_images_of_different_sizes(tmp_path):
     import tensorflow_datasets as tfds
 
@@ -227,7 +250,7 @@ def test_changed_files_are_decoded_again(directory, cache):
 def test_a_cache_that_cannot_be_written_is_done_without(directory, cache):
     cache.parent.parent.mkdir()
     cache.parent.touch()
-    assert load(DataConfig(name="numbers", directory=str(directory))).num_classes == 10
+    assert load(DataConfig(name="numbers", directory=str(directory))).num_classes == 5
 
 
 # Data sets that are prepared where TFDS_DATA_DIR says.

@@ -127,3 +127,28 @@ def test_arrays_are_leaves_and_the_kind_is_static():
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(fitted))
     assert jax.tree.leaves(preprocessing.fit("per_image", images())) == []
     assert jax.tree.structure(fitted) != jax.tree.structure(preprocessing.fit("pca", images()))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 23])
+@pytest.mark.parametrize("kind", WHITENING)
+def test_few_images_are_whitened_as_by_the_matrices_of_all_pairs_of_pixels(kind, count):
+    train, test = images(count), images(30, seed=1)
+    fitted = preprocessing.fit(kind, train)
+    assert max(leaf.size for leaf in jax.tree.leaves(fitted)) <= 24 * max(count, 1)
+    rows = train.reshape(count, -1) / 255
+    centered = rows - rows.mean(0)
+    variance, axes = np.linalg.eigh(centered.T @ centered / count)
+    variance, axes = variance[::-1], axes[:, ::-1]
+    deviation = np.sqrt(np.maximum(variance, preprocessing.VARIANCE_FLOOR * variance.mean() if count > 1 else 1.0))
+    expected = (test.reshape(30, -1) / 255 - rows.mean(0)) @ axes / deviation
+    found = np.asarray(preprocessing.apply(fitted, test)).reshape(30, -1)
+    tolerance = 1e-5 * np.abs(expected).max()
+    if kind == "zca":
+        np.testing.assert_allclose(found, expected @ axes.T, atol=tolerance)
+    else:  # Axes have no sign, and among those of no variance no order.
+        some = count - 1
+        np.testing.assert_allclose(np.abs(found[:, :some]), np.abs(expected[:, :some]), atol=tolerance)
+        rest = np.linalg.norm(found[:, some:], axis=1), np.linalg.norm(expected[:, some:], axis=1)
+        np.testing.assert_allclose(*rest, atol=tolerance)
+    undone = preprocessing.invert(fitted, preprocessing.apply(fitted, test), test)
+    np.testing.assert_allclose(undone, preprocessing.to_unit(test), atol=2e-5)

@@ -101,7 +101,7 @@ def test_factors_of_a_file_follow_the_images(tmp_path):
         (np.zeros(60, int), ["'factor' has shape (60,)", "(60, factors)"]),
         (np.zeros((59, 2), int), ["'factor' has shape (59, 2)"]),
         (np.zeros((60, 2)), ["'factor' is float64", "integers"]),
-        (np.full((60, 1), -1), ["from -1 to -1", "counted from 0"]),
+        (np.full((60, 1), -1), ["from -1 to -1", "none below 0"]),
     ],
 )
 def test_factors_that_are_none(tmp_path, factor, words):

@@ -57,3 +57,20 @@ def test_images_of_another_kind_are_told_from_the_own(data):
     same = jax.jit(lambda data: anomaly_metrics(encode, None, data, data))(data)
     assert set(same) == {name for name in metrics if "distance" in name}
     assert same["test_anomaly_distance_auroc"] == pytest.approx(0.5)
+
+
+def test_distance_from_fewer_examples_than_features_is_the_same():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(20, 50)) @ generator.normal(size=(50, 50))
+    other = generator.normal(2, 1, (40, 50))
+    covariance = np.cov(features.T, bias=True)
+    inverse = np.linalg.inv(covariance + 1e-3 * np.trace(covariance) / 50 * np.eye(50))
+    centered = other - features.mean(axis=0)
+    expected = np.einsum("nd,de,ne->n", centered, inverse, centered)
+    found = mahalanobis(features.astype(np.float32))(other.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+def test_far_more_features_than_examples_are_no_matrix_of_all_their_pairs():
+    features = np.random.default_rng(0).normal(size=(30, 100_000)).astype(np.float32)
+    assert np.isfinite(mahalanobis(features)(features[:3])).all()

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
+from aejax.evaluation import closed_form
 from aejax.evaluation.closed_form import (
     CLOSED_FORMS,
     STRENGTHS,
@@ -97,3 +98,21 @@ def test_a_class_without_examples_is_never_predicted_and_constant_features_stay_
     labels = {split: np.repeat([0, 2], 15).astype(np.int32) for split in features}
     found = accuracies(features, labels, num_classes=4, names=CLOSED_FORMS)
     assert all(value == 0.5 for value in found.values())
+
+
+def test_fewer_examples_than_features_have_the_classifiers_of_all_features(monkeypatch):
+    """Features that never vary change nothing but the mean variance, of which the strengths are shares."""
+    generator = np.random.default_rng(0)
+    label = {"train": np.arange(60) % 3, "validation": np.arange(30) % 3, "test": np.arange(300) % 3}
+    centers = generator.normal(size=(3, 40))
+    features = {
+        split: (0.4 * centers[value] + generator.normal(size=(len(value), 40))).astype(np.float32)
+        for split, value in label.items()
+    }
+    padded = {split: np.pad(x, ((0, 0), (0, 160))) for split, x in features.items()}
+    expected = accuracies(features, label, num_classes=3, names=CLOSED_FORMS)
+    monkeypatch.setattr(closed_form, "STRENGTHS", tuple(5 * strength for strength in STRENGTHS))
+    found = accuracies(padded, label, num_classes=3, names=CLOSED_FORMS)
+    for name, value in found.items():
+        assert value == pytest.approx(float(expected[name]), abs=0.004)  # One of 300.
+    assert 0.6 < found["test_ridge_accuracy"] < 0.95

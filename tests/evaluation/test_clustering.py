@@ -79,3 +79,12 @@ def test_features_that_are_not_finite_have_no_clusters():
     features = cut(np.full((1500, 3), np.nan))
     found = cluster_metrics(features, cut(np.arange(1500) % 3), num_classes=3)
     assert all(np.isnan(value) for value in found.values())
+
+
+def test_far_more_features_than_examples_are_clustered_without_a_matrix_of_all_their_pairs():
+    generator = np.random.default_rng(0)
+    label = np.arange(120) % 3
+    features = (generator.normal(size=(3, 60_000))[label] + generator.normal(size=(120, 60_000))).astype(np.float32)
+    parts = {"train": slice(0, 60), "validation": slice(60, 90), "test": slice(90, 120)}
+    found = cluster_metrics(*({s: x[part] for s, part in parts.items()} for x in (features, label)), num_classes=3)
+    assert found["test_kmeans_accuracy"] == 1

@@ -10,7 +10,7 @@ import scipy.linalg
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from aejax.evaluation import generation
+from aejax.evaluation import generation, pca
 from aejax.evaluation.generation import gaussian_statistics, neighbor_radius
 
 make_reference = jax.jit(generation.make_reference, static_argnames="k")
@@ -201,3 +201,23 @@ def test_copies_are_memorized_and_the_mean_of_two_images_is_not(digits):
     twice = nearest_training(image[:10], np.concatenate([training, training[:10]]))
     assert np.max(twice.second_distance) < 1e-6
     assert twice.memorized == 1
+
+
+def test_fewer_images_than_features_have_the_frechet_distance_of_their_gaussians():
+    generator = np.random.default_rng(0)
+    real, fake = (generator.normal(size=(num, 70)) @ generator.normal(size=(70, 70)) / 8 for num in (50, 40))
+    found = judge(real.astype(np.float32), fake.astype(np.float32))["frechet_distance"]
+    covariances = np.cov(real.T), np.cov(fake.T)
+    root = np.sqrt(np.maximum(scipy.linalg.eigvals(covariances[0] @ covariances[1]).real, 0)).sum()
+    expected = np.sum((real.mean(0) - fake.mean(0)) ** 2) + sum(map(np.trace, covariances)) - 2 * root
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_gaussian_like_images_has_their_moments(digits, monkeypatch):
+    monkeypatch.setattr(pca, "_ROWS_AT_ONCE", 300)  # Four blocks and a part of one.
+    stored = jnp.asarray(digits[0])
+    drawn = np.asarray(jax.jit(generation.gaussian_like, static_argnums=1)(stored, 4000, jax.random.key(0)))
+    assert drawn.shape == (4000, 8, 8, 1)
+    rows, drawn = digits[0].reshape(1300, 64) / 255, drawn.reshape(-1, 64)
+    np.testing.assert_allclose(drawn.mean(0), rows.mean(0), atol=0.03)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(rows.T), atol=0.015)

@@ -80,3 +80,35 @@ def test_whitened_components_are_those_of_scikit_learn():
     every = linear.whiten(splits, 64)["train"]
     assert every.shape == (200, 6)
     np.testing.assert_allclose(np.std(every, axis=0), [1, 1, 1, 1, 1, 0], atol=1e-4)  # One has no variance.
+
+
+# Fewer images than pixels, and more of both than is decomposed as a whole.
+
+
+def test_few_images_have_the_components_of_scikit_learn(image):
+    train, test = image[:40], image[40:90]  # 64 pixels.
+    pca = fit_pca(train, 64)
+    expected = decomposition.PCA(39, svd_solver="full").fit(train.reshape(40, -1) / 255)
+    np.testing.assert_allclose(np.abs(pca.components[:, :20]), np.abs(expected.components_[:20].T), atol=1e-4)
+    gram = np.zeros((64, 64))
+    gram[:39, :39] = np.eye(39)
+    np.testing.assert_allclose(pca.components.T @ pca.components, gram, atol=1e-5)
+    codes = project(pca, test)
+    np.testing.assert_array_equal(codes[:, 39:], 0)  # No image varies there, so these are no features.
+    rows = expected.inverse_transform(expected.transform(test.reshape(50, -1) / 255))
+    np.testing.assert_allclose(reconstruct(pca, codes, (64,)), rows, atol=1e-4)
+
+
+def test_the_leading_components_alone_are_those_of_all(image, monkeypatch):
+    whole = fit_pca(image, 8)
+    monkeypatch.setattr(linear, "MOST_DECOMPOSED", 60)
+    alone = jax.jit(lambda x: linear.fit_pca(x, 8))(image)
+    np.testing.assert_allclose(alone.components, whole.components, atol=1e-3)
+    np.testing.assert_allclose(alone.components.T @ alone.components, np.eye(8), atol=1e-5)
+
+
+@pytest.mark.parametrize("num", [800, 20_000])
+def test_no_matrix_of_all_pairs_of_pixels_is_made(num):
+    images = jax.ShapeDtypeStruct((num, 128, 128, 3), jnp.uint8)
+    memory = jax.jit(lambda x: linear.fit_pca(x, 32)).lower(images).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 49_152**2  # A quarter of such a matrix.

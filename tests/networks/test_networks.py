@@ -157,5 +157,7 @@ def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
 
 
 def test_convolutions_are_given_fewer_images_at_once_on_a_cpu():
-    numbers = {name: examples_at_once(config) for name, config in SMALL.items()}
+    numbers = {name: examples_at_once(config, IMAGE.shape[1:]) for name, config in SMALL.items()}
     assert numbers == {"dense": 1000, "conv": 100, "resnet": 100, "vit": 1000}
+    large = {name: examples_at_once(config, (128, 128, 3)) for name, config in SMALL.items()}
+    assert set(large.values()) == {83}

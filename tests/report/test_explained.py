@@ -64,6 +64,16 @@ def test_numbers_without_a_title_are_shown_by_their_name(explanations):
     assert row[1] == "3.000 (no interval)"
 
 
+def test_classes_are_called_by_their_names(explanations):
+    named = [f"kind-{letter}" for letter in "abcdefghij"]
+    one = dataclasses.replace(explanations[0], facts=explanations[0].facts | {"class_names": named})
+    for section in (embeddings, units, paths):
+        body, numbered = (section(content((which,))).body for which in (one, explanations[0]))
+        assert re.search("class kind-[a-j]", body)
+        assert not re.search("class [0-9]", body)
+        assert re.search("class [0-9]", numbered)
+
+
 def test_dictionaries_stand_beside_dense_codes_with_paired_differences(explanations):
     table = cells(explained(content(explanations)))[3:]
     row = dict(zip(table[0], table[1], strict=True))

@@ -158,6 +158,10 @@ def test_transfer_stands_beside_the_own_data_and_in_the_tables():
     assert heading == ["setting", "trained on", "transferred to", "linear probe %", "transfer probe %"]
     assert ours == ["autoencoder", "toy", "fashion [5, 6]", "90.00 (no interval)", "70.00 (no interval)"]
     assert "transfer probe: autoencoder reaches 70.00" in to_markdown(rows)
+    own = [row | {"config": row["config"] | {"evaluation.transfer.name": "own"}} for row in rows]
+    used = {"name": "toy", "train": 5, "validation": 1, "test": 2, "fingerprint": "f"}
+    own = [row | {"data": row["data"] | {"others": {"transfer": used}}} for row in own]
+    assert cells(transfer(make_content(own)))[1][2] == "toy [5, 6]"
     assert transfer(make_content([make_row(test_probe_accuracy=0.9, validation_probe_accuracy=0.9)])) is None
 
 

@@ -42,6 +42,7 @@ def distance(trial):
         ("a=log:1:64", Range(low=1, high=64, log=True)),
         ("a=adam,sgd", Choice(values=("adam", "sgd"))),
         ("a=[8],[16,8]", Choice(values=([8], [16, 8]))),
+        ("a=mnist:1.0.0,digits", Choice(values=("mnist:1.0.0", "digits"))),
     ],
 )
 def test_spaces_are_written_as_flags(text, domain):

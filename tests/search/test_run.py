@@ -17,10 +17,10 @@ from aejax.networks.dense import Dense
 from aejax.search.run import Search, find, search_and_train
 from aejax.study.contents import read_study
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
 from aejax.study.record import require_record
-from aejax.study.results import read_rows
 from aejax.study.run import run
 from aejax.training.step import TrainingConfig
 from tests.study.studies import StopAtSave
@@ -165,6 +165,10 @@ def test_a_batch_of_tpe_is_a_population_and_a_point_that_is_asked_for_twice_is_t
         (["--search=sobol", "--search=objective=validation_mes", *SOMEWHERE], "validation_mse"),
         (["--search=tpe", "--sweep=optimizer.learning_rate=0.1,0.2"], "give --space, not --sweep"),
         (["--search=sobol", *SOMEWHERE, "--set=data.validation_size=0"], "validation_size is 0"),
+        (["--search=sobol", *SOMEWHERE, "--search=trials=2147483647"], "trials: should be less than or equal to 10000"),
+        (["--search=halving", *SOMEWHERE, "--search=rungs=2147483647"], "rungs: should be less than 32"),
+        (["--search=sobol", *SOMEWHERE, "--set=seed=2147483647"], "the winner is trained on seeds after it"),
+        (["--search=sobol", f"--space=training.epochs=1:1{'0' * 400}"], "training.epochs.high: should be less than"),
     ],
 )
 def test_what_no_search_can_do_is_one_line_before_anything_is_read(arguments, message):

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 
 from aejax.errors import Interrupted
 from aejax.study.directory import StudyDirectory
+from aejax.study.files import read_json, write_json
 from aejax.study.job import Options
 from aejax.study.run import run
 from aejax.study.stop import StopRequest
@@ -53,6 +54,11 @@ def finish(process):
     """Returns (exit status, stdout, stderr) of a process, after its end."""
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def edit_json(path, change):
+    """Writes what a function makes of the content of a JSON file, as if this project had written it."""
+    write_json(path, change(read_json(path)))
 
 
 def read_csv(path):

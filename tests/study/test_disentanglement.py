@@ -14,10 +14,10 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.members import Opener
 from aejax.study.plan import load_data
-from aejax.study.results import read_rows
 from aejax.training.step import TrainingConfig
 from tests.study.studies import train
 

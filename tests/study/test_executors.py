@@ -20,7 +20,7 @@ from aejax.study.executors.ray_cluster import ON_ALL_NETWORKS
 from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
 from aejax.study.job import Options
-from aejax.study.plan import load_data
+from aejax.study.plan import Roster, load_data
 from aejax.study.progress import describe, progress, read_progress
 from aejax.study.record import Record, write_record
 from aejax.study.run import run
@@ -255,7 +255,7 @@ def test_an_engine_that_is_not_there_is_one_line(engine, missing, message, tmp_p
     ],
 )
 def test_what_slurms_jobs_cannot_ask_for_is_one_line(parameters, message, tmp_path):
-    worker = Worker([], {}, StudyDirectory(tmp_path), Options())
+    worker = Worker(Roster([], {}), {}, StudyDirectory(tmp_path), Options())
     with (
         pytest.raises(UserError, match=rf"--executor=slurm: .*{message}") as error,
         Slurm(1, parameters, cluster="local").engine(worker),
@@ -267,7 +267,7 @@ def test_what_slurms_jobs_cannot_ask_for_is_one_line(parameters, message, tmp_pa
 def test_a_machine_that_does_not_see_the_study_says_so(tmp_path):
     configs = parse(["--config=experiments/quickstart.py", "--seeds=1"], "").configs
     datasets = load_data(configs)
-    worker = Worker(configs, datasets, StudyDirectory(tmp_path / "elsewhere"), Options())
+    worker = Worker(Roster(configs, datasets), datasets, StudyDirectory(tmp_path / "elsewhere"), Options())
     answer = make_ticket(worker.roster.plan()[0][0], worker)()
     assert f"on {platform.node()}: {tmp_path / 'elsewhere'} is not there" in answer.failure
 

@@ -40,6 +40,12 @@ def quick():
         yield
 
 
+def read(study):
+    found, faults = read_explanations(study)
+    assert not faults
+    return found
+
+
 def save(dataset, path, *, labelled):
     splits = (dataset.train, dataset.validation, dataset.test)
     label = {"label": np.concatenate([split.label for split in splits])} if labelled else {}
@@ -65,7 +71,7 @@ def study(dataset, tmp_path_factory):
 
 
 def test_every_member_has_numbers_and_the_first_seed_pictures(study):
-    first, second = read_explanations(study)
+    first, second = read(study)
     assert [one.title for one in (first, second)] == ["plain, seed 0", "plain, seed 1"]
     for one in (first, second):
         assert set(one.facts["parts"]) == set(PARTS)
@@ -96,7 +102,7 @@ def test_every_member_has_numbers_and_the_first_seed_pictures(study):
 
 
 def test_attributions_are_checked_and_the_meaningless_one_is_found_out(study):
-    for one in read_explanations(study):
+    for one in read(study):
         rows = {(row["target"], row["method"]): row for row in one.facts["attribution"]}
         assert len(rows) == 12
         for target in ("unit", "probe", "error"):
@@ -108,7 +114,7 @@ def test_attributions_are_checked_and_the_meaningless_one_is_found_out(study):
 
 
 def test_members_layers_and_the_supervised_network_are_compared(study):
-    similarity = read_similarity(study)
+    similarity, _ = read_similarity(study)
     names = ["plain, seed 0", "plain, seed 1", "supervised, seed 0", "supervised, seed 1"]
     layers = [f"{name}: {layer}" for name in (names[0], names[2]) for layer in (LAYER, "latent")]
     assert sorted(similarity.names) == sorted([*names, *layers])
@@ -132,7 +138,7 @@ def files_of(study):
 
 def facts_of(study):
     """What members' files hold, without what clocks wrote."""
-    facts = [json.loads(json.dumps(one.facts)) for one in read_explanations(study)]
+    facts = [json.loads(json.dumps(one.facts)) for one in read(study)]
     for one in facts:
         for part in one["parts"].values():
             part["seconds"] = None
@@ -141,16 +147,19 @@ def facts_of(study):
 
 def test_the_same_command_makes_only_what_is_missing_and_makes_it_the_same(study):
     facts, before = facts_of(study), files_of(study)
-    arrays = read_explanations(study)[0].arrays
+    arrays = read(study)[0].arrays
     # A part alone takes nothing from the others, nor does what is of the study.
     explain(study, ["units", "embedding", OF_STUDY], options=QUIET)
     assert {**files_of(study), SIMILARITY: None} == {**before, SIMILARITY: None}
     # What is damaged is made again, to the same bits.
     (directory_of(study) / f"{facts[0]['id']}.npz").write_bytes(b"damaged")
     (directory_of(study) / f"{facts[1]['id']}.json").write_text("{")
-    explain(study, list(PARTS), options=QUIET)
+    said = []
+    explain(study, list(PARTS), options=Options(say=said.append))
+    assert sum("was set aside as" in line and ".damaged: its parts are explained again" in line for line in said) == 2
+    assert (directory_of(study) / f"{facts[1]['id']}.json.damaged").read_text() == "{"
     assert facts_of(study) == facts
-    again = read_explanations(study)[0].arrays
+    again = read(study)[0].arrays
     assert set(again) == set(arrays)
     assert all(np.array_equal(again[name], arrays[name], equal_nan=arrays[name].dtype.kind == "f") for name in arrays)
 
@@ -166,7 +175,7 @@ def test_a_stop_keeps_what_was_made(study, monkeypatch):
     (directory_of(study) / f"{facts_of(study)[0]['id']}.json").unlink()
     with pytest.raises(Interrupted, match="run the same command again"):
         explain(study, ["units", "paths"], options=QUIET._replace(stop=stop))
-    one = read_explanations(study)[0]
+    one = read(study)[0]
     assert list(one.facts["parts"]) == ["units"]
     assert one.facts["numbers"] == {"made": 1.0}  # JSON has no NaN.
 
@@ -183,7 +192,7 @@ def other(dataset, tmp_path_factory):
 
 def test_without_labels_what_needs_them_is_left_out(other):
     explain(other, ["traversals", "units", "paths"], options=QUIET)
-    (one,) = read_explanations(other)
+    (one,) = read(other)
     assert one.facts["traversed_by"] == "kl"
     assert "unit_purity" not in one.facts["numbers"]
     assert set(one.arrays["unit_class"]) == {-1}
@@ -194,7 +203,7 @@ def test_without_labels_what_needs_them_is_left_out(other):
 def test_a_dictionary_of_a_layer(other):
     explain(other, ["traversals"], options=QUIET)
     explain(other, ["dictionary"], layer=LAYER, options=QUIET)
-    (one,) = read_explanations(other)
+    (one,) = read(other)
     assert "traversal_image" in one.arrays
     assert one.facts["numbers"]["dictionary_num_units"] == 8 * 16
     assert "dictionary_atom" not in one.arrays

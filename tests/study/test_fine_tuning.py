@@ -14,8 +14,8 @@ from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.job import Options
-from aejax.study.results import read_rows
 from aejax.study.run import evaluate_again
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Sgd
@@ -98,7 +98,8 @@ def test_layers_have_metrics_of_their_own(study):
 
 
 def test_it_is_evaluated_again_to_the_same_numbers(study):
-    again = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
+    again, problems = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
+    assert not problems
     rows = read_rows(StudyDirectory(study))
     assert {(row["method"], row["id"]): row["metrics"] for row in again} == {
         (row["method"], row["id"]): row["metrics"] for row in rows

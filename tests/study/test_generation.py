@@ -20,8 +20,8 @@ from aejax.samplers.mixture import Mixture
 from aejax.samplers.prior import Prior
 from aejax.samplers.zoo import GenerationConfig
 from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.study.job import Options
-from aejax.study.results import read_rows
 from aejax.study.run import evaluate_again, run
 from aejax.training.step import TrainingConfig
 from tests.study.studies import assert_same_study, train
@@ -110,7 +110,8 @@ def test_a_generator_survives_a_stop_and_does_not_depend_on_its_neighbors(config
 
 
 def test_generators_are_evaluated_again_to_the_same_bits(study):
-    rows = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
+    rows, problems = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
+    assert not problems
     numbers = lambda rows: {(row["method"], row["id"]): row["metrics"] for row in rows}  # noqa: E731
     assert numbers(rows) == numbers(read_rows(StudyDirectory(study)))
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from aejax.study.directory import StudyDirectory
-from aejax.study.results import read_rows
+from aejax.study.evidence import read_rows
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 # A step a member, on all images: its activations take far more than all that there is of other memory. The

@@ -17,9 +17,10 @@ from aejax.networks.dense import Dense
 from aejax.report.tables import to_csv
 from aejax.study.directory import StudyDirectory
 from aejax.study.dry_run import describe
+from aejax.study.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.methods import GENERATORS, METHODS
-from aejax.study.results import ORDER, read_rows
+from aejax.study.results import ORDER
 from aejax.study.run import evaluate_again, run
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam
@@ -115,7 +116,7 @@ def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_pa
         for config in seeds([0])
     ]
     text = describe(rates)
-    counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()[:-1]}
+    counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if " on digits" in line}
     assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "fine_tuned": 2, "pixels": 1, "pca": 1}
 
 
@@ -148,7 +149,6 @@ def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
         ({"evaluation": EvaluationConfig(measures=("probe",))}, "has no labels, and evaluation asks for 'probe'"),
         ({"evaluation": EvaluationConfig(baselines=("supervised",))}, "asks for 'supervised'"),
         ({"training": TrainingConfig(batch_size=5000)}, "batch_size=5000 is larger than the"),
-        ({"evaluation": EvaluationConfig(num_neighbors=5000)}, "num_neighbors=5000 is more than the"),
         (
             {"evaluation": EvaluationConfig(transfer=DataConfig())},
             r"images of digits are \(8, 8, 1\) and those of .*npz",
@@ -188,7 +188,8 @@ def test_features_are_probed_on_other_data_too(tmp_path):
     assert rows[-1]["metrics"]["test_transfer_knn_accuracy"] > 0.85  # Pixels, of which chance would read a fifth.
     record = json.loads((tmp_path / "study.json").read_text())
     assert set(record["data"].values()) == {load(half).fingerprint, load(others).fingerprint}
-    again = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    again, problems = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    assert not problems
     assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}
 
 
@@ -204,14 +205,6 @@ def test_all_images_may_be_trained_on(tmp_path):
     assert row["data"]["validation"] == 0
     assert {"train_mse", "test_mse", "test_gap"} <= set(row["metrics"])
     assert not {"gap", "validation_mse", "past_minimum"} & set(row["metrics"])
-
-
-def test_a_results_file_of_something_else_is_one_line(study, tmp_path):
-    bad = tmp_path / "populations" / "autoencoder-0" / "results.json"
-    bad.parent.mkdir(parents=True)
-    bad.write_text("{half")
-    with pytest.raises(UserError, match="is damaged"):
-        read_rows(StudyDirectory(tmp_path))
 
 
 def test_a_file_in_the_place_of_the_directory_is_one_line(tmp_path):
@@ -252,5 +245,6 @@ def test_clusters_are_of_each_member_and_found_again(tmp_path):
     assert all(0.2 < accuracy < 1 for accuracy in accuracies)
     alone = train(seeds([num - 1], config), tmp_path / "alone")[0]
     assert alone["metrics"] == members[-1]["metrics"]
-    again = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    again, problems = evaluate_again(StudyDirectory(tmp_path), update=False, options=Options(say=lambda _: None))
+    assert not problems
     assert {row["id"]: row["metrics"] for row in again} == {row["id"]: row["metrics"] for row in rows}

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import random
 import shutil
@@ -25,7 +24,7 @@ from aejax.study.directory import StudyDirectory
 from aejax.study.run import PopulationsFailed
 from aejax.study.status import read_status
 from aejax.training.step import TrainingConfig
-from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, finish, script, train
+from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, edit_json, finish, read_csv, script, train
 
 CONFIG = Config(
     autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=2),
@@ -81,6 +80,72 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(undisturbed, 
     assert not list(path.rglob(".tmp-*"))
 
 
+SEARCH = (
+    "--config=experiments/quickstart.py",
+    "--search=sobol",
+    "--search=trials=6",
+    "--space=optimizer.learning_rate=log:1e-4:1e-2",
+    "--space=autoencoder.latent_size=2:3",
+    "--seeds=2",
+    "--set=training.epochs=300",
+    "--set=autoencoder.encoder.widths=[8]",
+    '--set=evaluation.measures=["reconstruction"]',
+    "--set=evaluation.baselines=[]",
+    "--checkpoint_seconds=0",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "num_times"),
+    [
+        ("evaluate", ["--update"], 40),
+        ("generate", ["--kind=reconstructions", "--num=50"], 40),
+        ("report", [], 40),
+        ("train", SEARCH, 80),
+    ],
+)
+def test_whatever_is_killed_again_and_again_leaves_what_it_would_have(
+    undisturbed, tmp_path, name, arguments, num_times
+):
+    """Evaluation, generation and the report of a finished study, and a search from its beginning."""
+    chance, path, reference = random.Random(name), tmp_path / "killed", tmp_path / "reference"
+
+    def begin(study):
+        return script(name, *(arguments if name == "train" else [study, *arguments]), *workdir(study))
+
+    def workdir(study):
+        return [f"--workdir={study}"] if name == "train" else []
+
+    for study in (path, reference):
+        if name != "train":
+            shutil.copytree(undisturbed[0], study)
+    started = time.monotonic()
+    status, _, err = finish(begin(reference))
+    assert status == 0, err
+    seconds, num_killed = time.monotonic() - started, 0
+    while num_killed < num_times:
+        process = begin(path)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.3, 1.0) * seconds)
+        if process.poll() is None:
+            process.kill()
+            num_killed += 1
+        status, _, err = finish(process)
+        assert status in (0, -signal.SIGKILL), err
+        if status == 0 and name == "train":
+            assert_same_study(path, reference)
+            shutil.rmtree(path)
+    status, _, err = finish(begin(path))
+    assert status == 0, err
+    assert_same_study(path, reference)
+    if name == "train":
+        assert_same_study(path / "search", reference / "search")
+    for file in reference.glob("generated/*"):
+        assert (path / "generated" / file.name).read_bytes() == file.read_bytes()
+    assert not list(path.rglob("*.damaged*"))
+
+
 def _wait_for_writing(process, path, num):
     """Waits until the process writes its `num`-th file or checkpoint since it was started, or ends."""
     seen = set()
@@ -120,22 +185,44 @@ def flip_a_bit(checkpoint):
 
 def change_the_facts(checkpoint):
     file = checkpoint / "facts.json"
-    facts = json.loads(file.read_text())
-    file.write_text(json.dumps(facts | {"facts": facts["facts"] | {"metrics_bytes": 1}}))
+    file.write_text(file.read_text().replace('"metrics_bytes":', '"metrics_bytes":1'))
+
+
+def take_that_of_others(checkpoint):
+    edit_json(checkpoint / "facts.json", lambda tree: tree | {"members": ["0123456789ab"]})
+
+
+def replace_by_a_file(checkpoint):
+    shutil.rmtree(checkpoint)
+    checkpoint.write_text("no directory")
+
+
+def make_facts_a_directory(checkpoint):
+    (checkpoint / "facts.json").unlink()
+    (checkpoint / "facts.json").mkdir()
 
 
 def lose_a_file(checkpoint):
     (checkpoint / "state" / "_METADATA").unlink()
 
 
+def _content(path):
+    """Returns the content of a file, or of the files of a directory by their names; nothing where it is missing."""
+    files = {file.relative_to(path): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    return path.read_bytes() if path.is_file() else files
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "has changed); going on from the checkpoint before it"),
-        (flip_a_bit, "has changed); going on from the checkpoint before it"),
-        (change_the_facts, "facts.json has changed); going on"),
-        (lose_a_file, "state/_METADATA is missing); going on"),
-        (shutil.rmtree, "000003 is missing; going on from the checkpoint before it"),
+        (truncate, "has changed) and was set aside as 000003.damaged; the newest whole one is 000002"),
+        (flip_a_bit, "has changed) and was set aside as 000003.damaged; the newest whole one is 000002"),
+        (change_the_facts, "(facts.json: its content has changed since it was written) and was set aside"),
+        (lose_a_file, "(state/_METADATA is missing) and was set aside"),
+        (take_that_of_others, "(it is of other members) and was set aside"),
+        (replace_by_a_file, "is damaged (it is no directory) and was set aside"),
+        (make_facts_a_directory, "(facts.json: it is no file) and was set aside"),
+        (shutil.rmtree, "000003 is missing; the newest whole one is 000002"),
     ],
 )
 def test_the_checkpoint_before_a_damaged_one_is_used(whole, interrupted, damage, message):
@@ -143,7 +230,12 @@ def test_the_checkpoint_before_a_damaged_one_is_used(whole, interrupted, damage,
     assert sorted(path.name for path in checkpoints.iterdir()) == ["000002", "000003"]
     damage(checkpoints / "000003")
     said = []
+    before = _content(checkpoints / "000003")
     train([CONFIG], interrupted, say=said.append)
+    if before:  # Nothing that was damaged is lost.
+        assert _content(checkpoints / "000003.damaged") == before
+        shutil.rmtree(checkpoints / "000003.damaged", ignore_errors=True)
+        (checkpoints / "000003.damaged").unlink(missing_ok=True)
     write_report([StudyDirectory(interrupted)], interrupted)
     assert any(message in line for line in said), said
     assert_same_study(interrupted, whole)
@@ -155,14 +247,36 @@ def test_without_a_whole_checkpoint_training_begins_again(whole, interrupted):
         truncate(checkpoint)
     said = []
     train([CONFIG], interrupted, say=said.append)
+    assert len(list(checkpoints.glob("*.damaged"))) == 2
+    for aside in checkpoints.glob("*.damaged"):
+        shutil.rmtree(aside)
     write_report([StudyDirectory(interrupted)], interrupted)
     assert any("no whole checkpoint, so it is trained from the beginning" in line for line in said), said
     assert_same_study(interrupted, whole)
 
 
+@pytest.mark.parametrize("damage", ["lost", "cut", "changed"])
+def test_curves_that_are_gone_are_said_to_be_gone(whole, interrupted, damage):
+    (file,) = interrupted.glob("populations/*/metrics.jsonl")
+    content = file.read_bytes()
+    if damage == "lost":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-50] if damage == "cut" else content.replace(b'"epoch": 1,', b'"epoch": 2,'))
+    said = []
+    train([CONFIG], interrupted, say=said.append)
+    assert any("the curves before the last checkpoint are gone" in line for line in said), said
+    assert b"\0" not in file.read_bytes()
+    if damage != "lost":
+        assert file.with_name("metrics.jsonl.damaged").exists()
+    table = write_report([StudyDirectory(interrupted)], interrupted)
+    assert "metrics.jsonl: the curves of 1 of 1 members are gone" in table
+    assert read_csv(interrupted) == read_csv(whole)
+
+
 def test_a_checkpoint_of_another_version_is_one_line(interrupted):
     (population,) = interrupted.glob("populations/*")
-    checkpoints = Checkpoints(population)
+    checkpoints = Checkpoints(population, read_status(population).members)
     checkpoints.save({"something": [1.0, 2.0]}, {})
     with pytest.raises(UserError, match="does not hold what this version trains"):
         train([CONFIG], interrupted)

@@ -65,13 +65,13 @@ def _map(one: Explanation, kind: str, order: np.ndarray, sheet: str, title: str)
     parts, names, legend = [], [], []
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        name = f"class {label}" if labelled else None
+        name = f"class {one.class_name(label)}" if labelled else None
         path = "".join(f"M{x} {y}h0" for x, y in places[own])
         color = f"k{label % NUM_CLASS_COLORS}"
         parts.append(element("path", d=path, class_=f"point {color}", data_first=own[0], data_name=name))
         if name:
             x, y = np.median(places[own], axis=0).astype(int)
-            names.append(element("text", str(label), x=x, y=y + 5, text_anchor="middle", class_="name"))
+            names.append(element("text", one.class_name(label), x=x, y=y + 5, text_anchor="middle", class_="name"))
             legend.append(element("li", element("span", class_=f"swatch dot {color}"), name))
     map_ = drawing(join(*parts, *names), (SIDE, SIDE), title, data_radius=7)
     holder = element("div", map_, class_="map", data_sheet=sheet)

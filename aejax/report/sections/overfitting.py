@@ -44,7 +44,7 @@ def cures(settings: list[Setting]) -> list[str]:
         groups.setdefault(setting.rows[0]["data"]["fingerprint"], []).append(setting)
     sentences = []
     for group in groups.values():
-        plain = [setting for setting in group if setting.rows[0]["config"]["autoencoder.kind"] == "plain"]
+        plain = [setting for setting in group if setting.rows[0]["config"].get("autoencoder.kind") == "plain"]
         if not plain:
             continue
         uncured, best = min(plain, key=lambda setting: len(setting.label)), choose(_ERROR, group)

@@ -1,5 +1,7 @@
 """Paths between images of two classes: what is decoded on the way, and what a probe of the codes says there."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from aejax.report.content import Content, Section
@@ -32,13 +34,13 @@ def _paths(one: Explanation) -> Html:
     for images, probability, ends in zip(
         arrays["path_image"], arrays["path_probability"], arrays["path_class"], strict=True
     ):
-        title = f"class {ends[0]} to class {ends[1]}"
+        title = " to ".join(f"class {one.class_name(end)}" for end in ends)
         strip = picture(images, len(images), f"Images from {title}", frame=0, size=WIDTH)
-        figures.append(figure(title, element("div", strip, _areas(probability, title), class_="path")))
+        figures.append(figure(title, element("div", strip, _areas(probability, one.class_name, title), class_="path")))
     return join(*figures)
 
 
-def _areas(probability: np.ndarray, title: str) -> Html:
+def _areas(probability: np.ndarray, class_name: Callable[[int], str], title: str) -> Html:
     """Returns the probabilities [steps, classes] of a path as areas one upon the other, below the path's images."""
     num = len(probability)
     # A step's probabilities stand below the middle of its image.
@@ -52,13 +54,13 @@ def _areas(probability: np.ndarray, title: str) -> Html:
             continue
         low, high = (HEIGHT * (1 - top[:, index + offset]) for offset in (0, 1))
         outline = _points(x, high) + _points(x, low)[::-1]
-        tip = element("title", f"class {index}")
+        tip = element("title", f"class {class_name(index)}")
         color = f"area k{index % NUM_CLASS_COLORS}"
         parts.append(element("polygon", tip, points=" ".join(outline), class_=color))
         if probability[highest, index] >= _NAMED:
             y = (low[highest + 1] + high[highest + 1]) / 2 + 4
             place = {"x": round(float(x[highest + 1]), 1), "y": round(float(y), 1)}
-            parts.append(element("text", str(index), **place, text_anchor="middle", class_="name"))
+            parts.append(element("text", class_name(index), **place, text_anchor="middle", class_="name"))
     return drawing(join(*parts), (WIDTH, HEIGHT), f"Probabilities of classes along the path from {title}")
 
 

@@ -1,14 +1,17 @@
 """Where the numbers come from: members that failed, cost, environment and command."""
 
+import json
+from collections.abc import Mapping, Sequence
+
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.study.results import show_value, varying_fields
+from aejax.study.results import Row, show_value, varying_fields
 
 MAX_ROWS = 50
 
 
 def failures(content: Content) -> Section | None:
-    """Returns the members that diverged, the populations that failed, and those that are not finished."""
+    """Returns the members that diverged, populations that failed or are not finished, and damaged files."""
     parts = []
     diverged = [row for row in content.rows if row["status"] == "diverged"]
     if diverged:
@@ -29,7 +32,12 @@ def failures(content: Content) -> Section | None:
             element("p", "Populations without results; the study's command, run again, goes on with them."),
             table(["study", "method", "members", "state", "error"], rows),
         ]
-    return Section("failures", "Failed, diverged, unfinished", join(*parts)) if parts else None
+    faults = [(name, fault) for name, study in content.studies.items() for fault in study.faults]
+    if faults:
+        rows = [[name, str(fault.path), fault.reason] for name, fault in faults[:MAX_ROWS]]
+        text = f"{len(faults)} files are missing, damaged or another study's, and left out of everything above."
+        parts += [element("p", text), table(["study", "file", "reason"], rows)]
+    return Section("failures", "Failed, diverged, unfinished, damaged", join(*parts)) if parts else None
 
 
 def cost(content: Content) -> Section | None:
@@ -78,12 +86,23 @@ def environment(content: Content) -> Section:
         rows = []
         for start in record.starts[-1:]:
             rows = [["started", start.time], *([key, _shown(value)] for key, value in start.environment.items())]
-        fingerprints = {(row["data"]["name"], row["data"]["fingerprint"]) for row in study.rows}
-        rows += [["data", f"{data}, fingerprint {fingerprint}"] for data, fingerprint in sorted(fingerprints)]
+        rows += [["data", line] for line in _data(study.rows, record.data)]
         if len(record.starts) > 1:
             rows.append(["starts", str(len(record.starts))])
         parts.append(table(["", "at the last start"], rows))
     return Section("environment", "Command and environment", join(*parts))
+
+
+def _data(rows: Sequence[Row], recorded: Mapping[str, str]) -> list[str]:
+    """Returns a line for every data set that a number of the study used: what was taken of it, and how it was read."""
+    used = [data for row in rows for data in (row["data"], *row["data"].get("others", {}).values())]
+    pixels = {data["fingerprint"]: data["pixels"] for data in used if "pixels" in data}
+    lines = []
+    for key, fingerprint in sorted(recorded.items()):
+        fields = json.loads(key)
+        parts = [fields.pop("name"), *(f"{name} {show_value(value)}" for name, value in fields.items())]
+        lines.append(", ".join([*parts, *filter(None, [pixels.get(fingerprint)]), f"fingerprint {fingerprint}"]))
+    return lines
 
 
 def _shown(value: object) -> str:

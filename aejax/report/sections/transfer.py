@@ -19,9 +19,11 @@ def transfer(content: Content) -> Section | None:
     rows = []
     for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
         config = setting.rows[0]["config"]
+        # In the config, other data may have the name 'own'.
+        used = setting.rows[0]["data"].get("others", {}).get("transfer", {"name": config["evaluation.transfer.name"]})
         own, other = (
-            f"{config[f'{part}.name']} {show_value(config.get(f'{part}.classes'))}".strip()
-            for part in ("data", "evaluation.transfer")
+            f"{name} {show_value(config.get(f'{part}.classes'))}".strip()
+            for part, name in {"data": config["data.name"], "evaluation.transfer": used["name"]}.items()
         )
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in measures]
         rows.append([setting.name, own, other, *cells])

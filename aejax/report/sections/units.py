@@ -57,7 +57,7 @@ def _cards(one: Explanation, group: str) -> Html:
         title = f"unit {arrays[f'{group}_index'][index]}"
         label = int(arrays[f"{group}_class"][index]) if f"{group}_class" in arrays else -1
         if label >= 0:
-            title += f": class {label}"
+            title += f": class {one.class_name(label)}"
         images = arrays[f"{group}_image"][index]
         size = max(1, round(_SIZE / images.shape[2])) * images.shape[2]
         pictures = [picture(images, COLUMNS, f"What drives {title} most", frame=0, size=size * COLUMNS)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from aejax.errors import InUse
 from aejax.experiment import Config
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job
@@ -20,5 +21,9 @@ class Local:
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in their order."""
         for job in jobs:
-            yield Outcome(job, worker.work(job))
+            try:
+                failure = worker.work(job)
+            except InUse as error:
+                failure = str(error)
+            yield Outcome(job, failure)
             worker.options.obey_stop()

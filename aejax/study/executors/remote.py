@@ -15,12 +15,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aejax.errors import Interrupted, InUse, UserError, in_one_line
-from aejax.experiment import Config, load_recorded
-from aejax.study.directory import StudyDirectory, exists
+from aejax.errors import ConfigError, Interrupted, InUse, UserError, in_one_line
+from aejax.experiment import Config
+from aejax.samplers.zoo import CLASSIFIER
+from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Outcome
+from aejax.study.files import exists
 from aejax.study.job import Job, Options
-from aejax.study.plan import data_key, load_data
+from aejax.study.plan import Roster, data_key, read_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.status import PopulationStatus, read_status
 from aejax.study.stop import StopFile, passed_on
@@ -94,8 +96,13 @@ class Remote(abc.ABC):
         self._num_workers = num_workers
 
     def check(self, configs: Sequence[Config]) -> None:
-        """Raises nothing: which devices there are only the other processes know."""
-        del configs
+        """Raises ConfigError if images are compared by a function: only this process was given it."""
+        for config in configs:
+            if config.generation.sampler.kind != "none" and config.generation.features != CLASSIFIER:
+                raise ConfigError(
+                    f"generation.features={config.generation.features} is code of yours, which runs in this process "
+                    "alone; use --executor=local, or generation.features=classifier"
+                )
 
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in the order in which they end."""
@@ -193,8 +200,8 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
     if not exists(directory.record):
         raise UserError(f"{path} is not there; put --workdir where every machine sees it under the same name")
     record = require_record(directory)
-    configs = [load_recorded(tree) for tree in record.configs]
-    datasets = load_data(configs)
+    configs = recorded_configs(directory, record)
+    datasets = read_data(configs)
     for data, dataset in datasets.items():
         then = record.data[data_key(data)]
         if dataset.fingerprint != then:
@@ -203,4 +210,5 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
                 f"({then}); give this machine the same data"
             )
     stop = StopFile(pathlib.Path(path))
-    return Worker(configs, datasets, directory, Options(tensorboard, checkpoint_seconds, stop), record.lineage)
+    options = Options(tensorboard, checkpoint_seconds, stop)
+    return Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)

@@ -13,12 +13,13 @@ from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
 from aejax.explain.similarity import similarity_matrix
 from aejax.networks.named import blocks
-from aejax.study.directory import StudyDirectory, lock, remove_leftovers, write_json
+from aejax.study.directory import StudyDirectory
 from aejax.study.explaining import parts
 from aejax.study.explaining.attributions import attributions
 from aejax.study.explaining.record import Asked, Explained
 from aejax.study.explaining.subject import Subject
-from aejax.study.explanations import SIMILARITY, directory_of
+from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
+from aejax.study.files import lock, remove_leftovers, set_aside, write_json
 from aejax.study.job import Options
 from aejax.study.members import Member, Opener, find_row
 from aejax.study.methods import SUBJECT
@@ -101,7 +102,7 @@ def explain(
         asked: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
-            explained = known[row["id"]] = Explained(path, row["id"])
+            explained = known[row["id"]] = Explained(path, row["id"], options.say)
             explained.call(str(name), name.setting, name.seed)
             shown = row["id"] in pictured
             asked[row["id"]] = {
@@ -134,7 +135,10 @@ def explain(
         if OF_STUDY in wanted:
             options.obey_stop()
             with left_out.attempt(OF_STUDY):
-                write_json(path / SIMILARITY, _compare(opener, names, options))
+                compared = _compare(opener, names, options)
+                for fault in read_similarity(directory)[1]:
+                    options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
+                write_json(path / SIMILARITY, compared)
                 made_any = True
         if left_out.reasons and not made_any:
             raise UserError(f"{directory.path}: nothing was explained: {left_out.reasons[0]}")
@@ -169,11 +173,11 @@ def _names(rows: Sequence[Row]) -> Names:
     names = {}
     for method in (SUBJECT, SUPERVISED):
         groups = settings([row for row in rows if row["method"] == method])
-        kinds = [str(setting.rows[0]["config"]["autoencoder.kind"]) for setting in groups]
+        kinds = [str(setting.rows[0]["config"].get("autoencoder.kind")) for setting in groups]
         for setting, kind in zip(groups, kinds, strict=True):
             label = kind if kinds.count(kind) == 1 else setting.label or kind
             for place, row in enumerate(setting.rows):
-                names[method, row["id"]] = Name(label, row["config"]["seed"], place)
+                names[method, row["id"]] = Name(label, row["config"].get("seed", 0), place)
     return names
 
 

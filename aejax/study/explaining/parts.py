@@ -12,6 +12,8 @@ embedding   `embedding_pca` [n, 2], `embedding_label` [n], `embedding_image` [n,
 tsne        `embedding_tsne` [n, 2], with the same labels and images
 paths       `path_image` [p, steps, h, w, c], `path_probability` [p, steps, classes], `path_class` [p, 2]
 
+Where classes have other names than their numbers in these, the facts `class_names` are those.
+
 Images are uint8; of atoms 128 is no change, and each has its own scale. Activations are of test images; what is fitted
 is fitted to training images.
 """
@@ -63,7 +65,7 @@ def units(subject: Subject) -> Part:
     """Returns what the units of the code stand for."""
     code = subject.code["test"]
     found = describe_units(code, subject.label, None if subject.log_variance is None else ACTIVE)
-    facts = {"numbers": found.numbers() | {"num_units": float(code.shape[1])}}
+    facts = {"numbers": found.numbers() | {"num_units": float(code.shape[1])}, **_named(subject)}
     if not subject.pictured:
         return facts, {}
     chosen = subject.ranked_units[0]
@@ -97,7 +99,7 @@ def dictionary(subject: Subject) -> Part:
     if subject.probe is not None:
         for name, representation in (("dense", features), ("dictionary", activation)):
             numbers[f"{name}_probe_accuracy"] = _probe_accuracy(subject, representation)
-    facts = {"numbers": numbers, "layer": subject.layer}
+    facts = {"numbers": numbers, "layer": subject.layer, **_named(subject)}
     if not subject.pictured:
         return facts, {}
     # From the purest to the least, evenly: all of them would be too many to look at.
@@ -154,7 +156,9 @@ def embedding(subject: Subject) -> Part:
     """Returns the codes of some images on a plane, by their principal components."""
     if not subject.pictured:
         return {}, {}
-    return {}, {"embedding_pca": principal_components(subject.code["test"][:NUM_EMBEDDED])} | _embedded(subject)
+    return _named(subject), {"embedding_pca": principal_components(subject.code["test"][:NUM_EMBEDDED])} | _embedded(
+        subject
+    )
 
 
 def neighbor_embedding(subject: Subject) -> Part:
@@ -162,7 +166,13 @@ def neighbor_embedding(subject: Subject) -> Part:
     if not subject.pictured:
         return {}, {}
     places = tsne(subject.code["test"][:NUM_EMBEDDED], 0, description=f"t-SNE of {subject.member.id}")
-    return {}, {"embedding_tsne": places} | _embedded(subject)
+    return _named(subject), {"embedding_tsne": places} | _embedded(subject)
+
+
+def _named(subject: Subject) -> dict[str, Any]:
+    """Returns the names of the classes whose numbers the arrays hold, where these are others than the numbers."""
+    names = list(subject.member.work.dataset.classes.names)
+    return {} if names == [str(number) for number in range(len(names))] else {"class_names": names}
 
 
 def _embedded(subject: Subject) -> dict[str, np.ndarray]:
@@ -190,7 +200,7 @@ def paths(subject: Subject) -> Part:
         decode=subject.decode,
         probabilities=lambda code: jax.nn.softmax(probe.logits(code)),
     )
-    return {}, {
+    return _named(subject), {
         "path_image": ways.image,
         "path_probability": ways.probability,
         "path_class": subject.label[pairs],

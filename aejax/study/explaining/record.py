@@ -3,14 +3,13 @@
 import io
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from aejax.cache import read_arrays
-from aejax.errors import UserError
-from aejax.study.directory import read_json, write_atomically, write_json
+from aejax.study.explanations import MEMBER, read_facts, read_pictures
+from aejax.study.files import Damaged, set_aside, write_atomically, write_json
 
 Asked = Mapping[str, Any]  # How a part was asked for: `layer`, and whether pictures are kept (`pictured`).
 
@@ -19,24 +18,25 @@ class Explained:
     """The explanation of a member as far as it has been made, a part at a time.
 
     Among the facts, "parts" says of each part how it was asked for, which arrays it made, and what it cost in seconds.
-    A file that is damaged or gone is as if its parts had not been made.
+    A file that is damaged is set aside, and its parts are made again.
     """
 
-    def __init__(self, path: pathlib.Path, name: str):
-        """Reads what there is of the member with an id, in the directory of explanations."""
+    def __init__(self, path: pathlib.Path, name: str, say: Callable[[str], None]):
+        """Reads what there is of the member with an id, in the directory of explanations, which is locked.
+
+        Raises:
+          OSError: if a file cannot be read now.
+        """
         self._path, self._id = path, name
         self._facts: dict[str, Any] = {}
         self._arrays: dict[str, np.ndarray] = {}
         try:
-            facts = read_json(path / f"{name}.json")
-        except (OSError, UserError):
-            return
-        if isinstance(facts, dict) and isinstance(facts.get("parts"), dict):
-            self._facts = facts
-            try:
-                self._arrays = read_arrays(path / f"{name}.npz")
-            except (OSError, ValueError):
-                return  # Then no part that made pictures is whole.
+            self._facts = read_facts(path / f"{name}.json")
+            self._arrays = read_pictures(path / f"{name}.npz")
+        except FileNotFoundError:
+            pass  # Without arrays, no part that made pictures is whole.
+        except Damaged as damage:
+            say(f"{damage} and was set aside as {set_aside(damage.path).name}: its parts are explained again")
 
     @property
     def parts(self) -> dict[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ class Explained:
             "parts": self.parts | {part: said},
         }
         content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **self._arrays)
+        np.savez_compressed(content, allow_pickle=False, **self._arrays, **{MEMBER: np.array(self._id)})
         write_atomically(self._path / f"{self._id}.npz", content.getvalue())
         write_json(self._path / f"{self._id}.json", _for_json(self._facts))
 

@@ -1,0 +1,74 @@
+"""The arrays of a file, checked: what lies behind it is images, labels and factors that go together."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aejax.data.classes import check_factor, check_label, count_values, name_classes
+from aejax.data.pixels import check_image
+from aejax.errors import DataError
+
+
+def images_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the images among arrays, by their names there."""
+    return _parts(arrays, "image")
+
+
+def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    return {part: arrays[part] for part in (name, f"test_{name}") if part in arrays}
+
+
+def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns arrays in the shapes of a `Split`.
+
+    Images are the numbers that they came as. Labels and values of factors are counted from 0: `class_values` [classes]
+    and `class_names` say what labels were.
+
+    Args:
+      source: where they come from, for messages.
+      arrays: `image`, perhaps `label`, `factor`, the same of the test split with `test_` before them, `factor_names`,
+        and `class_names` of labels that number them from 0.
+
+    Raises:
+      DataError: naming the first that is not what it should be.
+    """
+    checked = {name: check_image(f"{source}: '{name}'", image) for name, image in images_of(arrays).items()}
+    for name, check in (("label", check_label), ("factor", check_factor)):
+        for part, values in _parts(arrays, name).items():
+            image = part.replace(name, "image")
+            if image not in arrays:
+                raise DataError(f"{source}: there is '{part}' but no '{image}'; add it or leave both out")
+            checked[part] = check(f"{source}: '{part}'", values, len(arrays[image]))
+    if "test_image" in arrays:
+        _check_alike(source, checked)
+    if "label" in checked:
+        labels, occurring = count_values(_parts(checked, "label"))
+        classes = name_classes(occurring, arrays.get("class_names", np.array([])).tolist())
+        checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
+    if "factor" in checked:
+        parts, count = _parts(checked, "factor"), checked["factor"].shape[1]
+        columns = [count_values({name: part[:, index] for name, part in parts.items()})[0] for index in range(count)]
+        checked |= {name: np.stack([column[name] for column in columns], axis=1) for name in parts}
+        checked["factor_names"] = arrays.get("factor_names", np.array([f"factor_{index}" for index in range(count)]))
+    return checked
+
+
+def _check_alike(source: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Checks that what there is of the test split goes with the training images."""
+    for name in ("label", "factor"):
+        if len(_parts(arrays, name)) == 1:
+            raise DataError(
+                f"{source}: only one of '{name}' and 'test_{name}' is there; add the other or leave both out"
+            )
+    train, test = (
+        (np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype, image.shape[1:])
+        for image in images_of(arrays).values()
+    )
+    if train != test:
+        raise DataError(
+            f"{source}: training images are {train[0]} {train[1]} and test images {test[0]} {test[1]}; make them alike"
+        )
+    if len({label.dtype.kind == "U" for label in _parts(arrays, "label").values()}) > 1:
+        raise DataError(f"{source}: only one of 'label' and 'test_label' holds names; make them alike")
+    if len({factor.shape[1] for factor in _parts(arrays, "factor").values()}) > 1:
+        raise DataError(f"{source}: 'factor' and 'test_factor' differ in how many factors they have; make them alike")

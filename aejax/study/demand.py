@@ -1,0 +1,114 @@
+"""What populations take of memory and arithmetic, estimated before any is trained, and what is left out for it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from aejax.cache import memory_bytes
+from aejax.data.demand import Demand
+from aejax.data.load import DataConfig, Dataset
+from aejax.data.resident import ResidentData, outline
+from aejax.evaluation import demand as evaluation_demand
+from aejax.evaluation import pca
+from aejax.evaluation.suite import available_measures
+from aejax.experiment import Config
+from aejax.study.job import Job
+from aejax.study.methods import GENERATORS, METHODS, evaluation_of, make_task, represent
+from aejax.training.population import MEMORY_SHARE, device_memory
+from aejax.training.step import init_state, init_variables
+
+MOST_FLOP = 1e15  # Of evaluating a member: hours on a CPU.
+DISPENSABLE = ("pixels", "pca", "untrained", "supervised")  # Baselines: a study is worth something without them.
+
+
+class Needs(NamedTuple):
+    """What a population takes, estimated; see `needs_of`."""
+
+    parameters: int  # Of one member.
+    state_bytes: int  # Of all members: parameters, and what the optimizer keeps. So much a checkpoint takes.
+    num_bytes: float  # Of `memory`, in use at once: data, states, and what is measured. Less than XLA will use.
+    memory: float  # That programs may use: a device's, or the host's where devices are its cores.
+    flop: float  # Of evaluating one member.
+
+    @property
+    def problem(self) -> str | None:
+        """Why this machine cannot execute the population, and what would do; None if it can."""
+        if self.num_bytes > self.memory:
+            return (
+                f"it takes about {self.num_bytes / 1e9:.3g} GB, and there are {self.memory / 1e9:.3g} GB of memory; "
+                "use fewer (data.train_size) or smaller images, fewer seeds, or a machine with more"
+            )
+        if self.state_bytes > MEMORY_SHARE * memory_bytes():
+            return (
+                f"its members' states take {self.state_bytes / 1e9:.3g} GB, and this machine has "
+                f"{memory_bytes() / 1e9:.3g} GB of memory; use fewer seeds, or a machine with more"
+            )
+        if self.flop > MOST_FLOP:
+            return (
+                f"evaluating a member takes about {self.flop / 1e12:,.0f} TFLOP, which is hours; use fewer "
+                "(data.train_size) or smaller images"
+            )
+        return None
+
+
+def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
+    """The needs of a population, from shapes alone: nothing is computed."""
+    name, config, count = job.method.name, job.population.members[0], len(job.population.members)
+    dataset = datasets[config.data]
+    data = outline(dataset, config.data.preprocessing)
+    state, variables, num_features = _shapes(name, config, dataset, data)
+    evaluation, each = evaluation_of(name, config), Demand()
+    if name not in GENERATORS:
+        measures = available_measures(evaluation, labelled=dataset.num_classes is not None)
+        others = evaluation.other_data(config.data)
+        wanted = {*measures, *({"outliers"} & set(others))}
+        for other in {"own": config.data, **others}.values():
+            sizes = {split: len(part.image) for split, part in datasets[other].splits.items()}
+            each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
+    if name == "pca":
+        train = dataset.train.image
+        each = each.then(pca.demand(len(train), math.prod(train.shape[1:]), num_features))
+    device = device_memory()
+    # Where devices are the host's cores, its memory holds what each has of the data, and all members' states.
+    rows, members = (jax.local_device_count(), count) if device is None else (1, 1)
+    member_bytes = num_bytes(state)
+    return Needs(
+        parameters=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {}))),
+        state_bytes=count * member_bytes,
+        num_bytes=rows * num_bytes(data) + min(rows, members) * each.num_bytes + members * member_bytes,
+        memory=MEMORY_SHARE * memory_bytes() if device is None else device,
+        flop=each.flop,
+    )
+
+
+def _shapes(name: str, config: Config, dataset: Dataset, data: ResidentData) -> tuple[Any, dict[str, Any], int]:
+    """Returns the shapes of a member's state (its variables, if it is not trained), of its variables, and how many
+    features it has.
+    """
+    image_shape = dataset.train.image.shape[1:]
+    if not METHODS[name].has_parameters:
+        sizes = {"pixels": math.prod(image_shape), "pca": min(config.autoencoder.latent_size, math.prod(image_shape))}
+        return {}, {}, sizes.get(name, 0)
+    # Traced fields have their numbers here: no shape depends on them.
+    task = make_task(name, image_shape, dataset.num_classes)(config)
+    if METHODS[name].trains:
+        state: Any = jax.eval_shape(lambda data: init_state(task, data), data)
+        variables = state.evaluated_variables()
+    else:
+        state = variables = jax.eval_shape(lambda data: init_variables(task, data), data)
+    if name in GENERATORS:
+        return state, variables, 0
+
+    def encode(variables: Any, data: ResidentData) -> jax.Array:
+        stored = jnp.zeros((1, *image_shape), data.image["train"].dtype)
+        return represent(name, task, variables, config, data).encode(stored)
+
+    return state, variables, jax.eval_shape(encode, variables, data).shape[1]
+
+
+def num_bytes(tree: Any) -> int:
+    """The bytes of the arrays of a tree, of which only shapes and types matter."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,155 @@
+"""The checks before a study is begun or gone on with: what can be refused is refused here, before anything is written.
+
+A run and a dry run are prepared alike, so that the one says what the other would.
+"""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from aejax.config import load, to_tree
+from aejax.data.load import DataConfig, Dataset
+from aejax.errors import DataError, UserError, in_one_line
+from aejax.experiment import Config
+from aejax.study.demand import DISPENSABLE, Needs, needs_of
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import Evidence, read_all, rows_of
+from aejax.study.executors.base import Executor
+from aejax.study.generation import check_features, try_features
+from aejax.study.job import FeatureFunction, Job
+from aejax.study.plan import NO_LINEAGE, Lineage, Roster, data_key, describe_data, load_data, recorded_configs
+from aejax.study.record import Record, read_record, unite
+
+
+class Feasible(NamedTuple):
+    """Which populations this machine can execute."""
+
+    jobs: list[tuple[Job, Needs | None]]  # None: what it needs is not known, because it cannot be built.
+    left_out: set[tuple[str, str]]  # The method and id of members of baselines that it cannot.
+    lines: list[str]  # Why, one for each population.
+
+
+class Prepared(NamedTuple):
+    """A study that may be begun, or gone on with."""
+
+    record: Record | None  # Of the directory's study; None: there is none.
+    configs: list[Config]  # Its members, and those that are asked for.
+    datasets: dict[DataConfig, Dataset]
+    roster: Roster
+    feasible: Feasible
+
+    @property
+    def lines(self) -> list[str]:
+        """What a person should know of the data, and what is left out."""
+        return [*describe_data(self.configs, self.datasets), *self.feasible.lines]
+
+
+def prepare(
+    configs: Sequence[Config],
+    directory: StudyDirectory,
+    *,
+    executor: Executor,
+    features: FeatureFunction | None = None,
+    lineage: Lineage = NO_LINEAGE,
+    later: Sequence[Config] = (),
+    check: Callable[[Mapping[DataConfig, Dataset]], None] = lambda datasets: None,
+) -> Prepared:
+    """Returns what there is to do for a study in a directory.
+
+    Args:
+      configs: the members that are asked for.
+      directory: where the study lies, or will.
+      executor: what is to execute populations.
+      features: the user's function, by which generated images are compared.
+      lineage: who of the members goes on from whom.
+      later: configs like those of members that may join once the first have results.
+      check: called with the data; it may refuse them as well.
+
+    Raises:
+      ConfigError: if the directory holds a study of other configs, or fields do not go together.
+      UserError: if the data are not there or do not fit, or the machine does not.
+    """
+    directory.check()
+    record = read_record(directory)
+    # Through the gate, which gives what an earlier version recorded the fields that it did not know.
+    recorded = [] if record is None else list(map(to_tree, recorded_configs(directory, record)))
+    configs = [load(Config, tree) for tree in unite(directory, recorded, [to_tree(config) for config in configs])]
+    both = [*configs, *later]
+    executor.check(both)
+    check_features(both, features)
+    datasets = load_data(both)
+    if record is not None:
+        _check_fingerprints(record, datasets, directory)
+    check(datasets)
+    try_features(both, datasets, features)
+    roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}))
+    feasible = choose_feasible(to_do(roster, read_all(directory)), datasets)
+    choose_feasible(Roster(later, datasets).plan(), datasets)
+    _check_disk(directory, feasible.jobs)
+    return Prepared(record, configs, datasets, roster, feasible)
+
+
+def to_do(
+    roster: Roster, found: Sequence[Evidence], left_out: Collection[tuple[str, str]] = frozenset()
+) -> list[list[Job]]:
+    """The populations that a study still needs, in waves, given what lies in its directory."""
+    done = {(row["method"], row["id"]) for row in rows_of(found)}
+    begun = [status for one in found if (status := one.to_do) is not None]
+    return roster.plan(done.union(left_out), begun)
+
+
+def choose_feasible(waves: Sequence[Sequence[Job]], datasets: Mapping[DataConfig, Dataset]) -> Feasible:
+    """Returns which populations this machine can execute, as far as shapes tell.
+
+    Raises:
+      DataError: if it cannot execute one that is no baseline.
+    """
+    feasible = Feasible([], set(), [])
+    for job in itertools.chain(*waves):
+        try:
+            needs = needs_of(job, datasets)
+        except Exception as error:  # It fails by itself, and does not take the others with it.
+            feasible.jobs.append((job, None))
+            feasible.lines.append(f"{job} will fail: {in_one_line(error)}")
+            continue
+        if needs.problem is None:
+            feasible.jobs.append((job, needs))
+        elif job.method.name in DISPENSABLE:
+            feasible.left_out.update((job.method.name, name) for name in job.ids)
+            feasible.lines.append(f"{job} is left out: {needs.problem}")
+        else:
+            raise DataError(f"{job} cannot be executed on this machine: {needs.problem}")
+    return feasible
+
+
+def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory) -> None:
+    for data, dataset in datasets.items():
+        then = record.data.get(data_key(data), dataset.fingerprint)
+        if then != dataset.fingerprint:
+            raise UserError(
+                f"{dataset.name} has changed since {directory.path} was begun (fingerprint {then} then, "
+                f"{dataset.fingerprint} now); choose another --workdir"
+            )
+
+
+def _check_disk(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> None:
+    """Raises UserError if the directory cannot be written, or if its disk has no room for the checkpoints."""
+    place = directory.path.absolute()
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{place} cannot be written; choose another --workdir")
+    # Of a population that was begun there may be one already.
+    new = [
+        needs.state_bytes
+        for job, needs in jobs
+        if needs is not None and job.method.trains and not directory.population(job.method.name, job.ids).exists()
+    ]
+    free = shutil.disk_usage(place).free
+    if sum(new) > free:
+        raise UserError(
+            f"checkpoints take {sum(new) / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free where {directory.path} lies; "
+            "make room, or choose another --workdir"
+        )
