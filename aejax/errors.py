@@ -4,6 +4,11 @@ Command-line programs print the message as one line and exit with `exit_status`.
 traceback.
 """
 
+_EXHAUSTED = {  # The texts of errors that are not MemoryError, for want of memory.
+    "ImportError": "failed to map segment",
+    "JaxRuntimeError": "RESOURCE_EXHAUSTED",
+    "RuntimeError": "can't start new thread",
+}
 LONGEST = 2000  # Characters of a message; of a longer one, its middle is left out.
 
 
@@ -39,6 +44,12 @@ class Interrupted(UserError):
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory is exhausted, that of the host or of a device of JAX; then no place in the code is to blame."""
+    text = _EXHAUSTED.get(type(error).__name__)
+    return isinstance(error, MemoryError) or (text is not None and text in str(error))
 
 
 def in_one_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from aejax.errors import UserError, printable
+from aejax.errors import UserError, is_out_of_memory, printable
 
 KEPT = "; put that right and run the same command again: what was saved is kept"
 
@@ -29,10 +29,12 @@ def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], No
         _exit("", 128 + signal.SIGPIPE)
     except OSError as error:
         _exit(printable(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ") + KEPT), 1)
-    except MemoryError as error:
-        _exit(printable(f"error: not enough memory: {error}".rstrip(": ") + KEPT), 1)
     except KeyboardInterrupt:
         _exit("interrupted; run the same command again: what was saved is kept", 130)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _exit(printable(f"error: not enough memory: {error}".rstrip(": ") + KEPT), 1)
     else:
         sys.exit(status)
 

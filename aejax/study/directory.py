@@ -43,7 +43,9 @@ class StudyDirectory:
         try:
             str(self.path.absolute()).encode()
         except UnicodeEncodeError:
-            raise UserError(f"{self.path}: no checkpoint can be kept under a name that is not UTF-8; choose another")
+            raise UserError(
+                f"{self.path}: no checkpoint can be kept under a name that is not UTF-8; choose another"
+            ) from None
         if not self.path.exists():
             return
         if not self.path.is_dir():

@@ -9,7 +9,7 @@ import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
-from aejax.errors import UserError, in_one_line
+from aejax.errors import UserError, in_one_line, is_out_of_memory
 from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import evaluate, execute
@@ -66,7 +66,8 @@ class Worker:
             raise
         except Exception as error:
             # One population that cannot be trained must not take the others with it.
-            traceback.print_exc()
+            if not is_out_of_memory(error):
+                traceback.print_exc()
             reason = in_one_line(error)
             self.enter(job, "failed", reason)
             return reason
