@@ -1,5 +1,6 @@
 """Flags in, a study or one clear line out."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -167,10 +168,17 @@ def test_configs_built_in_python_pass_the_gate(tmp_path):
         ("get_config = Config; sweep = lambda: [{'seed': Config()}]", "seed: should be of plain numbers"),
         ("get_config = search = Config", r"search\(\) should return a Search, got Config"),
         ("get_config = Config; VARIANTS = 3", "TypeError: 'int' object is not iterable"),
+        ("raise SystemExit", r"experiment.py, line 3: SystemExit$"),
+        ("def get_config(variant):\n    pass", r"get_config\(\) missing 1 required positional argument: 'variant'"),
+        ("def get_config():\n    exit(0)", r"experiment.py, line 4: SystemExit: 0$"),
+        ("get_config = Config\ndef sweep():\n    raise ValueError('a\\nb')", r"line 5: ValueError: a b$"),
+        ("def get_config(:", r"SyntaxError: .*experiment.py, line 3"),
+        ("x = 1\0", "null bytes"),
     ],
 )
-def test_what_an_experiment_file_gives_passes_the_gate(tmp_path, functions, message):
-    file = tmp_path / "experiment.py"
+def test_what_an_experiment_file_gives_passes_the_gate(tmp_path, functions, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = pathlib.Path("experiment.py")
     file.write_text(f"import numpy as np\nfrom aejax.experiment import Config\n{functions}\n")
     with pytest.raises(ConfigError, match=message) as error:
         commands.train([f"--config={file}"])

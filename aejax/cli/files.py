@@ -1,13 +1,14 @@
 """Python files that a flag names: experiments, and functions of the user's."""
 
 import importlib.util
+import os
 import pathlib
 import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from aejax.errors import ConfigError, UserError
+from aejax.errors import ConfigError, UserError, in_one_line
 
 
 def import_file(path: pathlib.Path, flag: str) -> ModuleType:
@@ -28,16 +29,17 @@ def call(path: pathlib.Path, flag: str, function: Callable[..., Any], *arguments
     """Returns what a function of a file gives.
 
     Raises:
-      ConfigError: if it fails, with the line of the file where it does.
+      ConfigError: if it fails or would end the process, with the line of the file where it does.
     """
     try:
         return function(*arguments)
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == os.path.abspath(path)]
         where = f", line {lines[-1]}" if lines else ""
-        raise ConfigError(f"{flag}={path}{where}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{flag}={path}{where}: {in_one_line(error)}") from error
 
 
 def load_function(reference: str, flag: str) -> Callable[..., Any]:
@@ -48,7 +50,7 @@ def load_function(reference: str, flag: str) -> Callable[..., Any]:
     """
     text, _, name = reference.rpartition(":")
     path = pathlib.Path(text)
-    if not name or not path.is_file():
+    if not name or not os.path.isfile(path):  # Nor may it be a name that no file can have.
         raise ConfigError(f"{flag}={reference}: no such file; name a function in one: path.py:function")
     function = getattr(import_file(path, flag), name, None)
     if not callable(function):

@@ -298,7 +298,8 @@ def load_experiment(reference: str) -> Experiment:
     text, _, variant = reference.partition(":")
     path = pathlib.Path(text)
     if not os.path.isfile(path):  # Also of a name that no file can have.
-        others = sorted(glob.glob(os.path.join(glob.escape(str(path.parent)), "*.py")))
+        found = glob.glob(os.path.join(glob.escape(str(path.parent)), "*.py"))
+        others = sorted(filter(os.path.isfile, found))
         near = difflib.get_close_matches(str(path), map(os.path.normpath, others), n=1)
         raise ConfigError(f"--config={text}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
     module = import_file(path, "--config")

@@ -13,7 +13,7 @@ from aejax import rng
 from aejax.data import preprocessing
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
-from aejax.errors import ConfigError, DataError
+from aejax.errors import ConfigError, DataError, in_one_line
 from aejax.evaluation.compared import num_compared
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
 from aejax.evaluation.generation import Reference, compare, gaussian_like, make_reference, nearest_training
@@ -112,21 +112,33 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
     return Judge(network, function, share(jax.device_get(references)), num)
 
 
-def call(function: FeatureFunction, image: np.ndarray) -> np.ndarray:
+def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) -> np.ndarray:
     """Returns the user's features, float32 [n, d], of images as they are stored.
 
+    Args:
+      function: of images.
+      image: what it is given, scaled to [0, 1].
+      size: how many features it returned of other images; None: it was not called before.
+
     Raises:
-      DataError: if the function fails, or returns something else.
+      DataError: if the function fails or would end the process, or returns something else.
     """
     unit = np.asarray(preprocessing.to_unit(image))
     try:
         features = np.asarray(function(unit), np.float32)
-    except Exception as error:
-        raise DataError(f"--features: the function failed ({type(error).__name__}: {error})") from error
-    if features.ndim != 2 or len(features) != len(image) or not np.isfinite(features).all():
+    except (Exception, SystemExit) as error:
+        raise DataError(f"--features: the function failed ({in_one_line(error)})") from error
+    if features.ndim != 2 or len(features) != len(image) or not features.shape[1]:
         raise DataError(
             f"--features: for {len(image)} images the function returned {features.shape}; it should return finite "
             "numbers, [images, features]"
+        )
+    if not np.isfinite(features).all():
+        raise DataError("--features: the function returned NaN or infinity; it should return finite numbers")
+    if size is not None and features.shape[1] != size:
+        raise DataError(
+            f"--features: the function returned {features.shape[1]} features of an image, and {size} of others; it "
+            "should return as many of every one"
         )
     return features
 
@@ -275,7 +287,8 @@ def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen
     assert judge.function is not None
     features = {}
     for split, image in to_host(images).items():
-        features[split] = members.place(np.stack([call(judge.function, own) for own in image]))
+        size = judge.references[split].features.shape[-1]
+        features[split] = members.place(np.stack([call(judge.function, own, size) for own in image]))
     return features, None
 
 

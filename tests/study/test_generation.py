@@ -1,6 +1,7 @@
 """Generators in a study: what stands beside them, what they survive, and the images that scripts/generate.py makes."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.cli.generate import generate
 from aejax.config import override
 from aejax.data.load import DataConfig
-from aejax.errors import ConfigError, Interrupted, UserError
+from aejax.errors import ConfigError, DataError, Interrupted, UserError
 from aejax.evaluation import feature_network
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
@@ -21,6 +22,7 @@ from aejax.samplers.prior import Prior
 from aejax.samplers.zoo import GenerationConfig
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
+from aejax.study.generation import call
 from aejax.study.job import Options
 from aejax.study.run import evaluate_again, run
 from aejax.training.step import TrainingConfig
@@ -133,6 +135,25 @@ def test_features_of_the_users_own(config, tmp_path):
     bad = Options(say=lambda _: None, features=lambda image: image)
     with pytest.raises(UserError, match="should return finite numbers"):
         run(own, StudyDirectory(tmp_path / "bad"), options=bad)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda image: sys.exit("bye"), r"the function failed \(SystemExit: bye\)"),
+        (lambda image: 1 / 0, r"the function failed \(ZeroDivisionError: division by zero\)"),
+        (lambda image: None, "returned .*it should return finite numbers"),
+        (lambda image: [[1.0], [1.0, 2.0]], r"the function failed \(ValueError: "),
+        (lambda image: np.zeros((len(image) + 1, 2)), r"for 3 images the function returned \(4, 2\)"),
+        (lambda image: np.zeros((len(image), 0)), r"for 3 images the function returned \(3, 0\)"),
+        (lambda image: np.full((len(image), 5), np.nan), "returned NaN or infinity"),
+        (lambda image: np.zeros((len(image), 4)), "returned 4 features of an image, and 5 of others"),
+    ],
+)
+def test_features_that_are_none_are_one_line(function, message):
+    with pytest.raises(DataError, match=message) as caught:
+        call(function, np.zeros((3, 2, 2, 1), np.uint8), 5)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
