@@ -285,26 +285,33 @@ def test_a_checkpoint_of_another_version_is_one_line(interrupted):
 def test_a_population_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch, capsys):
     fit = execute._fit
 
-    def fail_at_three(work, *arguments):
-        if work.configs[0].autoencoder.latent_size == 3:
-            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    errors = {3: RuntimeError("a bug"), 4: MemoryError("Unable to allocate 95. GiB")}
+
+    def fail_above_two(work, *arguments):
+        error = errors.get(work.configs[0].autoencoder.latent_size)
+        if error is not None:
+            raise error
         return fit(work, *arguments)
 
     configs = [
         dataclasses.replace(CONFIG, autoencoder=dataclasses.replace(CONFIG.autoencoder, latent_size=size))
-        for size in (3, 2)
+        for size in (3, 4, 2)
     ]
-    monkeypatch.setattr(execute, "_fit", fail_at_three)
-    with pytest.raises(PopulationsFailed, match="1 of 2 populations failed"):
+    monkeypatch.setattr(execute, "_fit", fail_above_two)
+    with pytest.raises(PopulationsFailed, match="2 of 3 populations failed"):
         train(configs, tmp_path / "study")
     states = sorted(read_status(path).state for path in (tmp_path / "study").glob("populations/*"))
-    assert states == ["failed", "finished"]
-    assert "RESOURCE_EXHAUSTED" in capsys.readouterr().err
-    assert "RuntimeError: RESOURCE_EXHAUSTED" in write_and_read_report(tmp_path / "study")
+    assert states == ["failed", "failed", "finished"]
+    printed = capsys.readouterr().err
+    assert printed.count("Traceback") == printed.count("RuntimeError: a bug") == 1
+    assert "MemoryError" not in printed  # No place in the code is to blame, so none is shown.
+    page = write_and_read_report(tmp_path / "study")
+    assert "RuntimeError: a bug" in page
+    assert "MemoryError: Unable to allocate 95. GiB" in page
     monkeypatch.setattr(execute, "_fit", fit)
     train(configs, tmp_path / "study")
     states = sorted(read_status(path).state for path in (tmp_path / "study").glob("populations/*"))
-    assert states == ["finished", "finished"]
+    assert states == ["finished", "finished", "finished"]
 
 
 def write_and_read_report(path):
@@ -344,6 +351,37 @@ def test_a_full_disk_and_one_that_is_read_only_are_one_line_and_lose_nothing(und
     assert read_only.startswith("error: Read-only file system"), read_only
     assert full.count("\n") == read_only.count("\n") == 1, (full, read_only)
     assert_same_study(copy, reference)
+
+
+SAVE = """
+import pathlib, subprocess, sys
+import numpy as np
+from aejax.study.checkpoint import Checkpoints
+
+state = {f"array_{index}": np.random.default_rng(index).random((50, 50)) for index in range(12)}
+for option in (*(f"nr_inodes={number}" for number in range(4, 24, 3)), "size=16k", "size=100k", "size=200k", "size=1m"):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", sys.argv[1]], check=True)
+    try:
+        print(option, Checkpoints(pathlib.Path(sys.argv[1]), ["member"]).save(state, {}))
+    except OSError as error:
+        print(option, error.strerror)
+    subprocess.run(["umount", sys.argv[1]], check=True)
+"""
+
+
+@pytest.mark.mount
+def test_a_checkpoint_that_finds_no_room_is_an_error_and_nothing_that_libraries_print(tmp_path):
+    """At whatever file it fails: Orbax logs each thread's traceback, TensorStore one for each file that is open."""
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", SAVE, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert result.stdout.count("No space left on device") >= 7
+    assert result.stdout.splitlines()[-1] == "size=1m 1", result.stdout
 
 
 def test_a_directory_in_use_is_refused(tmp_path):
