@@ -5,6 +5,11 @@ traceback.
 """
 
 KEPT = "; put that right and run the same command again: what was saved is kept"
+_EXHAUSTED = {  # The texts of errors that are not MemoryError, for want of memory.
+    "ImportError": "failed to map segment",
+    "JaxRuntimeError": "RESOURCE_EXHAUSTED",
+    "RuntimeError": "can't start new thread",
+}
 LONGEST = 2000  # Characters of a message; of a longer one, its middle is left out.
 
 
@@ -46,6 +51,12 @@ def refusal(error: OSError) -> str:
     """What the operating system refused, in one line, for who can put that right."""
     what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
     return printable(what + KEPT)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory is exhausted, that of the host or of a device of JAX; then no place in the code is to blame."""
+    text = _EXHAUSTED.get(type(error).__name__)
+    return isinstance(error, MemoryError) or (text is not None and text in str(error))
 
 
 def in_one_line(error: BaseException) -> str:

@@ -1,12 +1,10 @@
 """Test-wide settings: several host devices, strict JAX, and no test that silently does not run."""
 
 import collections
+import gc
 import os
 import shutil
 import subprocess
-
-# Tests compile far more than they compute, and LLVM's optimisation is most of that: a third of their time.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import numpy as np
@@ -17,8 +15,18 @@ from aejax.data.resident import make_resident
 from aejax.training import population
 from aejax.training.population import share
 
+# Tests compile far more than they compute. So XLA optimizes nothing and, where it still can, takes its older emitters,
+# which need half the time. XLA reads this when a device is first used; processes that tests start inherit it.
+LEAST_EFFORT = ["--xla_backend_optimization_level=0", "--xla_cpu_parallel_codegen_split_count=1"]
+if jax.__version_info__ < (0, 11):
+    LEAST_EFFORT.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(LEAST_EFFORT))
+
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Which line an operation comes from costs a tenth of tracing, and no test reads it.
+jax.config.update("jax_traceback_in_locations_limit", 0)
+gc.set_threshold(50_000, 20, 50)  # Tracing makes many objects and little garbage.
 
 
 _skipped = []  # Of all processes: reports of the workers come to the one that speaks.

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from aejax.errors import KEPT, UserError, printable, refusal
+from aejax.errors import KEPT, UserError, is_out_of_memory, printable, refusal
 
 
 def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], None] = lambda: None) -> None:
@@ -27,10 +27,12 @@ def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], No
         _exit("", 128 + signal.SIGPIPE)
     except OSError as error:
         _exit(f"error: {refusal(error)}", 1)
-    except MemoryError as error:
-        _exit(printable(f"error: not enough memory: {error}".rstrip(": ") + KEPT), 1)
     except KeyboardInterrupt:
         _exit("interrupted; run the same command again: what was saved is kept", 130)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _exit(printable(f"error: not enough memory: {error}".rstrip(": ") + KEPT), 1)
     else:
         sys.exit(status)
 

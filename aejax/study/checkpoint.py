@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax.errors import UserError
+from aejax.errors import UserError, is_out_of_memory
 from aejax.study.files import TEMPORARY, Damaged, digest_of, read, set_aside, write_json
 from aejax.study.quiet import keep_orbax_quiet
 
@@ -113,6 +113,8 @@ class Checkpoints:
             with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as checkpointer:
                 return checkpointer.restore(path.absolute() / "state", target)
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             cause = str(error).strip().splitlines()[0]
             raise UserError(
                 f"{path} does not hold what this version trains ({cause}); use the version that study.json names, "

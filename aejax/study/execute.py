@@ -15,7 +15,7 @@ import numpy as np
 
 from aejax.config import config_id, load
 from aejax.data.resident import ResidentData
-from aejax.errors import ConfigError, Interrupted, UserError
+from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.evaluation.baselines import AUTOENCODER
 from aejax.experiment import Config
 from aejax.samplers.generator import fit_on_host
@@ -45,7 +45,6 @@ from aejax.training.step import adopt, batch_size, init_variables, steps_per_epo
 
 Result = TypeVar("Result")
 
-OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # In what XLA says.
 # How long to wait for another process that executes the same population. A file server may keep the lock of a machine
 # that died for 90 seconds (NFS).
 LOCK_SECONDS = 120.0
@@ -126,7 +125,7 @@ def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
         try:
             return function()
         except jax.errors.JaxRuntimeError as error:
-            if OUT_OF_MEMORY not in str(error) or work.members.at_once == 1:
+            if not is_out_of_memory(error) or work.members.at_once == 1:
                 raise
         # Here nothing holds what was in memory any more.
         work.halve_members()

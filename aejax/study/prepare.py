@@ -39,11 +39,7 @@ class Prepared(NamedTuple):
     datasets: dict[DataConfig, Dataset]
     roster: Roster
     feasible: Feasible
-
-    @property
-    def lines(self) -> list[str]:
-        """What a person should know of the data, and what is left out."""
-        return [*describe_data(self.configs, self.datasets), *self.feasible.lines]
+    lines: list[str]  # What a person should know of the data, of what is left out, and of the room there is.
 
 
 def prepare(
@@ -87,8 +83,8 @@ def prepare(
     roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}))
     feasible = choose_feasible(to_do(roster, read_all(directory)), datasets)
     choose_feasible(Roster(later, datasets).plan(), datasets)
-    _check_disk(directory, feasible.jobs)
-    return Prepared(record, configs, datasets, roster, feasible)
+    lines = [*describe_data(configs, datasets), *feasible.lines, *_describe_room(directory, feasible.jobs)]
+    return Prepared(record, configs, datasets, roster, feasible, lines)
 
 
 def to_do(
@@ -134,22 +130,18 @@ def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], 
             )
 
 
-def _check_disk(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> None:
-    """Raises UserError if the directory cannot be written, or if its disk has no room for the checkpoints."""
+def _describe_room(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> list[str]:
+    """Returns a line if the directory cannot be written, or if its disk seems to have no room for the checkpoints."""
     place = directory.path.absolute()
     while not place.exists():
         place = place.parent
     if not os.access(place, os.W_OK):
-        raise UserError(f"{place} cannot be written; choose another --workdir")
-    # Of a population that was begun there may be one already.
-    new = [
-        needs.state_bytes
-        for job, needs in jobs
-        if needs is not None and job.method.trains and not directory.population(job.method.name, job.ids).exists()
-    ]
+        return [f"{place} cannot be written; choose another --workdir"]
+    needed = sum(needs.state_bytes for job, needs in jobs if needs is not None and job.method.trains)
     free = shutil.disk_usage(place).free
-    if sum(new) > free:
-        raise UserError(
-            f"checkpoints take {sum(new) / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free where {directory.path} lies; "
-            "make room, or choose another --workdir"
-        )
+    if needed <= free:
+        return []
+    return [
+        f"checkpoints take {needed / 1e9:.3g} GB, and where {directory.path} lies {free / 1e9:.3g} GB are free; make "
+        "room, or choose another --workdir"
+    ]

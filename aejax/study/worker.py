@@ -10,9 +10,9 @@ import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
-from aejax.errors import Interrupted, InUse, UserError, in_one_line
+from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.study.directory import StudyDirectory
-from aejax.study.execute import OUT_OF_MEMORY, evaluate, execute
+from aejax.study.execute import evaluate, execute
 from aejax.study.job import Job, Options, Source
 from aejax.study.methods import SUBJECT
 from aejax.study.plan import Roster
@@ -60,10 +60,10 @@ class Worker:
             raise
         except Exception as error:
             # One population that cannot be trained must not take the others with it.
-            if not isinstance(error, UserError | OSError | MemoryError) and OUT_OF_MEMORY not in str(error):
+            if not isinstance(error, UserError | OSError) and not is_out_of_memory(error):
                 traceback.print_exc()
             reason = str(error) if isinstance(error, UserError) else in_one_line(error)
-            with contextlib.suppress(OSError):  # A full disk may have no room for that either.
+            with contextlib.suppress(OSError, UserError):  # A full disk may have no room for that either.
                 self.enter(job, "failed", reason)
             if isinstance(error, OSError):
                 raise

@@ -115,13 +115,13 @@ def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_pa
         for rate in (1e-3, 3e-3)
         for config in seeds([0])
     ]
-    text = describe(rates)
+    text = describe(rates, StudyDirectory(tmp_path))
     counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if " on digits" in line}
     assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "fine_tuned": 2, "pixels": 1, "pca": 1}
 
 
-def test_a_dry_run_counts_parameters_and_flops():
-    text = describe(seeds(range(5)))
+def test_a_dry_run_counts_parameters_and_flops(tmp_path):
+    text = describe(seeds(range(5)), StudyDirectory(tmp_path))
     line = next(line for line in text.splitlines() if line.startswith("autoencoder"))
     assert "5 members" in line
     assert "2,408 parameters" in line
@@ -177,7 +177,7 @@ def test_features_are_probed_on_other_data_too(tmp_path):
     evaluation = EvaluationConfig(baselines=("pixels",), probe_strengths=(1e-2,), transfer=others)
     training = TrainingConfig(epochs=1, batch_size=32)
     config = Config(data=half, autoencoder=CONFIG.autoencoder, training=training, evaluation=evaluation)
-    assert "2 populations" in describe([config])
+    assert "2 populations" in describe([config], StudyDirectory(tmp_path))
     rows = train([config], tmp_path)
     assert {row["method"] for row in rows} == {"autoencoder", "pixels"}
     for row in rows:
