@@ -112,6 +112,22 @@ class Opener:
         # Those from whom others go on are stages on the way.
         self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
 
+    def rows_of(self, method: str) -> list[Row]:
+        """Returns the rows of a method, at least one.
+
+        Raises:
+          UserError: if there is none.
+        """
+        rows = [row for row in self.rows if row["method"] == method]
+        if not rows and any(own == method for own, _ in self._worker.roster.members):
+            raise UserError(f"{self.directory.path} has no finished {method}; run its command again")
+        if not rows:
+            raise UserError(
+                f"{self.directory.path} has no {method}, because its autoencoders have no sampler of codes; run its "
+                "command again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
+            )
+        return rows
+
     def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
         """Checks that of members that have these rows one has such a layer.
 
@@ -191,9 +207,10 @@ def open_member(directory: StudyDirectory, method: str, name: str | None, say: C
       UserError: if there is no such member, or no checkpoint of it.
     """
     opener = Opener(directory, Options(say=say))
-    row = _choose(directory, [row for row in opener.rows if row["method"] == method], method, name)
+    row = _choose(directory, opener.rows_of(method), method, name)
     (member,) = opener.open(method, [row])
-    say(f"member {row['id']}: {describe(row)}")
+    diverged = "; it diverged, and is at its last finite state" if row["status"] == "diverged" else ""
+    say(f"member {row['id']}: {describe(row)}{diverged}")
     return member
 
 
@@ -220,13 +237,6 @@ def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str)
 
 
 def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:
-    if not rows and method == GENERATOR:
-        raise UserError(
-            f"{directory.path} has no generator, because its autoencoders have no sampler of codes; run its command "
-            "again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
-        )
-    if not rows:
-        raise UserError(f"{directory.path} has no finished autoencoder; run its command again")
     if name is not None:
         return find_row(directory, rows, method, name)
     trained = [row for row in rows if row["status"] != "diverged"] or rows

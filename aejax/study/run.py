@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
-from aejax.errors import Interrupted, UserError, refusal
+from aejax.errors import Interrupted, UserError, in_one_line, refusal
 from aejax.experiment import Config
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all, read_rows, rows_of
@@ -211,6 +211,7 @@ def evaluate_again(
         datasets = read_data(configs)
         for line in changes_since(record, datasets):
             options.say(line)
+        changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
         worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         rows: list[Row] = []
         problems: list[str] = []
@@ -220,14 +221,21 @@ def evaluate_again(
             if status is None or status.state != "finished":
                 continue
             if not worker.roster.has(status):
-                problems.append(f"{found.path}: its members are not those of study.json, so it is another study's")
+                why = "its data are others now" if changed else "so it is another study's"
+                problems.append(f"{found.path}: its members are not those of study.json, {why}")
                 continue
+            job = worker.roster.job(status.method, status.members)
             try:
-                results, pictures = worker.evaluate(worker.roster.job(status.method, status.members))
+                results, pictures = worker.evaluate(job)
             except Interrupted:
                 raise
             except UserError as error:
                 problems.append(str(error))
+                continue
+            except Exception as error:
+                if not changed.intersection(config.data for config in job.population.members):
+                    raise
+                problems.append(f"{found.path}: its data are others now, and it cannot read them: {in_one_line(error)}")
                 continue
             rows += to_rows(load(Results, results))
             if update:

@@ -1,6 +1,7 @@
 """Generators in a study: what stands beside them, what they survive, and the images that scripts/generate.py makes."""
 
 import dataclasses
+import shutil
 import sys
 
 import numpy as np
@@ -242,8 +243,13 @@ def test_interpolations_begin_and_end_at_the_reconstructions(study):
 def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
     plain = tmp_path / "plain"
     train([dataclasses.replace(config, generation=GenerationConfig())], plain)
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    shutil.copy(study / "study.json", begun)
     for arguments, message in (
         ([str(plain)], r"has no generator.*--set generation.sampler=mixture"),
+        ([str(begun)], "has no finished generator; run its command again"),
+        ([str(begun), "--kind=grid"], "has no finished autoencoder; run its command again"),
         ([str(tmp_path / "nothing")], "no study.json"),
         ([str(study), "--member=zzz"], "has no member 'zzz' among its generators: choose of"),
         ([str(study), "--num=100000000000"], "ask for at most"),
@@ -252,7 +258,7 @@ def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
         ([str(study), "--kind=arithmetic", "--source_class=1"], "give --target_class"),
         (
             [str(study), "--kind=arithmetic", "--source_class=1", "--target_class=77"],
-            "has no training image of class 77, but of 0, 1, 2, 3",
+            "has no class 77; its classes are 0, 1, 2, 3",
         ),
         ([str(study), "--kind=cats"], "cats"),
         ([], "name one study's directory"),

@@ -129,7 +129,7 @@ def test_a_study_without_a_finished_member_says_so(single):
     empty.path.mkdir()
     (empty.path / "study.json").write_bytes((single.path / "study.json").read_bytes())
     for command in (explain, generate):
-        with pytest.raises(UserError, match="has no trained autoencoder; run its command again"):
+        with pytest.raises(UserError, match="has no finished autoencoder; run its command again"):
             command([str(empty.path), *(["--kind=grid"] if command is generate else [])], lambda _: None)
 
 

@@ -82,9 +82,7 @@ def explain(
       Interrupted: if a stop was asked for; what is done is saved.
     """
     opener = Opener(directory, options)
-    rows = [row for row in opener.rows if row["method"] == SUBJECT]
-    if not rows:
-        raise UserError(f"{directory.path} has no trained autoencoder; run its command again")
+    rows = opener.rows_of(SUBJECT)
     if member is not None:
         rows = [find_row(directory, rows, SUBJECT, member)]
     rows = [row for row in rows if row["status"] != "diverged"]
