@@ -99,8 +99,15 @@ def _compress(files: dict[pathlib.Path, bytes], every: int) -> dict[pathlib.Path
 
 
 def renew_tables(path: pathlib.Path) -> int:
-    """Returns how many tables a Markdown file has between its marks, after renewing them, and its charts."""
-    before = path.read_text(encoding="utf-8")
+    """Returns how many tables a Markdown file has between its marks, after renewing them, and its charts.
+
+    Raises:
+      UserError: if it is no text, or if one of what its marks name is no study or record.
+    """
+    try:
+        before = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no Markdown: it is not text in UTF-8") from None
     text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], before)
     path.write_text(text, encoding="utf-8")
     for chart in CHARTS.finditer(text):

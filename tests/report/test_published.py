@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from aejax.errors import UserError
 from aejax.experiment import check, load_recorded
 from aejax.report.publish import MARKS, MAX_BYTES, renew_tables
 from aejax.study.contents import read_study
@@ -37,6 +38,12 @@ def test_a_published_study_is_small_and_whole(path):
 def test_what_a_published_study_recorded_can_still_be_run(path):
     for tree in require_record(StudyDirectory(path)).configs:
         check(load_recorded(tree))
+
+
+def test_a_page_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "page.md").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="not text in UTF-8"):
+        renew_tables(tmp_path / "page.md")
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/speed.md"])
