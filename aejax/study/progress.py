@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all
-from aejax.study.record import read_record
+from aejax.study.record import Record, read_record
 from aejax.study.status import PopulationStatus, State, read_statuses
 
 LATE = 0.1  # Of what a population was expected to take, or has taken, it is expected to take more when it is late.
@@ -42,9 +42,12 @@ class Progress(NamedTuple):
 
 def read_progress(directory: StudyDirectory) -> Progress:
     """Returns how far the study in a directory is."""
-    record = read_record(directory)
-    start = datetime.datetime.fromisoformat(record.starts[-1].time).timestamp() if record and record.starts else 0.0
-    return progress(list(read_statuses(directory).values()), time.time(), start)
+    return progress(list(read_statuses(directory).values()), time.time(), _start(read_record(directory)))
+
+
+def _start(record: Record | None) -> float:
+    """Returns when a study was last started, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(record.starts[-1].time).timestamp() if record and record.starts else 0.0
 
 
 def describe(directory: StudyDirectory, width: int | None = None) -> str:
@@ -53,8 +56,9 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
     `width` is that of the terminal, to which the reasons of failures are cut; None: as long as they are.
     """
     now = time.time()
-    evidence = read_all(directory, read_record(directory))
-    found = [(one.path.name, one.status) for one in evidence if one.status is not None]
+    record = read_record(directory)
+    evidence = read_all(directory, record)
+    found = [(one.path.name, one.to_do or one.status) for one in evidence if one.status is not None]
     found.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
     names = max((len(name) for name, _ in found), default=0)
     counts = max((len(_members(status)) for _, status in found), default=0)
@@ -65,7 +69,8 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
         line = f"{name:{names}}  {_members(status):>{counts}}  {status.state:8}  {duration:>9}  {status.error or ''}"
         lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
     broken = [f"{fault}; {fault.advice}" for one in evidence for fault in one.faults]
-    return "\n".join([*lines, *broken, str(read_progress(directory))])
+    total = progress([status for _, status in found], now, _start(record))
+    return "\n".join([*lines, *broken, str(total)])
 
 
 def _members(status: PopulationStatus) -> str:

@@ -1,7 +1,6 @@
 """The report in a browser: a finished study, one member, diverged members, and an unfinished study."""
 
 import itertools
-import json
 import re
 import shutil
 
@@ -20,7 +19,7 @@ from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 from tests.report.browsing import show
 from tests.report.explanations import digits, make_explanations, make_similarity, write_explanations
-from tests.study.studies import train
+from tests.study.studies import edit_json, train
 
 EVALUATION = EvaluationConfig(measures=("reconstruction",), baselines=("pca",))
 
@@ -145,7 +144,7 @@ def test_what_was_explained_is_read_from_the_directory(tmp_path, finished):
     of_members = ["explained", "traversals", "manifold", "embeddings", "units", "dictionary", "attribution", "paths"]
     assert [name for name in sections(page) if name not in sections(finished)] == [*of_members, "similarity"]
     # Pictures that are damaged are done without.
-    (path / "explanations" / "plain0.npz").write_bytes(b"PK")
+    (path / "explanations" / f"{explanations[0].id}.npz").write_bytes(b"PK")
     assert [name for name in sections(report(path)) if name in of_members] == ["explained", "attribution"]
 
 
@@ -166,8 +165,7 @@ def test_what_is_no_markup_is_escaped(tmp_path, finished):
     assert element("p", "a < b & c", title='"x"') == '<p title="&quot;x&quot;">a &lt; b &amp; c</p>'
     assert join("<", Html("<br>")) == "&lt;<br>"
     path = shutil.copytree(finished.parent, tmp_path / "study")
-    tree = json.loads((path / "study.json").read_text())
-    (path / "study.json").write_text(json.dumps(tree | {"name": "<script>alert(1)</script>"}))
+    edit_json(path / "study.json", lambda tree: tree | {"name": "<script>alert(1)"})
     assert "<script>alert" not in report(path).read_text()
 
 

@@ -19,6 +19,7 @@ from aejax.study.directory import StudyDirectory
 from aejax.study.executors.ray_cluster import ON_ALL_NETWORKS
 from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
+from aejax.study.files import write_json
 from aejax.study.job import Options
 from aejax.study.plan import Roster, load_data
 from aejax.study.progress import describe, progress, read_progress
@@ -276,15 +277,21 @@ def test_lines_of_a_study_are_aligned_and_cut_to_the_terminal_with_what_runs_las
     directory = StudyDirectory(tmp_path)
     write_record(directory, Record(name="study", question="", configs=(), data={}))
     reason = "RESOURCE_EXHAUSTED: " + "out of memory, " * 20
-    for method, state, error in (
-        ("pca", "running", None),
-        ("autoencoder", "failed", reason),
-        ("pca", "finished", None),
+    for method, members, state, error in (
+        ("pca", ("aaaaaaaaaaaa", "bbbbbbbbbbbb"), "running", None),
+        ("autoencoder", ("cccccccccccc",), "failed", reason),
+        ("pca", ("dddddddddddd", "eeeeeeeeeeee"), "finished", None),
     ):
-        members = ("a", "b") if method == "pca" else ("c",)
-        path = directory.population(method, (*members, state))
+        path = directory.population(method, members)
         path.mkdir(parents=True)
         write_status(path, PopulationStatus(method, members, state, since=time.time(), seconds=100.0, error=error))
+    assert "it is missing" in describe(directory)
+    assert "1 waiting" in describe(directory)  # It is finished only with its results.
+    data = {"name": "digits", "fingerprint": "f", "num_classes": 10, "train": 1, "validation": 0, "test": 1}
+    found = [{"id": name, "config": {}, "metrics": {}, "status": "finished"} for name in members]
+    results = {"method": method, "data": data, "config": {}, "cost": {}, "members": found}
+    write_json(path / "results.json", results)
+    write_record(directory, Record(name="study", question="", configs=({"seed": 0},), data={}))
     *lines, last = describe(directory, 80).splitlines()
     assert [line.split()[3] for line in lines] == ["finished", "failed", "running"]
     assert len({line.index(line.split()[3]) for line in lines}) == 1

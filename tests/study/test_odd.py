@@ -80,7 +80,7 @@ def test_of_one_test_image_all_is_made_but_what_is_between_images(single):
     assert set(left_out) == {"attribution", "paths"}
     assert "there is a single test image" in left_out["attribution"]
     assert "these are all of class [0]" in left_out["paths"]
-    (one,) = read_explanations(single)
+    ((one,), _) = read_explanations(single)
     assert set(one.facts["parts"]) == {"embedding", "tsne"}
     assert not one.arrays["embedding_tsne"].any()
 
@@ -92,7 +92,7 @@ def test_one_test_image_is_reconstructed_and_changed_but_lies_on_no_way(single):
     for flags, message in (
         (["interpolations"], "has a single test image, and a way goes from one to another"),
         (["arithmetic", "--source_class=1", "--target_class=0"], "has no test image of class 1"),
-        (["arithmetic", "--source_class=0", "--target_class=3"], "no training image of class 3, but of 0, 1, 2"),
+        (["arithmetic", "--source_class=0", "--target_class=3"], "has no class 3; its classes are 0, 1, 2"),
     ):
         with pytest.raises(UserError, match=message):
             made(single, *flags)
@@ -114,7 +114,7 @@ def test_whatever_happens_to_one_part_the_others_are_made(single, monkeypatch):
         "paths": "MemoryError",
         OF_STUDY: "ValueError: of libraries",
     }
-    assert "units" in read_explanations(single)[0].facts["parts"]
+    assert "units" in read_explanations(single)[0][0].facts["parts"]
     with pytest.raises(UserError, match="nothing was explained: ZeroDivisionError: by zero") as caught:
         explained(single, "--part=traversals")
     assert "\n" not in str(caught.value)
@@ -178,7 +178,7 @@ def test_odd_images_are_explained_as_far_as_that_has_a_meaning_and_without_a_war
         "a posterior of equal images": {"dictionary"},
     }.get(name, set())
     assert set(explained(study)) == allowed
-    (one,) = read_explanations(study)
+    ((one,), _) = read_explanations(study)
     assert set(one.facts["parts"]) == set(PARTS) - allowed
     assert read_similarity(study) is not None
     for array in (array for key, array in one.arrays.items() if key.startswith(("embedding", "traversal", "path"))):
@@ -213,5 +213,5 @@ def test_members_that_cannot_be_explained_are_left_out_of_a_sweep(tmp_path):
     assert len(left_out) == 2, left_out
     assert sum(f"the encoder has no layer '{layer}'" in line for line in left_out) == 1
     assert sum("data.preprocessing=per_image takes from each image" in line for line in left_out) == 1
-    found = read_explanations(StudyDirectory(tmp_path / "study"))
+    found, _ = read_explanations(StudyDirectory(tmp_path / "study"))
     assert sorted(sorted(one.facts["parts"]) for one in found) == [["dictionary", "units"], ["units"]]

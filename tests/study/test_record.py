@@ -87,7 +87,7 @@ def test_another_study_in_the_same_directory_is_refused_with_the_difference(dire
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tree: {name: tree[name] for name in tree if name != "configs"}, "configs: Field required"),
+        (lambda tree: {name: tree[name] for name in tree if name != "configs"}, "the field 'configs' is missing"),
         (lambda tree: tree | {"name": 3}, "name: "),
         (lambda tree: tree | {"extra": 1}, "unknown field 'extra'"),
         (lambda tree: tree | {"project": "another"}, "is not one of aejax's"),

@@ -278,8 +278,9 @@ def test_a_checkpoint_of_another_version_is_one_line(interrupted):
     (population,) = interrupted.glob("populations/*")
     checkpoints = Checkpoints(population, read_status(population).members)
     checkpoints.save({"something": [1.0, 2.0]}, {})
-    with pytest.raises(UserError, match="does not hold what this version trains"):
+    with pytest.raises(PopulationsFailed):
         train([CONFIG], interrupted)
+    assert "does not hold what this version trains" in read_status(population).error
 
 
 def test_a_population_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch, capsys):
