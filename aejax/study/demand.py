@@ -20,7 +20,8 @@ from aejax.study.methods import GENERATORS, METHODS, evaluation_of, make_task, r
 from aejax.training.population import MEMORY_SHARE, device_memory
 from aejax.training.step import init_state, init_variables
 
-MOST_FLOP = 1e15  # Of evaluating a member: hours on a CPU.
+MOST_FLOP = 1e15  # Of evaluating a member: hours on a CPU,
+ACCELERATION = 30  # and as long on a GPU or TPU, of so many times as many.
 DISPENSABLE = ("pixels", "pca", "untrained", "supervised")  # Baselines: a study is worth something without them.
 
 
@@ -32,6 +33,7 @@ class Needs(NamedTuple):
     num_bytes: float  # Of `memory`, in use at once: data, states, and what is measured. Less than XLA will use.
     memory: float  # That programs may use: a device's, or the host's where devices are its cores.
     flop: float  # Of evaluating one member.
+    most_flop: float  # That are done for it.
 
     @property
     def problem(self) -> str | None:
@@ -46,7 +48,7 @@ class Needs(NamedTuple):
                 f"its members' states take {self.state_bytes / 1e9:.3g} GB, and this machine has "
                 f"{memory_bytes() / 1e9:.3g} GB of memory; use fewer seeds, or a machine with more"
             )
-        if self.flop > MOST_FLOP:
+        if self.flop > self.most_flop:
             return (
                 f"evaluating a member takes about {self.flop / 1e12:,.0f} TFLOP, which is hours; use fewer "
                 "(data.train_size) or smaller images"
@@ -81,6 +83,7 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
         num_bytes=rows * num_bytes(data) + min(rows, members) * each.num_bytes + members * member_bytes,
         memory=MEMORY_SHARE * memory_bytes() if device is None else device,
         flop=each.flop,
+        most_flop=MOST_FLOP if device is None else ACCELERATION * MOST_FLOP,
     )
 
 

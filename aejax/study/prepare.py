@@ -24,10 +24,10 @@ from aejax.study.record import Record, read_record, unite
 
 
 class Feasible(NamedTuple):
-    """Which populations this machine can execute."""
+    """Which populations can be executed."""
 
     jobs: list[tuple[Job, Needs | None]]  # None: what it needs is not known, because it cannot be built.
-    left_out: set[tuple[str, str]]  # The method and id of members of baselines that it cannot.
+    left_out: set[tuple[str, str]]  # The method and id of members of baselines that cannot.
     lines: list[str]  # Why, one for each population.
 
 
@@ -81,8 +81,8 @@ def prepare(
     check(datasets)
     try_features(both, datasets, features)
     roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}))
-    feasible = choose_feasible(to_do(roster, read_all(directory)), datasets)
-    choose_feasible(Roster(later, datasets).plan(), datasets)
+    feasible = choose_feasible(to_do(roster, read_all(directory)), datasets, executor)
+    choose_feasible(Roster(later, datasets).plan(), datasets, executor)
     lines = [*describe_data(configs, datasets), *feasible.lines, *_describe_room(directory, feasible.jobs)]
     return Prepared(record, configs, datasets, roster, feasible, lines)
 
@@ -96,8 +96,10 @@ def to_do(
     return roster.plan(done.union(left_out), begun)
 
 
-def choose_feasible(waves: Sequence[Sequence[Job]], datasets: Mapping[DataConfig, Dataset]) -> Feasible:
-    """Returns which populations this machine can execute, as far as shapes tell.
+def choose_feasible(
+    waves: Sequence[Sequence[Job]], datasets: Mapping[DataConfig, Dataset], executor: Executor
+) -> Feasible:
+    """Returns which populations can be executed, as far as shapes tell; all, where another machine may execute them.
 
     Raises:
       DataError: if it cannot execute one that is no baseline.
@@ -110,7 +112,7 @@ def choose_feasible(waves: Sequence[Sequence[Job]], datasets: Mapping[DataConfig
             feasible.jobs.append((job, None))
             feasible.lines.append(f"{job} will fail: {in_one_line(error)}")
             continue
-        if needs.problem is None:
+        if needs.problem is None or not executor.HERE:
             feasible.jobs.append((job, needs))
         elif job.method.name in DISPENSABLE:
             feasible.left_out.update((job.method.name, name) for name in job.ids)

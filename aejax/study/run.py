@@ -125,7 +125,7 @@ def run(
                 if is_leader():
                     write_record(directory, record)
                 worker.take(Roster(configs, datasets, record.lineage), datasets)
-                feasible = choose_feasible(to_do(worker.roster, read_all(directory), left_out), datasets)
+                feasible = choose_feasible(to_do(worker.roster, read_all(directory), left_out), datasets, executor)
                 for line in feasible.lines:
                     options.say(line)
                 left_out |= feasible.left_out
@@ -174,15 +174,15 @@ def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str
         for job, failure in executor.run(wave, worker):
             if failure is not None:
                 options.say(f"{job} failed: {failure}")
-                failed.append(str(job))
+                failed.append(f"{job}: {failure}")
             if len(jobs) > 1:
                 options.say(str(read_progress(directory)))
         options.obey_stop()
     if failed:
         raise PopulationsFailed(
-            f"{len(failed)} of {len(jobs)} populations failed (see above): {', '.join(failed)}; all others are "
-            "finished, and running the same command again tries these once more (another setting, if that is to blame, "
-            "is another study: choose another --workdir)"
+            f"{len(failed)} of {len(jobs)} populations failed ({failed[0]}{'; ...' if len(failed) > 1 else ''}); all "
+            "others are finished, and running the same command again tries these once more (another setting, if that "
+            "is to blame, is another study: choose another --workdir)"
         )
 
 

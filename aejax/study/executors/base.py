@@ -1,7 +1,7 @@
 """What every executor does: it has populations executed, wherever that is, and says what came of each."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from aejax.experiment import Config
 from aejax.study.job import Job
@@ -21,6 +21,8 @@ class Executor(Protocol):
     The unit is a population, which goes on from its checkpoint: an executor may begin one as often as it likes, on
     any machine that sees the study's directory.
     """
+
+    HERE: ClassVar[bool]  # Whether this machine alone executes them: others may have more memory.
 
     def check(self, configs: Sequence[Config]) -> None:
         """Raises UserError if populations of these configs cannot be executed, as far as this process knows."""

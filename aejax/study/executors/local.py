@@ -1,6 +1,7 @@
 """This process executes one population after another."""
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from aejax.errors import InUse
 from aejax.experiment import Config
@@ -12,6 +13,8 @@ from aejax.training.population import device_mesh
 
 class Local:
     """Executes populations in this process, on all of its devices."""
+
+    HERE: ClassVar[bool] = True
 
     def check(self, configs: Sequence[Config]) -> None:
         """Raises UserError if the devices cannot be dealt out as the configs want."""

@@ -13,7 +13,7 @@ import platform
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from aejax.errors import ConfigError, Interrupted, InUse, UserError, in_one_line
 from aejax.experiment import Config
@@ -90,6 +90,8 @@ class Died(Exception):
 
 class Remote(abc.ABC):
     """An executor whose populations are executed elsewhere, several at a time; see `Executor`."""
+
+    HERE: ClassVar[bool] = False
 
     def __init__(self, num_workers: int | None):
         """Takes how many populations are executed at a time, at most; None: as many as the engine likes."""
