@@ -116,7 +116,7 @@ def explain(
         with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
             for status, together in opener.populations(SUBJECT, [row for row in rows if missing[row["id"]]]):
                 members: Iterable[Member] = ()
-                with left_out.attempt("; ".join(str(names[SUBJECT, row["id"]]) for row in together)):
+                with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):
                     members = opener.open_population(status, together)
                 for opened in members:
                     subject = Subject(opened, opened.id in pictured, layer)
