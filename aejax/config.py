@@ -217,7 +217,13 @@ def parse_value(text: str) -> Any:
       ConfigError: if it is JSON that nobody can mean: nested too deep, or with a name twice in one object.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        value = json.loads(text, object_pairs_hook=_unique)
+        level = [value]
+        for _ in range(_DEEPEST):
+            level = [inner for part in level for inner in _parts(part)]
+        if level:
+            raise RecursionError
+        return value
     except RecursionError:
         raise ConfigError(f"{shortened(text, _SHOWN)}: {_TOO_DEEP}") from None
     except ValueError:  # Also of an integer that has more digits than Python reads.
@@ -226,6 +232,11 @@ def parse_value(text: str) -> Any:
         return float(text)  # What JSON refuses: .5, 1., nan, inf. The gate decides whether the field wants it.
     except ValueError:
         return text
+
+
+def _parts(value: Any) -> list[Any]:
+    """Returns what a JSON value consists of."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -246,6 +257,7 @@ def parse_assignment(text: str, flag: str) -> tuple[str, str]:
 
 
 _SHOWN = 200  # The most characters of a value in a message.
+_DEEPEST = 20  # Brackets within brackets that the value of a flag may have.
 _TOO_DEEP = "too many brackets within brackets; no field takes so many"
 # What other libraries call some choices and fields.
 _ALSO_CALLED = {

@@ -61,7 +61,7 @@ def script(*arguments, **kwargs):
         (["--set=training.epochs.kind=x"], "'training.epochs' is a value, without fields"),
         (["--set=training.patience.x=3"], "'training.patience' is a value, without fields"),
         ([f"--set=training.epochs={'[' * 3000}"], "too many brackets within brackets"),
-        ([f"--set=training.epochs={'[' * 300}{']' * 300}"], "training.epochs: too many brackets within brackets"),
+        ([f"--set=training.epochs={'[' * 300}{']' * 300}"], "too many brackets within brackets"),
         ([f"--set=training.epochs={'9' * 5000}"], "training.epochs: should be a finite number"),
         ([f"--set=training.epochs={'x' * 5000}"], " … "),
         (["--set=training.epochs\x1b[31m\n=3"], "unknown field 'training.epochs\\x1b[31m'"),

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 from typing import Annotated, Literal
 
@@ -73,6 +74,7 @@ def test_choosing_a_kind_resets_the_part_and_later_paths_refine_it():
         ({"engine.rate": float("inf")}, "engine.rate: should be a finite number"),
         ({"engine.rate": -1.0}, "engine.rate: should be greater than 0, got -1.0"),
         ({"seed": 1.5}, "seed: should be a valid integer, got 1.5"),
+        ({"seed": functools.reduce(lambda inner, _: [inner], range(300), 1)}, "seed: too many brackets"),
         ({"seed": True}, "seed: should be a valid integer, got True"),
         ({"widths": [1, -2]}, "widths.1: should be greater than 0, got -2"),
         ({"engine": {"kind": "fast", "speed": 1}}, "unknown field 'engine.speed'"),

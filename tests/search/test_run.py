@@ -169,6 +169,7 @@ def test_a_batch_of_tpe_is_a_population_and_a_point_that_is_asked_for_twice_is_t
         (["--search=halving", *SOMEWHERE, "--search=rungs=2147483647"], "rungs: should be less than 32"),
         (["--search=sobol", *SOMEWHERE, "--set=seed=2147483647"], "the winner is trained on seeds after it"),
         (["--search=sobol", f"--space=training.epochs=1:1{'0' * 400}"], "training.epochs.high: should be less than"),
+        (["--search=sobol", f"--space=training.epochs=1,{'[' * 600}{']' * 600}"], "too many brackets within brackets"),
     ],
 )
 def test_what_no_search_can_do_is_one_line_before_anything_is_read(arguments, message):
