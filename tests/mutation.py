@@ -1,0 +1,389 @@
+"""The mutation check: breaks one thing after another, and sees whether a test fails.
+
+    python -m tests.mutation                  # all of them, and a table of which test saw which
+    python -m tests.mutation Student k-NN     # those whose names contain one of these
+
+Each mutation replaces a text that stands in its file exactly once, in a copy of the tree, and runs the tests that
+should notice. It is an error if one is not noticed, if its text is gone, or if these tests fail without it.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).parent.parent
+COPIED = ("aejax", "tests", "scripts", "experiments", "docs", "pyproject.toml", "README.md")
+
+
+class Mutation(NamedTuple):
+    """A fault to try: in a file below aejax/ one text is replaced by another; `tests` are pytest's arguments."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = (
+    # Losses.
+    Mutation(
+        "half squared error: no half",
+        "objectives/likelihoods.py",
+        "return 0.5 * _sum_over_pixels(jnp.square(self.mean(output) - target))",
+        "return _sum_over_pixels(jnp.square(self.mean(output) - target))",
+        "tests/objectives/test_likelihoods.py",
+    ),
+    Mutation(
+        "Gaussian likelihood: no constant",
+        "objectives/likelihoods.py",
+        "constant = log_scale + 0.5 * math.log(2 * math.pi)",
+        "constant = log_scale",
+        "tests/objectives/test_likelihoods.py",
+    ),
+    Mutation(
+        "KL of a Gaussian: half the logarithm of the variance",
+        "objectives/divergences.py",
+        "jnp.exp(log_variance) - 1 - log_variance)",
+        "jnp.exp(log_variance) - 1 - 0.5 * log_variance)",
+        "tests/objectives/test_divergences.py",
+    ),
+    Mutation(
+        "contraction: slopes not squared",
+        "objectives/penalties.py",
+        "jnp.square(slope) @ squared_columns",
+        "jnp.abs(slope) @ squared_columns",
+        "tests/objectives/test_penalties.py",
+    ),
+    Mutation(
+        "VQ: commitment without its weight",
+        "autoencoders/vq_vae.py",
+        "self.config.commitment * jnp.sum(found.commitment, axis=1)",
+        "jnp.sum(found.commitment, axis=1)",
+        "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
+    ),
+    Mutation(
+        "VQ: the commitment teaches the codebook too",
+        "networks/quantizers.py",
+        "terms.append((squared_distance(rest, fixed),",
+        "terms.append((squared_distance(rest, found),",
+        "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
+    ),
+    Mutation(
+        "importance weights: their sum for their mean",
+        "evaluation/likelihood.py",
+        "return math.log(num) - weights, logarithms / num",
+        "return -weights, logarithms / num",
+        "tests/evaluation/test_likelihood.py",
+    ),
+    Mutation(
+        "denoising: corrupted outside training too",
+        "autoencoders/denoising.py",
+        'self.config.corruption.corrupt(self.make_rng("noise"), x) if train else x',
+        "self.config.corruption.corrupt(jax.random.key(0), x)",
+        "tests/autoencoders/test_noise_and_ties.py",
+    ),
+    # Data.
+    Mutation(
+        "split: test images are trained on",
+        "data/load.py",
+        "return take(train[: config.train_size]), take(validation), take(test)",
+        "return take(order[: config.train_size]), take(validation), take(test)",
+        "tests/data/test_load.py",
+    ),
+    Mutation(
+        "preprocessing: fitted to test images",
+        "data/resident.py",
+        "return _resident(dataset, preprocessing.fit(kind, dataset.train.image))",
+        "return _resident(dataset, preprocessing.fit(kind, dataset.test.image))",
+        "tests/data/test_preprocessing.py",
+    ),
+    Mutation(
+        "few labels: validated on the images that are trained on",
+        "data/subsets.py",
+        '"validation": indices[:, self.per_class :]',
+        '"validation": indices[:, : self.per_class]',
+        "tests/training/test_fine_tuning.py -k few_labels",
+    ),
+    Mutation(
+        "batches: the same in every epoch",
+        "training/step.py",
+        'rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)',
+        'rng.at(rng.stream(rng.root(task.seed), "batches"), 0)',
+        "tests/training/test_step.py",
+    ),
+    # Training.
+    Mutation(
+        "optimizer: uphill",
+        "training/optimizers.py",
+        "return -config.learning_rate * config.schedule",
+        "return config.learning_rate * config.schedule",
+        "tests/training/test_optimizers.py",
+    ),
+    Mutation(
+        "schedule: a step late",
+        "training/optimizers.py",
+        "config.schedule.factor((step + 1) / steps_per_epoch, num_epochs)",
+        "config.schedule.factor(step / steps_per_epoch, num_epochs)",
+        "tests/training/test_optimizers.py",
+    ),
+    Mutation(
+        "weight decay: of biases too",
+        "training/optimizers.py",
+        "leaf.ndim > 1",
+        "leaf.ndim > 0",
+        "tests/training/test_optimizers.py",
+    ),
+    Mutation(
+        "opponents: learn by the family's loss",
+        "training/step.py",
+        "return dict(of(None)) | {name: of(name)[name] for name in others}",
+        "return dict(of(None))",
+        "tests/autoencoders/test_adversarial.py",
+    ),
+    Mutation(
+        "early stopping: an epoch late",
+        "training/step.py",
+        "state.stale_epochs >= training.patience",
+        "state.stale_epochs > training.patience",
+        "tests/training/test_step.py tests/training/test_population.py",
+    ),
+    Mutation(
+        "early stopping: the last is kept, not the best",
+        "training/step.py",
+        "best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.current_variables(), state.best)",
+        "best=state.current_variables()",
+        "tests/training/test_step.py tests/training/test_population.py",
+    ),
+    Mutation(
+        "divergence: the state is not the last finite one",
+        "training/step.py",
+        "jnp.where(finite, new, old), after, diverged), metrics",
+        "jnp.where(finite | (new.ndim > 0), new, old), after, diverged), metrics",
+        "tests/training/test_step.py tests/training/test_population.py",
+    ),
+    Mutation(
+        "members: padding is fetched too",
+        "training/population.py",
+        "return jax.tree.map(lambda x: x[: after - first], to_host(tree))",
+        "return to_host(tree)",
+        "tests/training/test_population.py",
+    ),
+    # Studies.
+    Mutation(
+        "resuming: an epoch is left out",
+        "training/loop.py",
+        "states = [park(state) for state in members.deal(start.state)]",
+        "states = [park(state.replace(epoch=state.epoch + 1)) for state in members.deal(start.state)]",
+        "tests/study/test_survival.py -k damaged_one",
+    ),
+    Mutation(
+        "checkpoint: digests are not compared",
+        "study/checkpoint.py",
+        "if found != digest:",
+        "if not found:",
+        "tests/study/test_survival.py -k damaged_one",
+    ),
+    Mutation(
+        "data: a changed fingerprint is not noticed",
+        "study/prepare.py",
+        "if then != dataset.fingerprint:",
+        "if then is None:",
+        "tests/study/test_record.py tests/study/test_compare.py",
+    ),
+    Mutation(
+        "config id: defaults enter it",
+        "config.py",
+        'if field.name == "kind" or value != getattr(default, field.name):',
+        "if True:",
+        "tests/test_config.py",
+    ),
+    Mutation(
+        "sweep: every config is a population of its own",
+        "sweep.py",
+        "members.setdefault(partition(config)[0], [])",
+        "members.setdefault(config, [])",
+        "tests/test_sweep.py",
+    ),
+    Mutation(
+        "baselines: run for each value of a field that they ignore",
+        "study/methods.py",
+        'Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False)',
+        'Method("untrained", EVERYTHING, trains=False)',
+        "tests/study/test_run.py -k ignore_a_field",
+    ),
+    # Evaluation.
+    Mutation(
+        "Student's interval: a degree of freedom too many",
+        "study/statistics.py",
+        "(1 + confidence) / 2, num - 1)",
+        "(1 + confidence) / 2, num)",
+        "tests/study/test_statistics.py",
+    ),
+    Mutation(
+        "Student's interval: deviation divided by n",
+        "study/statistics.py",
+        "np.std(values, ddof=1)",
+        "np.std(values)",
+        "tests/study/test_statistics.py",
+    ),
+    Mutation(
+        "intervals: not widened for several comparisons",
+        "study/statistics.py",
+        "return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)",
+        "return student_interval(differences, CONFIDENCE)",
+        "tests/study/test_statistics.py",
+    ),
+    Mutation(
+        "probe: its strength is selected on test",
+        "evaluation/probe.py",
+        'correct = predict(fit, features["validation"]) == labels["validation"][:, None]',
+        'correct = predict(fit, features["test"]) == labels["test"][:, None]',
+        "tests/evaluation/test_probe.py",
+    ),
+    Mutation(
+        "probe: validation images are not learned from in the end",
+        "evaluation/probe.py",
+        "chosen = fit_logistic(both, both_labels,",
+        'chosen = fit_logistic(features["train"], labels["train"],',
+        "tests/evaluation/test_probe.py",
+    ),
+    Mutation(
+        "k-NN: ties go to the first class",
+        "evaluation/neighbors.py",
+        "jnp.argmax(jnp.where(votes == jnp.max(votes), summed, -jnp.inf))",
+        "jnp.argmax(votes)",
+        "tests/evaluation/test_neighbors.py",
+    ),
+    Mutation(
+        "SSIM: the constants are not squared",
+        "evaluation/image_metrics.py",
+        "_C1, _C2 = 0.01**2, 0.03**2",
+        "_C1, _C2 = 0.01, 0.03",
+        "tests/evaluation/test_image_metrics.py",
+    ),
+    Mutation(
+        "Fréchet distance: the overlap is counted once",
+        "evaluation/generation.py",
+        "jnp.trace(cov2) - 2 * overlap",
+        "jnp.trace(cov2) - overlap",
+        "tests/evaluation/test_generation.py",
+    ),
+    Mutation(
+        "kernel distance: biased",
+        "evaluation/generation.py",
+        "/ max(len(own) - 1, 1)",
+        "/ len(own)",
+        "tests/evaluation/test_generation.py",
+    ),
+    Mutation(
+        "AUROC: equal scores do not count half",
+        "evaluation/anomaly.py",
+        "jnp.mean((below[0] + below[1]) / (2 * inlier.size))",
+        "jnp.mean(below[1] / inlier.size)",
+        "tests/evaluation/test_anomaly.py",
+    ),
+    Mutation(
+        "MIG: not in shares of the entropy",
+        "evaluation/disentanglement.py",
+        "np.mean((first - second) / entropy(factor))",
+        "np.mean(first - second)",
+        "tests/evaluation/test_disentanglement.py",
+    ),
+    Mutation(
+        "halving: the worse go on",
+        "search/methods.py",
+        'order = np.argsort(losses, kind="stable")[: max(1, len(rung) // self.reduction)]',
+        'order = np.argsort(losses, kind="stable")[-max(1, len(rung) // self.reduction) :]',
+        "tests/search/test_methods.py",
+    ),
+    # Reports.
+    Mutation(
+        "HTML: text is not escaped",
+        "report/html.py",
+        "part if isinstance(part, Html) else html.escape(part)",
+        "part",
+        "tests/report/test_page.py",
+    ),
+)
+
+
+def mutate(mutation: Mutation, root: pathlib.Path) -> None:
+    """Breaks one thing in the tree at `root`.
+
+    Raises:
+      LookupError: if the text to be replaced does not stand in its file exactly once.
+    """
+    path = root / "aejax" / mutation.file
+    text = path.read_text()
+    count = text.count(mutation.old)
+    if count != 1:
+        raise LookupError(f"{mutation.name}: {count} times in aejax/{mutation.file}, and not once: {mutation.old}")
+    path.write_text(text.replace(mutation.old, mutation.new))
+
+
+def copy(root: pathlib.Path) -> pathlib.Path:
+    """Returns a directory, with a copy of the tree in it."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    return root
+
+
+def run_tests(arguments: str, mutation: Mutation | None) -> tuple[int, str]:
+    """Returns pytest's exit status in a copy of the tree, mutated or not, and the first test that failed or its end."""
+    words, _, expression = arguments.partition(" -k ")
+    select = ["-k", expression] if expression else []
+    with tempfile.TemporaryDirectory() as temporary:
+        tree = copy(pathlib.Path(temporary))
+        if mutation is not None:
+            mutate(mutation, tree)
+        command = [sys.executable, "-m", "pytest", "-n0", "-x", "-p", "no:cacheprovider", *words.split(), *select]
+        environment = os.environ | {"PYTHONPATH": str(tree)}  # Processes that tests start take the copy too.
+        ended = subprocess.run(
+            [*command, "--tb=no", f"--basetemp={tree / 'temporary'}"],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
+    return ended.returncode, failed[1] if failed else (ended.stdout + ended.stderr).strip()[-300:]
+
+
+def verdict(mutation: Mutation, plain: tuple[int, str], mutated: tuple[int, str]) -> tuple[bool, str]:
+    """Returns whether a mutation was seen, and the test that saw it or the reason why none did."""
+    for problem, (status, said), expected in (("fails without it", plain, 0), ("NOT SEEN", mutated, 1)):
+        if status != expected:
+            return False, f"{problem} (status {status}) by {mutation.tests}: {said.splitlines()[-1] if said else ''}"
+    return True, mutated[1]
+
+
+def check(mutations: Sequence[Mutation]) -> list[Mutation]:
+    """Prints a row of a table for each mutation, and returns those that no test saw."""
+    unseen = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        plain = {tests: pool.submit(run_tests, tests, None) for tests in dict.fromkeys(m.tests for m in mutations)}
+        mutated = {mutation: pool.submit(run_tests, mutation.tests, mutation) for mutation in mutations}
+        print("| broken | seen by |\n|---|---|", flush=True)
+        for mutation, result in mutated.items():
+            seen, by = verdict(mutation, plain[mutation.tests].result(), result.result())
+            unseen += [] if seen else [mutation]
+            print(f"| {mutation.name} | {by} |", flush=True)
+    print(f"\n{len(mutations) - len(unseen)} of {len(mutations)} mutations were seen")
+    return unseen
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or [""]
+    sys.exit(1 if check([m for m in MUTATIONS if any(name in m.name for name in names)]) else 0)
