@@ -235,7 +235,7 @@ def parse_value(text: str) -> Any:
 
 
 def _parts(value: Any) -> list[Any]:
-    """Returns what a JSON value consists of."""
+    """Returns the values inside a JSON object or list; none of another value."""
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
@@ -326,7 +326,7 @@ def _alike(parent: str, field: str) -> float:
 
 
 def _nearest(given: str, known: list[str]) -> str | None:
-    """Returns what somebody may have meant who wrote something unknown."""
+    """Returns the known name closest to an unknown one, or None."""
     given = _ALSO_CALLED.get(given, given)
     return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=0.75)), None)
 
@@ -343,7 +343,7 @@ def _describe(errors: list[Any], tree: Any) -> str:
     if kind == "missing":
         return f"the field '{path}' is missing"
     if kind == "union_tag_not_found":
-        return f"{path}: lacks 'kind', which says of which kind it is, got {shown}"
+        return f"{path}: the field 'kind' is missing, got {shown}"
     others = [other for other in errors[1:] if _path(other["loc"], tree) == path]  # Of a union.
     if not others and kind in ("union_tag_invalid", "literal_error"):
         choices = re.findall(r"'([^']*)'", error["ctx"].get("expected_tags") or error["ctx"]["expected"])

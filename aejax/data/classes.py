@@ -8,7 +8,7 @@ import numpy as np
 
 from aejax.errors import DataError, printable
 
-MAX_NAMED = 5  # Classes in a message, of which the others are counted.
+MAX_NAMED = 5  # Classes in a message; further ones are only counted.
 
 
 class Classes(NamedTuple):
@@ -25,7 +25,7 @@ class Classes(NamedTuple):
         return None
 
     def name(self, number: int) -> str:
-        """Returns what people call a class."""
+        """Returns the name of a class, by its number."""
         return self.names[number] if self.names else str(number)
 
     def choose(self, numbers: Sequence[int]) -> "Classes":
@@ -79,8 +79,8 @@ def _check_integers(what: str, values: np.ndarray, kind: str) -> np.ndarray:
         raise DataError(f"{what} is {values.dtype}; it should hold {kind}")
     if values.min() < 0:
         raise DataError(
-            f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind}, none below 0: leave out the "
-            "images of which it is not known"
+            f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind}, none below 0: leave out "
+            "images without a known value"
         )
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
 

@@ -12,8 +12,9 @@ from aejax.data import preprocessing
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
-EXAMPLES_AT_ONCE = 1000  # When a whole split is passed through a network outside training,
-PIXELS_AT_ONCE = 64 * 64 * EXAMPLES_AT_ONCE  # or fewer, of which all pixels are no more than these.
+# The most images, and the most pixels in all of them, that pass through a network at once outside training.
+EXAMPLES_AT_ONCE = 1000
+PIXELS_AT_ONCE = 64 * 64 * EXAMPLES_AT_ONCE
 EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: the devices that share a batch.
 
 

@@ -81,7 +81,7 @@ def _solve(
 ) -> jax.Array:
     """Returns (matrix + strength · mean eigenvalue)⁻¹ target for each strength, [L, d, C].
 
-    The mean is over `dimension` eigenvalues, of which those that are not the matrix's are 0; None: over the matrix's.
+    The mean is the sum of the matrix's eigenvalues divided by `dimension`, by default their number.
     """
     eigenvalues, axes = jnp.linalg.eigh(matrix)
     mean = jnp.mean(eigenvalues) if dimension is None else jnp.sum(eigenvalues) / dimension

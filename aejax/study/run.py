@@ -11,6 +11,7 @@ from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import Interrupted, UserError, in_one_line, refusal
 from aejax.experiment import Config
+from aejax.study.demand import DISPENSABLE
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all, read_rows, rows_of
 from aejax.study.execute import clear, write_results
@@ -213,6 +214,12 @@ def evaluate_again(
             options.say(line)
         changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
         worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
+        # Baselines that this machine cannot hold are not missed.
+        baselines = [
+            [job for job in wave if job.method.name in DISPENSABLE]
+            for wave in to_do(worker.roster, read_all(directory))
+        ]
+        left_out = choose_feasible(baselines, datasets, Local()).left_out
         rows: list[Row] = []
         problems: list[str] = []
         for found in read_all(directory):
@@ -243,7 +250,9 @@ def evaluate_again(
                     clear(found, options)
                     write_results(found.path, results, pictures)
     evaluated = {(row["method"], row["id"]) for row in rows}
-    missing = collections.Counter(method for method, name in worker.roster.members if (method, name) not in evaluated)
+    missing = collections.Counter(
+        method for method, name in worker.roster.members if (method, name) not in evaluated | left_out
+    )
     problems += [f"{directory.path}: {num} members of {method} were not evaluated" for method, num in missing.items()]
     return rows, problems
 

@@ -26,7 +26,7 @@ from aejax.study.executors.local import Local
 from aejax.study.executors.remote import Remote
 from aejax.study.job import Options
 from aejax.study.plan import Roster, load_data
-from aejax.study.run import PopulationsFailed, Unfinished, run
+from aejax.study.run import PopulationsFailed, Unfinished, evaluate_again, run
 from aejax.study.status import read_statuses
 
 MIXTURE = {"generation.sampler": "mixture"}
@@ -70,6 +70,8 @@ def study(config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demand, "memory_bytes", lambda: int(0.95 * needed["pixels"] / demand.MEMORY_SHARE))
         run([config], StudyDirectory(path), options=Options(say=said.append))
+        # The baseline that was left out is not missed by an evaluation on the same machine.
+        assert evaluate_again(StudyDirectory(path), update=False, options=Options(say=lambda _: None))[1] == []
         said.append(describe([config], StudyDirectory(path / "nowhere")))
     return config, path, said
 
@@ -148,6 +150,8 @@ def test_a_baseline_that_no_memory_holds_is_left_out(study):
     assert "2 populations" in described
     # With memory enough it is what is missing.
     assert "0 autoencoders, 1 populations" in describe([config], StudyDirectory(path))
+    (problem,) = evaluate_again(StudyDirectory(path), update=False, options=Options(say=lambda _: None))[1]
+    assert problem.endswith("1 members of pixels were not evaluated")
 
 
 def test_what_a_study_is_about_is_not_left_out(config, tmp_path, monkeypatch):
