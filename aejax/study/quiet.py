@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import re
 import sys
 from typing import Any
 
@@ -9,7 +10,9 @@ from typing import Any
 @functools.cache
 def keep_orbax_quiet() -> None:
     """Silences, for the rest of the process, what their threads print about a checkpoint that cannot be written."""
-    logging.getLogger("absl").addFilter(_is_news)
+    logging.getLogger("absl").addFilter(lambda record: not (record.exc_info and "/orbax/" in record.pathname))
+    # Orbax waits for the first file that fails; asyncio logs what nobody waited for, when the object is collected.
+    logging.getLogger("asyncio").addFilter(lambda record: not _is_of_tensorstore(record))
     usual = sys.unraisablehook
 
     def hook(unraisable: Any) -> None:
@@ -20,6 +23,6 @@ def keep_orbax_quiet() -> None:
     sys.unraisablehook = hook
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Returns whether a record is anything but an exception that Orbax logs, and raises when it is waited for."""
-    return not ("/orbax/" in record.pathname and record.exc_info)
+def _is_of_tensorstore(record: logging.LogRecord) -> bool:
+    """Returns whether a record is about an exception of TensorStore, which names its database of files (OCDBT)."""
+    return bool(record.exc_info and re.search("tensorstore|OCDBT", str(record.exc_info[1])))

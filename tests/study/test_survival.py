@@ -366,7 +366,7 @@ for option in (*(f"nr_inodes={number}" for number in range(4, 24, 3)), "size=16k
         print(option, Checkpoints(pathlib.Path(sys.argv[1]), ["member"]).save(state, {}))
     except OSError as error:
         print(option, error.strerror)
-    subprocess.run(["umount", sys.argv[1]], check=True)
+    subprocess.run(["umount", "--lazy", sys.argv[1]], check=True)  # A thread may have a file open still.
 """
 
 
