@@ -8,7 +8,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jax
 import numpy as np
@@ -23,6 +23,7 @@ from aejax.study import metrics
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import PICTURES, Evidence, read_evidence
 from aejax.study.files import (
+    Measured,
     digest_of,
     digest_of_bytes,
     lock,
@@ -171,7 +172,7 @@ def restore_trained(work: Work) -> Start:
 class _Resume:
     """The facts of a checkpoint that training goes on from: its cost so far, and how much of the curves is its own."""
 
-    cost: Cost
+    cost: Annotated[Cost, Measured]
     metrics_bytes: int
     metrics_digest: str | None = None
 
@@ -358,7 +359,7 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
         "parameters": _num_parameters(variables[0], members),
         "train_seconds": seconds / members.num,
         "train_tflop": training_flops(task, work.data, float(step.mean())) / 1e12,
-        "images_per_second": num_images / seconds if num_images else 0.0,
+        "images_per_second": num_images / seconds if seconds else 0.0,
         "train_compile_seconds": trained.cost.compile_seconds,
         "memory_mb": trained.cost.memory_bytes / 1e6,
     }

@@ -16,7 +16,7 @@ from aejax.config import NonNegativeInt, PositiveInt, Seed, load
 from aejax.errors import ConfigError
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import Fault
-from aejax.study.files import ASIDE, Damaged, read, read_json, unpacked
+from aejax.study.files import ASIDE, Damaged, Number, read, read_json, unpacked
 from aejax.study.status import MemberId
 
 DIRECTORY = "explanations"
@@ -32,7 +32,7 @@ class Part:
     layer: str | None
     pictured: bool
     arrays: tuple[str, ...]
-    seconds: float
+    seconds: Number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,13 +41,13 @@ class Attribution:
 
     target: str
     method: str
-    completeness: float | None = None
-    randomized_signed: float | None = None
-    randomized_absolute: float | None = None
-    deletion: float | None = None
-    random_deletion: float | None = None
-    insertion: float | None = None
-    random_insertion: float | None = None
+    completeness: Number | None = None
+    randomized_signed: Number | None = None
+    randomized_absolute: Number | None = None
+    deletion: Number | None = None
+    random_deletion: Number | None = None
+    insertion: Number | None = None
+    random_insertion: Number | None = None
     passed: tuple[str, ...]
     failed: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Facts:
     title: str
     setting: str
     seed: Seed | None
-    numbers: dict[str, int | float | None]
+    numbers: dict[str, Number | None]
     parts: dict[str, Part] = dataclasses.field(default_factory=dict)
     traversed_by: Literal["kl", "variance"] | None = None
     layer: str | None = None
@@ -107,7 +107,7 @@ class SimilarityFacts:
     """The content of similarity.json."""
 
     names: tuple[str, ...]
-    matrix: tuple[tuple[float | None, ...], ...]
+    matrix: tuple[tuple[Number | None, ...], ...]
     num_images: PositiveInt
 
 

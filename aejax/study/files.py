@@ -19,7 +19,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator
 
 from aejax.config import load
 from aejax.errors import ConfigError, InUse, UserError
@@ -32,7 +34,23 @@ PACKED = ".gz"  # Ends the names of compressed files.
 DIGEST = "digest"  # The field of a JSON file that holds the digest of the others.
 MAX_UNPACKED = 2**26  # Bytes of a compressed file's content: those of published studies are far smaller.
 MAX_BYTES = 2**31  # Of any file that is read as a whole.
+LARGEST = 1e100  # Of numbers, in size: far beyond float32, whose squares this project computes with.
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # The errors of file systems without locks.
+
+
+def _measured(value: Any) -> Any:
+    if not all(map(is_measured, value if isinstance(value, tuple) else [value])):
+        raise ValueError(f"should not be larger than {LARGEST:g}, as nothing is that this project measures")
+    return value
+
+
+def is_measured(value: float) -> bool:
+    """Whether a number may be a result: NaN, infinite, or not larger than any that this project measures."""
+    return not LARGEST < abs(value) < float("inf")
+
+
+Measured = AfterValidator(_measured)  # Of a number, or of a tuple of numbers.
+Number = Annotated[int | float, Measured]
 
 
 class Damaged(UserError):

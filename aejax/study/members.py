@@ -107,7 +107,8 @@ class Opener:
         datasets = read_data(configs)
         self._worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         self.directory = directory
-        own = set(self._worker.roster.members)
+        self._populations = [one for one in read_statuses(directory).values() if self._worker.roster.has(one)]
+        own = {(population.method, name) for population in self._populations for name in population.members}
         rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]
         # Those from whom others go on are stages on the way.
         self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
@@ -158,9 +159,9 @@ class Opener:
     def populations(self, method: str, rows: Sequence[Row]) -> list[tuple[PopulationStatus, list[Row]]]:
         """Returns the populations of a method that have members with these rows, each with the rows of its own."""
         found = []
-        for status in read_statuses(self.directory).values():
+        for status in self._populations:
             own = [row for row in rows if row["id"] in status.members]
-            if status.method == method and own and self._worker.roster.has(status):
+            if status.method == method and own:
                 found.append((status, own))
         return found
 
@@ -218,7 +219,7 @@ def describe(row: Row) -> str:
     """Returns what a person knows a member by: family, sampler and seed."""
     config = row["config"]
     parts = [config.get("autoencoder.kind"), config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(str(part) for part in parts if part)
 
 
 def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str) -> Row:

@@ -12,7 +12,7 @@ import numpy as np
 
 from aejax.config import config_id
 from aejax.errors import UserError
-from aejax.study.files import exists, open_in_place, read_bytes, set_aside
+from aejax.study.files import exists, is_measured, open_in_place, read_bytes, set_aside
 
 FILE = "metrics.jsonl"
 
@@ -127,8 +127,9 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("id"), str) or type(record.get("epoch")) is not int:
         return None
-    is_number = all(value is None or type(value) in (int, float) for name, value in record.items() if name != "id")
-    return record if is_number and record["epoch"] > 0 else None
+    values = [value for name, value in record.items() if name != "id" and value is not None]
+    are_numbers = all(type(value) in (int, float) and is_measured(value) for value in values)
+    return record if are_numbers and record["epoch"] > 0 else None
 
 
 def thin(content: bytes, every: int) -> bytes:

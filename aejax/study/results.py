@@ -11,7 +11,7 @@ from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.study.directory import population_name
-from aejax.study.files import Damaged, read
+from aejax.study.files import Damaged, Number, read
 from aejax.study.statistics import Interval, student_interval
 from aejax.study.status import MemberId
 
@@ -71,7 +71,7 @@ class MemberResults:
 
     id: MemberId
     config: dict[str, Any]
-    metrics: dict[str, int | float]
+    metrics: dict[str, Number]
     status: Literal["finished", "reached_target", "out_of_patience", "diverged", "paused"]
 
 
@@ -85,7 +85,7 @@ class Results:
     method: str
     data: AllDataFacts
     config: dict[str, Any]
-    cost: dict[str, int | float]
+    cost: dict[str, Number]
     members: Annotated[tuple[MemberResults, ...], Field(min_length=1)]
     files: dict[Literal["metrics.jsonl", "pictures.npz"], str] = dataclasses.field(default_factory=dict)
 
