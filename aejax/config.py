@@ -13,7 +13,7 @@ import json
 import math
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
 import pydantic
@@ -86,16 +86,28 @@ def partition(config: Config) -> tuple[Config, dict[str, Any]]:
 
     def hide(part: Any, prefix: str) -> Any:
         changes: dict[str, Any] = {}
-        for field in dataclasses.fields(part):
-            value, path = getattr(part, field.name), prefix + field.name
-            if dataclasses.is_dataclass(value):
-                changes[field.name] = hide(value, path + ".")
-            elif "traced" in field.metadata and value is not None:
-                values[path] = value
-                changes[field.name] = Hidden(path)
-        return dataclasses.replace(part, **changes)
+        for name, is_traced in _fields(part):
+            value = getattr(part, name)
+            if is_traced and value is not None:
+                values[prefix + name] = value
+                changes[name] = Hidden(prefix + name)
+            elif hasattr(value, "__dataclass_fields__"):
+                hidden = hide(value, f"{prefix}{name}.")
+                if hidden is not value:
+                    changes[name] = hidden
+        return dataclasses.replace(part, **changes) if changes else part
 
     return hide(config, ""), values
+
+
+def _fields(config: Any) -> tuple[tuple[str, bool], ...]:
+    """Returns the name of every field of a config, and whether it is traced."""
+    return _fields_of_class(cast(Any, type(config)))
+
+
+@functools.cache
+def _fields_of_class(cls: Any) -> tuple[tuple[str, bool], ...]:
+    return tuple((field.name, "traced" in field.metadata) for field in dataclasses.fields(cls))
 
 
 def combine(static: Config, values: Mapping[str, Any]) -> Config:
@@ -116,7 +128,7 @@ def combine(static: Config, values: Mapping[str, Any]) -> Config:
 
 def to_tree(config: Any) -> dict[str, Any]:
     """Returns the config as the plain tree that JSON would hold (tuples become lists)."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return cast(dict[str, Any], pydantic_core.to_jsonable_python(config))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -142,12 +154,17 @@ def unflatten(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def departures(config: Any) -> dict[str, Any]:
     """Returns the tree of what differs from the defaults, and the kind of every part in it."""
-    default, tree = type(config)(), {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name == "kind" or value != getattr(default, field.name):
-            tree[field.name] = departures(value) if dataclasses.is_dataclass(value) else value
+    default, tree = _default(cast(Any, type(config))), {}
+    for name, _ in _fields(config):
+        value = getattr(config, name)
+        if name == "kind" or value != getattr(default, name):
+            tree[name] = departures(value) if dataclasses.is_dataclass(value) else value
     return tree
+
+
+@functools.cache
+def _default(cls: Any) -> Any:
+    return cls()
 
 
 def config_id(config: Any) -> str:
@@ -201,6 +218,18 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         part[name] = {"kind": value} if has_kind and not isinstance(value, dict) else value
         config = load(type(config), tree)
     return config
+
+
+def share_parts(configs: Iterable[Config]) -> list[Config]:
+    """Returns the configs, in which equal parts are one object: those of a sweep take little more memory than one."""
+    first: dict[Any, Any] = {}
+
+    def shared(config: Config) -> Config:
+        parts = {name: getattr(config, name) for name, _ in _fields(config)}
+        own = {name: first.setdefault(part, part) for name, part in parts.items() if dataclasses.is_dataclass(part)}
+        return dataclasses.replace(cast(Any, config), **own)
+
+    return list(map(shared, configs))
 
 
 def _unsaid(config: Any, parents: Sequence[str], name: str) -> dict[str, Any]:
@@ -356,7 +385,7 @@ def _describe(errors: list[Any], tree: Any) -> str:
         return f"{path}: should be a finite number, got {given}"
     if kind == "tuple_type":
         return f'{path}: should be a list in brackets, such as [1, 2] or ["a", "b"], got {shown}'
-    message = error["msg"].removeprefix("Input ")
+    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
     more = [other["msg"].removeprefix("Input should be ") for other in others]
     return f"{path}: {' or '.join([message, *more])}, got {shown}"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from aejax.config import config_id, override, parse_assignment, parse_value, partition
+from aejax.config import config_id, override, parse_assignment, parse_value, partition, share_parts
 from aejax.errors import ConfigError
 
 MOST = 10_000  # Members of a study that one command asks for, and trials of a search.
@@ -106,8 +106,8 @@ def swept_fields(sweep: Sweep) -> set[str]:
 
 def expand(config: Any, sweep: Sweep) -> list[Any]:
     """Returns the config of every point, each checked by the gate; points that give the same config are one member."""
-    configs = {config_id(member): member for member in (override(config, point) for point in sweep)}
-    return list(configs.values())
+    members = share_parts(override(config, point) for point in sweep)
+    return list({config_id(member): member for member in members}.values())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,3 +63,11 @@ def test_group_splits_by_static_part_only():
 
 def test_a_part_is_chosen_then_refined():
     assert sweep.part("a", "x", {"k": 3, "b.c": []}) == {"a": "x", "a.k": 3, "a.b.c": []}
+
+
+def test_the_members_of_a_sweep_share_what_they_have_in_common():
+    """So that ten thousand of them fit into memory."""
+    first, second = sweep.expand(Config(), sweep.grid("optimizer.learning_rate", [1e-3, 1e-2]))
+    for part in ("autoencoder", "data", "evaluation", "generation", "training"):
+        assert getattr(first, part) is getattr(second, part)
+    assert (first.optimizer.learning_rate, second.optimizer.learning_rate) == (1e-3, 1e-2)

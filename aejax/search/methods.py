@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import qmc
 
 from aejax.config import OpenRate, PositiveInt, Seed
 from aejax.errors import ConfigError, UserError
@@ -65,6 +64,8 @@ def _positions(space: Space, num: int, seed: int, *, sobol: bool) -> np.ndarray:
     if not sobol:
         return np.random.default_rng(seed).random((num, len(space)))
     # The points are those of a full period, of which there are a power of two.
+    from scipy.stats import qmc  # Slow to import.
+
     cube = qmc.Sobol(len(space), rng=np.random.default_rng(seed))
     return cube.random_base2(max(0, math.ceil(math.log2(num))))[:num]
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.autoencoders.zoo import make_autoencoder
-from aejax.config import load, to_tree
+from aejax.config import load
 from aejax.data.resident import ResidentData
 from aejax.data.subsets import LabelledSubset
 from aejax.evaluation.baselines import (
@@ -52,14 +52,21 @@ class Method:
 
     def reduce(self, config: Config) -> Config:
         """Returns the config with everything that the method does not read at its default."""
-        source, tree = to_tree(config), to_tree(Config())
-        for path in self.reads:
-            *parents, name = path.split(".")
-            source_part, part = source, tree
-            for parent in parents:
-                source_part, part = source_part[parent], part[parent]
-            part[name] = source_part[name]
-        return load(Config, tree)
+        return _replace_fields(_default(), dict(zip(self.reads, self.inputs(config), strict=True)))
+
+
+@functools.cache
+def _default() -> Config:
+    return load(Config, {})
+
+
+def _replace_fields(config: Any, changes: Mapping[str, Any]) -> Any:
+    """Returns a config with other values at some dotted paths; what fits there was checked before."""
+    own: dict[str, Any] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        own[name] = _replace_fields(own.get(name, getattr(config, name)), {rest: value}) if rest else value
+    return dataclasses.replace(config, **own)
 
 
 EVERYTHING = ("seed", "data", "autoencoder", "optimizer", "training", "evaluation")

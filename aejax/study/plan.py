@@ -7,7 +7,7 @@ import shutil
 import types
 from collections.abc import Collection, Mapping, Sequence
 
-from aejax.config import config_id, departures, partition
+from aejax.config import config_id, departures, partition, share_parts
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.data.summary import summarize
@@ -35,7 +35,7 @@ def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
       UserError: if one is no config of this version.
     """
     try:
-        return [load_recorded(tree) for tree in record.configs]
+        return share_parts(map(load_recorded, record.configs))
     except ConfigError as error:
         raise UserError(
             f"{directory.record} has a config that this version does not read ({error}); use the version that it names"

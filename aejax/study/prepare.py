@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from aejax.config import load, to_tree
+from aejax.config import load, share_parts, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import DataError, UserError, in_one_line
 from aejax.experiment import Config
@@ -70,8 +70,9 @@ def prepare(
     directory.check()
     record = read_record(directory)
     # Through the gate, which gives what an earlier version recorded the fields that it did not know.
-    recorded = [] if record is None else list(map(to_tree, recorded_configs(directory, record)))
-    configs = [load(Config, tree) for tree in unite(directory, recorded, [to_tree(config) for config in configs])]
+    recorded = [] if record is None else recorded_configs(directory, record)
+    wanted = share_parts(load(Config, to_tree(config)) for config in configs)
+    configs = unite(directory, recorded, wanted)
     both = [*configs, *later]
     executor.check(both)
     check_features(both, features)

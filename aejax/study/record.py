@@ -154,7 +154,7 @@ def write_record(directory: StudyDirectory, record: Record) -> None:
 
 
 def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
-    """Returns the config trees that a study holds and those that are asked for, each once.
+    """Returns the configs that a study holds and those that are asked for, each once.
 
     A study may grow by seeds and by points of its sweep, and a part of it may be asked for. All else would mix two
     studies in one table.
@@ -162,25 +162,20 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
     Raises:
       ConfigError: if the study holds other configs, saying where they differ.
     """
-    known = {_key(tree): tree for tree in recorded}
-    asked = {_key(tree): tree for tree in wanted}
-    known_settings, asked_settings = {_setting(t) for t in known.values()}, {_setting(t) for t in asked.values()}
-    if recorded and not (known_settings <= asked_settings or asked_settings <= known_settings):
-        other = next(tree for tree in asked.values() if _setting(tree) not in known_settings)
-        changes = min((_differences(tree, other) for tree in known.values()), key=len)
+    known, asked = set(map(_setting, recorded)), set(map(_setting, wanted))
+    if known and not (known <= asked or asked <= known):
+        other = next(config for config in wanted if _setting(config) not in known)
+        changes = min((_differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
         raise ConfigError(
             f"{directory.path} holds another study ({'; '.join(changes[:4])}{'; ...' if len(changes) > 4 else ''}); "
             "choose another --workdir"
         )
-    return list((known | asked).values())
+    return list(dict.fromkeys([*recorded, *wanted]))
 
 
-def _key(tree: Mapping[str, Any]) -> str:
-    return json.dumps(tree, sort_keys=True)
-
-
-def _setting(tree: Mapping[str, Any]) -> str:
-    return _key({name: value for name, value in tree.items() if name != "seed"})
+def _setting(config: Any) -> Any:
+    """Returns what a config says beside the seed."""
+    return dataclasses.replace(config, seed=0)
 
 
 def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

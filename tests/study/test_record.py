@@ -28,15 +28,14 @@ from aejax.training.optimizers import Adam, Momentum
 from tests.study.studies import edit_json
 
 
-def trees(seeds=(0, 1), rates=(1e-3,), **changes):
-    configs = [Config(seed=seed, optimizer=Adam(learning_rate=rate), **changes) for rate in rates for seed in seeds]
-    return [to_tree(config) for config in configs]
+def configs(seeds=(0, 1), rates=(1e-3,), **changes):
+    return [Config(seed=seed, optimizer=Adam(learning_rate=rate), **changes) for rate in rates for seed in seeds]
 
 
 RECORD = Record(
     name="toy",
     question="Why?",
-    configs=tuple(trees()),
+    configs=tuple(map(to_tree, configs())),
     data={},
     starts=(Start(time="2026-01-31T12:00:00+00:00", command="train", environment={"aejax": "9.9"}),),
 )
@@ -58,28 +57,28 @@ def test_a_record_is_read_as_it_was_written(directory):
 @pytest.mark.parametrize(
     ("wanted", "num"),
     [
-        (trees(), 2),
-        (trees(seeds=[1]), 2),
-        (trees(seeds=range(5)), 5),
-        (trees(rates=[1e-3, 1e-2]), 4),
-        (trees(seeds=[7], rates=[1e-2, 1e-3]), 4),
+        (configs(), 2),
+        (configs(seeds=[1]), 2),
+        (configs(seeds=range(5)), 5),
+        (configs(rates=[1e-3, 1e-2]), 4),
+        (configs(seeds=[7], rates=[1e-2, 1e-3]), 4),
     ],
 )
 def test_a_study_grows_by_seeds_and_points(directory, wanted, num):
-    assert len(unite(directory, trees(), wanted)) == num
+    assert len(unite(directory, configs(), wanted)) == num
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (trees(rates=[1e-2]), "optimizer.learning_rate is 0.001 there and 0.01 here"),
-        (trees(rates=[1e-2, 1e-1]), "optimizer.learning_rate is 0.001 there and 0.01 here"),
-        ([to_tree(Config(optimizer=Momentum()))], 'optimizer.kind is "adam" there and "momentum" here'),
+        (configs(rates=[1e-2]), "optimizer.learning_rate is 0.001 there and 0.01 here"),
+        (configs(rates=[1e-2, 1e-1]), "optimizer.learning_rate is 0.001 there and 0.01 here"),
+        ([Config(optimizer=Momentum())], 'optimizer.kind is "adam" there and "momentum" here'),
     ],
 )
 def test_another_study_in_the_same_directory_is_refused_with_the_difference(directory, wanted, message):
     with pytest.raises(ConfigError) as error:
-        unite(directory, trees(), wanted)
+        unite(directory, configs(), wanted)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
