@@ -1,6 +1,7 @@
 """What every section of a report is made from: one study, or several beside each other."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -79,17 +80,14 @@ class Content:
         """Returns the curves of a setting's members that did not diverge, by their id."""
         ids = {row["id"] for row in setting.rows if row["status"] != "diverged"}
         found: Curves = {}
-        for name, population in self.populations:
-            if population.status.method == setting.method and setting.study in ("", name):
-                found |= {key: curves for key, curves in population.curves.items() if key in ids}
+        for population in self._of(setting):
+            found |= {key: curves for key, curves in population.curves.items() if key in ids}
         return found
 
     def pictures(self, setting: Setting) -> Pictures:
         """Returns the pictures of a member of a setting, without the axis of members; none if it has none."""
         ids = {row["id"] for row in setting.rows}
-        for name, population in self.populations:
-            if population.status.method != setting.method or setting.study not in ("", name):
-                continue
+        for population in self._of(setting):
             for index, key in enumerate(population.pictures.get("id", ())):
                 if key in ids:
                     return {
@@ -98,6 +96,20 @@ class Content:
                         if part != "id"
                     }
         return {}
+
+    def _of(self, setting: Setting) -> list[Population]:
+        """Returns the populations that members of a setting belong to."""
+        found = (self._by_member.get((setting.study, setting.method, row["id"])) for row in setting.rows)
+        return list({id(population): population for population in found if population is not None}.values())
+
+    @functools.cached_property
+    def _by_member(self) -> dict[tuple[str, str, str], Population]:
+        several = len(self.studies) > 1
+        return {
+            (name if several else "", population.status.method, member): population
+            for name, population in self.populations
+            for member in population.status.members
+        }
 
 
 def gather(studies: Sequence[Study]) -> Content:

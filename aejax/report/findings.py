@@ -95,6 +95,7 @@ _TEST = (
     "evaluation.outliers",
     "evaluation.transfer",
 )
+_PREFIXES = tuple(f"{path}." for path in _TEST)
 
 
 def tested_on(setting: Setting) -> str:
@@ -102,7 +103,7 @@ def tested_on(setting: Setting) -> str:
     config = setting.rows[0]["config"]
     # A field that is null says as much as one that an earlier version did not know.
     known = {path: value for path, value in config.items() if value is not None}
-    tested = {path: known[path] for path in known if any(path == x or path.startswith(x + ".") for x in _TEST)}
+    tested = {path: known[path] for path in known if f"{path}.".startswith(_PREFIXES)}
     if tested.get("data.binarization") == "dynamic":
         tested["data.binarization"] = "fixed"  # Only training images are drawn anew.
     return json.dumps(tested, sort_keys=True)

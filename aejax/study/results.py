@@ -114,7 +114,7 @@ def to_rows(results: Results) -> list[Row]:
 def varying_fields(rows: Sequence[Row]) -> list[str]:
     """Returns the config paths in which rows differ, the seed always and last."""
     paths = list(dict.fromkeys(path for row in rows for path in row["config"]))
-    values = {path: {json.dumps(row["config"][path]) for row in rows if path in row["config"]} for path in paths}
+    values = {path: {repr(row["config"][path]) for row in rows if path in row["config"]} for path in paths}
     # A field that only some kinds of a part have follows from the part's kind unless it differs by itself. But a part
     # that is null in some rows has no kind there.
     sometimes = {path for path in paths for other in paths if other.startswith(path + ".")}

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
@@ -16,8 +16,9 @@ REFERENCE = "pixels"  # Whose errors mean corruption errors are relative to.
 def robustness(content: Content) -> Section | None:
     """Returns the probe's accuracy and the MSE by corruption, means over severities, and mean corruption errors."""
     parts: list[Html] = []
+    metrics = dict.fromkeys(name for row in content.rows for name in row["metrics"])
     for measure in MEASURES:
-        names = _corruptions(content, measure)
+        names = list(_by_corruption(metrics, measure.name))
         if not names:
             continue
         settings = content.beside_baselines(measure, MAX_SETTINGS)
@@ -55,7 +56,7 @@ def mean_corruption_error(metrics: dict[str, float], reference: dict[str, float]
     return sum(ratios) / len(ratios) if ratios else None
 
 
-def _by_corruption(metrics: dict[str, float], measure: str) -> dict[str, list[str]]:
+def _by_corruption(metrics: Iterable[str], measure: str) -> dict[str, list[str]]:
     """Returns the names of the metrics of each corruption, one for each severity."""
     found: dict[str, list[str]] = {}
     for name in metrics:
@@ -63,10 +64,6 @@ def _by_corruption(metrics: dict[str, float], measure: str) -> dict[str, list[st
         if match:
             found.setdefault(match[1], []).append(name)
     return found
-
-
-def _corruptions(content: Content, measure: Measure) -> list[str]:
-    return list(dict.fromkeys(name for row in content.rows for name in _by_corruption(row["metrics"], measure.name)))
 
 
 def _row(content: Content, measure: Measure, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
