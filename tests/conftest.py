@@ -12,7 +12,7 @@ import pytest
 
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import make_resident
-from aejax.training import population
+from aejax.training import compilation
 from aejax.training.population import share
 
 # Tests compile far more than they compute. So XLA optimizes nothing and, where it still can, takes its older emitters,
@@ -103,7 +103,7 @@ def data(dataset):
 @pytest.fixture
 def compile_events(monkeypatch):
     """Collects the seconds of every compilation by XLA while the test runs; those in the cache on disk count too."""
-    monkeypatch.setattr(population, "_compiled", collections.OrderedDict())  # Of other tests.
+    monkeypatch.setattr(compilation, "_known", collections.OrderedDict())  # Of other tests.
     events = []
 
     def listen(name, seconds, **_):

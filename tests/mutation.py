@@ -201,7 +201,7 @@ MUTATIONS = (
     Mutation(
         "config id: defaults enter it",
         "config.py",
-        'if field.name == "kind" or value != getattr(default, field.name):',
+        'if name == "kind" or value != getattr(default, name):',
         "if True:",
         "tests/test_config.py",
     ),

@@ -33,14 +33,14 @@ from aejax.study.files import (
     write_json,
 )
 from aejax.study.job import Job, Options, Place, Work
-from aejax.study.measure import Fitted, measure
-from aejax.study.methods import METHODS
+from aejax.study.measure import Fitted, evaluation_programs, measure
+from aejax.study.methods import GENERATORS, METHODS
 from aejax.study.metrics import MetricsWriter, Written
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, Start, Trained, state_shapes, train
-from aejax.training.population import Members, is_leader, wait_for_all
+from aejax.training.loop import Cost, Start, Trained, compile_chunk, compile_init, state_shapes, train
+from aejax.training.population import Members, Program, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
 
@@ -51,20 +51,19 @@ Result = TypeVar("Result")
 LOCK_SECONDS = 120.0
 
 
-def execute(job: Job, place: Place, directory: StudyDirectory, options: Options, parents: Sequence[Job] = ()) -> None:
+def execute(work: Work, parents: Sequence[Job] = ()) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
 
     What is finished is left as it is, so it does no harm if an executor asks twice.
 
-    `place` gives the data of a data config. `parents` are finished populations among whose members are those that the
-    job's members begin with, or go on from.
+    `parents` are finished populations among whose members are those that the job's members begin with, or go on from.
 
     Raises:
       Interrupted: if a stop was asked for; what was done is saved.
       ParentMissing: if a member that another begins with was not trained.
       OSError: if something could not be written; what was saved before is still there.
     """
-    work = Work(job, place, directory, options)
+    job, options = work.job, work.options
     # Another process that was given the population may not have noticed yet that it is to stop.
     with lock(work.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
         evidence = read_evidence(work.path)
@@ -74,6 +73,38 @@ def execute(job: Job, place: Place, directory: StudyDirectory, options: Options,
             if is_leader():
                 clear(evidence, options)
             _execute(work, known.enter("running"), parents)
+
+
+def foresee(work: Work) -> None:
+    """Begins to compile the programs that a population needs, as far as its shapes tell them, in the background."""
+    job = work.job
+    if job.method.begins_with or job.continues or work.checkpoints.exist():
+        return  # What they begin with is not known yet.
+    members = work.members
+    variables: Any = ()
+    if job.method.trains:
+        compile_chunk(members, work.task, work.data, work.chunk_epochs(members))
+        compile_init(members, work.task, work.data, {})
+        state = state_shapes(Members(work.configs[:1], 1), work.task, work.data)
+        variables = jax.tree.map(_of_member, state.evaluated_variables())
+    elif job.method.has_parameters:
+        variables = jax.tree.map(_of_member, _compile_variables(work).result_shapes)
+    if job.method.name not in GENERATORS:
+        evaluation_programs(work, members, variables)
+
+
+def _of_member(leaf: Any) -> Any:
+    """Returns the shape and type of one member's part of arrays [members, ...]."""
+    return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+
+
+def _compile_variables(work: Work) -> Program:
+    """Returns the program that makes the variables of an untrained round."""
+
+    def variables(config: Config, _: Any, data: ResidentData) -> Any:
+        return init_variables(work.task(config), data)
+
+    return work.members.compile(variables, (), work.data, name="initialize")
 
 
 def clear(evidence: Evidence, options: Options) -> None:
@@ -341,7 +372,7 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     if not method.has_parameters:
         return Fitted([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
-        init = members.compile(lambda config, _, data: init_variables(work.task(config), data), (), work.data)
+        init = _compile_variables(work)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
         return Fitted(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]

@@ -23,7 +23,8 @@ from aejax.study.generation import evaluation_cost, measure_generators
 from aejax.study.job import Work
 from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
-from aejax.training.population import Members, Program, fit_members, to_host
+from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
+from aejax.training.population import Members, Program, fit_members, is_leader, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
@@ -91,55 +92,25 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     """Returns metrics, arrays [members]; pictures, arrays [members, ...]: reconstructions of some test images, if there
     are any; and the cost.
     """
-    job, task = work.job, work.task
-    shared = {name: source.data for name, source in work.sources.items()}
-
-    def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
-        data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
-        own = task(config)
-        representation = represent(job.method.name, own, variables, config, data)
-        described = describe(representation, own.select(data), work.evaluation, others)
-        if representation.reconstruct is None:
-            return described, None
-        return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
-
-    def classify_member(name: str, config: Config, features: Any, label: Any) -> Any:
-        num_classes = work.source(name).dataset.num_classes
-        assert num_classes is not None, "data without labels ask for no features"
-        return classify(features, label, work.evaluation, num_classes)
-
-    def compile_classifiers(members: Members, features: Any) -> dict[str, Program]:
-        # Features of one size are classified by one program, whatever method they come from.
-        return {
-            name: members.compile(
-                functools.partial(classify_member, name), features[name], work.source(name).data.label
-            )
-            for name in features
-            if features[name]
-        }
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
 
     def evaluation_bytes(members: Members) -> int:
-        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
-        member = members.abstract(one)
-        describing = members.compile(describe_member, member, shared)
-        programs = [describing, *compile_classifiers(members, describing.result_shapes[0].features).values()]
-        return max(program.memory_bytes for program in programs)
+        programs = evaluation_programs(work, members, one)
+        return max(program.memory_bytes for program in [programs.describing, *programs.classifying.values()])
 
     members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
-    if members.round_size != work.members.round_size:
+    if members.round_size == work.members.round_size:
+        members = work.members  # Which may know the programs.
+    else:
         variables = list(members.deal(work.members.fetch(variables)))
-    describing = members.compile(describe_member, variables[0], shared)
-    classifying: dict[str, Program] | None = None
-    compile_seconds = describing.compile_seconds
+    describing, classifying = evaluation_programs(work, members, one)
+    wait_for_compilations(quiet=None if is_leader() else True)
+    compile_seconds = sum(program.compile_seconds for program in [describing, *classifying.values()])
+    shared = {name: source.data for name, source in work.sources.items()}
     results, samples, codes = [], [], []
     started = time.perf_counter()
     for index in work.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
-        if classifying is None:
-            classifying = compile_classifiers(members, features)
-            seconds = sum(program.compile_seconds for program in classifying.values())
-            compile_seconds += seconds
-            started += seconds
         for name, program in classifying.items():
             classified = program(index, features[name], work.source(name).data.label)
             classified |= _cluster_round(work, name, members, index, features[name])
@@ -152,6 +123,53 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
     return results, pictures, cost
+
+
+class EvaluationPrograms(NamedTuple):
+    """The program that describes the members of a round, and those that classify features, by the features' place."""
+
+    describing: Program
+    classifying: dict[str, Program]
+
+
+def evaluation_programs(work: Work, members: Members, variables: Any) -> EvaluationPrograms:
+    """Returns the programs that evaluate members whose variables have these shapes, each of one member."""
+    task = work.task
+    shared = {name: source.data for name, source in work.sources.items()}
+
+    def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
+        data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
+        own = task(config)
+        representation = represent(work.job.method.name, own, variables, config, data)
+        described = describe(representation, own.select(data), work.evaluation, others)
+        if representation.reconstruct is None:
+            return described, None
+        return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
+
+    def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
+        num_classes = work.source(name).dataset.num_classes
+        assert num_classes is not None, "data without labels ask for no features"
+        return _classify(features, label, work.evaluation, num_classes)
+
+    describing = members.compile(describe_member, members.abstract(variables), shared, name="describe")
+    features = describing.result_shapes[0].features
+    # Features of one size are classified by one program, whatever method they come from.
+    classifying = {
+        name: members.compile(
+            functools.partial(classify_member, name),
+            features[name],
+            work.source(name).data.label,
+            name=f"classify {name}",
+            options=LESS_EFFORT,
+        )
+        for name in features
+        if features[name]
+    }
+    return EvaluationPrograms(describing, classifying)
+
+
+# Traced once for features of one size.
+_classify = jax.jit(classify, static_argnums=(2, 3))
 
 
 def _each_member(members: Members, index: int, tree: Any, function: Callable[[Any], Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.study.directory import StudyDirectory
-from aejax.study.execute import evaluate, execute
-from aejax.study.job import Job, Options, Source
+from aejax.study.execute import evaluate, execute, foresee
+from aejax.study.job import Job, Options, Source, Work
 from aejax.study.methods import SUBJECT
 from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
@@ -27,6 +27,7 @@ class Worker:
         self, roster: Roster, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory, options: Options
     ):
         self.directory, self.options = directory, options
+        self._foreseen: dict[Job, Work] = {}
         self.take(roster, datasets)
 
         @functools.cache
@@ -40,6 +41,15 @@ class Worker:
         """Takes what the study consists of, which may have grown."""
         self.roster, self.datasets = roster, datasets
 
+    def foresee(self, jobs: Sequence[Job]) -> None:
+        """Begins to compile what populations need that are to be executed next, in the background."""
+        for job in jobs:
+            # What fails here will say so when it is executed.
+            with contextlib.suppress(Exception):
+                if job not in self._foreseen:
+                    self._foreseen[job] = self._work(job)
+                    foresee(self._foreseen[job])
+
     def work(self, job: Job) -> str | None:
         """Trains and evaluates a population; returns why that failed, or None. What is finished stays as it is.
 
@@ -49,13 +59,10 @@ class Worker:
           OSError: if the operating system refuses what other populations will need as well, such as room on a disk.
         """
         try:
-            execute(
-                job,
-                self.place,
-                self.directory,
-                self.options,
-                self._finished(SUBJECT if job.continues else job.method.begins_with),
-            )
+            self.foresee([job])
+            parents = self._finished(SUBJECT if job.continues else job.method.begins_with)
+            work = self._foreseen.pop(job) if job in self._foreseen else self._work(job)
+            execute(work, parents)
         except (Interrupted, InUse):
             raise
         except Exception as error:
@@ -80,6 +87,9 @@ class Worker:
     def evaluate(self, job: Job) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Returns the results and pictures of a finished population, evaluated again from its checkpoint."""
         return evaluate(job, self.place, self.directory, self.options)
+
+    def _work(self, job: Job) -> Work:
+        return Work(job, self.place, self.directory, self.options)
 
     def _finished(self, method: str | None) -> list[Job]:
         """Returns the finished populations of a method; none of None."""

@@ -14,6 +14,7 @@ import numpy as np
 import tqdm
 
 from aejax.data.resident import ResidentData
+from aejax.training.compilation import wait_for_compilations
 from aejax.training.population import Members, Program, agree, is_leader, to_host
 from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, init_state, steps_per_epoch, train_epoch
@@ -77,6 +78,14 @@ def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num
         members.abstract(shapes),
         data,
         donate=True,
+        name=f"train {num_epochs} epochs",
+    )
+
+
+def compile_init(members: Members, make_task: MakeTask, data: ResidentData, begin: Any) -> Program:
+    """Returns the program that makes the states of a round before the first step; `begin` is what `init_state` says."""
+    return members.compile(
+        lambda config, own, data: init_state(make_task(config), data, own), begin, data, name="initialize"
     )
 
 
@@ -127,7 +136,10 @@ def train(
         if saver is not None:
             saver.save(members.fetch(states), cost)
         return Trained(states, cost)
+    if start is None:
+        compile_init(members, make_task, data, begin[0] if begin else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
+    wait_for_compilations(quiet=None if is_leader() else True)
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     # Rounds that do not fit into the devices' memory together wait in the host's.
     waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
@@ -197,10 +209,11 @@ def _begin(
 ) -> tuple[list[TrainState], Cost, float]:
     """Returns the states before the first step, by round; the cost with what compiling took; and when that ended."""
     given = begin or [{}] * members.num_rounds
-    init = members.compile(lambda config, own, data: init_state(make_task(config), data, own), given[0], data)
+    init = compile_init(members, make_task, data, given[0])
+    compile_seconds = init.compile_seconds
     since = time.perf_counter()  # A head may begin with a probe, which is training too.
     states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
-    return states, cost._replace(compile_seconds=cost.compile_seconds + init.compile_seconds), since
+    return states, cost._replace(compile_seconds=cost.compile_seconds + compile_seconds), since
 
 
 def _epochs_behind(status: np.ndarray, epoch: np.ndarray, last_epochs: np.ndarray) -> int:

@@ -10,11 +10,9 @@ members x data. Along "data" `aejax.data.resident` deals out the examples, and X
 parameters, and gradients are added up. Members exchange nothing.
 """
 
-import collections
 import functools
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +24,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from aejax.config import combine, partition
 from aejax.data.resident import EXAMPLES_AXIS
 from aejax.errors import UserError
+from aejax.training.compilation import NO_OPTIONS, Compiling, compile_in_background
 
 AXIS = "members"
 MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
@@ -165,6 +164,7 @@ class Members:
         self.at_once = min(members_at_once or default_members_at_once(jax.default_backend(), per_device), per_device)
         self.round_size = self.at_once * num_rows
         self._static = partition(configs[0])[0]
+        self._programs: dict[Any, Program] = {}  # By name, and the shapes of what they read of the members.
         rows = [partition(config)[1] for config in configs]
         # The last round is filled up with members that are not computed: a smaller one would be another program.
         rows += rows[-1:] * (-self.num % self.round_size)
@@ -234,18 +234,40 @@ class Members:
         values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.rounds[0][1])
         return jax.eval_shape(lambda values, shared: function(combine(self._static, values), shared), values, shared)
 
-    def compile(self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool = False) -> "Program":
+    def compile(
+        self,
+        function: Callable[..., Any],
+        member: Any,
+        shared: Any,
+        *,
+        donate: bool = False,
+        name: str | None = None,
+        options: Mapping[str, Any] = NO_OPTIONS,
+    ) -> "Program":
         """Returns the program that computes `function(config, member, shared)` for every member of a round.
 
-        Of `member` and `shared` only shapes and types matter.
+        It is compiled in another thread: whoever first needs it waits. Of `member` and `shared` only shapes and types
+        matter.
 
         Args:
           function: of one member: its config (traced fields are tracers), its part of `member`, and `shared`.
           member: arrays [round_size, ...], a row for each member, as a program of these members returned them, or ().
           shared: arrays that all members read, as `share` placed them.
           donate: whether the program may overwrite `member`.
+          name: of the function, where these members may be asked for the same program again; it is kept for them.
+          options: of XLA's compiler; what XLA_FLAGS says counts more.
         """
+        key = (name, str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), member)))
+        if key not in self._programs:
+            program = self._compile(function, member, shared, donate=donate, options=options)
+            if name is None:
+                return program
+            self._programs[key] = program
+        return self._programs[key]
 
+    def _compile(
+        self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool, options: Mapping[str, Any]
+    ) -> "Program":
         def one(row: Any, shared: Any) -> Any:
             (active, values), member = row
             # Jitted, so that asking for its shapes and calling it trace it once.
@@ -276,28 +298,11 @@ class Members:
         jitted = jax.jit(mapped, donate_argnums=(1,) if donate else (), out_shardings=self._sharding)
         started = time.perf_counter()
         lowered = jitted.lower(self.rounds[0], member, self.view(shared))
-        compiled = _compile_once(lowered)
-        return Program(self, compiled, time.perf_counter() - started, lowered.out_info, member)
-
-
-_compiled: collections.OrderedDict[str, Any] = collections.OrderedDict()
-_MOST_COMPILED = 32
-
-
-def _compile_once(lowered: Any) -> Any:
-    """Returns a lowered program compiled, by an earlier compilation if there was one of the same.
-
-    The populations of a search, one after another, are of one program where members run one at a time.
-    """
-    # The text lacks arguments that the program does not read.
-    text = f"{lowered.as_text()}{lowered.args_info}{lowered.out_info}"
-    key = hashlib.sha256(text.encode()).hexdigest()
-    if key not in _compiled:
-        _compiled[key] = lowered.compile()
-    _compiled.move_to_end(key)
-    while len(_compiled) > _MOST_COMPILED:
-        _compiled.popitem(last=False)
-    return _compiled[key]
+        compiling, is_new = compile_in_background(lowered, options)
+        results = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self._sharding), lowered.out_info
+        )
+        return Program(self, compiling, time.perf_counter() - started, is_new, results, member)
 
 
 class Program:
@@ -306,14 +311,30 @@ class Program:
     `memory_bytes` are those of arguments, results and temporaries; `member_bytes` those of the members' part alone.
     """
 
-    def __init__(self, members: Members, compiled: Any, compile_seconds: float, result_shapes: Any, member: Any):
-        self._members, self.compiled = members, compiled
-        self.compile_seconds = compile_seconds
+    def __init__(
+        self, members: Members, compiling: Compiling, seconds: float, is_new: bool, result_shapes: Any, member: Any
+    ):
+        self._members, self._compiling = members, compiling
+        self._seconds, self._is_new = seconds, is_new
         self.result_shapes = result_shapes  # Of a round.
         num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(member))
         self.member_bytes = num_bytes * members.at_once // members.round_size
-        memory = compiled.memory_analysis()
-        self.memory_bytes = (
+
+    @property
+    def compiled(self) -> Any:
+        """What XLA made of it, once that is done."""
+        return self._compiling.result().program
+
+    @property
+    def compile_seconds(self) -> float:
+        """What tracing and compiling took, beside others that were compiled at the same time."""
+        return self._seconds + (self._compiling.result().seconds if self._is_new else 0.0)
+
+    @functools.cached_property
+    def memory_bytes(self) -> int:
+        """The bytes of arguments, results and temporaries on each device."""
+        memory = self.compiled.memory_analysis()
+        return int(
             memory.argument_size_in_bytes
             + memory.output_size_in_bytes
             + memory.temp_size_in_bytes

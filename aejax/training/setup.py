@@ -20,6 +20,11 @@ def add_xla_options(options: Iterable[str]) -> None:
         os.environ["XLA_FLAGS"] = " ".join([*given, *missing])
 
 
+def num_cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_up_jax() -> None:
     """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache.
 
@@ -29,8 +34,7 @@ def set_up_jax() -> None:
 
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         # Members run one at a time on each host device, so every core wants one.
-        num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        jax.config.update("jax_num_cpu_devices", num)
+        jax.config.update("jax_num_cpu_devices", num_cores())
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry", UserWarning)
     jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

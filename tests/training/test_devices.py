@@ -15,6 +15,7 @@ from aejax.config import override
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.experiment import Config, check, check_data
 from aejax.study.methods import make_task
+from aejax.training.compilation import wait_for_compilations
 from aejax.training.loop import compile_chunk, train
 from aejax.training.population import Members
 from aejax.training.state import Status
@@ -64,6 +65,7 @@ def test_members_that_stopped_cost_nothing_where_they_run_one_at_a_time(data):
     task = make_task("autoencoder", (8, 8, 1), 4)
     init = members.compile(lambda config, _, data: init_state(task(config), data), (), data)
     chunk = compile_chunk(members, task, data, 50)
+    wait_for_compilations()
 
     def seconds(status):
         state = init(0, (), data)

@@ -8,7 +8,10 @@ from aejax.experiment import Config
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job
 from aejax.study.worker import Worker
+from aejax.training.compilation import cancel_compilations
 from aejax.training.population import device_mesh
+
+AHEAD = 3  # Populations whose programs are compiled together: the one that is executed, and those that come next.
 
 
 class Local:
@@ -23,10 +26,14 @@ class Local:
 
     def run(self, jobs: Sequence[Job], worker: Worker) -> Iterator[Outcome]:
         """Yields what came of each population, in their order."""
-        for job in jobs:
-            try:
-                failure = worker.work(job)
-            except InUse as error:
-                failure = str(error)
-            yield Outcome(job, failure)
-            worker.options.obey_stop()
+        try:
+            for index, job in enumerate(jobs):
+                worker.foresee(jobs[index : index + AHEAD])
+                try:
+                    failure = worker.work(job)
+                except InUse as error:
+                    failure = str(error)
+                yield Outcome(job, failure)
+                worker.options.obey_stop()
+        finally:
+            cancel_compilations()
