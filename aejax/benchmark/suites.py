@@ -84,6 +84,10 @@ def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
     return Case(IMAGES, {name(value): _ours(**common | {field: value}) for value in values})
 
 
+def _start(until: str) -> Case:
+    return Case("s", {name: Contender(START, {"until": until, "warm": name == "warm"}) for name in ("warm", "cold")})
+
+
 _SLOW = {"conv_winner_take_all": 500, "factor_vae": 6_000}  # Fewer images, so that a repetition takes seconds.
 
 SUITES: dict[str, dict[str, Case]] = {
@@ -155,9 +159,9 @@ SUITES: dict[str, dict[str, Case]] = {
         )
     },
     "start": {
-        "quickstart to its first epoch's curves": Case(
-            "s", {"warm": Contender(START, {"warm": True}), "cold": Contender(START, {"warm": False})}
-        )
+        "quickstart to its first epoch's curves": _start("curves"),
+        "quickstart to its end": _start("end"),
+        "dry run of 10,000 members": Case("s", {"aejax": Contender(START, {"until": "plan"})}),
     },
     "deterministic": {
         f"{network}, {members} member{'s' if members > 1 else ''}": _determinism(network, members, num_images)

@@ -24,6 +24,7 @@ from aejax.samplers.gaussian import Gaussian, GaussianSampler
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 from aejax.study.job import FeatureFunction, Source, Work
+from aejax.training.compilation import wait_for_compilations
 from aejax.training.population import Members, share, to_host
 
 NUM_TRIED = 2  # Images that the user's function is tried with before anything is trained.
@@ -245,15 +246,17 @@ def measure_generators(
     drawing = members.compile(draw_member, variables[0], (work.data, network_variables))
     judging = None
     results, samples = [], []
-    started = time.perf_counter()
+    wait_for_compilations()
     compile_seconds = drawing.compile_seconds
+    started = time.perf_counter()
     for index in work.rounds(members):
         images, seen = drawing(index, variables[index], (work.data, network_variables))
         drawn = (images, *_features(judge, members, images, seen))
         if judging is None:
+            before = time.perf_counter()
             judging = members.compile(judge_member, drawn, (work.data, judge.references))
             compile_seconds += judging.compile_seconds
-            started += judging.compile_seconds
+            started += time.perf_counter() - before
         results.append(to_host(judging(index, drawn, (work.data, judge.references))))
         samples.append(to_host(images["test"][:, :NUM_PICTURED]))
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)

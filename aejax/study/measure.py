@@ -24,7 +24,7 @@ from aejax.study.job import Work
 from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
 from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
-from aejax.training.population import Members, Program, fit_members, is_leader, to_host
+from aejax.training.population import Members, Program, fit_members, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
@@ -104,7 +104,7 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     else:
         variables = list(members.deal(work.members.fetch(variables)))
     describing, classifying = evaluation_programs(work, members, one)
-    wait_for_compilations(quiet=None if is_leader() else True)
+    wait_for_compilations()
     compile_seconds = sum(program.compile_seconds for program in [describing, *classifying.values()])
     shared = {name: source.data for name, source in work.sources.items()}
     results, samples, codes = [], [], []

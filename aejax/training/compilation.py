@@ -10,6 +10,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import tqdm
 
 from aejax.training.setup import num_cores
@@ -57,13 +58,16 @@ def compile_in_background(lowered: Any, options: Mapping[str, Any] = NO_OPTIONS)
     return _known[key], is_new
 
 
-def wait_for_compilations(*, quiet: bool | None = None) -> None:
+def wait_for_compilations() -> None:
     """Returns once no program is being compiled, so that what is timed has the machine for itself; shows a bar.
 
     What failed is raised where the program is needed.
     """
     pending = [compiling for compiling in _known.values() if not compiling.done()]
-    with tqdm.tqdm(total=len(pending), desc="compiling", unit="program", disable=quiet or not pending) as bar:
+    if not pending:
+        return
+    quiet = None if jax.process_index() == 0 else True  # None: where nobody would see the bar.
+    with tqdm.tqdm(total=len(pending), desc="compiling", unit="program", disable=quiet) as bar:
         for _ in concurrent.futures.as_completed(pending):
             bar.update()
 

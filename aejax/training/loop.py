@@ -139,7 +139,7 @@ def train(
     if start is None:
         compile_init(members, make_task, data, begin[0] if begin else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
-    wait_for_compilations(quiet=None if is_leader() else True)
+    wait_for_compilations()
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     # Rounds that do not fit into the devices' memory together wait in the host's.
     waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
