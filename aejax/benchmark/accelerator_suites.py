@@ -6,7 +6,7 @@ from aejax.benchmark.suites import IMAGES, OURS, TORCH, Case, Contender
 
 STACKED, MEMORY, STUDY = (f"aejax.benchmark.{name}" for name in ("torch_stacked", "memory", "carry_on"))
 MB, EPOCHS = "MB a member", "epochs/s"
-NETWORKS = {"dense": "dense", "vae": "VAE", "conv": "conv"}
+TITLES = {"dense": "dense", "vae": "VAE", "conv": "conv"}
 NATIVE, BFLOAT16, DETERMINISTIC = "aejax, native convolutions", "aejax, bfloat16", "aejax, deterministic"
 # In the order in which they matter. What the suites of a wave have in the same process is measured one after another.
 WAVES = (("populations", "convolutions", "precision"), ("deterministic",), ("study",), ("memory",), ("sizes",))
@@ -20,10 +20,11 @@ class Scale(NamedTuple):
     batch_size: int = 128
     steps: int = 1600  # Of all members in one run; of each at least a tenth as many as `most_steps`.
     most_steps: int = 100
+    networks: tuple[str, ...] = tuple(TITLES)
     sizes: tuple[int, ...] = (1, 64, 1024)  # Members: those that are measured first,
     other_sizes: tuple[int, ...] = (256, 16, 4)  # and last.
     middle: int = 64  # Members where but one number of them is looked at.
-    twice: int = 16  # Members that are trained twice, to compare bits.
+    twice: tuple[str, int] = ("conv", 16)  # A network, and members of it that are trained twice, to compare bits.
     programs: tuple[int, int] = (16, 64)  # Members of two programs, to compare memory.
     repetitions: int = 3
     seconds: float = 0.5  # Of a measurement, at least.
@@ -42,10 +43,11 @@ SMALLEST = Scale(
     name="smallest",
     batch_size=4,
     most_steps=10,
+    networks=("dense", "conv"),
     sizes=(1, 3),
     other_sizes=(2,),
     middle=3,
-    twice=3,
+    twice=("dense", 3),
     programs=(2, 3),
     repetitions=1,
     seconds=0.0,
@@ -86,7 +88,7 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
         )
 
     def populations(sizes: tuple[int, ...]) -> dict[str, Case]:
-        return {_title(network, size): population(network, size) for size in sizes for network in NETWORKS}
+        return {_title(network, size): population(network, size) for size in sizes for network in scale.networks}
 
     def beside(network: str, members: int, title: str, **more: Any) -> Case:
         return Case(IMAGES, {"aejax": ours(network, members), title: ours(network, members, **more)})
@@ -99,7 +101,7 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
         return Case(MB, {title: Contender(MEMORY, common | more, repeats=False) for title, more in variants.items()})
 
     alone = {
-        title + again: ours("conv", scale.twice, bits=True, **more)._replace(alone=True)
+        title + again: ours(*scale.twice, bits=True, **more)._replace(alone=True)
         for title, more in (("aejax", {}), (DETERMINISTIC, {"deterministic": True}))
         for again in ("", ", again")
     }
@@ -112,19 +114,19 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
         },
         "precision": {
             f"{_title(network, scale.middle)}, precision": beside(network, scale.middle, BFLOAT16, precision="bfloat16")
-            for network in NETWORKS
+            for network in scale.networks
         },
-        "deterministic": {f"{_title('conv', scale.twice)}, bits": Case(IMAGES, alone)},
+        "deterministic": {f"{_title(*scale.twice)}, bits": Case(IMAGES, alone)},
         "study": {
             f"{scale.study[0].rpartition('/')[2]}, stopped and carried on": Case(
                 EPOCHS,
                 {"aejax": Contender(STUDY, study, repeats=False, seconds=scale.begun + scale.carried_on + 30.0)},
             )
         },
-        "memory": {f"{title}, memory": memory(network) for network, title in NETWORKS.items()},
+        "memory": {f"{TITLES[network]}, memory": memory(network) for network in scale.networks},
         "sizes": populations(scale.other_sizes),
     }
 
 
 def _title(network: str, members: int) -> str:
-    return f"{NETWORKS[network]}, {members:,} member{'s' if members > 1 else ''}"
+    return f"{TITLES[network]}, {members:,} member{'s' if members > 1 else ''}"

@@ -53,7 +53,7 @@ class Worker:
         # An answer is one line, written at once.
         if not select.select([self._process.stdout], [], [], timeout)[0]:
             self.close(patience=0.0)
-            raise Failed("it took too long and was ended")
+            raise Failed(f"no answer within {timeout:.3g} s, so it was ended")
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()

@@ -107,8 +107,8 @@ class Turns:
         self._path = path
         try:
             worker = self._processes.serve(MACHINE)
-            worker.ask({"arguments": MACHINE.arguments}, self._left)
-            environment = worker.ask({"seconds": 0}, self._left)["facts"]["machine"]
+            worker.ask({"arguments": MACHINE.arguments}, self._scale.longest)
+            environment = worker.ask({"seconds": 0}, self._scale.longest)["facts"]["machine"]
         except Failed as error:
             raise UserError(f"no device can be used: {error}") from None
         environment.pop("clean")  # The record itself may be a file of the checkout.
@@ -183,7 +183,8 @@ class Turns:
     def _measure(self, row: _Row) -> dict[str, Any]:
         contender, left, expected = row.contender, self._left, self._expected(row)
         if left <= expected:
-            raise Failed(f"it takes about {expected:.0f} s, and {left:.0f} s are left (--seconds)")
+            needed = f", and it takes about {expected:.0f} s" if expected else ""
+            raise Failed(f"{left:.0f} s are left of --seconds{needed}")
         begun = time.monotonic()
         until = min(self._deadline, begun + max(self._scale.longest, 2 * (contender.seconds or 0)))
         try:
