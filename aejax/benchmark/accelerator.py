@@ -1,5 +1,6 @@
 """The command behind `scripts/accelerator.py`: what is measured is printed and kept at once, until time is up."""
 
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +12,10 @@ from aejax.benchmark.turns import Processes, Turns
 from aejax.cli.arguments import define_number, read_flags, script_help
 from aejax.errors import ConfigError
 
+SAY = functools.partial(print, flush=True)  # Whoever reads a pipe sees each row at once.
 
-def accelerator(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
+
+def accelerator(arguments: Sequence[str], say: Callable[[str], None] = SAY) -> None:
     """Measures what a GPU is asked for; `scripts/accelerator.py` documents the flags.
 
     Raises:

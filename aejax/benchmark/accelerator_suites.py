@@ -8,6 +8,7 @@ STACKED, MEMORY, STUDY = (f"aejax.benchmark.{name}" for name in ("torch_stacked"
 MB, EPOCHS = "MB a member", "epochs/s"
 TITLES = {"dense": "dense", "vae": "VAE", "conv": "conv"}
 NATIVE, BFLOAT16, DETERMINISTIC = "aejax, native convolutions", "aejax, bfloat16", "aejax, deterministic"
+AGAIN = ", again"  # Ends the name of a contender that does what another has done.
 # In the order in which they matter. What the suites of a wave have in the same process is measured one after another.
 WAVES = (("populations", "convolutions", "precision"), ("deterministic",), ("study",), ("memory",), ("sizes",))
 SUITES = tuple(name for wave in WAVES for name in wave)
@@ -37,6 +38,10 @@ class Scale(NamedTuple):
         """Returns what so many members of a network are to do."""
         steps = max(self.most_steps // 10, min(self.most_steps, self.steps // members))
         return {"network": network, "batch_size": self.batch_size, "num_images": self.batch_size * steps}
+
+    def memory(self, network: str) -> dict[str, Any]:
+        """Returns of which programs of a network memory is compared."""
+        return self.work(network, self.middle) | {"sizes": self.programs}
 
 
 SMALLEST = Scale(
@@ -97,13 +102,14 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
         variants: dict[str, dict[str, Any]] = {"aejax": {}, BFLOAT16: {"precision": "bfloat16"}}
         if network == "conv":
             variants[NATIVE] = {"method": "native"}
-        common = scale.work(network, scale.middle) | {"sizes": scale.programs}
+        common = scale.memory(network)
         return Case(MB, {title: Contender(MEMORY, common | more, repeats=False) for title, more in variants.items()})
 
-    alone = {
+    modes: dict[str, dict[str, Any]] = {"aejax": {}, DETERMINISTIC: {"deterministic": True}}
+    twice = {
         title + again: ours(*scale.twice, bits=True, **more)._replace(alone=True)
-        for title, more in (("aejax", {}), (DETERMINISTIC, {"deterministic": True}))
-        for again in ("", ", again")
+        for title, more in modes.items()
+        for again in ("", AGAIN)
     }
     study = {"arguments": scale.study, "begun": scale.begun, "carried_on": scale.carried_on, "workdir": workdir}
     return {
@@ -116,7 +122,7 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
             f"{_title(network, scale.middle)}, precision": beside(network, scale.middle, BFLOAT16, precision="bfloat16")
             for network in scale.networks
         },
-        "deterministic": {f"{_title(*scale.twice)}, bits": Case(IMAGES, alone)},
+        "deterministic": {f"{_title(*scale.twice)}, bits": Case(IMAGES, twice)},
         "study": {
             f"{scale.study[0].rpartition('/')[2]}, stopped and carried on": Case(
                 EPOCHS,

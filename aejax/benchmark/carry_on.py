@@ -71,7 +71,9 @@ class _Study:
         deadline = time.monotonic() + self._seconds
         seen: list[tuple[float, int]] = []  # Times, and the epochs that there were.
         while time.monotonic() < deadline or len(seen) < 2:
-            if process.poll() is not None or os.getppid() != self._parent:
+            if os.getppid() != self._parent:
+                raise UserError("whoever measures the study has been killed, so it is killed too")
+            if process.poll() is not None:
                 break
             epochs = self._epochs()
             if epochs > (seen[-1][1] if seen else before):

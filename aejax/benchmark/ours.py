@@ -103,7 +103,7 @@ class _Training:
 
         population = fit_members(configs, members_at_once, memory)
         self._chunk = compile_once(population)
-        self._at_once = population.at_once
+        self._at_once, self._rounds = population.at_once, population.num_rounds
         init = population.compile(lambda config, _, data: init_state(make_task(config), data), (), self._data)
         self._compile_seconds = self._chunk.compile_seconds + init.compile_seconds
         self._states = [init(index, (), self._data) for index in range(population.num_rounds)]
@@ -129,6 +129,8 @@ class _Training:
             "flops_per_image": self._flops,
             "program_mb": program,
             "mb_a_member": program / self._at_once,
+            "at_once": self._at_once,
+            "rounds": self._rounds,
             "compile_seconds": self._compile_seconds,
             **self._bits,
         }

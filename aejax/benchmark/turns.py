@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aejax.benchmark.accelerator_suites import MB, MEMORY, WAVES, Scale
+from aejax.benchmark.accelerator_suites import AGAIN, EPOCHS, MB, MEMORY, WAVES, Scale
 from aejax.benchmark.measure import Measurement, start, write_record
 from aejax.benchmark.processes import Failed, Worker
 from aejax.benchmark.suites import IMAGES, OURS, Case, Contender
@@ -21,7 +21,6 @@ Suites = dict[str, dict[str, Case]]
 MACHINE = Contender("aejax.benchmark.machine", {})
 HEADING = ("case", "contender", "in all", "a member", "first / this", "compile s", "MB a member", "")
 WIDTHS = (38, 35, 18, 11, 12, 9, 11, 0)
-AGAIN = ", again"  # Ends the name of a contender that does what another has done.
 
 
 class Processes:
@@ -33,9 +32,8 @@ class Processes:
 
     def __init__(self) -> None:
         self._caches = tempfile.TemporaryDirectory(prefix="aejax-accelerator-")
-        self._module, self._worker = "", None
-
-    _worker: Worker | None
+        self._module = ""
+        self._worker: Worker | None = None
 
     def __enter__(self) -> "Processes":
         return self
@@ -163,7 +161,8 @@ class Turns:
         for row in _rows(suites):
             if row.contender.module not in (OURS, MEMORY):
                 continue
-            arguments = {"sizes": self._scale.programs} | row.contender.arguments
+            network = row.contender.arguments["network"]
+            arguments = row.contender.arguments | self._scale.memory(network)
             for name in ("members", "bits", "deterministic"):
                 arguments.pop(name, None)
             asked = row._replace(case=Case(MB, {row.title: Contender(MEMORY, arguments)}))
@@ -187,11 +186,12 @@ class Turns:
             raise Failed(f"{left:.0f} s are left of --seconds{needed}")
         begun = time.monotonic()
         until = min(self._deadline, begun + max(self._scale.longest, 2 * (contender.seconds or 0)))
+        patience = lambda: max(until - time.monotonic(), 0.0)  # noqa: E731
         try:
             worker = self._processes.serve(contender)
-            measurement = Measurement(worker, contender, row.case.unit, until - time.monotonic())
+            measurement = Measurement(worker, contender, row.case.unit, patience())
             for _ in range(self._scale.repetitions if contender.repeats else 1):
-                measurement.repeat(self._scale.seconds, until - time.monotonic())
+                measurement.repeat(self._scale.seconds, patience())
         finally:
             self._took.append((contender, row.members, time.monotonic() - begun))
         return measurement.result() | {"members": row.members}
@@ -218,7 +218,7 @@ class Turns:
         yield f"{number(value)} {row.case.unit}" if row.case.unit != MB else ""
         yield number(value / result["members"]) if trains else ""
         yield f"{relative_time(self._record, row.name, row.title):.2f}" if first in results else ""
-        yield f"{result['compile_seconds']:.1f}"
+        yield f"{result['compile_seconds']:.1f}" if row.case.unit != EPOCHS else ""
         yield f"{result['mb_a_member']:.1f}" if "mb_a_member" in result else ""
         yield _note(row.title, results)
 
@@ -230,6 +230,8 @@ def _note(title: str, results: dict[str, dict[str, Any]]) -> str:
         return _memory(result)
     if "epochs_after" in result:
         return f"{result['epochs_before']} epochs before, {result['epochs_after']} after"
+    if result.get("at_once", 1) > 1 and result["rounds"] > 1:
+        return f"in {result['rounds']} rounds of {result['at_once']:,} on each device"
     usual = title.removesuffix(AGAIN)
     if "bits" not in result or usual == title or usual not in results:
         return ""
