@@ -17,7 +17,7 @@ from aejax.networks.convolution import Method
 from aejax.study.files import digest_of_bytes
 from aejax.training.flops import step_flops
 from aejax.training.loop import MakeTask, compile_chunk
-from aejax.training.population import Members, Program, fit_members, share, to_host
+from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host
 from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
 from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
 
@@ -125,7 +125,8 @@ class _Training:
 
     def facts(self) -> dict[str, Any]:
         program = self._chunk.memory_bytes / 1e6
-        return _device_memory() | {
+        of_device = {} if device_memory() is None else {"memory_mb": program}
+        return of_device | {
             "flops_per_image": self._flops,
             "program_mb": program,
             "mb_a_member": program / self._at_once,
@@ -153,8 +154,3 @@ class _Matmul:
 
     def facts(self) -> dict[str, Any]:
         return {}
-
-
-def _device_memory() -> dict[str, Any]:
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    return {"memory_mb": statistics["peak_bytes_in_use"] / 1e6} if "peak_bytes_in_use" in statistics else {}

@@ -19,8 +19,8 @@ from aejax.study.record import environment_changes
 Say = Callable[[str], None]
 Suites = dict[str, dict[str, Case]]
 MACHINE = Contender("aejax.benchmark.machine", {})
-HEADING = ("case", "contender", "in all", "a member", "first / this", "compile s", "MB a member", "")
-WIDTHS = (38, 35, 18, 11, 12, 9, 11, 0)
+HEADING = ("case", "contender", "in all", "a member", "first / this", "TFLOP/s", "compile s", "MB a member", "")
+WIDTHS = (38, 35, 18, 11, 12, 8, 9, 11, 0)
 
 
 class Processes:
@@ -218,6 +218,8 @@ class Turns:
         yield f"{number(value)} {row.case.unit}" if row.case.unit != MB else ""
         yield number(value / result["members"]) if trains else ""
         yield f"{relative_time(self._record, row.name, row.title):.2f}" if first in results else ""
+        flops = results.get(first, {}).get("flops_per_image")  # Others do what the first one does.
+        yield f"{value * flops / 1e12:.3g}" if flops else ""
         yield f"{result['compile_seconds']:.1f}" if row.case.unit != EPOCHS else ""
         yield f"{result['mb_a_member']:.1f}" if "mb_a_member" in result else ""
         yield _note(row.title, results)

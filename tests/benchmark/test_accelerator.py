@@ -144,6 +144,14 @@ def test_everything_runs_at_its_smallest(tmp_path):
     assert dense["fit"] > 0
 
 
+@pytest.mark.slow
+def test_a_study_that_does_not_begin_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    case = accelerator_suites.accelerator_suites(accelerator_suites.Scale(), "cpu")["study"].popitem()[1]
+    with Worker(accelerator_suites.STUDY) as worker, pytest.raises(Failed, match="status 1: error: mnist is not prep"):
+        worker.ask({"arguments": case.contenders["aejax"].arguments})
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("network", ["dense", "vae", "conv"])
 def test_stacked_members_learn_what_each_learns_alone(network):
