@@ -19,8 +19,9 @@ class Scale(NamedTuple):
 
     name: str = "full"
     batch_size: int = 128
-    steps: int = 1600  # Of all members in one run; of each at least a tenth as many as `most_steps`.
-    most_steps: int = 100
+    steps: int = 8000  # Of all members in one run, of each so many at least and at most:
+    least_steps: int = 10
+    most_steps: int = 500  # So many that starting a run does not show.
     networks: tuple[str, ...] = tuple(TITLES)
     sizes: tuple[int, ...] = (1, 64, 1024)  # Members: those that are measured first,
     other_sizes: tuple[int, ...] = (256, 16, 4)  # and last.
@@ -36,7 +37,7 @@ class Scale(NamedTuple):
 
     def work(self, network: str, members: int) -> dict[str, Any]:
         """Returns what so many members of a network are to do."""
-        steps = max(self.most_steps // 10, min(self.most_steps, self.steps // members))
+        steps = max(self.least_steps, min(self.most_steps, self.steps // members))
         return {"network": network, "batch_size": self.batch_size, "num_images": self.batch_size * steps}
 
     def memory(self, network: str) -> dict[str, Any]:
@@ -47,7 +48,8 @@ class Scale(NamedTuple):
 SMALLEST = Scale(
     name="smallest",
     batch_size=4,
-    most_steps=10,
+    least_steps=2,
+    most_steps=2,
     networks=("dense", "conv"),
     sizes=(1, 3),
     other_sizes=(2,),
