@@ -127,7 +127,12 @@ class Turns:
         return max(self._deadline - time.monotonic(), 0.0)
 
     def measure(self, suites: Suites) -> None:
-        """Measures what the record lacks, row after row."""
+        """Measures what the record lacks, row after row.
+
+        Raises:
+          OSError: if the record cannot be written; before anything is measured, if that is so from the beginning.
+        """
+        self._keep()
         self._say(_line(HEADING))
         for row in _rows(suites):
             result = self._results(row.name).get(row.title) or self._known.get(row.work)

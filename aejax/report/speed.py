@@ -28,7 +28,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; make it with scripts/benchmark.py --json={path}") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is no record of scripts/benchmark.py") from None
+        raise UserError(f"{path} is no record of a benchmark") from None
     return record
 
 

@@ -31,7 +31,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(tmp_path):
     path = tmp_path / "speed" / "here.json"
     arguments = ("--smallest", "--suite=populations", f"--json={path}")
     killed = script("accelerator", *arguments)
-    while not path.exists():
+    while not path.exists() or not measured(read_record(path)):
         assert killed.poll() is None
         time.sleep(0.01)
     killed.kill()
@@ -82,6 +82,8 @@ def test_what_has_no_time_left_is_left_out_and_another_machines_record_refused(t
         run(f"--json={path}")
     with pytest.raises(ConfigError, match="suite"):
         run("--suite=fast")
+    with pytest.raises(OSError, match="No such file"):
+        run("--json=/proc/none/x.json")
 
 
 def test_what_takes_too_long_is_ended_and_a_dead_process_says_so():
