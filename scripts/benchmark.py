@@ -8,12 +8,6 @@ Examples:
   A record of it, which is kept:
     python scripts/benchmark.py --suite=conv --json=experiments/results/speed/conv.json
 
-  On a GPU, populations against PyTorch training one model after another:
-    python scripts/benchmark.py --suite=accelerator --json=experiments/results/speed/h100.json
-
-  On a GPU, what --deterministic of scripts/train.py costs:
-    python scripts/benchmark.py --suite=deterministic --json=experiments/results/speed/deterministic.json
-
   What each family costs, and the page about all families:
     python scripts/benchmark.py --suite=families --json=experiments/results/speed/families.json
     python scripts/benchmark.py --suite=families --contender=vq_vae --contender=fsq --json=some.json    # beside plain
@@ -22,7 +16,7 @@ Examples:
 
 Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
 others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let
-nothing else run. Peers: pip install 'aejax[bench]'.
+nothing else run. Peers: pip install 'aejax[bench]'. For a GPU there is scripts/accelerator.py.
 """
 
 from aejax.benchmark.command import benchmark

@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ def pytest_collection_modifyitems(config, items):
     missing = {
         "slow": "slow" not in config.getoption("-m"),
         "data": "TFDS_DATA_DIR" not in os.environ,
+        "torch": importlib.util.find_spec("torch") is None,
         "browser": not (shutil.which("chromium") and shutil.which("chromedriver")),
         "mount": not shutil.which("unshare") or subprocess.run(can_mount, capture_output=True).returncode != 0,
     }

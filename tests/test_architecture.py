@@ -94,6 +94,7 @@ def test_only_the_population_knows_about_devices():
             assert "shard_map" not in text, path
             # These map over the examples of a batch, over draws of a code, and over the components of a mixture.
             allowed = ("aejax.data.augmentation", "aejax.evaluation.likelihood", "aejax.samplers.mixture")
+            allowed += ("aejax.benchmark.torch_stacked",)  # That is PyTorch's, which this is compared with.
             assert "vmap(" not in text or module_name(path) in allowed, path
 
 

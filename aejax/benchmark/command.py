@@ -12,8 +12,7 @@ from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
 from aejax.report.speed import read_record, to_table
 
-# Without what takes minutes each on a CPU, and what is only of interest elsewhere.
-ALL = [name for name in SUITES if name not in ("scaling", "families", "accelerator", "deterministic")]
+ALL = [name for name in SUITES if name not in ("scaling", "families")]  # These take minutes each.
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:

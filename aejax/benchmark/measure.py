@@ -1,23 +1,22 @@
 """Measuring contenders in turns, each in a process of its own that rests while the others work, and keeping records."""
 
-import importlib.util
+import contextlib
 import json
 import pathlib
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import tqdm
 
-from aejax.benchmark.suites import OURS, SUITES, Case, Contender
+from aejax.benchmark.machine import is_installed, machine
+from aejax.benchmark.processes import Failed, Worker
+from aejax.benchmark.suites import IMAGES, OURS, SUITES, Case, Contender
 from aejax.errors import UserError
+from aejax.study.files import write_atomically
 
 Say = Callable[[str], None]
-PEERS = ("keras", "tensorflow", "torch", "pythae", "scikit-learn")
 MATMUL = "large matrix products"
 
 
@@ -31,93 +30,97 @@ def measure_suites(names: Iterable[str], repetitions: int, say: Say, only: Colle
       and `contenders` by name, each with `values` (one for each repetition, in the case's unit), `compile_seconds`
       (the first run's excess over the median one) and facts such as `memory_mb`.
     """
-    from aejax.study.record import environment
-
     cases = {}
     for suite in names:
         for name, case in SUITES[suite].items():
             first = next(iter(case.contenders))
             wanted = {t: c for t, c in case.contenders.items() if not only or t in only or t == first}
             cases[name] = _measure_case(name, Case(case.unit, wanted), repetitions, say) | {"suite": suite}
-    versions = {peer: version(peer) for peer in PEERS if _installed(peer)}
-    return {"date": time.strftime("%Y-%m-%d"), "environment": environment() | versions, "cases": cases}
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec({"scikit-learn": "sklearn"}.get(package, package)) is not None
+    return {"date": time.strftime("%Y-%m-%d"), "environment": machine(), "cases": cases}
 
 
 def _measure_case(name: str, case: Case, repetitions: int, say: Say) -> dict[str, Any]:
-    contenders = []
-    trains = case.unit == "images/s"
+    trains = case.unit == IMAGES
     wanted = case.contenders | ({MATMUL: Contender(OURS, {"network": "matmul"})} if trains else {})
-    with tqdm.tqdm(total=len(wanted) * (repetitions + 1), desc=name, disable=None) as bar:
+    contenders: dict[str, Measurement] = {}
+    with (
+        tqdm.tqdm(total=len(wanted) * (repetitions + 1), desc=name, disable=None) as bar,
+        contextlib.ExitStack() as workers,
+    ):
         for title, contender in wanted.items():
-            missing = [package for package in contender.requires if not _installed(package)]
-            process = None if missing else _Process(title, contender, case.unit)
-            if process is None or not process.works:
-                needs = f"{', '.join(missing)} is not installed (pip install 'aejax[bench]')"
-                say(f"{name}: {title} left out; {needs if missing else 'it fails here'}")
+            try:
+                worker = workers.enter_context(start(contender))
+                contenders[title] = Measurement(worker, contender, case.unit)
+            except Failed as error:
+                say(f"{name}: {title} left out; {error}")
                 bar.total -= repetitions + 1
                 continue
-            contenders.append(process)
             bar.update()
         for repetition in range(repetitions):
-            for process in contenders:
-                if process.contender.repeats or repetition == 0:
-                    process.measure()
+            for title, measurement in contenders.items():
+                if measurement.contender.repeats or repetition == 0:
+                    try:
+                        measurement.repeat()
+                    except Failed as error:
+                        raise UserError(f"{title}: {error} (out of memory?)") from None
                 bar.update()
-        for process in contenders:
-            process.close()
-    results = {process.title: process.result() for process in contenders}
+    results = {title: measurement.result() for title, measurement in contenders.items()}
     matmul = results.pop(MATMUL, None)
     record = {"unit": case.unit, "contenders": results}
     return record if matmul is None else record | {"matmul_gflops": matmul["values"]}
 
 
-class _Process:
-    """The process of a contender."""
+def start(contender: Contender, environment: Mapping[str, str] | None = None) -> Worker:
+    """Returns a process for a contender.
 
-    def __init__(self, title: str, contender: Contender, unit: str):
-        self.title, self.contender, self._unit = title, contender, unit
+    Raises:
+      Failed: if a package is missing that it needs.
+    """
+    missing = [package for package in contender.requires if not is_installed(package)]
+    if missing:
+        raise Failed(f"{', '.join(missing)} is not installed (pip install 'aejax[bench]')")
+    return Worker(contender.module, environment)
+
+
+class Measurement:
+    """A contender that has run once in a process, and is measured there."""
+
+    def __init__(self, worker: Worker, contender: Contender, unit: str, timeout: float | None = None):
+        """Lets it run once, of which compilation is a part.
+
+        Raises:
+          Failed: if it does not work here, or not within so many seconds.
+        """
+        self.contender, self._worker, self._unit = contender, worker, unit
         self._values: list[float] = []
         self._seconds: list[float] = []
         self._facts: dict[str, Any] = {}
-        command = [sys.executable, "-m", "aejax.benchmark.worker", contender.module, json.dumps(contender.arguments)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
-        ready = self._answers.readline()
-        self.works = bool(ready)
-        if self.works:
-            self._first_seconds = json.loads(ready)["first_seconds"]
-        else:
-            self.close()
+        try:
+            self._first_seconds = worker.ask({"arguments": contender.arguments}, timeout)["first_seconds"]
+        except Failed as error:
+            raise Failed(f"it fails here: {error}") from None
 
-    def measure(self) -> None:
-        self._requests.write("\n")
-        self._requests.flush()
-        line = self._answers.readline()
-        if not line:
-            raise UserError(f"{self.title}: its process ended while it was measured (out of memory?)")
-        answer = json.loads(line)
-        self._seconds.append(answer["seconds"])
-        self._values.append(answer["seconds"] if self._unit == "s" else answer["amount"] / answer["seconds"])
+    def repeat(self, seconds: float = 0.0, timeout: float | None = None) -> None:
+        """Measures it once, by running it until so many seconds have passed.
+
+        Raises:
+          Failed: if it fails, or takes longer than `timeout`.
+        """
+        answer = self._worker.ask({"seconds": seconds}, timeout)
+        each = answer["seconds"] / answer["runs"]
+        rate = each if self._unit == "s" else answer["amount"] / answer["seconds"]
         self._facts = answer["facts"]
-
-    def close(self) -> None:
-        self._process.communicate()  # The end of its input ends it.
+        self._seconds.append(each)
+        self._values.append(self._facts.pop("value", rate))
 
     def result(self) -> dict[str, Any]:
+        """Returns what a record holds of it."""
         excess = max(self._first_seconds - statistics.median(self._seconds), 0.0)
-        facts = {name: round(value, 3) for name, value in self._facts.items()}
+        facts = {name: round(value, 3) if isinstance(value, float) else value for name, value in self._facts.items()}
         return {"values": [float(f"{x:.5g}") for x in self._values], "compile_seconds": round(excess, 2), **facts}
 
 
 def write_record(path: pathlib.Path, record: Mapping[str, Any]) -> None:
-    """Writes a record as JSON, making its directory."""
+    """Writes a record as JSON, atomically, making its directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(record, indent=1) + "\n")

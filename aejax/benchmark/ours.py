@@ -1,7 +1,8 @@
 """aejax as a contender: training as a study does it, and large matrix products as the measure of the machine."""
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,13 @@ import numpy as np
 from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.data.load import Dataset, Split
-from aejax.data.resident import make_resident
+from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.networks.convolution import Method
+from aejax.study.files import digest_of_bytes
 from aejax.training.flops import step_flops
-from aejax.training.loop import train_chunk
-from aejax.training.population import Members, share
+from aejax.training.loop import MakeTask, compile_chunk
+from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host
 from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
 from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
 
@@ -37,59 +39,102 @@ def make_runner(network: str, devices: int | None = None, deterministic: bool = 
     set_up_jax()
     if devices is not None:
         jax.config.update("jax_num_cpu_devices", devices)
-    return _Matmul(**arguments) if network == "matmul" else _Training(network, **arguments)
+    return _Matmul(**arguments) if network == "matmul" else _Training(network=network, **arguments)
+
+
+class Work(NamedTuple):
+    """What a population trains: an epoch of a number of random images, each member from its own seed."""
+
+    configs: list[Config]
+    make_task: MakeTask
+    data: ResidentData
+
+    def compile(self, members: Members) -> Program:
+        """Returns the program that trains a round of members for an epoch."""
+        return compile_chunk(members, self.make_task, self.data, 1)
+
+
+def make_work(
+    network: str,
+    batch_size: int,
+    num_images: int,
+    members: int = 1,
+    method: Method | None = None,
+    precision: Precision = "float32",
+    image_shape: Sequence[int] | None = None,
+    width: int = 256,
+) -> Work:
+    """Returns what so many members of a network train; see `make_model`."""
+    training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
+    configs = [Config(seed=seed, training=training) for seed in range(members)]
+    shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
+    images = random_images(shape, num_images)
+    none = Split(image=images[:0], label=None)
+    dataset = Dataset(
+        name="random",
+        train=Split(image=images, label=None),
+        validation=none,
+        test=none,
+        num_classes=None,
+        fingerprint="",
+    )
+    model = make_model(network, shape, method, width)
+    opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
+    stages = (Stage(training.epochs, opponents=opponents),)
+    return Work(
+        configs,
+        lambda config: Task(model, config.optimizer, config.training, config.seed, stages),
+        share(make_resident(dataset, "none")),
+    )
 
 
 class _Training:
-    """Every member trains for an epoch of a number of random images."""
+    """Every member trains for an epoch, all of them as the memory of the devices allows it."""
 
-    def __init__(
-        self,
-        network: str,
-        batch_size: int,
-        num_images: int,
-        members: int = 1,
-        members_at_once: int | None = None,
-        method: Method | None = None,
-        precision: Precision = "float32",
-        image_shape: Sequence[int] | None = None,
-        width: int = 256,
-    ):
-        training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
-        configs = [Config(seed=seed, training=training) for seed in range(members)]
-        shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
-        images = random_images(shape, num_images)
-        none = Split(image=images[:0], label=None)
-        dataset = Dataset(
-            name="random",
-            train=Split(image=images, label=None),
-            validation=none,
-            test=none,
-            num_classes=None,
-            fingerprint="",
-        )
-        data = share(make_resident(dataset, "none"))
-        model = make_model(network, shape, method, width)
-        opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
-        stages = (Stage(training.epochs, opponents=opponents),)
-        task = lambda config: Task(model, config.optimizer, config.training, config.seed, stages)  # noqa: E731
-        population = Members(configs, members_at_once)
-        init = population.compile(lambda config, _, data: init_state(task(config), data), (), data)
-        self._states = [init(index, (), data) for index in range(population.num_rounds)]
-        self._chunk = population.compile(
-            lambda config, state, data: train_chunk(task(config), state, data, 1), self._states[0], data, donate=True
-        )
-        self._data = data
-        self._images = members * (num_images // batch_size) * batch_size
-        self._flops = step_flops(task(configs[0]), stages[0], data) / batch_size
+    def __init__(self, members_at_once: int | None = None, bits: bool = False, **arguments: Any):
+        """`bits`: whether facts say which parameters the first epoch ends with."""
+        self._work = make_work(**arguments)
+        configs, make_task, self._data = self._work
+        compile_once = functools.cache(self._work.compile)
+
+        def memory(members: Members) -> int:
+            program = compile_once(members)
+            return program.memory_bytes + (members.num_rounds - 1) * program.member_bytes
+
+        population = fit_members(configs, members_at_once, memory)
+        self._chunk = compile_once(population)
+        self._at_once, self._rounds = population.at_once, population.num_rounds
+        init = population.compile(lambda config, _, data: init_state(make_task(config), data), (), self._data)
+        self._compile_seconds = self._chunk.compile_seconds + init.compile_seconds
+        self._states = [init(index, (), self._data) for index in range(population.num_rounds)]
+        batch = configs[0].training.batch_size
+        assert batch != "all"
+        self._images = len(configs) * (self._data.size("train") // batch) * batch
+        example = make_task(configs[0])
+        self._flops = step_flops(example, example.stages[0], self._data) / batch
+        self._wants_bits = bits
+        self._bits: dict[str, str] = {}
 
     def run(self) -> float:
         self._states = [self._chunk(index, state, self._data)[0] for index, state in enumerate(self._states)]
         jax.block_until_ready(self._states)
+        if self._wants_bits and not self._bits:
+            leaves = jax.tree.leaves(to_host([state.params for state in self._states]))
+            self._bits = {"bits": digest_of_bytes(b"".join(leaf.tobytes() for leaf in leaves))}
         return self._images
 
     def facts(self) -> dict[str, Any]:
-        return _device_memory() | {"flops_per_image": self._flops, "program_mb": self._chunk.memory_bytes / 1e6}
+        program = self._chunk.memory_bytes / 1e6
+        of_device = {} if device_memory() is None else {"memory_mb": program}
+        return of_device | {
+            "flops_per_image": self._flops,
+            "program_mb": program,
+            "mb_a_member": program / self._at_once,
+            "at_once": self._at_once,
+            "rounds": self._rounds,
+            "compile_seconds": self._compile_seconds,
+            **self._bits,
+        }
 
 
 class _Matmul:
@@ -109,8 +154,3 @@ class _Matmul:
 
     def facts(self) -> dict[str, Any]:
         return {}
-
-
-def _device_memory() -> dict[str, Any]:
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    return {"memory_mb": statistics["peak_bytes_in_use"] / 1e6} if "peak_bytes_in_use" in statistics else {}

@@ -13,6 +13,8 @@ class Contender(NamedTuple):
     arguments: dict[str, Any]
     requires: tuple[str, ...] = ()  # Packages that must be installed.
     repeats: bool = True  # False: measured once, because it takes minutes.
+    alone: bool = False  # In a process of its own, which finds no compiled programs.
+    seconds: float | None = None  # That it takes, where that is known before.
 
 
 class Case(NamedTuple):
@@ -59,23 +61,6 @@ def _population(network: str, num_images: int) -> Case:
             "8 members, vmapped": _ours(**common, members=8, members_at_once=8),
         },
     )
-
-
-def _accelerator(network: str, members: int, num_images: int) -> Case:
-    common = {"network": network, "batch_size": 128, "num_images": num_images, "members": members}
-    return Case(
-        IMAGES,
-        {
-            "aejax": _ours(**common),
-            "PyTorch, one after another": _torch(**common | {"members": 1}, variant="fused"),
-        }
-        | ({"aejax, native convolutions": _ours(**common, method="native")} if network == "conv" else {}),
-    )
-
-
-def _determinism(network: str, members: int, num_images: int) -> Case:
-    common = {"network": network, "batch_size": 128, "num_images": num_images, "members": members}
-    return Case(IMAGES, {"aejax": _ours(**common), "aejax, deterministic": _ours(**common, deterministic=True)})
 
 
 def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
@@ -163,10 +148,6 @@ SUITES: dict[str, dict[str, Case]] = {
         "quickstart to its end": _start("end"),
         "dry run of 10,000 members": Case("s", {"aejax": Contender(START, {"until": "plan"})}),
     },
-    "deterministic": {
-        f"{network}, {members} member{'s' if members > 1 else ''}": _determinism(network, members, num_images)
-        for network, members, num_images in (("dense", 8, 12_800), ("conv", 8, 1_280), ("vit", 1, 640))
-    },
     # Each case is a field of the first contender's work, each contender a value of it.
     "scaling": {
         "members": _scaling("members", (1, 4, 16, 64, 256, 1024), num_images=1024, width=64),
@@ -174,10 +155,5 @@ SUITES: dict[str, dict[str, Case]] = {
         "width": _scaling("width", (32, 128, 512, 2048), num_images=4096),
         "image size": _scaling("image_shape", tuple((size, size, 1) for size in (8, 16, 28, 56)), num_images=4096),
         "devices, 8 members": _scaling("devices", (1, 2), members=8),
-    },
-    "accelerator": {
-        f"{network}, {members} members": _accelerator(network, members, 12_800)
-        for network in ("dense", "conv")
-        for members in (1, 32, 256, 1024)
     },
 }

@@ -11,31 +11,65 @@ from torch.nn import functional
 from aejax.benchmark.ours import random_images
 
 Variant = Literal["plain", "loader", "fused", "layout", "compiled"]
-SHAPES = {"dense": (28, 28, 1), "conv": (28, 28, 1), "vit": (32, 32, 3)}
+SHAPES = {"dense": (28, 28, 1), "conv": (28, 28, 1), "vae": (28, 28, 1), "vit": (32, 32, 3)}
 
 
 def make_runner(
-    network: str, batch_size: int, num_images: int, variant: Variant = "plain", members: int = 1
+    network: str, batch_size: int, num_images: int, variant: Variant = "plain", device: str | None = None
 ) -> "_Training":
     """Returns a runner that trains for an epoch.
 
     Variants: "loader" reads from a DataLoader; "fused" has Adam as one kernel; "layout" that, and channels last;
-    "compiled" that of `torch.compile` with fused Adam.
+    "compiled" that of `torch.compile` with fused Adam. `device` is "cuda" or "cpu"; None: a GPU, if there is one.
     """
-    return _Training(network, batch_size, num_images, variant, members)
+    return _Training(network, batch_size, num_images, variant, device)
+
+
+def set_up_torch(device: str | None) -> str:
+    """Returns the device, after letting it multiply as JAX does by default, and forget how much memory was in use.
+
+    Raises:
+      RuntimeError: if it is a GPU, and there is none.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError(f"PyTorch {torch.__version__} sees no GPU")
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    torch.manual_seed(0)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    return device
+
+
+def load_images(network: str, num_images: int, device: str) -> torch.Tensor:
+    """Returns the random images that every contender trains on, float32 [images, channels, height, width]."""
+    images = random_images(SHAPES[network], num_images).astype(np.float32) / 255
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device)
+
+
+def draw_noise(model: nn.Module, *shape: int, device: str) -> tuple[torch.Tensor, ...]:
+    """Returns what a network takes beside images: the noise of a VAE, [*shape, latent size]; of others, nothing."""
+    return (torch.randn(*shape, model.latent_size, device=device),) if isinstance(model, Vae) else ()
+
+
+def peak_memory(device: str, members: int = 1) -> dict[str, float]:
+    """Returns the most memory that was in use of a GPU, in all and for each member."""
+    if device != "cuda":
+        return {}
+    most = torch.cuda.max_memory_allocated() / 1e6
+    return {"memory_mb": most, "mb_a_member": most / members}
 
 
 class _Training:
-    def __init__(self, network: str, batch_size: int, num_images: int, variant: Variant, members: int):
-        torch.manual_seed(0)
-        torch.backends.cuda.matmul.allow_tf32 = True  # As JAX does by default.
-        torch.backends.cudnn.allow_tf32 = True
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._batch_size, self._variant, self._members = batch_size, variant, members
-        images = random_images(SHAPES[network], num_images).astype(np.float32) / 255
-        self._images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(self._device)
-        networks: dict[str, Any] = {"dense": Dense, "conv": Convolutional, "vit": VisiblePatches}
-        model = networks[network]().to(self._device)
+    """One model that trains for an epoch."""
+
+    def __init__(self, network: str, batch_size: int, num_images: int, variant: Variant, device: str | None):
+        self._device = set_up_torch(device)
+        self._batch_size, self._variant = batch_size, variant
+        self._images = load_images(network, num_images, self._device)
+        self.model = model = NETWORKS[network]().to(self._device)
         if variant == "layout":
             model = model.to(memory_format=torch.channels_last)
             self._images = self._images.to(memory_format=torch.channels_last)
@@ -56,16 +90,22 @@ class _Training:
     def run(self) -> float:
         seen = 0
         for image in self._batches():
-            self._optimizer.zero_grad()
-            self._loss(image).backward()
-            self._optimizer.step()
+            self.step(image, *draw_noise(self.model, len(image), device=self._device))
             seen += len(image)
         if self._device == "cuda":
             torch.cuda.synchronize()
         return seen
 
+    def step(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Returns the loss before a step on a batch."""
+        self._optimizer.zero_grad()
+        loss: torch.Tensor = self._loss(*inputs)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
     def facts(self) -> dict[str, float]:
-        return {"memory_mb": torch.cuda.max_memory_allocated() / 1e6} if self._device == "cuda" else {}
+        return peak_memory(self._device)
 
 
 class Dense(nn.Module):
@@ -109,6 +149,25 @@ class Convolutional(nn.Module):
         return functional.mse_loss(self.decoder(self.encoder(image)), image)
 
 
+class Vae(nn.Module):
+    """784-512-16-512-784: half the squared error of pixels, and the divergence of Gaussian codes."""
+
+    latent_size = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 2 * self.latent_size))
+        self.decoder = nn.Sequential(nn.Linear(self.latent_size, 512), nn.ReLU(), nn.Linear(512, 784), nn.Sigmoid())
+
+    def forward(self, image: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Returns the loss."""
+        image = image.flatten(1)
+        mean, log_variance = self.encoder(image).chunk(2, dim=1)
+        output = self.decoder(mean + (log_variance / 2).exp() * noise)
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+        return ((output - image).square().sum(1) / 2 + divergence).mean()
+
+
 class Block(nn.Module):
     """Self-attention, then a hidden layer, each on normalised tokens and added to them."""
 
@@ -148,3 +207,6 @@ class VisiblePatches(nn.Module):
         target = functional.unfold(image, self.size, stride=self.size).transpose(1, 2)
         target = target.gather(1, order.expand(-1, -1, target.shape[2]))
         return functional.mse_loss(output.sigmoid(), target)
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"dense": Dense, "conv": Convolutional, "vae": Vae, "vit": VisiblePatches}

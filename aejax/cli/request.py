@@ -256,7 +256,7 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_bool(
         "deterministic",
         False,
-        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/benchmark.py "
+        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/accelerator.py "
         "--suite=deterministic.",
         flag_values=values,
     )

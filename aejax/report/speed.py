@@ -28,7 +28,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; make it with scripts/benchmark.py --json={path}") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is no record of scripts/benchmark.py") from None
+        raise UserError(f"{path} is no record of a benchmark") from None
     return record
 
 
@@ -48,8 +48,8 @@ def to_table(record: Mapping[str, Any]) -> str:
                 [
                     "" if index else name,
                     title,
-                    f"{_number(_median(case, title))} {case['unit']}",
-                    f"{_number(min(values))} - {_number(max(values))}",
+                    f"{number(_median(case, title))} {case['unit']}",
+                    f"{number(min(values))} - {number(max(values))}",
                     f"{_advantage(case, first, title):.2f}",
                     _share(case, title),
                     f"{result['memory_mb']:.0f}" if "memory_mb" in result else "",
@@ -71,7 +71,7 @@ def to_summary(records: Iterable[Mapping[str, Any]]) -> str:
             fastest = max(eager, key=lambda title: _median(case, title))
             peers = ("Keras fit", "PyTorch, in memory", fastest, "PyTorch, compiled")
             times = [f"{_advantage(case, 'aejax', peer):.2f} x" if peer in case["contenders"] else "" for peer in peers]
-            rows.append([name, _number(_median(case, "aejax")), _share(case, "aejax"), *times])
+            rows.append([name, number(_median(case, "aejax")), _share(case, "aejax"), *times])
     return to_aligned(Table(heading, rows)) + "\n"
 
 
@@ -123,5 +123,6 @@ def _share(case: Mapping[str, Any], title: str) -> str:
     return f"{100 * _median(case, title) * flops / 1e9 / statistics.median(case['matmul_gflops']):.0f} %"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Returns a number with at least three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

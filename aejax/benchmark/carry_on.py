@@ -1,0 +1,100 @@
+"""A study that is stopped and carried on, as a contender: by SIGTERM, and by the same command again."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import IO, Any
+
+from aejax.errors import UserError
+from aejax.study.directory import StudyDirectory
+from aejax.study.metrics import FILE, read_curves
+from aejax.study.stop import EXIT_STATUS
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+CHECKPOINT_SECONDS = 5
+LAST_CHUNK = 60.0  # Seconds that a study may take to stop.
+
+
+def make_runner(arguments: Sequence[str], begun: float, carried_on: float, workdir: str | None = None) -> "_Study":
+    """Returns a runner that trains a study for some seconds, and from then on carries it on for others.
+
+    Its value are the epochs of all members for each second that it trained, from the first one seen to the last.
+
+    Args:
+      arguments: the study's config, and other arguments of `scripts/train.py`.
+      begun: seconds after which it is stopped the first time.
+      carried_on: seconds after which it is stopped from then on.
+      workdir: its directory; None: one that is removed afterwards.
+    """
+    return _Study(arguments, begun, carried_on, workdir)
+
+
+class _Study:
+    def __init__(self, arguments: Sequence[str], begun: float, carried_on: float, workdir: str | None):
+        self._temporary = tempfile.TemporaryDirectory(prefix="aejax-study-")
+        self._directory = StudyDirectory(pathlib.Path(workdir or f"{self._temporary.name}/study"))
+        config, *others = arguments
+        self._command = [sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={ROOT / config}", *others]
+        self._command += [f"--workdir={self._directory.path}", f"--checkpoint_seconds={CHECKPOINT_SECONDS}"]
+        self._seconds = begun
+        self._carried_on = carried_on
+        self._parent = os.getppid()
+        self._facts: dict[str, Any] = {}
+
+    def run(self) -> float:
+        before = self._epochs()
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=errors)
+            try:
+                rate = self._train(process, before)
+                process.terminate()
+                status = process.wait(LAST_CHUNK)
+            finally:
+                process.kill()
+                process.wait()
+            if status != EXIT_STATUS[signal.SIGTERM]:
+                raise UserError(f"scripts/train.py ended with status {status}: {_last_line(errors)}")
+        after = self._epochs()
+        if after <= before:
+            raise UserError(f"the study did not go on: {after} epochs, and {before} before")
+        self._facts = {"value": rate, "epochs_before": before, "epochs_after": after}
+        self._seconds = self._carried_on
+        return 1
+
+    def _train(self, process: subprocess.Popen[bytes], before: int) -> float:
+        """Returns the epochs a second after it trained for so long, and at least two chunks of epochs."""
+        deadline = time.monotonic() + self._seconds
+        seen: list[tuple[float, int]] = []  # Times, and the epochs that there were.
+        while time.monotonic() < deadline or len(seen) < 2:
+            if os.getppid() != self._parent:
+                raise UserError("whoever measures the study has been killed, so it is killed too")
+            if process.poll() is not None:
+                break
+            epochs = self._epochs()
+            if epochs > (seen[-1][1] if seen else before):
+                seen.append((time.monotonic(), epochs))
+            time.sleep(0.2)
+        if len(seen) < 2:
+            return 0.0
+        (since, first), (until, last) = seen[0], seen[-1]
+        return (last - first) / (until - since)
+
+    def _epochs(self) -> int:
+        """Returns how many epochs all members have trained together, as far as their curves say."""
+        populations = self._directory.path.glob(f"populations/*/{FILE}")
+        curves = [read_curves(path.parent)[0] for path in populations]
+        return sum(len(curve["epoch"]) for members in curves for curve in members.values())
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")

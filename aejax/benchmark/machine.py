@@ -1,0 +1,37 @@
+"""The machine that is measured: its devices, and the versions of what runs on them."""
+
+import importlib.util
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+PEERS = ("keras", "tensorflow", "torch", "pythae", "scikit-learn")
+
+
+def machine() -> dict[str, Any]:
+    """Returns the environment as a study records it, and the versions of the peers that are installed."""
+    from aejax.study.record import environment
+
+    return environment() | {peer: version(peer) for peer in PEERS if is_installed(peer)}
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    return importlib.util.find_spec({"scikit-learn": "sklearn"}.get(package, package)) is not None
+
+
+class _Runner(NamedTuple):
+    known: dict[str, Any]
+
+    def run(self) -> float:
+        return 1
+
+    def facts(self) -> dict[str, Any]:
+        return {"machine": self.known}
+
+
+def make_runner() -> _Runner:
+    """Returns a runner whose facts are the machine: a process that asks a device for them takes memory of it."""
+    from aejax.training.setup import set_up_jax
+
+    set_up_jax()
+    return _Runner(machine())
