@@ -8,7 +8,7 @@ from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 def num_compared(generation: GenerationConfig, dataset: Dataset) -> dict[str, int]:
     """The number of images that are compared by split ("validation", "test"), without splits that are empty.
 
-    Training images stand beside them as the floor, so there are no more than these.
+    Training images stand beside them as the floor, so no more images are compared than there are of these.
     """
     most = min(generation.num_samples, len(dataset.train.image))
     counts = {name: min(most, len(dataset.splits[name].image)) for name in ("validation", "test")}

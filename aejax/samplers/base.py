@@ -125,7 +125,7 @@ class Standardizing(Sampler):
 
     def _scale(self) -> jax.Array:
         deviation = self.known("deviation")
-        return jnp.where(deviation > 0, deviation, 1.0)
+        return jnp.where(deviation != 0, deviation, 1.0)
 
 
 def standard_normal_log_density(x: jax.Array) -> jax.Array:
@@ -170,7 +170,7 @@ def own_share(variance: jax.Array, added: jax.typing.ArrayLike) -> jax.Array:
 
 def whiten(x: jax.Array, root: jax.Array) -> jax.Array:
     """Returns L⁻¹ x of rows x [batch, size], L a lower root [size, size]; 0 for units whose rows of L are 0."""
-    varies = jnp.diagonal(root) > 0
+    varies = jnp.diagonal(root) != 0  # NaN does too.
     white = jax.scipy.linalg.solve_triangular(root + jnp.diag(jnp.where(varies, 0.0, 1.0)), x.T, lower=True).T
     return jnp.where(varies[None], white, 0.0)
 
@@ -178,4 +178,4 @@ def whiten(x: jax.Array, root: jax.Array) -> jax.Array:
 def log_normalizer(root: jax.Array) -> jax.Array:
     """Returns log ∫ exp(−½ ‖L⁻¹ x‖²) dx over the units that vary, L a lower root [size, size]."""
     scale = jnp.diagonal(root)
-    return jnp.sum(jnp.where(scale > 0, jnp.log(jnp.where(scale > 0, scale, 1.0)) + 0.5 * math.log(2 * math.pi), 0.0))
+    return jnp.sum(jnp.where(scale != 0, jnp.log(jnp.where(scale != 0, scale, 1.0)) + 0.5 * math.log(2 * math.pi), 0.0))

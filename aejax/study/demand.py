@@ -20,8 +20,8 @@ from aejax.study.methods import GENERATORS, METHODS, evaluation_of, make_task, r
 from aejax.training.population import MEMORY_SHARE, device_memory
 from aejax.training.step import init_state, init_variables
 
-MOST_FLOP = 1e15  # Of evaluating a member: hours on a CPU,
-ACCELERATION = 30  # and as long on a GPU or TPU, of so many times as many.
+MOST_FLOP = 1e15  # That evaluating a member may take on a CPU: hours.
+ACCELERATION = 30  # A GPU or TPU may be given so many times more.
 DISPENSABLE = ("pixels", "pca", "untrained", "supervised")  # Baselines: a study is worth something without them.
 
 
@@ -63,13 +63,17 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     data = outline(dataset, config.data.preprocessing)
     state, variables, num_features = _shapes(name, config, dataset, data)
     evaluation, each = evaluation_of(name, config), Demand()
+    others = {} if name in GENERATORS else evaluation.other_data(config.data)
+    all_data = [data, *(outline(datasets[other], other.preprocessing) for other in others.values())]
     if name not in GENERATORS:
         measures = available_measures(evaluation, labelled=dataset.num_classes is not None)
-        others = evaluation.other_data(config.data)
         wanted = {*measures, *({"outliers"} & set(others))}
-        for other in {"own": config.data, **others}.values():
+        for use, other in {"own": config.data, **others}.items():
             sizes = {split: len(part.image) for split, part in datasets[other].splits.items()}
-            each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
+            if use == "outliers":  # They are told from the own images, and nothing is fitted to them.
+                each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, {"outliers"}))
+            else:
+                each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
     if name == "pca":
         train = dataset.train.image
         each = each.then(pca.demand(len(train), math.prod(train.shape[1:]), num_features))
@@ -80,7 +84,7 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     return Needs(
         parameters=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {}))),
         state_bytes=count * member_bytes,
-        num_bytes=rows * num_bytes(data) + min(rows, members) * each.num_bytes + members * member_bytes,
+        num_bytes=rows * num_bytes(all_data) + min(rows, members) * each.num_bytes + members * member_bytes,
         memory=MEMORY_SHARE * memory_bytes() if device is None else device,
         flop=each.flop,
         most_flop=MOST_FLOP if device is None else ACCELERATION * MOST_FLOP,

@@ -76,14 +76,18 @@ def execute(work: Work, parents: Sequence[Job] = ()) -> None:
 
 
 def foresee(work: Work) -> None:
-    """Begins to compile the programs that a population needs, as far as its shapes tell them, in the background."""
+    """Begins to compile the programs that a population needs, as far as its shapes tell them, in the background.
+
+    On GPU and TPU it waits for the training program, whose memory says how many members run at once.
+    """
     job = work.job
     if job.method.begins_with or job.continues or work.checkpoints.exist():
         return  # What they begin with is not known yet.
     members = work.members
     variables: Any = ()
     if job.method.trains:
-        compile_chunk(members, work.task, work.data, work.chunk_epochs(members))
+        if any(work.task(config).last_epoch for config in work.configs):
+            compile_chunk(members, work.task, work.data, work.chunk_epochs(members))
         compile_init(members, work.task, work.data, {})
         state = state_shapes(Members(work.configs[:1], 1), work.task, work.data)
         variables = jax.tree.map(_of_member, state.evaluated_variables())

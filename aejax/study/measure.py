@@ -94,14 +94,17 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     """
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
 
+    def known(members: Members) -> Members:
+        """Returns the members that were trained, which may know the programs, if these are dealt out alike."""
+        return work.members if members.round_size == work.members.round_size else members
+
     def evaluation_bytes(members: Members) -> int:
+        members = known(members)
         programs = evaluation_programs(work, members, one)
         return max(program.memory_bytes for program in [programs.describing, *programs.classifying.values()])
 
-    members = fit_members(work.configs, work.members.at_once, evaluation_bytes)
-    if members.round_size == work.members.round_size:
-        members = work.members  # Which may know the programs.
-    else:
+    members = known(fit_members(work.configs, work.members.at_once, evaluation_bytes))
+    if members is not work.members:
         variables = list(members.deal(work.members.fetch(variables)))
     describing, classifying = evaluation_programs(work, members, one)
     wait_for_compilations()
@@ -133,7 +136,7 @@ class EvaluationPrograms(NamedTuple):
 
 
 def evaluation_programs(work: Work, members: Members, variables: Any) -> EvaluationPrograms:
-    """Returns the programs that evaluate members whose variables have these shapes, each of one member."""
+    """Returns the programs that evaluate members; `variables` are the shapes and types of one member's."""
     task = work.task
     shared = {name: source.data for name, source in work.sources.items()}
 

@@ -134,7 +134,7 @@ def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], 
 
 
 def _describe_room(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> list[str]:
-    """Returns a line if the directory cannot be written, or if its disk seems to have no room for the checkpoints."""
+    """Returns lines that say if the directory cannot be written, or its disk seems to have no room for checkpoints."""
     place = directory.path.absolute()
     while not place.exists():
         place = place.parent

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
@@ -42,8 +43,11 @@ class Worker:
         self.roster, self.datasets = roster, datasets
 
     def foresee(self, jobs: Sequence[Job]) -> None:
-        """Begins to compile what populations need that are to be executed next, in the background."""
-        for job in jobs:
+        """Begins to compile what populations need that are to be executed next, in the background.
+
+        Not where several processes train together: they would have to look ahead alike.
+        """
+        for job in jobs if jax.process_count() == 1 else ():
             # What fails here will say so when it is executed.
             with contextlib.suppress(Exception):
                 if job not in self._foreseen:
@@ -60,9 +64,8 @@ class Worker:
         """
         try:
             self.foresee([job])
-            parents = self._finished(SUBJECT if job.continues else job.method.begins_with)
             work = self._foreseen.pop(job) if job in self._foreseen else self._work(job)
-            execute(work, parents)
+            execute(work, self._finished(SUBJECT if job.continues else job.method.begins_with))
         except (Interrupted, InUse):
             raise
         except Exception as error:

@@ -2,12 +2,13 @@
 
 import collections
 import concurrent.futures
+import copy
 import functools
 import hashlib
 import os
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -16,11 +17,12 @@ import tqdm
 from aejax.training.setup import num_cores
 
 NO_OPTIONS: Mapping[str, Any] = types.MappingProxyType({})
-# For programs that run once or twice on a CPU: XLA takes three quarters of the time for them, and they take no more.
+# For programs that run once or twice. On a CPU, compiling them takes a quarter less time, and running them no longer.
 LESS_EFFORT: Mapping[str, Any] = types.MappingProxyType(
     {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
 )
-_MOST = 32  # Programs that are kept.
+_MOST = 32  # Programs that are kept here, whoever else keeps them.
+_POLL_SECONDS = 0.5
 
 
 class Compiled(NamedTuple):
@@ -40,12 +42,13 @@ def _threads() -> concurrent.futures.ThreadPoolExecutor:
 
 
 def compile_in_background(lowered: Any, options: Mapping[str, Any] = NO_OPTIONS) -> tuple[Compiling, bool]:
-    """Begins to compile a lowered program; returns what will come of it, and whether it is new.
+    """Returns the future program of a lowered one, and whether this call began to compile it.
 
-    The populations of a search, one after another, are of one program where members run one at a time. Options that
-    XLA_FLAGS sets are left as they are there.
+    The populations of a search, one after another, are of one program where members run one at a time. Options are of
+    CPUs; those that XLA_FLAGS sets are left as they are there.
     """
-    options = {name: value for name, value in options.items() if f"--{name}" not in os.environ.get("XLA_FLAGS", "")}
+    given, on_cpu = os.environ.get("XLA_FLAGS", ""), jax.default_backend() == "cpu"
+    options = {name: value for name, value in options.items() if on_cpu and f"--{name}" not in given}
     # The text lacks arguments that the program does not read.
     text = f"{lowered.as_text()}{lowered.args_info}{lowered.out_info}{options}"
     key = hashlib.sha256(text.encode()).hexdigest()
@@ -53,27 +56,40 @@ def compile_in_background(lowered: Any, options: Mapping[str, Any] = NO_OPTIONS)
     if is_new:
         _known[key] = _threads().submit(_compile, lowered, options)
     _known.move_to_end(key)
-    while len(_known) > _MOST:
-        _known.popitem(last=False)
+    done = [known for known, compiling in _known.items() if known != key and compiling.done()]
+    for known in done[: max(0, len(_known) - _MOST)]:
+        del _known[known]
     return _known[key], is_new
 
 
-def wait_for_compilations() -> None:
+def result_of(compiling: Compiling) -> Compiled:
+    """Returns what came of a compilation, once it is done; raises why it failed."""
+    error = compiling.exception()
+    if error is not None:
+        # A copy: the traceback of one that is kept would keep whatever its readers had in memory.
+        raise copy.copy(error)
+    return compiling.result()
+
+
+def wait_for_compilations(meanwhile: Callable[[], None] = lambda: None) -> None:
     """Returns once no program is being compiled, so that what is timed has the machine for itself; shows a bar.
 
-    What failed is raised where the program is needed.
+    What failed is raised where the program is needed. `meanwhile` is called now and then, and may raise.
     """
     pending = [compiling for compiling in _known.values() if not compiling.done()]
     if not pending:
         return
     quiet = None if jax.process_index() == 0 else True  # None: where nobody would see the bar.
     with tqdm.tqdm(total=len(pending), desc="compiling", unit="program", disable=quiet) as bar:
-        for _ in concurrent.futures.as_completed(pending):
-            bar.update()
+        while pending:
+            meanwhile()
+            done, left = concurrent.futures.wait(pending, _POLL_SECONDS, concurrent.futures.FIRST_COMPLETED)
+            bar.update(len(done))
+            pending = list(left)
 
 
 def cancel_compilations() -> None:
-    """Forgets the programs whose compilation has not begun: a process that ends waits for the others alone."""
+    """Forgets the programs whose compilation has not begun: a process that ends then waits only for those that have."""
     for key in [key for key, compiling in _known.items() if compiling.cancel()]:
         del _known[key]
 

@@ -210,6 +210,7 @@ def _begin(
     """Returns the states before the first step, by round; the cost with what compiling took; and when that ended."""
     given = begin or [{}] * members.num_rounds
     init = compile_init(members, make_task, data, given[0])
+    wait_for_compilations()
     compile_seconds = init.compile_seconds
     since = time.perf_counter()  # A head may begin with a probe, which is training too.
     states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]

@@ -24,7 +24,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from aejax.config import combine, partition
 from aejax.data.resident import EXAMPLES_AXIS
 from aejax.errors import UserError
-from aejax.training.compilation import NO_OPTIONS, Compiling, compile_in_background
+from aejax.training.compilation import NO_OPTIONS, Compiling, compile_in_background, result_of
 
 AXIS = "members"
 MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
@@ -323,12 +323,12 @@ class Program:
     @property
     def compiled(self) -> Any:
         """What XLA made of it, once that is done."""
-        return self._compiling.result().program
+        return result_of(self._compiling).program
 
     @property
     def compile_seconds(self) -> float:
-        """What tracing and compiling took, beside others that were compiled at the same time."""
-        return self._seconds + (self._compiling.result().seconds if self._is_new else 0.0)
+        """What tracing took, and compiling beside other programs, if no other call had begun that."""
+        return self._seconds + (result_of(self._compiling).seconds if self._is_new else 0.0)
 
     @functools.cached_property
     def memory_bytes(self) -> int:

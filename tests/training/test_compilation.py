@@ -1,13 +1,21 @@
 """Programs are compiled in the background: each once, a failure where it is needed, none begun by who ends."""
 
+import gc
 import threading
+import weakref
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from aejax.training import compilation
-from aejax.training.compilation import LESS_EFFORT, cancel_compilations, compile_in_background, wait_for_compilations
+from aejax.training.compilation import (
+    LESS_EFFORT,
+    cancel_compilations,
+    compile_in_background,
+    result_of,
+    wait_for_compilations,
+)
 
 
 class Lowered:
@@ -72,8 +80,22 @@ def test_a_failure_is_raised_where_the_program_is_needed_and_tried_again(cores):
     lowered.go.set()
     compiling, _ = compile_in_background(lowered)
     wait_for_compilations()
+
+    class Large:
+        pass
+
+    held = None
+
+    def read(compiling):
+        nonlocal held
+        large = Large()
+        held = weakref.ref(large)
+        result_of(compiling)
+
     with pytest.raises(MemoryError):
-        compiling.result()
+        read(compiling)
+    gc.collect()
+    assert held() is None  # What whoever needs it had in memory is not kept with the failure.
     lowered.failure = None
     again, is_new = compile_in_background(lowered)
     assert is_new
@@ -94,3 +116,23 @@ def test_options_of_the_user_count_more(cores, monkeypatch):
         {"compiler_options": split},
         {"compiler_options": split | {"xla_backend_optimization_level": 1}},
     ]
+
+
+def test_who_waits_can_be_stopped_and_what_is_being_compiled_is_not_forgotten(cores, monkeypatch):
+    monkeypatch.setattr(compilation, "_MOST", 1)
+    slow, others = Lowered("slow"), [Lowered(f"program {number}") for number in range(3)]
+    compile_in_background(slow)
+    for one in others:
+        one.go.set()
+        compile_in_background(one)[0].result()
+
+    def stop():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        wait_for_compilations(stop)
+    slow.go.set()
+    wait_for_compilations()
+    again, is_new = compile_in_background(slow)
+    assert not is_new
+    assert again.result().program == "slow"

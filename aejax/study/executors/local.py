@@ -8,7 +8,7 @@ from aejax.experiment import Config
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job
 from aejax.study.worker import Worker
-from aejax.training.compilation import cancel_compilations
+from aejax.training.compilation import cancel_compilations, wait_for_compilations
 from aejax.training.population import device_mesh
 
 AHEAD = 3  # Populations whose programs are compiled together: the one that is executed, and those that come next.
@@ -29,6 +29,7 @@ class Local:
         try:
             for index, job in enumerate(jobs):
                 worker.foresee(jobs[index : index + AHEAD])
+                wait_for_compilations(worker.options.obey_stop)
                 try:
                     failure = worker.work(job)
                 except InUse as error:

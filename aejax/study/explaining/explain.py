@@ -195,7 +195,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
         for member in opener.open(method, [row for row in rows if named[row["id"]].place < MAX_COMPARED]):
             own = member.work.dataset.test.image
             image = own if image is None else image
-            if own is not image:
+            if not np.array_equal(own, image):
                 continue
             name = named[member.id]
             title = str(name) if method == SUBJECT else f"{method}, seed {name.seed}"
