@@ -8,11 +8,13 @@ import numpy as np
 import optax
 import pytest
 
+from aejax.autoencoders.denoising import Denoising
 from aejax.autoencoders.dropout import Dropout
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.tied import Tied
 from aejax.autoencoders.zoo import make_autoencoder
+from aejax.data.resident import Batch
 from aejax.errors import ConfigError
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config, check
@@ -121,3 +123,16 @@ def test_the_weight_images_of_tied_weights_are_the_encoders(widths):
 def test_networks_that_cannot_be_tied_are_refused(family, says):
     with pytest.raises(ConfigError, match=says):
         check(Config(autoencoder=family))
+
+
+def test_outside_training_denoising_is_given_images_as_they_are():
+    model, variables = initialize(Denoising(encoder=SMALL, latent_size=5), IMAGE)
+
+    def loss(train):
+        batch = Batch(IMAGE, None, len(IMAGE))
+        rngs = {"noise": jax.random.key(1)} if train else {}
+        return model.apply(variables, batch, train=train, method="terms", rngs=rngs)["reconstruction"]
+
+    clean = model.apply(variables, IMAGE, method=lambda model, x: model.reconstruction(model.encode(x), x, train=False))
+    np.testing.assert_array_equal(loss(train=False), clean)
+    assert np.all(loss(train=True) != clean)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from aejax.data import preprocessing
+from aejax.data.resident import make_resident
 
 KINDS = typing.get_args(preprocessing.Kind)
 WHITENING = ("pca", "zca")
@@ -152,3 +153,11 @@ def test_few_images_are_whitened_as_by_the_matrices_of_all_pairs_of_pixels(kind,
         np.testing.assert_allclose(*rest, atol=tolerance)
     undone = preprocessing.invert(fitted, preprocessing.apply(fitted, test), test)
     np.testing.assert_allclose(undone, preprocessing.to_unit(test), atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["standardize", "zca"])
+def test_a_data_sets_preprocessing_is_fitted_to_its_training_images(dataset, kind):
+    found, expected = make_resident(dataset, kind).preprocessing, preprocessing.fit(kind, dataset.train.image)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    others = preprocessing.fit(kind, dataset.test.image)
+    assert not all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(others), strict=True))

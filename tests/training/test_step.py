@@ -123,3 +123,12 @@ def test_no_epochs_leave_the_initial_state(local):
     before, after, _ = run(Config(autoencoder=ARTICLE, training=TrainingConfig(epochs=0)), local, 1)
     assert after.status == Status.FINISHED
     jax.tree.map(np.testing.assert_array_equal, before.params, after.params)
+
+
+def test_every_epoch_has_batches_of_its_own(local):
+    """Of 240 images two batches of 100 see a part; where nothing is learned, its loss tells which."""
+    training = TrainingConfig(epochs=3, batch_size=100)
+    config = Config(autoencoder=ARTICLE, optimizer=Sgd(learning_rate=1e-30), training=training)
+    _, _, metrics = run(config, local, 3)
+    assert len(set(np.asarray(metrics["train_loss"]).tolist())) == 3
+    assert len(set(np.asarray(metrics["validation_loss"]).tolist())) == 1
