@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from aejax.evaluation.probe import fit_logistic, fit_probe, linear_probe, predict
 
+NAMES = (("train",), ("train", "validation"))
 # Most of the time here is compilation: the tests share two programs, of the same shapes.
 STRENGTHS = (0.01, 1.0)
 fit = jax.jit(fit_logistic, static_argnames="num_classes")
@@ -97,6 +98,15 @@ def test_the_probe_itself_gives_the_logits_behind_its_accuracy(digits):
     np.testing.assert_allclose(np.mean(np.argmax(logits, axis=1) == labels["test"]), result["test_probe_accuracy"])
     assert fitted.strength == result["probe_strength"]
     assert fitted.validation_accuracy == result["validation_probe_accuracy"]
+
+    def distance(features, labels):
+        """From the probabilities of scikit-learn's solution for these examples, mean over test images and classes."""
+        scaler, model = reference(features, labels, float(fitted.strength))
+        expected = model.predict_proba(scaler.transform(digits[0]["test"]))
+        return np.abs(jax.nn.softmax(logits) - expected).mean()
+
+    train, both = ([np.concatenate([x[split] for split in names]) for x in known] for names in NAMES)
+    assert distance(*both) < 1e-3 < distance(*train) / 3
 
 
 def test_separable_data_probe_to_one_and_of_equal_strengths_the_strongest_is_chosen(digits):
