@@ -21,6 +21,7 @@ import pydantic_core
 from pydantic import Field
 
 from aejax.errors import ConfigError, shortened
+from aejax.flag_values import SHOWN, TOO_DEEP
 
 Config = TypeVar("Config")
 
@@ -239,55 +240,6 @@ def _unsaid(config: Any, parents: Sequence[str], name: str) -> dict[str, Any]:
     return next((field.metadata.get("unsaid", {}) for field in fields if field.name == name), {})
 
 
-def parse_value(text: str) -> Any:
-    """Returns the value that a flag's text stands for: JSON where it is JSON, else a number, else the text itself.
-
-    Raises:
-      ConfigError: if it is JSON that nobody can mean: nested too deep, or with a name twice in one object.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_unique)
-        level = [value]
-        for _ in range(_DEEPEST):
-            level = [inner for part in level for inner in _parts(part)]
-        if level:
-            raise RecursionError
-        return value
-    except RecursionError:
-        raise ConfigError(f"{shortened(text, _SHOWN)}: {_TOO_DEEP}") from None
-    except ValueError:  # Also of an integer that has more digits than Python reads.
-        pass
-    try:
-        return float(text)  # What JSON refuses: .5, 1., nan, inf. The gate decides whether the field wants it.
-    except ValueError:
-        return text
-
-
-def _parts(value: Any) -> list[Any]:
-    """Returns the values inside a JSON object or list; none of another value."""
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"an object has '{shortened(twice, _SHOWN)}' twice; leave one of them out")
-    return value
-
-
-def parse_assignment(text: str, flag: str) -> tuple[str, str]:
-    """Returns (path, text of the value) of `path=value`, as the flags `--set` and `--sweep` take it."""
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip() or not value.strip():
-        raise ConfigError(f"{flag}={text}: expected path=value, for example {flag}=optimizer.learning_rate=3e-4")
-    return path.strip(), value.strip()
-
-
-_SHOWN = 200  # The most characters of a value in a message.
-_DEEPEST = 20  # Brackets within brackets that the value of a flag may have.
-_TOO_DEEP = "too many brackets within brackets; no field takes so many"
 # What other libraries call some choices and fields.
 _ALSO_CALLED = {
     "bce": "bernoulli",
@@ -364,7 +316,7 @@ def _describe(errors: list[Any], tree: Any) -> str:
     """Returns one line for the first of pydantic's errors, with the path as the user knows it."""
     error = errors[0]
     path, given, kind = _path(error["loc"], tree), error["input"], error["type"]
-    shown = shortened(repr(given), _SHOWN)
+    shown = shortened(repr(given), SHOWN)
     if kind == "json_invalid":
         return _not_json(tree)
     if kind == "unexpected_keyword_argument":
@@ -379,7 +331,7 @@ def _describe(errors: list[Any], tree: Any) -> str:
         tag = error["ctx"]["tag"] if kind == "union_tag_invalid" else given
         nearest = _nearest(str(tag), choices)
         hint = "" if nearest is None else f"; did you mean '{nearest}'?"
-        chosen = f"unknown choice {shortened(repr(tag), _SHOWN)}{hint}"
+        chosen = f"unknown choice {shortened(repr(tag), SHOWN)}{hint}"
         return f"{path.removesuffix('.kind')}: {chosen} (choices: {', '.join(choices)})"
     if isinstance(given, float) and not math.isfinite(given):
         return f"{path}: should be a finite number, got {given}"
@@ -413,9 +365,9 @@ def _not_json(tree: Mapping[str, Any]) -> str:
             try:
                 pydantic_core.from_json(json.dumps(value, ensure_ascii=False).encode())
             except UnicodeEncodeError:
-                return f"{path}: should be text, got bytes that are not UTF-8: {shortened(ascii(value), _SHOWN)}"
+                return f"{path}: should be text, got bytes that are not UTF-8: {shortened(ascii(value), SHOWN)}"
             except TypeError:
-                return f"{path}: should be of plain numbers, texts and lists, got {shortened(repr(value), _SHOWN)}"
+                return f"{path}: should be of plain numbers, texts and lists, got {shortened(repr(value), SHOWN)}"
     except (ValueError, RecursionError):
         pass
-    return f"{path}: {_TOO_DEEP}"
+    return f"{path}: {TOO_DEEP}"

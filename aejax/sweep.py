@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from aejax.config import config_id, override, parse_assignment, parse_value, partition, share_parts
+from aejax.config import config_id, override, partition, share_parts
 from aejax.errors import ConfigError
+from aejax.flag_values import parse_assignment, parse_value
 
 MOST = 10_000  # Members of a study that one command asks for, and trials of a search.
 

@@ -15,12 +15,12 @@ from aejax.config import (
     config_id,
     load,
     override,
-    parse_value,
     partition,
     to_tree,
     traced,
 )
 from aejax.errors import ConfigError
+from aejax.flag_values import parse_value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -36,12 +36,12 @@ class Scale(NamedTuple):
     carried_on: float = 120.0  # and for which it goes on.
 
     def work(self, network: str, members: int) -> dict[str, Any]:
-        """Returns what so many members of a network are to do."""
+        """Returns the network, the batch size and the number of images for a population of this many members."""
         steps = max(self.least_steps, min(self.most_steps, self.steps // members))
         return {"network": network, "batch_size": self.batch_size, "num_images": self.batch_size * steps}
 
     def memory(self, network: str) -> dict[str, Any]:
-        """Returns of which programs of a network memory is compared."""
+        """Returns the work whose memory is measured, and the sizes of the two populations that are compared."""
         return self.work(network, self.middle) | {"sizes": self.programs}
 
 

@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
+from aejax.benchmark.processes import last_words
 from aejax.errors import UserError
 from aejax.study.directory import StudyDirectory
 from aejax.study.metrics import FILE, read_curves
@@ -58,7 +59,7 @@ class _Study:
                 process.kill()
                 process.wait()
             if status != EXIT_STATUS[signal.SIGTERM]:
-                raise UserError(f"scripts/train.py ended with status {status}: {_last_line(errors)}")
+                raise UserError(f"scripts/train.py ended with status {status}: {last_words(errors)}")
         after = self._epochs()
         if after <= before:
             raise UserError(f"the study did not go on: {after} epochs, and {before} before")
@@ -92,9 +93,3 @@ class _Study:
 
     def facts(self) -> dict[str, Any]:
         return self._facts
-
-
-def _last_line(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")

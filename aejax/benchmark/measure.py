@@ -86,7 +86,7 @@ class Measurement:
     """A contender that has run once in a process, and is measured there."""
 
     def __init__(self, worker: Worker, contender: Contender, unit: str, timeout: float | None = None):
-        """Lets it run once, of which compilation is a part.
+        """Runs the work once, compilation included.
 
         Raises:
           Failed: if it does not work here, or not within so many seconds.
@@ -114,7 +114,7 @@ class Measurement:
         self._values.append(self._facts.pop("value", rate))
 
     def result(self) -> dict[str, Any]:
-        """Returns what a record holds of it."""
+        """Returns the entry of this contender in a record."""
         excess = max(self._first_seconds - statistics.median(self._seconds), 0.0)
         facts = {name: round(value, 3) if isinstance(value, float) else value for name, value in self._facts.items()}
         return {"values": [float(f"{x:.5g}") for x in self._values], "compile_seconds": round(excess, 2), **facts}

@@ -1,6 +1,5 @@
 """aejax as a contender: training as a study does it, and large matrix products as the measure of the machine."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,10 +15,10 @@ from aejax.experiment import Config
 from aejax.networks.convolution import Method
 from aejax.study.files import digest_of_bytes
 from aejax.training.flops import step_flops
-from aejax.training.loop import MakeTask, compile_chunk
+from aejax.training.loop import MakeTask, compile_chunk, compile_init
 from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host
 from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
-from aejax.training.step import Precision, Stage, Task, TrainingConfig, init_state
+from aejax.training.step import Precision, Stage, Task, TrainingConfig
 
 MATMUL_SIZE = {"cpu": 2048}  # Large enough that a larger one is no faster; on accelerators 8192.
 
@@ -64,7 +63,7 @@ def make_work(
     image_shape: Sequence[int] | None = None,
     width: int = 256,
 ) -> Work:
-    """Returns what so many members of a network train; see `make_model`."""
+    """Returns the training of a number of members of a network (see `make_model`) on random images."""
     training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
     configs = [Config(seed=seed, training=training) for seed in range(members)]
     shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
@@ -95,18 +94,17 @@ class _Training:
         """`bits`: whether facts say which parameters the first epoch ends with."""
         self._work = make_work(**arguments)
         configs, make_task, self._data = self._work
-        compile_once = functools.cache(self._work.compile)
 
         def memory(members: Members) -> int:
-            program = compile_once(members)
+            program = self._work.compile(members)
             return program.memory_bytes + (members.num_rounds - 1) * program.member_bytes
 
         population = fit_members(configs, members_at_once, memory)
-        self._chunk = compile_once(population)
+        self._chunk = self._work.compile(population)
         self._at_once, self._rounds = population.at_once, population.num_rounds
-        init = population.compile(lambda config, _, data: init_state(make_task(config), data), (), self._data)
+        init = compile_init(population, make_task, self._data, {})
         self._compile_seconds = self._chunk.compile_seconds + init.compile_seconds
-        self._states = [init(index, (), self._data) for index in range(population.num_rounds)]
+        self._states = [init(index, {}, self._data) for index in range(population.num_rounds)]
         batch = configs[0].training.batch_size
         assert batch != "all"
         self._images = len(configs) * (self._data.size("train") // batch) * batch

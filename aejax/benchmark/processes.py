@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 from aejax.errors import printable
 
@@ -57,7 +57,7 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
-            raise Failed(f"its process ended with status {status}: {self._last_words()}")
+            raise Failed(f"its process ended with status {status}: {last_words(self._errors)}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise Failed(answer["error"])
@@ -82,7 +82,9 @@ class Worker:
         self._process.stdout.close()
         self._errors.close()
 
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().decode(errors="replace").splitlines()]
-        return printable(next((line for line in reversed(lines) if line), "it said nothing"), 300)
+
+def last_words(errors: IO[bytes]) -> str:
+    """Returns the last line that a process wrote to its errors, at most 300 characters of it."""
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines()]
+    return printable(next((line for line in reversed(lines) if line), "it said nothing"), 300)

@@ -50,7 +50,7 @@ def load_images(network: str, num_images: int, device: str) -> torch.Tensor:
 
 
 def draw_noise(model: nn.Module, *shape: int, device: str) -> tuple[torch.Tensor, ...]:
-    """Returns what a network takes beside images: the noise of a VAE, [*shape, latent size]; of others, nothing."""
+    """Returns the inputs of a network beside images: for a VAE its noise, [*shape, latent size]; for others none."""
     return (torch.randn(*shape, model.latent_size, device=device),) if isinstance(model, Vae) else ()
 
 

@@ -231,7 +231,7 @@ class Turns:
 
 
 def _note(title: str, results: dict[str, dict[str, Any]]) -> str:
-    """Returns what else there is to say of a result, after the table's columns."""
+    """Returns the remark on a result that stands after the table's columns."""
     result = results[title]
     if "fit" in result:
         return _memory(result)

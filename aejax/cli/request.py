@@ -16,9 +16,10 @@ from absl import flags
 from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
 from aejax.cli.files import call, import_file
-from aejax.config import flatten, load, nearest_field, override, parse_assignment, parse_value, to_tree
+from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, check
+from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
 from aejax.study.executors.choose import NAMES

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from aejax.config import parse_assignment, parse_value
 from aejax.errors import ConfigError
+from aejax.flag_values import parse_assignment, parse_value
 from aejax.sweep import Override, parse_sweep
 
 # Differences of such numbers are finite.

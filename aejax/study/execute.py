@@ -32,15 +32,16 @@ from aejax.study.files import (
     write_atomically,
     write_json,
 )
+from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
-from aejax.study.measure import Fitted, evaluation_programs, measure
-from aejax.study.methods import GENERATORS, METHODS
+from aejax.study.measure import Fitted, measure
+from aejax.study.methods import METHODS
 from aejax.study.metrics import MetricsWriter, Written
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, Start, Trained, compile_chunk, compile_init, state_shapes, train
-from aejax.training.population import Members, Program, is_leader, wait_for_all
+from aejax.training.loop import Cost, Start, Trained, state_shapes, train
+from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
 
@@ -73,42 +74,6 @@ def execute(work: Work, parents: Sequence[Job] = ()) -> None:
             if is_leader():
                 clear(evidence, options)
             _execute(work, known.enter("running"), parents)
-
-
-def foresee(work: Work) -> None:
-    """Begins to compile the programs that a population needs, as far as its shapes tell them, in the background.
-
-    On GPU and TPU it waits for the training program, whose memory says how many members run at once.
-    """
-    job = work.job
-    if job.method.begins_with or job.continues or work.checkpoints.exist():
-        return  # What they begin with is not known yet.
-    members = work.members
-    variables: Any = ()
-    if job.method.trains:
-        if any(work.task(config).last_epoch for config in work.configs):
-            compile_chunk(members, work.task, work.data, work.chunk_epochs(members))
-        compile_init(members, work.task, work.data, {})
-        state = state_shapes(Members(work.configs[:1], 1), work.task, work.data)
-        variables = jax.tree.map(_of_member, state.evaluated_variables())
-    elif job.method.has_parameters:
-        variables = jax.tree.map(_of_member, _compile_variables(work).result_shapes)
-    if job.method.name not in GENERATORS:
-        evaluation_programs(work, members, variables)
-
-
-def _of_member(leaf: Any) -> Any:
-    """Returns the shape and type of one member's part of arrays [members, ...]."""
-    return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
-
-
-def _compile_variables(work: Work) -> Program:
-    """Returns the program that makes the variables of an untrained round."""
-
-    def variables(config: Config, _: Any, data: ResidentData) -> Any:
-        return init_variables(work.task(config), data)
-
-    return work.members.compile(variables, (), work.data, name="initialize")
 
 
 def clear(evidence: Evidence, options: Options) -> None:
@@ -376,7 +341,7 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     if not method.has_parameters:
         return Fitted([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
-        init = _compile_variables(work)
+        init = compile_variables(work)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
         return Fitted(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]

@@ -24,7 +24,7 @@ from aejax.study.job import Work
 from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
 from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
-from aejax.training.population import Members, Program, fit_members, to_host
+from aejax.training.population import Members, Program, fit_members, shapes_of_member, to_host
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
@@ -92,7 +92,7 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     """Returns metrics, arrays [members]; pictures, arrays [members, ...]: reconstructions of some test images, if there
     are any; and the cost.
     """
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables[0])
+    one = shapes_of_member(variables[0])
 
     def known(members: Members) -> Members:
         """Returns the members that were trained, which may know the programs, if these are dealt out alike."""

@@ -136,10 +136,9 @@ def train(
         if saver is not None:
             saver.save(members.fetch(states), cost)
         return Trained(states, cost)
-    if start is None:
+    if start is None:  # While the other program is compiled.
         compile_init(members, make_task, data, begin[0] if begin else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
-    wait_for_compilations()
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     # Rounds that do not fit into the devices' memory together wait in the host's.
     waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes

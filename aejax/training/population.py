@@ -144,6 +144,11 @@ def fit_members(
     return members
 
 
+def shapes_of_member(tree: Any) -> Any:
+    """Returns the shapes and types of one member's part of arrays [members, ...]; `Members.abstract` undoes it."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
+
+
 class Members:
     """The members of one population, dealt out to this process's devices in rounds.
 
@@ -231,7 +236,7 @@ class Members:
 
     def eval_shape(self, function: Callable[..., Any], shared: Any) -> Any:
         """Returns the shapes and types of what `function(config, shared)` gives for one member, computing nothing."""
-        values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.rounds[0][1])
+        values = shapes_of_member(self.rounds[0][1])
         return jax.eval_shape(lambda values, shared: function(combine(self._static, values), shared), values, shared)
 
     def compile(

@@ -1,0 +1,43 @@
+"""Looking ahead: the programs that a population will need, compiled before it is executed."""
+
+from typing import Any
+
+from aejax.data.resident import ResidentData
+from aejax.experiment import Config
+from aejax.study.job import Work
+from aejax.study.measure import evaluation_programs
+from aejax.study.methods import GENERATORS
+from aejax.training.loop import compile_chunk, compile_init, state_shapes
+from aejax.training.population import Members, Program, shapes_of_member
+from aejax.training.step import init_variables
+
+
+def foresee(work: Work) -> None:
+    """Begins to compile the programs that a population needs, as far as its shapes tell them, in the background.
+
+    On GPU and TPU it waits for the training program, whose memory says how many members run at once.
+    """
+    job = work.job
+    if job.method.begins_with or job.continues or work.checkpoints.exist():
+        return  # What they begin with is not known yet.
+    members = work.members
+    variables: Any = ()
+    if job.method.trains:
+        if any(work.task(config).last_epoch for config in work.configs):
+            compile_chunk(members, work.task, work.data, work.chunk_epochs(members))
+        compile_init(members, work.task, work.data, {})
+        state = state_shapes(Members(work.configs[:1], 1), work.task, work.data)
+        variables = shapes_of_member(state.evaluated_variables())
+    elif job.method.has_parameters:
+        variables = shapes_of_member(compile_variables(work).result_shapes)
+    if job.method.name not in GENERATORS:
+        evaluation_programs(work, members, variables)
+
+
+def compile_variables(work: Work) -> Program:
+    """Returns the program that makes the variables of an untrained round."""
+
+    def variables(config: Config, _: Any, data: ResidentData) -> Any:
+        return init_variables(work.task(config), data)
+
+    return work.members.compile(variables, (), work.data, name="initialize")
