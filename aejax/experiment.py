@@ -23,7 +23,7 @@ from aejax.evaluation.labels import check_label_counts, check_labels
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
 from aejax.networks.named import layer_shapes
 from aejax.samplers.generator import code_space
-from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler, sampler_config
+from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
@@ -253,7 +253,7 @@ def _check_generation(config: Config) -> None:
         return
     if not (sampler.DISCRETE if family.DISCRETE else sampler.CONTINUOUS):
         fits = "DISCRETE" if family.DISCRETE else "CONTINUOUS"
-        kinds = [kind for kind in SAMPLERS if getattr(sampler_config(kind), fits)]
+        kinds = [kind for kind in SAMPLERS if getattr(SAMPLERS.config(kind), fits)]
         codes = "indices" if family.DISCRETE else "numbers"
         raise ConfigError(
             f"generation.sampler={sampler.kind} does not go with the codes of autoencoder={family.kind}, which are "

@@ -10,7 +10,7 @@ import typing
 
 import pytest
 
-from aejax import config, sweep
+from aejax import config, registry, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check
 from aejax.search.run import Search, check_search
@@ -22,6 +22,7 @@ SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
 LAYERS = (
     ("errors", "cache"),
     ("flag_values",),
+    ("registry",),
     ("config",),
     ("sweep",),
     ("rng",),
@@ -134,9 +135,8 @@ def config_classes():
         if cls in seen:
             continue
         seen.append(cls)
-        for hint in typing.get_type_hints(cls).values():
-            options = typing.get_args(hint) or (hint,)
-            waiting += [option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)]
+        for hint in typing.get_type_hints(cls, include_extras=True).values():
+            waiting += registry.config_classes(hint)
     return seen
 
 
