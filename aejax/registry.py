@@ -5,8 +5,10 @@ there is of it, as of a likelihood, or is read by the class that does the work, 
 """
 
 import dataclasses
+import hashlib
 import inspect
 import itertools
+import pathlib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +22,17 @@ Part = TypeVar("Part")
 
 _versions = itertools.count()
 _version = next(_versions)
+_origins: dict[str, str | None] = {}
 
 
 def version() -> int:
     """A number that changes whenever a kind is added anywhere: what is derived from all kinds is out of date then."""
     return _version
+
+
+def origins() -> dict[str, str | None]:
+    """The SHA-256 of each file from outside the package that added a kind, by its name; None of what was typed in."""
+    return dict(_origins)
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -53,16 +61,18 @@ class Registry(Mapping[str, Part], Generic[Part]):
             kind = getattr(config, "kind", None)
             if not isinstance(kind, str) or typing.get_type_hints(config).get("kind") != Literal[kind]:
                 raise ConfigError(
-                    f'{_name(part)} is no {self.sort}: its config class needs the field kind: Literal["name"] = "name"'
+                    f"{_place(config)}: {config.__name__} is no {self.sort}: its config class needs the field kind: "
+                    'Literal["name"] = "name"'
                 )
             if kind in self._configs:
                 raise ConfigError(
-                    f"{_name(part)}: there is a {self.sort} '{kind}' already, of {self._configs[kind].__module__}; "
+                    f"{_place(config)}: there is a {self.sort} '{kind}' already, of {_place(self._configs[kind])}; "
                     "choose another kind, and register each once"
                 )
         for config in cast(Any, configs):
             self._parts[config.kind], self._configs[config.kind] = part, config
         _version = next(_versions)
+        _note_origin(part)
         return part
 
     def config(self, kind: str) -> Any:
@@ -131,6 +141,25 @@ def _config_classes(part: Any) -> Iterator[type]:
     yield from typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
-def _name(part: Any) -> str:
+def _note_origin(part: Any) -> None:
     part = part[0] if isinstance(part, tuple) else part
-    return f"{part.__name__} of {inspect.getsourcefile(part) or part.__module__}"
+    if _is_ours(part):
+        return
+    try:
+        _origins[_place(part)] = hashlib.sha256(pathlib.Path(inspect.getfile(part)).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # There is no file: a notebook, or what somebody typed.
+        _origins[_place(part)] = None
+
+
+def _place(cls: Any) -> str:
+    """Where a class is defined: our module, or the name of a file of the user's."""
+    if _is_ours(cls):
+        return str(cls.__module__)
+    try:
+        return pathlib.Path(inspect.getfile(cls)).name
+    except TypeError:
+        return f"<{cls.__module__}>"
+
+
+def _is_ours(cls: Any) -> bool:
+    return bool(cls.__module__.partition(".")[0] == __name__.partition(".")[0])

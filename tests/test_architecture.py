@@ -23,6 +23,7 @@ LAYERS = (
     ("errors", "cache"),
     ("flag_values",),
     ("registry",),
+    ("user_files",),
     ("config",),
     ("sweep",),
     ("rng",),
