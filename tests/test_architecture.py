@@ -13,6 +13,7 @@ import pytest
 from aejax import config, registry, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check
+from aejax.methods.zoo import METHODS
 from aejax.search.run import Search, check_search
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -35,7 +36,7 @@ LAYERS = (
     ("samplers",),
     ("evaluation",),
     ("explain",),
-    ("experiment",),
+    ("experiment", "methods"),
     ("study",),
     ("report",),
     ("search",),
@@ -105,6 +106,19 @@ def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
     modules = "aejax.report.write, aejax.report.publish, aejax.cli.commands"
     code = f"import sys, {modules}; assert not {{'jax', 'aejax.training', 'scipy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# Where the pixels of images are meant.
+_OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.study.measure", "aejax.study.results")
+
+
+@pytest.mark.parametrize("folder", ["cli", "report", "search", "study"])
+def test_a_method_is_asked_for_its_role_and_never_for_its_name(folder):
+    for path in (ROOT / "aejax" / folder).rglob("*.py"):
+        names = set(METHODS) - ({"pixels"} if module_name(path) in _OF_IMAGES else set())
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found = isinstance(node, ast.Constant) and node.value in names
+            assert not found, f"{path}:{node.lineno} names the method {node.value}: ask for a role"
 
 
 def opens_text(call):
@@ -194,9 +208,9 @@ def train_two_steps(member, dataset):
     import numpy as np
 
     from aejax.data.resident import make_resident
-    from aejax.study.methods import make_task
     from aejax.training.loop import train_chunk
     from aejax.training.step import init_state
+    from tests.methods import make_task
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
     task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(
