@@ -31,7 +31,7 @@ LAYERS = (
     ("autoencoders",),
     ("training",),
     ("samplers",),
-    ("evaluation",),
+    ("evaluation", "measures"),
     ("explain",),
     ("experiment",),
     ("study",),

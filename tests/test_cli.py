@@ -120,7 +120,7 @@ def script(*arguments, **kwargs):
         (['--set=evaluation.transfer={"preprocessing":"zca"}'], "leave it out and set data.preprocessing"),
         (
             ['--set=evaluation.transfer={"name":"mnist"}', '--set=evaluation.measures=["reconstruction"]'],
-            "evaluation.transfer is read by 'probe', 'calibration'",
+            "evaluation.transfer is read by 'probe', 'neighbors'",
         ),
     ],
 )

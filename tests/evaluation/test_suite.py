@@ -4,16 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from aejax.data.load import DataConfig
 from aejax.evaluation.baselines import represent_pixels
-from aejax.evaluation.suite import (
-    OF_FEATURES,
-    EvaluationConfig,
-    Representation,
-    classify,
-    describe,
-    of_place,
-)
-from aejax.report.measures import MEASURES
+from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_place
+from aejax.measures.zoo import MEASURES
 
 CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
 
@@ -38,7 +32,8 @@ def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
 def test_outliers_are_told_apart_without_labels(data):
     pixels = represent_pixels(data)
     unlabelled = data.replace(label={})
-    metrics, features, _ = measured(pixels, unlabelled, outliers=unlabelled)
+    config = EvaluationConfig(outliers=DataConfig())
+    metrics, features, _ = measured(pixels, unlabelled, config, outliers=unlabelled)
     assert features == {"own": {}}
     assert metrics["test_anomaly_distance_auroc"] == pytest.approx(0.5)  # They are the same images.
 
@@ -81,10 +76,11 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):
     features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG)).features["own"]
-    for measure in sorted(set(OF_FEATURES) - {"clustering"}):  # That is done on the host.
-        config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure,), labels_per_class=(2,))
+    own = [measure for measure in MEASURES.values() if measure.of_labels and measure.features]
+    assert len(own) == 10
+    for measure in own:
+        config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure.name,), labels_per_class=(2,))
         names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
         of_test = {name.removeprefix("test_") for name in names if name.startswith("test_")}
-        assert of_test
         assert of_test == {name.removeprefix("validation_") for name in names if name.startswith("validation_")}
-        assert of_test & {known.name for known in MEASURES}  # The tables know it.
+        assert of_test & {metric.name for metric in measure.metrics}  # The tables know it.

@@ -1,0 +1,70 @@
+"""The measures by name. A new one is a file beside this one, and its line here; tables show metrics in this order."""
+
+from collections.abc import Iterator
+
+from aejax.measures.base import Measure, Metric
+from aejax.measures.closed_form import CLASS_MEAN, GAUSSIAN, RIDGE
+from aejax.measures.clustering import CLUSTERING
+from aejax.measures.codebook import CODEBOOK
+from aejax.measures.disentanglement import DISENTANGLEMENT
+from aejax.measures.few_labels import FEW_LABELS
+from aejax.measures.generation import GENERATION
+from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
+from aejax.measures.neighbors import COMPONENT_NEIGHBORS, NEIGHBORS, WEIGHTED_NEIGHBORS
+from aejax.measures.other_data import OUTLIERS, TRANSFER
+from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
+from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
+from aejax.measures.retrieval import RETRIEVAL
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        PROBE,
+        NEIGHBORS,
+        WEIGHTED_NEIGHBORS,
+        COMPONENT_NEIGHBORS,
+        RIDGE,
+        GAUSSIAN,
+        CLASS_MEAN,
+        FEW_LABELS,
+        CLUSTERING,
+        RETRIEVAL,
+        CALIBRATION,
+        ROBUSTNESS,
+        TRANSFER,
+        CLASSIFICATION,
+        OUTLIERS,
+        GENERATION,
+        POSTERIOR,
+        LIKELIHOOD,
+        DISENTANGLEMENT,
+        CODEBOOK,
+        RECONSTRUCTION,
+    )
+}
+
+
+def choices() -> list[str]:
+    """Returns the names that `evaluation.measures` may have."""
+    return [measure.name for measure in MEASURES.values() if measure.asked is None]
+
+
+def of_labels() -> list[str]:
+    """Returns the names of the measures of how well features tell labels."""
+    return [measure.name for measure in MEASURES.values() if measure.of_labels]
+
+
+def all_metrics() -> Iterator[Metric]:
+    """Yields the metrics of all tables, in their order."""
+    for measure in MEASURES.values():
+        yield from measure.metrics
+
+
+def find_metric(name: str) -> Metric:
+    """Returns the metric of a name (without its split)."""
+    return next(metric for metric in all_metrics() if metric.name == name)
+
+
+def measure_of(metric: Metric) -> Measure:
+    """Returns the measure that a metric belongs to."""
+    return next(measure for measure in MEASURES.values() if metric in measure.metrics)
