@@ -21,7 +21,7 @@ SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
 # From the ground up: a file may import from its own layer and from those above it in this list.
 LAYERS = (
     ("errors", "cache"),
-    ("flag_values",),
+    ("flag_values", "moved"),
     ("config",),
     ("sweep",),
     ("rng",),

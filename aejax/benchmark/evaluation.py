@@ -12,8 +12,9 @@ from aejax.data.load import DataConfig, load
 from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.pca import fit_pca
-from aejax.evaluation.probe import STRENGTHS, fit_logistic, linear_probe, predict
+from aejax.evaluation.probe import fit_logistic, linear_probe, predict
 from aejax.evaluation.suite import EvaluationConfig, classify
+from aejax.measures.config import STRENGTHS
 from aejax.measures.zoo import of_labels
 from aejax.training.setup import set_up_jax
 

@@ -9,17 +9,17 @@ from typing import Annotated, Any, Literal, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from pydantic_core import PydanticKnownError
 
 from aejax.autoencoders.zoo import unknown_layers
-from aejax.config import PositiveFloat, PositiveInt, optional_part
+from aejax.config import optional_part
 from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
-from aejax.evaluation.probe import STRENGTHS
 from aejax.measures.base import Features, Measure, Seen
+from aejax.measures.config import MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
 
 Baseline = Literal["pixels", "pca", "untrained", "supervised"]
@@ -35,12 +35,11 @@ def _known(name: str) -> str:
     return name
 
 
-LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 MeasureName = Annotated[str, AfterValidator(_known)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationConfig(MeasuresConfig):
     """What to measure, and beside which baselines."""
 
     # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
@@ -51,22 +50,12 @@ class EvaluationConfig:
     tell_test: bool = True
     # Whether features of networks that were trained by labels are measured as well, or only what these say themselves.
     classifier_features: bool = True
-    probe_strengths: tuple[PositiveFloat, ...] = STRENGTHS  # The L2 strengths of which validation chooses one.
-    num_neighbors: PositiveInt = 5
-    neighbor_temperature: PositiveFloat = 0.07  # Of "weighted_neighbors"; see `neighbors_accuracy`.
-    num_components: PositiveInt = 64  # Of the features, which "component_neighbors" looks at.
-    cluster_components: PositiveInt = 36  # And "clustering": a mixture takes the square of their number in time.
-    whiten_clusters: bool = False  # Whether "clustering" gives each of them unit variance, as the neighbors have it.
-    normalize_clusters: bool = False  # Whether each image's components are then scaled to length 1.
-    labels_per_class: LabelCounts = (1, 10, 100)  # Of "few_labels".
     # Other data with labels, on which the features are worth something too, or are not. null: none. An object begins
     # with the own data, likewise below: {"classes": [3]} are other images of the data set that is trained on.
     transfer: DataConfig | None = optional_part(name=OWN)
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
     outliers: DataConfig | None = optional_part(name=OWN)
-    likelihood_samples: PositiveInt = 1000  # Draws for each image, by which "likelihood" bounds how likely it is,
-    likelihood_images: PositiveInt | None = None  # of the first so many images of a split; null: of all.
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
 

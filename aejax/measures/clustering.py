@@ -14,9 +14,9 @@ def _cluster(given: Features) -> dict[str, float]:
         {split: given.features[split] for split in given.target},
         given.target,
         num_classes=given.num_classes,
-        num_components=given.evaluation.cluster_components,
-        whiten=given.evaluation.whiten_clusters,
-        normalize=given.evaluation.normalize_clusters,
+        num_components=given.evaluation.clustering.num_components,
+        whiten=given.evaluation.clustering.whiten,
+        normalize=given.evaluation.clustering.normalize,
     )
 
 

@@ -13,7 +13,10 @@ def _probe(given: Features) -> dict[str, Any]:
 
     assert given.num_classes is not None, "a probe is of labels"
     return few_labels_accuracies(
-        given.features, given.target, num_classes=given.num_classes, per_class=given.evaluation.labels_per_class
+        given.features,
+        given.target,
+        num_classes=given.num_classes,
+        per_class=given.evaluation.few_labels.labels_per_class,
     )
 
 
@@ -21,7 +24,9 @@ def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[s
     from aejax.data.subsets import too_few_labels
 
     for path, data in labelled(dataset, others):
-        yield from too_few_labels("evaluation", max(config.evaluation.labels_per_class), path, data)
+        yield from too_few_labels(
+            "evaluation.few_labels", max(config.evaluation.few_labels.labels_per_class), path, data
+        )
 
 
 FEW_LABELS = Measure(

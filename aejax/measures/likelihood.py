@@ -24,8 +24,8 @@ def _bound(seen: Seen) -> dict[str, Any]:
         density,
         seen.data,
         seen.representation.at_once,
-        num_samples=seen.evaluation.likelihood_samples,
-        num_images=seen.evaluation.likelihood_images,
+        num_samples=seen.evaluation.likelihood.num_samples,
+        num_images=seen.evaluation.likelihood.num_images,
     )
 
 

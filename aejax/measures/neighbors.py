@@ -14,8 +14,8 @@ def _vote(given: Features) -> dict[str, Any]:
         given.features,
         given.target,
         num_classes=given.num_classes,
-        num_neighbors=given.evaluation.num_neighbors,
-        temperature=given.evaluation.neighbor_temperature if WEIGHTED_NEIGHBORS.name in given.wanted else None,
+        num_neighbors=given.evaluation.neighbors.num_neighbors,
+        temperature=given.evaluation.neighbors.temperature if WEIGHTED_NEIGHBORS.name in given.wanted else None,
     )
 
 
@@ -26,21 +26,21 @@ def _vote_by_components(given: Features) -> dict[str, Any]:
     assert given.num_classes is not None, "a vote is of labels"
     splits = {split: given.features[split] for split in ("train", "validation", "test")}
     metrics = neighbors_accuracy(
-        whiten(splits, given.evaluation.num_components),
+        whiten(splits, given.evaluation.neighbors.num_components),
         given.target,
         num_classes=given.num_classes,
-        num_neighbors=given.evaluation.num_neighbors,
+        num_neighbors=given.evaluation.neighbors.num_neighbors,
     )
     return {name.replace("_knn_", "_component_knn_"): value for name, value in metrics.items()}
 
 
 def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
-    num_neighbors = config.evaluation.num_neighbors
+    num_neighbors = config.evaluation.neighbors.num_neighbors
     for path, data in labelled(dataset, others):
         if num_neighbors > len(data.train.image):
             yield (
-                f"evaluation.num_neighbors={num_neighbors} is more than the {len(data.train.image)} training images of "
-                f"{data.name} ({path}); make it smaller, or name other evaluation.measures"
+                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {len(data.train.image)} training "
+                f"images of {data.name} ({path}); make it smaller, or name other evaluation.measures"
             )
 
 

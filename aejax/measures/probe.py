@@ -19,7 +19,7 @@ def _probe(given: Features) -> dict[str, Any]:
         given.features,
         given.target,
         num_classes=given.num_classes,
-        strengths=given.evaluation.probe_strengths,
+        strengths=given.evaluation.probe.strengths,
         calibration=CALIBRATION.name in given.wanted,
     )
     if corrupted is not None:
@@ -47,7 +47,7 @@ def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator
     memory = memory_bytes()
     for path, data in labelled(dataset, others):
         num_train = len(data.train.image)
-        needed = 4 * len(config.evaluation.probe_strengths) * num_train * data.num_classes
+        needed = 4 * len(config.evaluation.probe.strengths) * num_train * data.num_classes
         if needed > memory:
             yield (
                 f"a linear probe of {data.num_classes} classes on the {num_train} training images of {data.name} "
@@ -57,8 +57,8 @@ def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator
 
 
 def _no_strengths(config: Any) -> Iterator[str]:
-    if not config.evaluation.probe_strengths:
-        yield "evaluation.probe_strengths is empty; give at least one L2 strength"
+    if not config.evaluation.probe.strengths:
+        yield "evaluation.probe.strengths is empty; give at least one L2 strength"
 
 
 PROBE = Measure(

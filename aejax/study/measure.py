@@ -230,7 +230,7 @@ def _measure_across(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str,
         for group in groups.values():
             if len(group) > 1:
                 for name, values in function([codes[index] for index in group]).items():
-                    found.setdefault(name, {}).update(zip(group, np.float32(values), strict=True))
+                    found.setdefault(name, {}).update(zip(group, np.asarray(values, np.float32), strict=True))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveInt
+from aejax.measures.config import rename_fields
 from aejax.study.directory import population_name
 from aejax.study.files import Damaged, Number, read
 from aejax.study.statistics import Interval, student_interval
@@ -107,7 +108,7 @@ def to_rows(results: Results) -> list[Row]:
     """The rows of a population's results, one for each member."""
     shared = {"method": results.method, "data": results.data.to_dict(), "cost": results.cost}
     members = [dataclasses.asdict(member) for member in results.members]
-    rows = [shared | member | {"config": results.config | member["config"]} for member in members]
+    rows = [shared | member | {"config": rename_fields(results.config | member["config"])} for member in members]
     return [{name: row[name] for name in KEYS} for row in rows]
 
 

@@ -7,9 +7,10 @@ import pytest
 from aejax.data.load import DataConfig
 from aejax.evaluation.baselines import represent_pixels
 from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_place
+from aejax.measures.config import FewLabelsConfig, ProbeConfig
 from aejax.measures.zoo import MEASURES
 
-CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
+CONFIG = EvaluationConfig(probe=ProbeConfig(strengths=(0.01, 0.1)))
 
 
 def measured(representation, data, config=CONFIG, **others):
@@ -49,7 +50,7 @@ def test_metrics_of_other_places_have_names_of_their_own():
 def test_robustness_has_to_be_named_and_brings_the_probe(data):
     pixels = represent_pixels(data)
     assert "corrupted" not in jax.eval_shape(lambda: describe(pixels, data, CONFIG)).features["own"]
-    config = EvaluationConfig(probe_strengths=(0.01,), measures=("robustness",))
+    config = EvaluationConfig(probe=ProbeConfig(strengths=(0.01,)), measures=("robustness",))
     metrics, features, _ = measured(pixels, data, config)
     assert metrics == {}  # Pixels reconstruct nothing.
     classified = jax.jit(lambda features: classify(features, data.label, config, 4))
@@ -79,7 +80,8 @@ def test_every_measure_of_features_says_something_of_validation_and_test(data):
     own = [measure for measure in MEASURES.values() if measure.of_labels and measure.features]
     assert len(own) == 10
     for measure in own:
-        config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure.name,), labels_per_class=(2,))
+        few = FewLabelsConfig(labels_per_class=(2,))
+        config = EvaluationConfig(probe=ProbeConfig(strengths=(0.01,)), measures=(measure.name,), few_labels=few)
         names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
         of_test = {name.removeprefix("test_") for name in names if name.startswith("test_")}
         assert of_test == {name.removeprefix("validation_") for name in names if name.startswith("validation_")}
