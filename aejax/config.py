@@ -155,7 +155,7 @@ def unflatten(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def departures(config: Any) -> dict[str, Any]:
-    """Returns the tree of what differs from the defaults, moved fields in their old places, and the kind of every part."""
+    """Returns the tree of what differs from the defaults, with moved fields where they were, and kinds of parts."""
     default, tree = _default(cast(Any, type(config))), {}
     for name, _ in _fields(config):
         value = getattr(config, name)

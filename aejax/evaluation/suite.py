@@ -158,7 +158,7 @@ def describe(
             features[layer] = encode_splits(Representation(encode, at_once=representation.at_once), data)
     if "transfer" in others:
         features["transfer"] = encode_splits(representation, others["transfer"])
-    compares = any(measure.of_factors for measure in measures)
+    compares = any(measure.of_factors or measure.members is not None for measure in measures)
     return Described(metrics, features, encode_splits(representation, data) if compares else {})
 
 

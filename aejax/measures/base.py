@@ -117,7 +117,8 @@ class Measure:
       images      `Seen` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`
-      members     codes by split of members that differ in their seed alone -> values [members] by name
+      members     codes of validation and test images of all members that differ in their seed alone, by split -> values
+                  [members] by name
 
     A function imports what it computes with when it is called: whoever reads a study needs the rest, and no JAX.
     """

@@ -45,10 +45,14 @@ DISENTANGLEMENT = Measure(
         Metric("infom", "InfoM", "", True),
         Metric("infoe", "InfoE", "", True),
         Metric("infoc", "InfoC", "", True),
-        Metric("udr", "UDR", "", True),
     ),
     needs=(NUMBERS, FACTORS),
     host=_compare,
-    members=_rank,
     misfits=_too_few,
+)
+UNSUPERVISED_RANKING = Measure(
+    name="unsupervised_ranking",
+    metrics=(Metric("udr", "UDR", "", True),),
+    asked=DISENTANGLEMENT.is_wanted,
+    members=_rank,
 )

@@ -6,7 +6,7 @@ from aejax.measures.base import Measure, Metric
 from aejax.measures.closed_form import CLASS_MEAN, GAUSSIAN, RIDGE
 from aejax.measures.clustering import CLUSTERING
 from aejax.measures.codebook import CODEBOOK
-from aejax.measures.disentanglement import DISENTANGLEMENT
+from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.measures.few_labels import FEW_LABELS
 from aejax.measures.generation import GENERATION
 from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
@@ -38,6 +38,7 @@ MEASURES: dict[str, Measure] = {
         POSTERIOR,
         LIKELIHOOD,
         DISENTANGLEMENT,
+        UNSUPERVISED_RANKING,
         CODEBOOK,
         RECONSTRUCTION,
     )

@@ -1,6 +1,5 @@
 """Measuring a population that was fitted: its metrics, and pictures of what it makes of some images."""
 
-import dataclasses
 import functools
 import json
 import time
@@ -14,7 +13,7 @@ import numpy as np
 from aejax.config import flatten, to_tree
 from aejax.data.load import Dataset
 from aejax.data.resident import ResidentData
-from aejax.evaluation.suite import classify, describe, functions, host_measures, measure_on_host, of_place
+from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study.generation import evaluation_cost, measure_generators
@@ -37,18 +36,18 @@ class Fitted(NamedTuple):
     cost: dict[str, float]
 
 
-def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns what results.json and pictures.npz hold."""
+def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns the content of results.json, pictures.npz and codes.npz."""
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
         variables = list(work.members.deal(work.members.fetch(variables)))
     generates = work.job.method.name in GENERATORS
-    measured = _Measured(*measure_generators(work, variables)) if generates else _measure(work, variables)
-    metrics, seen, evaluation_cost, across = measured
+    measured = Measured(*measure_generators(work, variables)) if generates else _measure(work, variables)
+    metrics, seen, evaluation_cost, codes = measured
     metrics |= fitted.metrics
     if not work.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
-        across = {name: of for name, of in across.items() if not name.startswith("test_")}
+        codes = {split: code for split, code in codes.items() if split != "test"}
         seen = {}  # What is seen is of test images.
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
@@ -63,14 +62,13 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
             {
                 "id": name,
                 "config": {path: value for path, value in tree.items() if path not in common},
-                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()}
-                | {metric: shortest(of[index]) for metric, of in across.items() if index in of},
+                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
                 "status": status,
             }
             for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
-    return results, _pictures(work, variables, seen, metrics) if seen else {}
+    return results, _pictures(work, variables, seen, metrics) if seen else {}, codes
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
@@ -84,16 +82,17 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-class _Measured(NamedTuple):
-    """The metrics of a population, what they cost, and what members make of some test images, if that is an image."""
+class Measured(NamedTuple):
+    """The metrics of a population, what members make of some test images, if that is an image, and the cost."""
 
     metrics: dict[str, np.ndarray]  # [members]
     pictures: dict[str, np.ndarray]  # [members, ...]
     cost: dict[str, float]
-    across: dict[str, dict[int, np.float32]] = {}  # noqa: RUF012 - Metrics that some members have, by their index.
+    # Of validation and test images by split, [members, n, d], where members are measured beside each other.
+    codes: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
-def _measure(work: Work, variables: list[Any]) -> _Measured:
+def _measure(work: Work, variables: list[Any]) -> Measured:
     one = shapes_of_member(variables[0])
 
     def known(members: Members) -> Members:
@@ -113,6 +112,7 @@ def _measure(work: Work, variables: list[Any]) -> _Measured:
     compile_seconds = sum(program.compile_seconds for program in [describing, *classifying.values()])
     shared = {name: source.data for name, source in work.sources.items()}
     results, samples, codes = [], [], []
+    beside = any(measure.members is not None for measure in work.evaluation.wanted())
     started = time.perf_counter()
     for index in work.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
@@ -120,14 +120,15 @@ def _measure(work: Work, variables: list[Any]) -> _Measured:
             classified = program(index, features[name], work.source(name).data.label)
             classified |= _measure_round(work, members, index, features[name], *_labels(work, name))
             metrics |= {of_place(metric, name): value for metric, value in classified.items()}
-        codes += _each_member(members, index, code, lambda own: own)
+        if beside:
+            codes.append(to_host({split: code[split] for split in code if split != "train"}))
         metrics |= _measure_round(work, members, index, code, _factors(work), None)
         results.append(to_host(metrics))
         samples.append(to_host(sample))
     results = members.fetch(results)
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
-    return _Measured(results, pictures, cost, _measure_across(work, codes))
+    return Measured(results, pictures, cost, members.fetch(codes) if codes else {})
 
 
 class EvaluationPrograms(NamedTuple):
@@ -214,24 +215,6 @@ def _measure_round(
     found = _each_member(members, index, compared, measure_member)
     found += [found[0]] * (members.round_size - len(found))  # These fill up the last round.
     return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
-
-
-def _measure_across(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str, dict[int, np.float32]]:
-    """Returns the metrics of the phase `members`, by name and index, of members that differ in their seed alone.
-
-    None of members that diverged, or have no other seed, or if codes are not compared with factors either.
-    """
-    groups: dict[Config, list[int]] = {}
-    for index, config in enumerate(work.configs):
-        if codes[index] and all(np.isfinite(code).all() for code in codes[index].values()):
-            groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
-    found: dict[str, dict[int, np.float32]] = {}
-    for function in functions(work.evaluation.wanted(), "members"):
-        for group in groups.values():
-            if len(group) > 1:
-                for name, values in function([codes[index] for index in group]).items():
-                    found.setdefault(name, {}).update(zip(group, np.asarray(values, np.float32), strict=True))
-    return found
 
 
 def _pictures(

@@ -17,6 +17,7 @@ from aejax.study.statistics import Interval, student_interval
 from aejax.study.status import MemberId
 
 FILE = "results.json"
+CODES = "codes.npz"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
@@ -80,7 +81,7 @@ class MemberResults:
 class Results:
     """The content of results.json: the results of a population, with what its members share written once.
 
-    `files` are the digests of the files beside it that belong to the results: curves and pictures.
+    `files` are the digests of the files beside it that belong to the results: curves, pictures and codes.
     """
 
     method: str
@@ -88,7 +89,7 @@ class Results:
     config: dict[str, Any]
     cost: dict[str, Number]
     members: Annotated[tuple[MemberResults, ...], Field(min_length=1)]
-    files: dict[Literal["metrics.jsonl", "pictures.npz"], str] = dataclasses.field(default_factory=dict)
+    files: dict[Literal["metrics.jsonl", "pictures.npz", "codes.npz"], str] = dataclasses.field(default_factory=dict)
 
 
 def read_results(path: pathlib.Path) -> Results:

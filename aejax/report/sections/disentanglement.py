@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aejax.measures.base import Metric
-from aejax.measures.disentanglement import DISENTANGLEMENT
+from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.report.content import Content, Section
 from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
@@ -16,7 +16,8 @@ from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
 from aejax.study.results import Setting
 from aejax.study.statistics import Range, probability_of_improvement
 
-MIG, UDR = DISENTANGLEMENT.metrics[0], DISENTANGLEMENT.metrics[-1]
+_METRICS = (*DISENTANGLEMENT.metrics, *UNSUPERVISED_RANKING.metrics)
+MIG, UDR = _METRICS[0], _METRICS[-1]
 KIND = "autoencoder.kind"
 _TEXT = (
     "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
@@ -110,7 +111,7 @@ def _name(setting: Setting) -> str:
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
-    shown = [measure for measure in DISENTANGLEMENT.metrics[1:] if any(_show(measure, setting) for setting in settings)]
+    shown = [measure for measure in _METRICS[1:] if any(_show(measure, setting) for setting in settings)]
     rows = []
     for setting in settings:
         cells = [_family(setting), " · ".join(filter(None, [setting.study, _strength(setting)])), _show(MIG, setting)]
