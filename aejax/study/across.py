@@ -62,12 +62,15 @@ def _has(member: Beside, measure: Measure) -> bool:
 def _measure(measure: Measure, group: Sequence[Beside], say: Callable[[str], None]) -> list[dict[str, float]]:
     """Returns the metrics of a group's members; none of those whose codes are not finite, or of all if one has none."""
     metrics: list[dict[str, float]] = [{} for _ in group]
+    known: dict[Any, Codes] = {}  # By population.
     codes = []
     for member in group:
         if member.codes is None:
             say(f"{member.place}: '{measure.name}' needs codes that it lacks; scripts/evaluate.py --update keeps them")
             return metrics
-        codes.append({split: code[member.number] for split, code in member.codes().items()})
+        if member.place not in known:
+            known[member.place] = member.codes()
+        codes.append({split: code[member.number] for split, code in known[member.place].items()})
     finite = [index for index, own in enumerate(codes) if own and all(np.isfinite(code).all() for code in own.values())]
     if len(finite) > 1 and measure.members is not None:
         for name, values in measure.members([codes[index] for index in finite]).items():
@@ -82,6 +85,9 @@ def renew_across(directory: StudyDirectory, roster: Roster, say: Callable[[str],
     Raises:
       OSError: if a file cannot be read or written now.
     """
+    evaluations = {evaluation_of(method, config) for method, config in roster.configs}
+    if not any(measure.members for evaluation in evaluations for measure in evaluation.wanted()):
+        return
     members: list[Beside] = []
     for one in read_all(directory):
         if one.is_finished and one.results is not None and one.status is not None and roster.has(one.status):
