@@ -11,7 +11,7 @@ import typing
 
 import pytest
 
-from aejax import config, sweep
+from aejax import config, registry, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check, check_data
 from aejax.measures.zoo import MEASURES
@@ -24,6 +24,8 @@ SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
 LAYERS = (
     ("errors", "cache"),
     ("flag_values", "moved"),
+    ("registry",),
+    ("user_files",),
     ("config",),
     ("sweep",),
     ("rng",),
@@ -158,9 +160,8 @@ def config_classes():
         if cls in seen:
             continue
         seen.append(cls)
-        for hint in typing.get_type_hints(cls).values():
-            options = typing.get_args(hint) or (hint,)
-            waiting += [option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)]
+        for hint in typing.get_type_hints(cls, include_extras=True).values():
+            waiting += registry.config_classes(hint)
     return seen
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -38,6 +38,8 @@ class Family:
     POSTERIOR: ClassVar[bool] = False
     NEEDS_OTHERS: ClassVar[bool] = False
     DISCRETE: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()

@@ -160,6 +160,11 @@ class Measure:
         """Whether it wants the features of the own data."""
         return self.of_labels or self.features is not None
 
+    def functions(self) -> list[Any]:
+        """Returns its functions of all phases."""
+        phases = (self.each_image, self.images, self.features, self.host, self.members)
+        return [function for function in phases if function is not None]
+
     def is_wanted(self, evaluation: Any) -> bool:
         """Returns whether a config asks for it, by name or by default."""
         if self.asked is not None:

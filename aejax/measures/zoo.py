@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from aejax.errors import ConfigError
 from aejax.measures.base import Measure, Metric
 from aejax.measures.closed_form import CLASS_MEAN, GAUSSIAN, RIDGE
 from aejax.measures.clustering import CLUSTERING
@@ -15,6 +16,7 @@ from aejax.measures.other_data import OUTLIERS, TRANSFER
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
 from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
 from aejax.measures.retrieval import RETRIEVAL
+from aejax.registry import note_origin
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -43,6 +45,22 @@ MEASURES: dict[str, Measure] = {
         RECONSTRUCTION,
     )
 }
+
+
+def register(measure: Measure) -> Measure:
+    """Adds a measure of the user's own, and returns it: tables show its metrics after all others.
+
+    Raises:
+      ConfigError: if its name, or that of one of its metrics, is taken.
+    """
+    if measure.name in MEASURES:
+        raise ConfigError(f"there is a measure '{measure.name}' already; choose another name, and register each once")
+    taken = {metric.name for metric in all_metrics()} & {metric.name for metric in measure.metrics}
+    if taken:
+        raise ConfigError(f"measure '{measure.name}': there is a metric '{min(taken)}' already; choose another name")
+    MEASURES[measure.name] = measure
+    note_origin(measure.functions()[0])
+    return measure
 
 
 def choices() -> list[str]:

@@ -12,14 +12,14 @@ channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencode
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from aejax.config import PositiveFloat, PositiveInt, traced
+from aejax.registry import Registry
 
 Output = Literal["identity", "sigmoid"]
 Scale = Literal["none", "parameter", "batch"]
@@ -43,6 +43,8 @@ class _Likelihood:
 
     SCALE: ClassVar[Scale] = "none"
     DISCRETE: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     def outputs(self, channels: int) -> int:
         """Returns how many numbers the decoder emits for each pixel of an image with so many channels."""
@@ -61,6 +63,14 @@ class _Likelihood:
         """Yields why images of a data set have no such likelihood."""
         del dataset
         yield from ()
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image, of the decoder's output [batch, height, width, outputs]."""
+        raise NotImplementedError
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns -log p(target | output) of each example, [batch], or what stands for it."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -336,15 +346,18 @@ class LogisticMixture(_Likelihood):
         return -_sum_over_pixels(mixed)
 
 
-Likelihood = Annotated[
-    HalfSquaredError
-    | MeanSquaredError
-    | Bernoulli
-    | ContinuousBernoulli
-    | Gaussian
-    | LearnedGaussian
-    | OptimalGaussian
-    | Laplace
-    | LogisticMixture,
-    Field(discriminator="kind"),
-]
+LIKELIHOODS: Registry[type[_Likelihood]] = Registry(
+    "likelihood",
+    (
+        HalfSquaredError,
+        MeanSquaredError,
+        Bernoulli,
+        ContinuousBernoulli,
+        Gaussian,
+        LearnedGaussian,
+        OptimalGaussian,
+        Laplace,
+        LogisticMixture,
+    ),
+)
+Likelihood = Annotated[_Likelihood, LIKELIHOODS]

@@ -1,23 +1,22 @@
-"""The samplers by name. A new sampler is a file beside this one, with a config and a module, and its lines here."""
+"""The samplers by name. A new sampler is a file beside this one, with a config and a module, and its line here."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args
-
-from pydantic import Field
+from typing import Annotated, Any, ClassVar, Literal
 
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.data.load import Dataset
-from aejax.samplers.autoregressive import Autoregressive, AutoregressiveSampler
+from aejax.registry import Registry
+from aejax.samplers.autoregressive import AutoregressiveSampler
 from aejax.samplers.base import CodeSpace, Sampler, SamplerConfig, code_space
-from aejax.samplers.flow import FlowSampler, InverseFlow, MaskedFlow
-from aejax.samplers.flow_matching import FlowMatching, FlowMatchingSampler
-from aejax.samplers.gaussian import Gaussian, GaussianSampler
-from aejax.samplers.kernel_density import KernelDensity, KernelDensitySampler
-from aejax.samplers.mixture import Mixture, MixtureSampler
-from aejax.samplers.prior import Prior, PriorSampler
-from aejax.samplers.two_stage import TwoStage, TwoStageSampler
+from aejax.samplers.flow import FlowSampler
+from aejax.samplers.flow_matching import FlowMatchingSampler
+from aejax.samplers.gaussian import GaussianSampler
+from aejax.samplers.kernel_density import KernelDensitySampler
+from aejax.samplers.mixture import MixtureSampler
+from aejax.samplers.prior import PriorSampler
+from aejax.samplers.two_stage import TwoStageSampler
 from aejax.training.optimizers import Adam, Cosine, Optimizer
 
 CLASSIFIER = "classifier"
@@ -33,30 +32,20 @@ class NoSampler(SamplerConfig):
     kind: Literal["none"] = "none"
 
 
-AnySampler = Annotated[
-    NoSampler
-    | Prior
-    | Gaussian
-    | Mixture
-    | KernelDensity
-    | MaskedFlow
-    | InverseFlow
-    | TwoStage
-    | FlowMatching
-    | Autoregressive,
-    Field(discriminator="kind"),
-]
-SAMPLERS: dict[str, type[Sampler]] = {
-    "prior": PriorSampler,
-    "gaussian": GaussianSampler,
-    "mixture": MixtureSampler,
-    "kernel_density": KernelDensitySampler,
-    "masked_flow": FlowSampler,
-    "inverse_flow": FlowSampler,
-    "two_stage": TwoStageSampler,
-    "flow_matching": FlowMatchingSampler,
-    "autoregressive": AutoregressiveSampler,
-}
+SAMPLERS: Registry[type[Sampler]] = Registry(
+    "sampler",
+    (
+        PriorSampler,
+        GaussianSampler,
+        MixtureSampler,
+        KernelDensitySampler,
+        FlowSampler,
+        TwoStageSampler,
+        FlowMatchingSampler,
+        AutoregressiveSampler,
+    ),
+)
+AnySampler = Annotated[SamplerConfig, SAMPLERS.beside(NoSampler)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +84,7 @@ class GenerationConfig:
             return
         if not (sampler.DISCRETE if family.DISCRETE else sampler.CONTINUOUS):
             fits = "DISCRETE" if family.DISCRETE else "CONTINUOUS"
-            kinds = [kind for kind in SAMPLERS if getattr(sampler_config(kind), fits)]
+            kinds = [kind for kind in SAMPLERS if getattr(SAMPLERS.config(kind), fits)]
             codes = "indices" if family.DISCRETE else "numbers"
             yield (
                 f"generation.sampler={sampler.kind} does not go with the codes of autoencoder={family.kind}, which are "
@@ -144,11 +133,6 @@ class GenerationConfig:
                     f"generation.sampler={sampler.kind} is of codes of at most {MOST_NUMBERS} numbers, and those of "
                     f"autoencoder={family.kind} have {size}; use a family with fewer, or sampler=prior"
                 )
-
-
-def sampler_config(kind: str) -> Any:
-    """Returns the config class of a sampler by its name."""
-    return next(cls for cls in get_args(get_args(AnySampler)[0]) if cls.kind == kind)
 
 
 def make_sampler(config: Any, space: CodeSpace) -> Sampler:

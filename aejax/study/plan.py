@@ -7,6 +7,7 @@ import shutil
 import types
 from collections.abc import Collection, Mapping, Sequence
 
+from aejax import registry
 from aejax.config import config_id, departures, partition, share_parts
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
@@ -32,14 +33,28 @@ def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
     """Returns the configs of a study, perhaps of an earlier version: fields that it did not have get their defaults.
 
     Raises:
-      UserError: if one is no config of this version.
+      UserError: if one is no config of this version, or if it takes a file of the user's that was not imported.
     """
+    _require_plugins(directory, record)
     try:
         return share_parts(map(load_recorded, record.configs))
     except ConfigError as error:
         raise UserError(
             f"{directory.record} has a config that this version does not read ({error}); use the version that it names"
         ) from None
+
+
+def _require_plugins(directory: StudyDirectory, record: Record) -> None:
+    here = registry.origins()
+    for name, digest in record.plugins.items():
+        if digest is None or digest in here.values():
+            continue
+        if name in here:
+            raise UserError(
+                f"{name} is another than the one that {directory.path} was trained with (SHA-256 {digest[:12]}...); "
+                "bring that one back, or choose another --workdir"
+            )
+        raise UserError(f"{directory.path} was trained with a file of yours; name it: --plugin={name}")
 
 
 def load_data(

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+from aejax import registry
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import Interrupted, UserError, in_one_line, refusal
@@ -109,7 +110,8 @@ def run(
         options.say(line)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
-        record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
+        plugins = record.plugins | registry.origins()
+        record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
         record = _with_members(record, configs, datasets, lineage)
         if is_leader():
             if read_record(directory) != before:

@@ -1,5 +1,6 @@
 """A measure is one file and one line: metrics of files that a test writes come through a study to its report."""
 
+import dataclasses
 import importlib.util
 
 import pytest
@@ -8,7 +9,7 @@ from aejax.autoencoders.vae import Vae
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check, check_data
-from aejax.measures.zoo import MEASURES
+from aejax.measures.zoo import MEASURES, register
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
 from aejax.study.directory import StudyDirectory
@@ -72,14 +73,17 @@ FAMILY = Vae(encoder=Dense(widths=(8,)), latent_size=3)
 
 
 @pytest.fixture
-def added(tmp_path, monkeypatch):
+def added(tmp_path):
     """Adds two measures, each by its file and its line in the zoo."""
     for name, text in {"separation": OF_FEATURES, "rank": ON_HOST}.items():
         path = tmp_path / f"{name}.py"
         path.write_text(text, encoding="utf-8")
         module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(name, path))
         spec.loader.exec_module(module)
-        monkeypatch.setitem(MEASURES, name, getattr(module, name.upper()))
+        register(getattr(module, name.upper()))
+    yield
+    for name in ("separation", "rank"):
+        del MEASURES[name]
 
 
 @pytest.mark.usefixtures("added")
@@ -114,6 +118,13 @@ def test_what_a_new_measure_needs_is_asked_before_anything_is_trained(dataset):
     one = dataset.splits["test"].__class__(dataset.test.image[:1], dataset.test.label[:1])
     with pytest.raises(DataError, match="has 'rank', and quadrants has one test image"):
         check_data(config(autoencoder=FAMILY), dataset.__class__(**{**dataset.__dict__, "test": one}))
+
+
+def test_names_that_are_taken_are_refused():
+    with pytest.raises(ConfigError, match="there is a measure 'probe' already"):
+        register(MEASURES["probe"])
+    with pytest.raises(ConfigError, match="measure 'mine': there is a metric 'probe_accuracy' already"):
+        register(dataclasses.replace(MEASURES["probe"], name="mine"))
 
 
 def test_each_metric_has_one_measure_and_one_name():
