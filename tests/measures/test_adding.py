@@ -5,6 +5,7 @@ import importlib.util
 
 import pytest
 
+from aejax import registry
 from aejax.autoencoders.vae import Vae
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
@@ -73,8 +74,9 @@ FAMILY = Vae(encoder=Dense(widths=(8,)), latent_size=3)
 
 
 @pytest.fixture
-def added(tmp_path):
-    """Adds two measures, each by its file and its line in the zoo."""
+def added(tmp_path, monkeypatch):
+    """Adds two measures, each by its file and a line that registers it."""
+    monkeypatch.setattr(registry, "_origins", {})
     for name, text in {"separation": OF_FEATURES, "rank": ON_HOST}.items():
         path = tmp_path / f"{name}.py"
         path.write_text(text, encoding="utf-8")
@@ -101,6 +103,7 @@ def test_measures_of_features_and_on_the_host_come_through_a_study_to_its_report
     assert "Separation is of the best single feature." in table
     assert "* separation: autoencoder reaches" in table
     assert "separation" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert set(registry.origins()) == {"separation.py", "rank.py"}
 
 
 @pytest.mark.usefixtures("added")
