@@ -11,6 +11,7 @@ from aejax.config import Seed, flatten, load, traced, unflatten
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
+from aejax.methods import checks as methods
 from aejax.samplers.zoo import GenerationConfig
 from aejax.training.config import TrainingConfig
 from aejax.training.fine_tuning import FineTuningConfig
@@ -79,6 +80,7 @@ def _parts(config: Config) -> tuple[Any, ...]:
         config.fine_tuning,
         config.generation,
         config.evaluation,
+        methods,
     )
 
 

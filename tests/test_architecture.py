@@ -15,6 +15,7 @@ from aejax import config, registry, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check, check_data
 from aejax.measures.zoo import MEASURES
+from aejax.methods.zoo import METHODS
 from aejax.search.run import Search, check_search
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -37,7 +38,7 @@ LAYERS = (
     ("samplers",),
     ("evaluation", "measures"),
     ("explain",),
-    ("experiment",),
+    ("experiment", "methods"),
     ("study",),
     ("search",),
     ("report",),
@@ -131,6 +132,19 @@ def test_who_runs_and_reports_studies_compares_no_name_of_a_measure():
                 assert not isinstance(node, ast.Compare) or not names & literals(node), f"{path}:{node.lineno}"
 
 
+# Where the pixels of images are meant.
+_OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.study.measure", "aejax.study.results")
+
+
+@pytest.mark.parametrize("folder", ["cli", "report", "search", "study"])
+def test_a_method_is_asked_for_its_role_and_never_for_its_name(folder):
+    for path in (ROOT / "aejax" / folder).rglob("*.py"):
+        names = set(METHODS) - ({"pixels"} if module_name(path) in _OF_IMAGES else set())
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found = isinstance(node, ast.Constant) and node.value in names
+            assert not found, f"{path}:{node.lineno} names the method {node.value}: ask for a role"
+
+
 def opens_text(call):
     """Whether a call opens a file of text, or a process that is read and written as text."""
     name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
@@ -218,9 +232,9 @@ def train_two_steps(member, dataset):
     import numpy as np
 
     from aejax.data.resident import make_resident
-    from aejax.study.methods import make_task
     from aejax.training.loop import train_chunk
     from aejax.training.step import init_state
+    from tests.methods import make_task
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
     task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(

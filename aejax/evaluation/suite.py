@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,9 +21,6 @@ from aejax.evaluation.likelihood import Density
 from aejax.measures.base import Features, Measure, Seen
 from aejax.measures.config import MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
-
-Baseline = Literal["pixels", "pca", "untrained", "supervised"]
-_BASELINES_OF_LABELS = ("supervised", "pixels")
 
 MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are given.
 Splits = dict[str, jax.Array]  # Features, [examples, size], of every split, and perhaps of corrupted test images.
@@ -45,7 +42,7 @@ class EvaluationConfig(MeasuresConfig):
     # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
     # that the data do not allow is an error.
     measures: tuple[MeasureName, ...] | None = None
-    baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
+    baselines: tuple[str, ...] | None = None  # null: all that the data allow, likewise.
     # Whether what was measured on test images is told. What a search trains is chosen, so it is not.
     tell_test: bool = True
     # Whether features of networks that were trained by labels are measured as well, or only what these say themselves.
@@ -93,9 +90,6 @@ class EvaluationConfig(MeasuresConfig):
             yield from measure.misfits(config, dataset, others)
         if self.layers:
             yield from unknown_layers(config.autoencoder, self.layers, dataset.train.image.shape[1:])
-        unlabelled = [name for name in self.baselines or () if name in _BASELINES_OF_LABELS and not dataset.num_classes]
-        for name in unlabelled:
-            yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"
 
 
 class Representation(NamedTuple):
@@ -244,12 +238,6 @@ def of_place(name: str, place: str) -> str:
         return name
     split, _, rest = name.partition("_")
     return f"{split}_{place}_{rest}" if split in ("validation", "test") else f"{place}_{name}"
-
-
-def available_baselines(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
-    """Returns the baselines of data with or without labels."""
-    wanted = config.baselines if config.baselines is not None else ("pixels", "pca", "untrained", "supervised")
-    return tuple(name for name in wanted if labelled or name not in _BASELINES_OF_LABELS)
 
 
 _FEATURES = "features"  # Among the values of each image.

@@ -10,11 +10,11 @@ import numpy as np
 from aejax.cache import read_arrays
 from aejax.experiment import Config
 from aejax.measures.base import Measure
+from aejax.methods.base import find_method
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all
 from aejax.study.files import lock, read_json, write_json
 from aejax.study.job import Job
-from aejax.study.methods import evaluation_of
 from aejax.study.metrics import shortest
 from aejax.study.plan import Roster
 from aejax.study.results import CODES, FILE
@@ -47,7 +47,7 @@ def measure_across(members: Sequence[Beside], say: Callable[[str], None]) -> dic
     found: dict[Any, dict[int, dict[str, float]]] = {}
     for group in groups.values():
         group.sort(key=lambda member: member.config.seed)
-        for measure in evaluation_of(group[0].method, group[0].config).wanted():
+        for measure in find_method(group[0].method).evaluation(group[0].config).wanted():
             if measure.members is None or len(group) == 1 or all(_has(member, measure) for member in group):
                 continue
             for member, metrics in zip(group, _measure(measure, group, say), strict=True):
@@ -85,7 +85,7 @@ def renew_across(directory: StudyDirectory, roster: Roster, say: Callable[[str],
     Raises:
       OSError: if a file cannot be read or written now.
     """
-    evaluations = {evaluation_of(method, config) for method, config in roster.configs}
+    evaluations = {find_method(method).evaluation(config) for method, config in roster.configs}
     if not any(measure.members for evaluation in evaluations for measure in evaluation.wanted()):
         return
     members: list[Beside] = []

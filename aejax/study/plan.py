@@ -13,12 +13,12 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.data.summary import summarize
 from aejax.errors import ConfigError, UserError
-from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data, load_recorded
+from aejax.methods.base import find_method
+from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged
 from aejax.study.job import Job
-from aejax.study.methods import GENERATORS, METHODS, SUBJECT
 from aejax.study.record import Record
 from aejax.study.status import FILE as STATUS
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
@@ -104,13 +104,6 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     return lines
 
 
-def _baselines(config: Config, datasets: Mapping[DataConfig, Dataset]) -> tuple[str, ...]:
-    labelled = datasets[config.data].num_classes is not None
-    fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
-    generators = GENERATORS if config.generation.sampler.kind != "none" else ()
-    return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned, *generators)
-
-
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
@@ -120,8 +113,9 @@ class Roster:
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
         self._lineage = lineage
         self._members: dict[str, dict[str, Config]] = {}
-        for method in METHODS.values():
-            wanted = [config for config in configs if method.name in (SUBJECT, *_baselines(config, datasets))]
+        labelled = {data: dataset.num_classes is not None for data, dataset in datasets.items()}
+        for method in map(find_method, METHODS):
+            wanted = [config for config in configs if method.wanted(config, labelled=labelled[config.data])]
             distinct = {method.inputs(config): config for config in wanted}.values()
             self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
 
@@ -144,7 +138,7 @@ class Roster:
         members = self._members[method]
         together = tuple(members[name] for name in ids)
         continues = tuple(members[self._lineage[name]] for name in ids if self._generation(method, name))
-        return Job(METHODS[method], Population(partition(together[0])[0], together), continues)
+        return Job(find_method(method), Population(partition(together[0])[0], together), continues)
 
     def plan(self, done: Collection[tuple[str, str]] = (), begun: Sequence[PopulationStatus] = ()) -> list[list[Job]]:
         """Returns the populations that are to be trained, in waves: those of a wave need only what went before it.
@@ -166,7 +160,7 @@ class Roster:
             for names in generations.values():
                 together += [[names[config] for config in found.members] for found in group(list(names))]
             for ids in together:
-                wave = METHODS[method].begins_with is not None, max(self._generation(method, name) for name in ids)
+                wave = find_method(method).begins_with is not None, max(self._generation(method, name) for name in ids)
                 waves.setdefault(wave, []).append(self.job(method, ids))
         return [jobs for _, jobs in sorted(waves.items(), key=lambda item: item[0])]
 
@@ -201,17 +195,8 @@ def _forget(path: pathlib.Path) -> None:
 
 
 def _work(job: Job) -> float:
-    config = job.population.members[0]
-    training, fine_tuning, generation = config.training, config.fine_tuning, config.generation
-    own = training.epochs + training.pretraining_epochs
-    epochs = {
-        SUBJECT: min(own, training.until_epoch or own),
-        "supervised": fine_tuning.scratch_epochs or training.epochs,
-        "fine_tuned": fine_tuning.epochs,
-        "generator": generation.epochs if generation.sampler.LEARNED else 0,
-    }
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
-    return float(len(job.ids) * epochs.get(job.method.name, 0) - begun)
+    return float(len(job.ids) * job.method.epochs(job.population.members[0]) - begun)
 
 
 def data_key(data: DataConfig) -> str:

@@ -53,13 +53,6 @@ class FineTuningConfig:
                 "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate "
                 "and head say how; set fine_tuning.epochs or leave them out"
             )
-        baselines = config.evaluation.baselines
-        supervised = baselines is None or "supervised" in baselines
-        if self.labels_per_class and not self.epochs and not supervised:
-            yield (
-                "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name "
-                "'supervised' in evaluation.baselines"
-            )
         if self.head == "probe" and config.data.validation_size == 0 and self.labels_per_class is None:
             yield (
                 "fine_tuning.head=probe chooses its strength on validation images, and data.validation_size is 0; keep "

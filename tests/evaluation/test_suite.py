@@ -5,12 +5,17 @@ import numpy as np
 import pytest
 
 from aejax.data.load import DataConfig
-from aejax.evaluation.baselines import represent_pixels
 from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_place
+from aejax.experiment import Config
 from aejax.measures.config import FewLabelsConfig, ProbeConfig
 from aejax.measures.zoo import MEASURES
+from aejax.methods.base import find_method
 
 CONFIG = EvaluationConfig(probe=ProbeConfig(strengths=(0.01, 0.1)))
+
+
+def represent_pixels(data):
+    return find_method("pixels").represent(None, (), Config(), data)
 
 
 def measured(representation, data, config=CONFIG, **others):
