@@ -15,6 +15,7 @@ class Prior(SamplerConfig):
     """N(0, I), to which a variational family draws its posteriors; of discrete codes the uniform distribution."""
 
     DISCRETE: ClassVar[bool] = True
+    OF_TRAINING_CODES: ClassVar[bool] = False
 
     kind: Literal["prior"] = "prior"
 

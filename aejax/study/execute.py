@@ -35,6 +35,7 @@ from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import Fitted, measure
 from aejax.study.metrics import MetricsWriter, Written
+from aejax.study.results import CODES
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
@@ -44,6 +45,7 @@ from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
 
 Result = TypeVar("Result")
+Arrays = dict[str, np.ndarray]
 
 # How long to wait for another process that executes the same population. A file server may keep the lock of a machine
 # that died for 90 seconds (NFS).
@@ -90,13 +92,13 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
         write_status(work.path, status)
     try:
         fitted = _within_memory(work, lambda: _fit(work, status, parents))
-        results, pictures = _within_memory(work, lambda: measure(work, fitted))
+        measured = _within_memory(work, lambda: measure(work, fitted))
     except Interrupted:
         if is_leader():
             write_status(work.path, (read_status(work.path) or status).enter("waiting"))
         raise
     if is_leader():
-        write_results(work.path, results, pictures)
+        write_results(work.path, *measured)
         before = (read_status(work.path) or status).enter("finished")
         training = fitted.cost.get("train_seconds", 0.0) * work.members.num
         seconds = before.training + time.monotonic() - begun
@@ -105,16 +107,17 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
     wait_for_all(f"{work.job.ids} finished")
 
 
-def write_results(path: pathlib.Path, results: dict[str, Any], pictures: dict[str, np.ndarray]) -> None:
-    """Writes pictures.npz, if there are any pictures, and results.json with the digests of what belongs to it."""
+def write_results(path: pathlib.Path, results: dict[str, Any], pictures: Arrays, codes: Arrays) -> None:
+    """Writes pictures.npz and codes.npz, if there are any, and results.json with the digests of what belongs to it."""
     files = {}
     if (path / metrics.FILE).exists():
         files[metrics.FILE] = digest_of(path / metrics.FILE)
-    if pictures:
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **pictures)
-        write_atomically(path / PICTURES, content.getvalue())
-        files[PICTURES] = digest_of_bytes(content.getvalue())
+    for name, arrays in {PICTURES: pictures, CODES: codes}.items():
+        if arrays:
+            content = io.BytesIO()
+            np.savez_compressed(content, allow_pickle=False, **arrays)
+            write_atomically(path / name, content.getvalue())
+            files[name] = digest_of_bytes(content.getvalue())
     write_json(path / RESULTS, results | {"files": files})
 
 
@@ -136,8 +139,8 @@ def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
 
 def evaluate(
     job: Job, place: Place, directory: StudyDirectory, options: Options
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns the results and pictures of a finished population, evaluated again from its checkpoint.
+) -> tuple[dict[str, Any], Arrays, Arrays]:
+    """Returns the results, pictures and codes of a finished population, evaluated again from its checkpoint.
 
     Raises:
       UserError: if there is no whole checkpoint of the trained population.

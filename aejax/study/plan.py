@@ -124,6 +124,11 @@ class Roster:
         """The method and id of every member."""
         return [(method, name) for method, own in self._members.items() for name in own]
 
+    @property
+    def configs(self) -> list[tuple[str, Config]]:
+        """The method and config of every member."""
+        return [(method, config) for method, own in self._members.items() for config in own.values()]
+
     def has(self, status: PopulationStatus) -> bool:
         """Whether the members of a population are the study's."""
         return set(status.members) <= set(self._members.get(status.method, ()))
