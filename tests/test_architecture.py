@@ -194,17 +194,16 @@ def train_two_steps(member, dataset):
 
     from aejax.data.resident import make_resident
     from aejax.study.methods import make_task
-    from aejax.training.loop import train_chunk
-    from aejax.training.step import init_state
+    from aejax.training.fit import fit
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
     task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(
         training=training
     )
     data = jax.device_put(make_resident(dataset, member.data.preprocessing))
-    state, metrics = jax.jit(lambda: train_chunk(task, init_state(task, data), data, 1))()
-    assert state.step == 2
-    assert np.isfinite(metrics["train_loss"]).all()
+    fitted = fit(task, data, num_epochs=1)
+    assert fitted.state.step == 2
+    assert np.isfinite(fitted.curves["train_loss"]).all()
 
 
 def test_every_experiment_says_question_command_cost_and_result():
