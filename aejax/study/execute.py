@@ -34,13 +34,13 @@ from aejax.study.files import (
 )
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
-from aejax.study.measure import Fitted, measure
+from aejax.study.measure import FittedPopulation, measure
 from aejax.study.methods import METHODS
 from aejax.study.metrics import MetricsWriter, Written
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, Start, Trained, state_shapes, train
+from aejax.training.loop import Cost, Start, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
@@ -148,7 +148,7 @@ def evaluate(
     trained = None
     if job.method.trains:
         start = restore_trained(work)
-        trained = Trained(list(work.members.deal(start.state)), start.cost)
+        trained = TrainedPopulation(list(work.members.deal(start.state)), start.cost)
     return measure(work, _fitted(work, trained))
 
 
@@ -305,7 +305,7 @@ def _continue(work: Work, parents: Sequence[Job]) -> Start:
     return Start(state.replace(status=status), Cost())
 
 
-def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted:
+def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
     if not work.job.method.trains:
         return _fitted(work, None)
     start, keep = _restore(work, status.checkpoint, writes=True)
@@ -335,15 +335,15 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
     return _fitted(work, trained)
 
 
-def _fitted(work: Work, trained: Trained | None) -> Fitted:
+def _fitted(work: Work, trained: TrainedPopulation | None) -> FittedPopulation:
     members, method = work.members, work.job.method
     untrained = ["finished"] * members.num
     if not method.has_parameters:
-        return Fitted([()] * members.num_rounds, untrained, {}, {})
+        return FittedPopulation([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
         init = compile_variables(work)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
-        return Fitted(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
+        return FittedPopulation(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]
     status, step, past_minimum = members.fetch(
         [(state.status, state.step, state.past_minimum) for state in trained.states]
@@ -365,7 +365,7 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     }
     statuses = [Status(value).name.lower() for value in status]
     metrics = {"past_minimum": past_minimum} if seen.size("validation") else {}
-    return Fitted(variables, statuses, metrics, cost)
+    return FittedPopulation(variables, statuses, metrics, cost)
 
 
 def _num_parameters(variables: Any, members: Members) -> int:

@@ -31,7 +31,7 @@ NUM_PICTURED_MEMBERS = 4
 UDR = {"validation_udr": "validation", "test_udr": "test"}  # Of members that have another seed beside them.
 
 
-class Fitted(NamedTuple):
+class FittedPopulation(NamedTuple):
     """What evaluation wants to know of a population that was trained, or that needs no training."""
 
     variables: list[Any]  # By round.
@@ -40,7 +40,7 @@ class Fitted(NamedTuple):
     cost: dict[str, float]
 
 
-def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def measure(work: Work, fitted: FittedPopulation) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns what results.json and pictures.npz hold."""
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
