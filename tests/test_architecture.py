@@ -34,7 +34,7 @@ LAYERS = (
     ("evaluation",),
     ("explain",),
     ("experiment",),
-    ("study",),
+    ("study", "trained"),
     ("report",),
     ("search",),
     ("cli",),

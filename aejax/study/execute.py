@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import io
 import os
 import pathlib
 import time
@@ -14,6 +13,8 @@ import jax
 import numpy as np
 
 from aejax.config import config_id, load
+from aejax.data.description import DataDescription
+from aejax.data.preprocessing import to_arrays
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.evaluation.baselines import AUTOENCODER
@@ -25,11 +26,10 @@ from aejax.study.evidence import PICTURES, Evidence, read_evidence
 from aejax.study.files import (
     Measured,
     digest_of,
-    digest_of_bytes,
     lock,
     remove_leftovers,
     set_aside,
-    write_atomically,
+    write_arrays,
     write_json,
 )
 from aejax.study.foresee import compile_variables
@@ -113,10 +113,7 @@ def write_results(path: pathlib.Path, results: dict[str, Any], pictures: dict[st
     if (path / metrics.FILE).exists():
         files[metrics.FILE] = digest_of(path / metrics.FILE)
     if pictures:
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **pictures)
-        write_atomically(path / PICTURES, content.getvalue())
-        files[PICTURES] = digest_of_bytes(content.getvalue())
+        files[PICTURES] = write_arrays(path / PICTURES, pictures, compressed=True)
     write_json(path / RESULTS, results | {"files": files})
 
 
@@ -160,12 +157,30 @@ def restore_trained(work: Work) -> Start:
     """
     status = read_status(work.path)
     start, _ = _restore(work, None if status is None else status.checkpoint, writes=False)
-    if start is None or np.any(start.state.status == Status.RUNNING):
-        raise UserError(
-            f"{work.path} holds no whole checkpoint of the trained members; remove it, and the study's command, run "
-            "again, trains them again (of a published study: scripts/reproduce.py)"
-        )
+    if start is None:
+        raise Untrained(work.path)
+    check_trained(work.path, start.state)
     return start
+
+
+class Untrained(UserError):
+    """There is no whole checkpoint of a population's trained members."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__(
+            f"{path} holds no whole checkpoint of the trained members; remove it, and the study's command, run again, "
+            "trains them again (of a published study: scripts/reproduce.py)"
+        )
+
+
+def check_trained(path: pathlib.Path, state: TrainState) -> None:
+    """Checks that the members of a population are trained, by their state.
+
+    Raises:
+      Untrained: if one is not.
+    """
+    if np.any(state.status == Status.RUNNING):
+        raise Untrained(path)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -184,19 +199,18 @@ def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[Start | N
     """
     if not work.checkpoints.exist() and newest is None:
         return None, Written()
-    shapes = state_shapes(Members(work.configs, 1), work.task, work.data)
     if not is_leader():
         wait_for_all("damaged checkpoints are set aside")
-    restored = work.checkpoints.restore(shapes, newest, work.options.say, writes=writes and is_leader())
+    checkpoint = work.checkpoints.newest(newest, work.options.say, writes=writes and is_leader())
     if is_leader():
         wait_for_all("damaged checkpoints are set aside")
-    if restored is None:
+    if checkpoint is None:
         if writes:
             work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
         return None, Written()
-    state, facts = restored
+    state = checkpoint.read(state_shapes(Members(work.configs, 1), work.task, work.data))
     try:
-        resume = load(_Resume, facts)
+        resume = load(_Resume, checkpoint.facts.facts)
     except ConfigError as error:
         raise UserError(
             f"{work.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version that "
@@ -220,6 +234,7 @@ class _Saver:
 
     def __init__(self, work: Work, status: PopulationStatus, write: MetricsWriter):
         self._work, self._status, self._write = work, status, write
+        self._data, self._preprocessing = DataDescription.of(work.dataset), to_arrays(work.data.preprocessing)
         self._interval = work.options.checkpoint_seconds
         self._last = time.monotonic()
 
@@ -236,7 +251,7 @@ class _Saver:
                 "metrics_bytes": written.num_bytes,
                 "metrics_digest": written.digest,
             }
-            number = self._work.checkpoints.save(state, facts)
+            number = self._work.checkpoints.save(state, facts, self._data, self._preprocessing)
             self._status = self._status._replace(checkpoint=number)
             write_status(self._work.path, self._status)
         self._work.options.obey_stop()

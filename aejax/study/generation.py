@@ -2,14 +2,13 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import rng
 from aejax.data import preprocessing
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
@@ -21,7 +20,7 @@ from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.experiment import Config
 from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.gaussian import Gaussian, GaussianSampler
-from aejax.samplers.generator import IMAGES_AT_ONCE
+from aejax.samplers.generator import IMAGES_AT_ONCE, Draw, draw_block, generated, sampling_key, to_stored
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 from aejax.study.job import FeatureFunction, Source, Work
 from aejax.training.compilation import wait_for_compilations
@@ -34,8 +33,6 @@ NUM_PICTURED_NEAREST = 16
 # A generator has collapsed below this share of the classes, or of real images in the neighborhood of drawn ones.
 COLLAPSED_CLASSES, COLLAPSED_RECALL = 0.5, 0.1
 PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
-
-Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images as those of the data are stored.
 
 
 class Judge(NamedTuple):
@@ -142,36 +139,6 @@ def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) 
             "should return as many of every one"
         )
     return features
-
-
-def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
-    """Returns the key that drawn images follow from; `seed` is that of the drawing, not of the training."""
-    return rng.stream(rng.root(seed), f"{stream} images")
-
-
-def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in the form in which images of the data are stored."""
-
-    def draw(num: int, key: jax.Array) -> jax.Array:
-        seen: Any = model.apply(variables, num, key, method="generate")
-        return to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
-
-    return draw
-
-
-def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
-    """Returns images in pixel space, in the form in which those of the data are stored; NaN is black."""
-    image = jnp.clip(jnp.nan_to_num(image), 0, 1)
-    stored = data.image["train"].dtype
-    return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
-
-
-def draw_block(draw: Draw, key: jax.Array, index: jax.typing.ArrayLike) -> jax.Array:
-    """Returns the block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
-
-    So how many are asked for changes none of the first.
-    """
-    return draw(IMAGES_AT_ONCE, rng.at(key, index))
 
 
 def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:

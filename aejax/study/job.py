@@ -10,7 +10,8 @@ import tqdm
 
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.resident import ResidentData
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory
@@ -18,7 +19,7 @@ from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
-from aejax.training.population import Members, agree, fit_members, is_leader
+from aejax.training.population import Members, agree, fit_members, is_leader, share
 
 Say = Callable[[str], None]
 FeatureFunction = Callable[[np.ndarray], np.ndarray]  # Images in [0, 1], float32 [n, h, w, channels] -> [n, features].
@@ -50,6 +51,11 @@ class Source(NamedTuple):
     dataset: Dataset
     data: ResidentData
     judges: dict[Any, Any]
+
+    @staticmethod
+    def of(dataset: Dataset, kind: Kind) -> "Source":
+        """Places a data set on the devices, with its preprocessing fitted to the training images."""
+        return Source(dataset, share(make_resident(dataset, kind)), {})
 
 
 Place = Callable[[DataConfig], Source]

@@ -17,7 +17,7 @@ from aejax.experiment import Config, check_data, load_recorded
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged
 from aejax.study.job import Job
-from aejax.study.methods import GENERATORS, METHODS, SUBJECT
+from aejax.study.methods import GENERATORS, METHODS, SUBJECT, Method
 from aejax.study.record import Record
 from aejax.study.status import FILE as STATUS
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
@@ -96,6 +96,12 @@ def _baselines(config: Config, datasets: Mapping[DataConfig, Dataset]) -> tuple[
     return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned, *generators)
 
 
+def members_of(method: Method, configs: Sequence[Config]) -> dict[str, Config]:
+    """Returns the members of a method by their ids: the configs, each reduced to what it reads."""
+    distinct = {method.inputs(config): config for config in configs}.values()
+    return {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+
+
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
@@ -107,8 +113,7 @@ class Roster:
         self._members: dict[str, dict[str, Config]] = {}
         for method in METHODS.values():
             wanted = [config for config in configs if method.name in (SUBJECT, *_baselines(config, datasets))]
-            distinct = {method.inputs(config): config for config in wanted}.values()
-            self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+            self._members[method.name] = members_of(method, wanted)
 
     @property
     def members(self) -> list[tuple[str, str]]:

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.resident import make_resident
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import evaluate, execute
@@ -19,7 +18,6 @@ from aejax.study.job import Job, Options, Source, Work
 from aejax.study.methods import SUBJECT
 from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
-from aejax.training.population import share
 
 
 class Worker:
@@ -34,8 +32,7 @@ class Worker:
 
         @functools.cache
         def place(data: DataConfig) -> Source:
-            dataset = self.datasets[data]
-            return Source(dataset, share(make_resident(dataset, data.preprocessing)), {})
+            return Source.of(self.datasets[data], data.preprocessing)
 
         self.place = place
 
