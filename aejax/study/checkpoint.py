@@ -21,10 +21,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from aejax.cache import read_arrays
 from aejax.data.description import DataDescription
 from aejax.errors import UserError, is_out_of_memory
-from aejax.study.files import TEMPORARY, Damaged, check_digest, digest_of, read, set_aside, write_arrays, write_json
+from aejax.study.files import (
+    TEMPORARY,
+    Damaged,
+    check_digest,
+    digest_of,
+    read,
+    read_npz,
+    set_aside,
+    write_arrays,
+    write_json,
+)
 from aejax.study.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
@@ -78,7 +87,7 @@ class Checkpoint(NamedTuple):
 
     def read_preprocessing(self) -> dict[str, np.ndarray]:
         """The arrays of the preprocessing, which has none where its file is not there."""
-        return {} if self.facts.preprocessing is None else read_arrays(self.path / PREPROCESSING)
+        return {} if self.facts.preprocessing is None else read_npz(self.path / PREPROCESSING)
 
 
 class Checkpoints:

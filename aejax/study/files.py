@@ -25,6 +25,7 @@ from typing import IO, Annotated, Any, TypeVar
 import numpy as np
 from pydantic import AfterValidator
 
+from aejax.cache import read_arrays
 from aejax.config import load
 from aejax.errors import ConfigError, InUse, UserError
 
@@ -207,6 +208,21 @@ def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray], *, compre
     (np.savez_compressed if compressed else np.savez)(content, allow_pickle=False, **arrays)
     write_atomically(path, content.getvalue())
     return digest_of_bytes(content.getvalue())
+
+
+def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file.
+
+    Raises:
+      OSError: if it is not there, or cannot be read now.
+      Damaged: if it holds something else.
+    """
+    try:
+        return read_arrays(path)
+    except ValueError as error:
+        raise Damaged(path, str(error)) from None
+    except IsADirectoryError:
+        raise Damaged(path, "it is no file") from None
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:

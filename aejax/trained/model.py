@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
-from aejax.cache import read_arrays
 from aejax.config import config_id, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
@@ -35,7 +34,7 @@ from aejax.samplers.generator import (
     to_stored,
 )
 from aejax.samplers.prior import Prior
-from aejax.study.files import TEMPORARY, Damaged, check_digest, read, write_arrays, write_json
+from aejax.study.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.study.methods import CLASSIFIERS, SUBJECT, MakeTask, make_task, represent
 from aejax.training.step import Task, init_variables
 
@@ -217,7 +216,7 @@ class Trained:
             raise Damaged(folder, f"{FACTS} is missing") from None
         check_digest(folder, ARRAYS, saved.arrays)
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
-        parts |= flax.traverse_util.unflatten_dict(read_arrays(folder / ARRAYS), sep="/")
+        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
         config = load_recorded(saved.config)
         fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
         trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
