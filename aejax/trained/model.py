@@ -21,7 +21,7 @@ from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
 from aejax.data.resident import ResidentData, map_examples
-from aejax.errors import DataError, UserError
+from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation.baselines import AUTOENCODER
 from aejax.evaluation.suite import Representation, pooled
 from aejax.experiment import Config, check_layers, load_recorded
@@ -217,7 +217,12 @@ class Trained:
         check_digest(folder, ARRAYS, saved.arrays)
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
         parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
-        config = load_recorded(saved.config)
+        try:
+            config = load_recorded(saved.config)
+        except ConfigError as error:
+            raise UserError(
+                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+            ) from None
         fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
         trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
         trained._check_variables(folder)
@@ -266,7 +271,7 @@ class Trained:
             raise DataError(f"images have the shape {image.shape}; those that it was trained on have {expected}")
         if image.dtype == np.uint8:
             return image
-        if not np.issubdtype(image.dtype, np.floating):
+        if not jnp.issubdtype(image.dtype, jnp.floating):
             raise DataError(f"images are {image.dtype}; they should be uint8, or floats in [0, 1]")
         lowest, highest = float(image.min()), float(image.max())
         if not 0 <= lowest <= highest <= 1:

@@ -15,6 +15,7 @@ from aejax.autoencoders.vae import Vae
 from aejax.config import config_id
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, load
+from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import make_resident
 from aejax.errors import DataError, UserError
 from aejax.evaluation.image_metrics import mean_squared_error
@@ -260,7 +261,7 @@ def test_what_is_no_model_or_another_versions_is_refused_in_a_line(saved, tmp_pa
     with pytest.raises(UserError, match="does not hold what this version trains"):
         Trained.load(saved)
     write_json(saved / "model.json", tree | {"config": {"seed": "none"}})
-    with pytest.raises(UserError, match="seed"):
+    with pytest.raises(UserError, match=r"elsewhere has a config that this version does not read \(.*seed"):
         Trained.load(saved)
 
 
@@ -281,3 +282,7 @@ def test_a_model_that_was_fitted_to_arrays_is_one_too(dataset, tmp_path):
         one.sample(2)
     with pytest.raises(UserError, match="has no posterior"):
         one.posterior(dataset.test.image)
+    per_image = dataclasses.replace(one, preprocessing=Preprocessing(kind="per_image"))
+    assert per_image.reconstruct(dataset.test.image).shape == dataset.test.image.shape
+    with pytest.raises(UserError, match="preprocessing=per_image takes from each image what made ones do not have"):
+        per_image.decode(np.zeros((1, 2)))
