@@ -8,6 +8,7 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
+from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import write_arrays, write_atomically
 
@@ -51,8 +52,6 @@ def _make(
 
     from aejax.explain.paths import interpolate
     from aejax.study import generate as by
-    from aejax.study.methods import SUBJECT
-    from aejax.trained.model import GENERATOR
     from aejax.trained.open import open_member
 
     kind, num, seed = values.kind, values.num, values.seed

@@ -1,6 +1,5 @@
 """A generator: a trained autoencoder that stays as it is, and a sampler of its codes."""
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -8,17 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import rng
 from aejax.autoencoders.base import Autoencoder
-from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.samplers.base import FITTED, CodeSpace, Sampler
 from aejax.samplers.zoo import make_sampler
 
 SAMPLER = "sampler"  # What a generator calls its sampler.
 IMAGES_AT_ONCE = 500  # Drawn and decoded in a block: part of what decides the bits of an image.
-
-Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images.
 
 
 class Generator(nn.Module):
@@ -92,39 +87,3 @@ def fit_on_host(sampler: Sampler, code: np.ndarray, seeds: list[int]) -> dict[st
 def in_place(fitted: Any) -> dict[str, Any]:
     """Returns what was fitted at once as variables of a generator."""
     return {FITTED: {SAMPLER: dict(fitted)}} if fitted else {}
-
-
-def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
-    """Returns the key that drawn images follow from; `seed` is that of the drawing, not of the training."""
-    return rng.stream(rng.root(seed), f"{stream} images")
-
-
-def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in pixel space, float32 and neither cut nor rounded."""
-
-    def draw(num: int, key: jax.Array) -> jax.Array:
-        seen: Any = model.apply(variables, num, key, method="generate")
-        return preprocessing.invert(data.preprocessing, seen, seen)
-
-    return draw
-
-
-def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in the form in which images of the data are stored."""
-    draw = expected_images(model, variables, data)
-    return lambda num, key: to_stored(data, draw(num, key))
-
-
-def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
-    """Returns images in pixel space, in the form in which those of the data are stored; NaN is black."""
-    image = jnp.clip(jnp.nan_to_num(image), 0, 1)
-    stored = data.image["train"].dtype
-    return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
-
-
-def draw_block(draw: Draw, key: jax.Array, index: jax.typing.ArrayLike) -> jax.Array:
-    """Returns the block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
-
-    So how many are asked for changes none of the first.
-    """
-    return draw(IMAGES_AT_ONCE, rng.at(key, index))

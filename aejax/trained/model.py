@@ -22,23 +22,18 @@ from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.errors import ConfigError, DataError, UserError
-from aejax.evaluation.baselines import AUTOENCODER
+from aejax.evaluation.classifier import AUTOENCODER
 from aejax.evaluation.suite import Representation, pooled
 from aejax.experiment import Config, check_layers, load_recorded
-from aejax.samplers.generator import (
-    IMAGES_AT_ONCE,
-    draw_block,
-    expected_images,
-    make_generator,
-    sampling_key,
-    to_stored,
-)
+from aejax.methods.base import Method, find_method
+from aejax.methods.roles import Role
+from aejax.methods.zoo import SUBJECT
+from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
+from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
 from aejax.study.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
-from aejax.study.methods import CLASSIFIERS, SUBJECT, MakeTask, make_task, represent
 from aejax.training.step import Task, init_variables
 
-GENERATOR = "generator"
 FACTS, ARRAYS = "model.json", "arrays.npz"
 
 
@@ -64,10 +59,11 @@ class Trained:
         """The id that a study knows it by."""
         return config_id(self.config)
 
-    @property
-    def make_task(self) -> MakeTask:
-        """The function that says what was trained, from a config."""
-        return make_task(self.method, self.trained_on.image_shape, self.trained_on.num_classes)
+    def make_task(self, config: Config) -> Task:
+        """Makes the task of a member of its method on the same data, from the member's config."""
+        task = self._method.task(config, self.trained_on.image_shape, self.trained_on.num_classes)
+        assert task is not None, "what is trained has a task"
+        return task
 
     @functools.cached_property
     def task(self) -> Task:
@@ -93,12 +89,12 @@ class Trained:
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
-        self._require(self.method not in CLASSIFIERS, "has a classifier in the place of a decoder")
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
         return self._autoencoder._of_images(_reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
-        has_one = self.config.autoencoder.POSTERIOR and self.method not in CLASSIFIERS
+        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
         return Posterior(*self._autoencoder._of_images(_posterior, images))
 
@@ -149,7 +145,7 @@ class Trained:
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
-        return represent(self.method, self.task, variables, self.config, self.outline)
+        return self._method.represent(self.task, variables, self.config, self.outline)
 
     @functools.cached_property
     def outline(self) -> ResidentData:
@@ -168,7 +164,7 @@ class Trained:
         Raises:
           UserError: if it does not.
         """
-        self._require(self.method not in CLASSIFIERS, "has a classifier in the place of a decoder")
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
         if self.preprocessing.kind == "per_image":
             raise UserError(
                 "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
@@ -234,6 +230,13 @@ class Trained:
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
             raise UserError(f"{path} does not hold what this version trains; use the version that saved it")
 
+    @property
+    def _method(self) -> Method:
+        return find_method(self.method)
+
+    def _has(self, role: Role) -> bool:
+        return bool(self._method.role & role)
+
     def _require(self, condition: bool, otherwise: str) -> None:
         if not condition:
             raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.kind} {otherwise}")
@@ -241,7 +244,7 @@ class Trained:
     @functools.cached_property
     def _autoencoder(self) -> "Trained":
         """The autoencoder in a generator; any other model as it is."""
-        if self.method != GENERATOR:
+        if not self._has(Role.GENERATOR):
             return self
         inner = {name: tree[AUTOENCODER] for name, tree in self.variables.items() if AUTOENCODER in tree}
         return dataclasses.replace(self, method=SUBJECT, variables=inner)
@@ -249,7 +252,7 @@ class Trained:
     @property
     def _generator(self) -> tuple[Any, Any]:
         """The generator of images, and its variables."""
-        if self.method == GENERATOR:
+        if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
             self.config.autoencoder.POSTERIOR,

@@ -1,6 +1,7 @@
 """The trained members of a study, opened to be used, and their data."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,20 +13,21 @@ from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.errors import DataError, UserError
-from aejax.experiment import check_layers
+from aejax.experiment import Config, check_layers
+from aejax.methods.base import find_method
+from aejax.methods.zoo import METHODS
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.execute import Untrained, check_trained
 from aejax.study.files import Damaged
 from aejax.study.job import Options, Source
-from aejax.study.methods import METHODS, make_task
 from aejax.study.metrics import read_curves
 from aejax.study.plan import members_of, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
-from aejax.trained.model import GENERATOR, Trained
+from aejax.trained.model import Trained
 from aejax.training.loop import state_shapes
 from aejax.training.population import Members
 
@@ -41,8 +43,12 @@ class Opener:
         """
         record = require_record(directory)
         self.directory, self._options = directory, options
-        self._configs = recorded_configs(directory, record)
-        self._members = {name: members_of(method, self._configs) for name, method in METHODS.items()}
+        configs = recorded_configs(directory, record)
+        # Labels or none: populations that are there say enough of the data, which need not be read for it.
+        self._members: dict[str, dict[str, Config]] = {}
+        for method in map(find_method, METHODS):
+            wanted = [config for config in configs if method.wanted(config, labelled=True)]
+            self._members[method.name] = members_of(method, wanted)
         known = read_statuses(directory).values()
         self._populations = [one for one in known if set(one.members) <= set(self._members.get(one.method, ()))]
         own = {(population.method, name) for population in self._populations for name in population.members}
@@ -58,14 +64,10 @@ class Opener:
           UserError: if there is none.
         """
         rows = [row for row in self.rows if row["method"] == method]
-        generates = any(config.generation.sampler.kind != "none" for config in self._configs)
-        if not rows and (generates or method != GENERATOR):
+        if not rows and self._members[method]:
             raise UserError(f"{self.directory.path} has no finished {method}; run its command again")
         if not rows:
-            raise UserError(
-                f"{self.directory.path} has no {method}, because its autoencoders have no sampler of codes; run its "
-                "command again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
-            )
+            raise UserError(f"{self.directory.path} has no {method}, because {find_method(method).absent}")
         return rows
 
     def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
@@ -122,8 +124,9 @@ class Opener:
             self._check_fingerprint(dataset, wanted[next(iter(wanted))]["data"]["fingerprint"])
         else:
             described, fitted = checkpoint.facts.data, preprocessing.from_arrays(kind, checkpoint.read_preprocessing())
-        task = make_task(status.method, described.image_shape, described.num_classes)
-        states = checkpoint.read(state_shapes(Members(configs, 1), task, described.outline(fitted)))
+        shape, num_classes = described.image_shape, described.num_classes
+        make_task: Any = functools.partial(find_method(status.method).task, image_shape=shape, num_classes=num_classes)
+        states = checkpoint.read(state_shapes(Members(configs, 1), make_task, described.outline(fitted)))
         check_trained(path, states)
         curves: dict[str, Any] = {}
         with contextlib.suppress(Damaged):  # The report says so.
@@ -165,7 +168,7 @@ def open_member(
 
     Args:
       directory: of the study.
-      method: "autoencoder" or "generator".
+      method: by its name.
       name: the first characters of its id; None: the one that validation images find best.
       say: told which it is.
 
@@ -206,5 +209,5 @@ def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str |
     if name is not None:
         return find_row(directory, rows, method, name)
     trained = [row for row in rows if row["status"] != "diverged"] or rows
-    metric = "validation_frechet_distance" if method == GENERATOR else "validation_mse"
+    metric = find_method(method).chosen_by
     return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))

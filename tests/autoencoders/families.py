@@ -9,13 +9,13 @@ from aejax.data.resident import Batch, make_resident
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError
-from aejax.study.methods import make_task
 from aejax.sweep import expand, grid, group
 from aejax.training.fit import fit as fit_task
 from aejax.training.loop import train
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig
+from tests.methods import make_task
 
 # What variational families are tried with.
 IMAGE = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)

@@ -22,14 +22,14 @@ from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.samplers.generator import IMAGES_AT_ONCE, sampling_key
+from aejax.samplers.drawing import sampling_key
+from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
 from aejax.study.files import read_json, write_json
 from aejax.study.job import Options, Work
 from aejax.study.measure import evaluation_programs
-from aejax.study.methods import make_task
 from aejax.study.plan import Roster, load_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.worker import Worker
@@ -38,6 +38,7 @@ from aejax.trained.open import Opener
 from aejax.training.fit import fit
 from aejax.training.population import shapes_of_member
 from aejax.training.step import TrainingConfig
+from tests.methods import make_task
 from tests.study.studies import train
 
 OPTIONS = Options(say=lambda _: None)

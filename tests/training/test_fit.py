@@ -11,7 +11,7 @@ from aejax.autoencoders.plain import Plain, PlainAutoencoder
 from aejax.data.resident import training_arrays
 from aejax.networks.dense import Dense
 from aejax.samplers.base import CodeSpace
-from aejax.samplers.zoo import make_sampler, sampler_config
+from aejax.samplers.zoo import SAMPLERS, make_sampler
 from aejax.training.fit import fit
 from aejax.training.optimizers import Adam
 from aejax.training.step import Stage, Task, TrainingConfig
@@ -63,7 +63,7 @@ def test_in_a_compiled_function_the_seed_may_be_traced(whole):
 
 def test_data_may_be_codes_alone():
     code = np.random.default_rng(0).normal(3.0, 0.5, size=(60, 2)).astype(np.float32)
-    sampler = make_sampler(sampler_config("masked_flow")(num_layers=1, widths=(4,)), CodeSpace(2))
+    sampler = make_sampler(SAMPLERS.config("masked_flow")(num_layers=1, widths=(4,)), CodeSpace(2))
     fitted = fit(task(model=sampler), training_arrays(code=code))
     assert np.isfinite(fitted.curves["train_code_nll"]).all()
     assert fitted.apply("sample", 7, jax.random.key(0)).shape == (7, 2)
