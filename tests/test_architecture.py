@@ -39,7 +39,7 @@ LAYERS = (
     ("evaluation", "measures"),
     ("explain",),
     ("experiment", "methods"),
-    ("study",),
+    ("study", "trained"),
     ("search",),
     ("report",),
     ("cli",),
@@ -232,8 +232,7 @@ def train_two_steps(member, dataset):
     import numpy as np
 
     from aejax.data.resident import make_resident
-    from aejax.training.loop import train_chunk
-    from aejax.training.step import init_state
+    from aejax.training.fit import fit
     from tests.methods import make_task
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
@@ -241,9 +240,9 @@ def train_two_steps(member, dataset):
         training=training
     )
     data = jax.device_put(make_resident(dataset, member.data.preprocessing))
-    state, metrics = jax.jit(lambda: train_chunk(task, init_state(task, data), data, 1))()
-    assert state.step == 2
-    assert np.isfinite(metrics["train_loss"]).all()
+    fitted = fit(task, data, num_epochs=1)
+    assert fitted.state.step == 2
+    assert np.isfinite(fitted.curves["train_loss"]).all()
 
 
 def test_every_experiment_says_question_command_cost_and_result():

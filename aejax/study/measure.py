@@ -26,7 +26,7 @@ NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the r
 NUM_PICTURED_MEMBERS = 4
 
 
-class Fitted(NamedTuple):
+class FittedPopulation(NamedTuple):
     """What evaluation wants to know of a population that was trained, or that needs no training."""
 
     variables: list[Any]  # By round.
@@ -35,7 +35,9 @@ class Fitted(NamedTuple):
     cost: dict[str, float]
 
 
-def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+def measure(
+    work: Work, fitted: FittedPopulation
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Returns the content of results.json, pictures.npz and codes.npz."""
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.resident import make_resident
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.methods.zoo import SUBJECT
 from aejax.study.directory import StudyDirectory
@@ -18,7 +17,6 @@ from aejax.study.foresee import foresee
 from aejax.study.job import Job, Options, Source, Work
 from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
-from aejax.training.population import share
 
 
 class Worker:
@@ -33,8 +31,7 @@ class Worker:
 
         @functools.cache
         def place(data: DataConfig) -> Source:
-            dataset = self.datasets[data]
-            return Source(dataset, share(make_resident(dataset, data.preprocessing)), {})
+            return Source.of(self.datasets[data], data.preprocessing)
 
         self.place = place
 

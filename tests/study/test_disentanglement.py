@@ -16,9 +16,9 @@ from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.job import Options
-from aejax.study.members import Opener
 from aejax.study.plan import load_data
 from aejax.study.run import evaluate_again
+from aejax.trained.open import Opener
 from aejax.training.step import TrainingConfig
 from tests.study.studies import edit_json, train
 
@@ -54,8 +54,9 @@ def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
     train([config, dataclasses.replace(config, seed=1), other], tmp_path / "study")
     directory = StudyDirectory(tmp_path / "study")
     codes, rows = {}, {row["id"]: row for row in read_rows(directory)}
-    for member in Opener(directory, QUIET).open("autoencoder", rows.values()):
-        splits = {name: getattr(member.work.dataset, name) for name in SPLITS}
+    opener = Opener(directory, QUIET)
+    for member in opener.open("autoencoder", rows.values()):
+        splits = {name: getattr(opener.source(member).dataset, name) for name in SPLITS}
         code = codes[member.id] = {name: np.asarray(member.encode(split.image)) for name, split in splits.items()}
         if member.config.seed != 1:  # One is enough to see that they are of its own codes.
             continue
