@@ -307,6 +307,9 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
             raise DataError(f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}")
+    misfit = config.autoencoder.misfit(num_train)
+    if misfit:
+        raise DataError(f"autoencoder.{misfit}")
     if config.autoencoder.likelihood.kind == "logistic_mixture" and dataset.train.image.dtype != np.uint8:
         raise DataError(
             f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} are "

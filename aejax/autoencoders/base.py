@@ -47,6 +47,11 @@ class Family:
         """Returns from how many codes each image is reconstructed in a step."""
         return 1
 
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether codes are drawn to a distribution that is trained with the family."""
+        return False
+
     def networks(self) -> dict[str, Encoder | Decoder]:
         """Returns the descriptions of its networks by the names of their fields."""
         return {"encoder": self.encoder, "decoder": self.decoder}
@@ -58,6 +63,11 @@ class Family:
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields of the family do not go together, or with the data's preprocessing; None if all do."""
         del preprocessing
+        return None
+
+    def misfit(self, num_images: int) -> str | None:
+        """Returns why so many training images are too few; None if they are enough."""
+        del num_images
         return None
 
 

@@ -54,8 +54,9 @@ class InfoVaeAutoencoder(VariationalAutoencoder):
         """Returns the weighted KL and the weighted discrepancy, [batch] each."""
         config = self.config
         key = jax.random.fold_in(self.noise_key(train=train), 1)  # Not that of the codes' own noise.
-        discrepancy = prior_discrepancy(config.kernel, latent, key)
+        prior = jax.lax.stop_gradient(self.prior().sample(key, len(latent)))
+        discrepancy = prior_discrepancy(config.kernel, latent, prior)
         return {
-            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior),
+            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior, latent),
             "discrepancy": (config.alpha + config.scale - 1) * discrepancy,
         }

@@ -105,7 +105,9 @@ def represent_model(
             reconstruct=reconstruct,
             layers=layers,
             at_once=at_once,
-            density=Density(call("posterior"), distortion, family.likelihood.DISCRETE) if family.POSTERIOR else None,
+            density=Density(call("posterior"), distortion, family.likelihood.DISCRETE, lambda: apply("prior"))
+            if family.POSTERIOR
+            else None,
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
             if isinstance(family, Quantized)
             else None,

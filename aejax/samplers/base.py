@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data.resident import Batch
-from aejax.objectives.divergences import standard_log_density
 
 FITTED = "fitted"  # The Flax collection of what a sampler knows at once, without training.
 
@@ -30,13 +29,15 @@ class SamplerConfig:
     """What is known of every kind of sampler.
 
     LEARNED is whether it is trained step by step; all others are fitted at once. ON_HOST is whether that is done in
-    host memory, by a library. CONTINUOUS and DISCRETE are the codes that it can be of.
+    host memory, by a library. CONTINUOUS and DISCRETE are the codes that it can be of. IS_PRIOR is whether it stands
+    for the prior, and gives way to one that a family learned.
     """
 
     LEARNED: ClassVar[bool] = False
     ON_HOST: ClassVar[bool] = False
     CONTINUOUS: ClassVar[bool] = True
     DISCRETE: ClassVar[bool] = False
+    IS_PRIOR: ClassVar[bool] = False
 
     def conflict(self) -> str | None:
         """Returns which fields do not go together, or None."""
@@ -126,11 +127,6 @@ class Standardizing(Sampler):
     def _scale(self) -> jax.Array:
         deviation = self.known("deviation")
         return jnp.where(deviation != 0, deviation, 1.0)
-
-
-def standard_normal_log_density(x: jax.Array) -> jax.Array:
-    """Returns log N(x; 0, I) of rows x [batch, size], [batch]."""
-    return jnp.sum(standard_log_density(x), axis=-1)
 
 
 def is_constant(code: jax.Array) -> jax.Array:

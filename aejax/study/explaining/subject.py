@@ -67,21 +67,23 @@ class Subject:
         return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.member.data.label)
 
     @functools.cached_property
-    def log_variance(self) -> np.ndarray | None:
-        """The log variances of the posteriors of the test images, [n, d]; None where there are no posteriors."""
-        if not self.member.config.autoencoder.POSTERIOR:
+    def unit_kl(self) -> np.ndarray | None:
+        """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
+        density = self.member.represent(self.member.variables).density
+        if density is None:
             return None
 
         def log_variance(known: Representation, stored: jax.Array) -> jax.Array:
             assert known.density is not None, "the family has a posterior"
             return known.density.posterior(stored)[1]
 
-        return np.asarray(self.member.map(log_variance, self.image))
+        found = self.member.map(log_variance, self.image)
+        return np.asarray(density.prior().unit_kl(jnp.asarray(self.code["test"]), found))
 
     @functools.cached_property
     def ranked_units(self) -> tuple[np.ndarray, np.ndarray]:
         """The units by what they say of an image, and the score of each."""
-        return rank_units(self.code["test"], self.log_variance)
+        return rank_units(self.code["test"], self.unit_kl)
 
     @functools.cached_property
     def base(self) -> np.ndarray:
