@@ -17,7 +17,8 @@ class InfoVae(WithKL):
     """Loss: −log p(x|z) + (1 − alpha) · KL + (alpha + scale − 1) · MMD(q(z), p(z)).
 
     q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
-    Its weight is never negative, or the codes would be driven away from the prior.
+    Its weight is never negative, or the codes would be driven away from the prior. A learned prior learns by the KL
+    alone: to the discrepancy its draws are constants.
 
     Source: Zhao, Song and Ermon, "InfoVAE: balancing learning and inference in variational autoencoders", 2019;
     `scale` is their λ.

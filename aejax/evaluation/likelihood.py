@@ -16,7 +16,9 @@ from aejax.data.resident import ResidentData, map_examples
 from aejax.objectives.divergences import split_kl, standard_log_density
 from aejax.objectives.priors import PriorDistribution
 
-ACTIVE = 0.01  # The variance over images of a unit's mean, above which it is active (Burda et al., 2016, section 5).
+# The variance over images of a unit's mean, relative to the prior's, above which it is active (Burda et al., 2016,
+# section 5, where that is 1).
+ACTIVE = 0.01
 IMAGES_AT_ONCE = 100  # Of which many draws are taken at a time.
 NUM_MIXED = 5000  # Images whose posteriors are mixed for the parts of the KL: it takes their square in time.
 MIXED_AT_ONCE = 20
@@ -40,9 +42,9 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
     mean of −log p(x|z) over that draw (without the constant that a likelihood may lack). Rate is the sum of
     `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the draws (Chen et al., 2018, equation 2);
     q(z) is the mean over the first `NUM_MIXED` images, so the first of them is at most the logarithm of that number.
-    `active_units` are those whose mean varies over images by more than `ACTIVE`, `collapsed` is 1 where there are none.
-    `effective_rank` is the exponential of the entropy of the means' singular values, divided by their sum (Roy and
-    Vetterli, 2007).
+    `active_units` are those whose mean varies over images by more than `ACTIVE` of the prior's variance, `collapsed` is
+    1 where there are none. `effective_rank` is the exponential of the entropy of the means' singular values, divided by
+    their sum (Roy and Vetterli, 2007).
 
     Args:
       density: of the model.
@@ -70,7 +72,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
             }
 
         values = map_examples(block, data.size(split), at_once)
-        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE)
+        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE * prior.variance())
         found = {
             "rate": jnp.mean(values["rate"]),
             "distortion": jnp.mean(values["distortion"]),

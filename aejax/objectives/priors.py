@@ -37,6 +37,10 @@ class PriorDistribution:
         """Returns `num` draws, [num, units]."""
         raise NotImplementedError
 
+    def variance(self) -> jax.Array:
+        """Returns the variance of each unit, [units]."""
+        raise NotImplementedError
+
     def unit_kl(self, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
         """Returns the KL of each unit's posterior to the distribution of that unit by itself, [batch, units].
 
@@ -83,6 +87,10 @@ class StandardNormal(PriorDistribution):
         """Returns `num` draws, [num, units]."""
         return jax.random.normal(key, (num, self.num_units))
 
+    def variance(self) -> jax.Array:
+        """Returns 1 for each unit, [units]."""
+        return jnp.ones(self.num_units)
+
     def unit_kl(self, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
         """Returns the KL of each unit, [batch, units]."""
         return gaussian_kl(mean, log_variance)
@@ -117,6 +125,12 @@ class GaussianMixture(PriorDistribution):
         which = jax.random.categorical(which_key, self.log_weight, shape=(num,))
         noise = jax.random.normal(noise_key, (num, self.mean.shape[1]))
         return self.mean[which] + jnp.exp(0.5 * self.log_variance[which]) * noise
+
+    def variance(self) -> jax.Array:
+        """Returns the variance of each unit, [units]: within components and between them."""
+        weight = jnp.exp(self.log_weight)[:, None]
+        center = jnp.sum(weight * self.mean, axis=0, keepdims=True)
+        return jnp.sum(weight * (jnp.exp(self.log_variance) + jnp.square(self.mean - center)), axis=0)
 
     def kl(self, mean: jax.Array, log_variance: jax.Array, latent: jax.Array) -> jax.Array:
         """Returns the KL of each posterior, [batch]: log q(z|x) − log p(z) of a draw, or of one component all of it."""

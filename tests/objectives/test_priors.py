@@ -116,6 +116,7 @@ def test_draws_have_the_mixtures_moments():
     mean = weight @ CENTER
     covariance = np.einsum("k,ki,kj->ij", weight, CENTER, CENTER) - np.outer(mean, mean) + np.diag(weight @ SPREAD**2)
     close(drawn.mean(axis=0), mean, atol=0.03)
+    close(mixture().variance(), np.diag(covariance))
     close(np.cov(drawn.T), covariance, atol=0.04)
     # Not a Gaussian's: how often a draw lies in a half of the plane.
     share = weight @ scipy.stats.norm.cdf(0, CENTER[:, 0], SPREAD[:, 0])

@@ -12,6 +12,7 @@ from aejax.evaluation.probe import Probe, fit_probe
 from aejax.evaluation.suite import Representation, pooled
 from aejax.experiment import check_layers
 from aejax.explain.traversals import rank_units
+from aejax.objectives.priors import PriorDistribution
 from aejax.study.members import Member
 
 MAX_NUMBERS = 4096  # Of a code: every two of its units are compared.
@@ -67,10 +68,15 @@ class Subject:
         return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.member.data.label)
 
     @functools.cached_property
+    def prior(self) -> PriorDistribution | None:
+        """The prior of the posteriors; None where there are no posteriors."""
+        density = self.member.represent(self.member.variables).density
+        return None if density is None else density.prior()
+
+    @functools.cached_property
     def unit_kl(self) -> np.ndarray | None:
         """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
-        density = self.member.represent(self.member.variables).density
-        if density is None:
+        if self.prior is None:
             return None
 
         def log_variance(known: Representation, stored: jax.Array) -> jax.Array:
@@ -78,7 +84,7 @@ class Subject:
             return known.density.posterior(stored)[1]
 
         found = self.member.map(log_variance, self.image)
-        return np.asarray(density.prior().unit_kl(jnp.asarray(self.code["test"]), found))
+        return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), found))
 
     @functools.cached_property
     def ranked_units(self) -> tuple[np.ndarray, np.ndarray]:
