@@ -34,7 +34,7 @@ def get_config(variant: str) -> Config:
             name="digits" if small else "mnist", validation_size=300 if small else 5000, binarization="dynamic"
         ),
         autoencoder=Vae(
-            encoder=Dense(widths=(64,) if small else (300, 300)),
+            encoder=Dense(widths=(64,) if small else (200, 200)),
             latent_size=8 if small else 40,
             likelihood=Bernoulli(),
             warmup_epochs=10.0,

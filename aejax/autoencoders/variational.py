@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, traced
@@ -103,7 +104,8 @@ class VariationalAutoencoder(Autoencoder):
             return variables
 
         def images(num: int) -> jax.Array:
-            return data.batch("train", jnp.linspace(0, data.size("train") - 1, num).astype(jnp.int32)).image
+            chosen = np.linspace(0, data.size("train") - 1, num).astype(np.int32)
+            return data.batch("train", jnp.asarray(chosen)).image
 
         params = variables["params"]
         return {**variables, "params": {**params, "prior": self.config.prior.begin(params["prior"], images)}}
