@@ -20,6 +20,7 @@ import pydantic
 import pydantic_core
 from pydantic import Field
 
+from aejax import registry
 from aejax.errors import ConfigError, shortened
 from aejax.flag_values import SHOWN, TOO_DEEP
 
@@ -177,8 +178,9 @@ def config_id(config: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@functools.cache
-def _adapter(cls: Any) -> pydantic.TypeAdapter:
+@functools.lru_cache(maxsize=64)
+def _adapter(cls: Any, kinds: int) -> pydantic.TypeAdapter:
+    del kinds  # When others are added, what is known of the class is out of date.
     return pydantic.TypeAdapter(cls)
 
 
@@ -189,7 +191,7 @@ def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
       ConfigError: naming the first field that is wrong, in one line.
     """
     try:
-        return _adapter(cast(Any, cls)).validate_json(json.dumps(tree), strict=True, extra="forbid")
+        return _adapter(cast(Any, cls), registry.version()).validate_json(json.dumps(tree), strict=True, extra="forbid")
     except pydantic.ValidationError as error:
         raise ConfigError(_describe(error.errors(), tree)) from None
     except (TypeError, ValueError, RecursionError):
@@ -296,8 +298,8 @@ def _may_be(config: Any, path: str) -> list[Any]:
     *parents, name = path.split(".")
     for parent in parents:
         config = getattr(config, parent, None)
-    hint = typing.get_type_hints(type(config)).get(name)
-    return [option for option in typing.get_args(hint) or (hint,) if dataclasses.is_dataclass(option)]
+    hint = typing.get_type_hints(type(config), include_extras=True).get(name)
+    return list(registry.config_classes(hint))
 
 
 def _alike(parent: str, field: str) -> float:

@@ -21,9 +21,11 @@ from aejax.evaluation.compared import check_compared
 from aejax.evaluation.disentanglement import num_comparable
 from aejax.evaluation.labels import check_label_counts, check_labels
 from aejax.evaluation.suite import NEED_LABELS, OF_FEATURES, EvaluationConfig
+from aejax.methods.roles import Role
+from aejax.methods.zoo import baseline, named
 from aejax.networks.named import layer_shapes
 from aejax.samplers.generator import code_space
-from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler, sampler_config
+from aejax.samplers.zoo import SAMPLERS, GenerationConfig, NoSampler
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
 from aejax.training.step import TrainingConfig
@@ -229,8 +231,9 @@ def _check_fine_tuning(config: Config) -> None:
             "head say how; set fine_tuning.epochs or leave them out"
         )
     baselines = config.evaluation.baselines
-    supervised = baselines is None or "supervised" in baselines
-    if fine_tuning.labels_per_class and not fine_tuning.epochs and not supervised:
+    roles = [baseline(name).role for name in (named(Role.BASELINE) if baselines is None else baselines)]
+    by_labels = fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
+    if fine_tuning.labels_per_class and not by_labels:
         raise ConfigError(
             "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
             "in evaluation.baselines"
@@ -253,7 +256,7 @@ def _check_generation(config: Config) -> None:
         return
     if not (sampler.DISCRETE if family.DISCRETE else sampler.CONTINUOUS):
         fits = "DISCRETE" if family.DISCRETE else "CONTINUOUS"
-        kinds = [kind for kind in SAMPLERS if getattr(sampler_config(kind), fits)]
+        kinds = [kind for kind in SAMPLERS if getattr(SAMPLERS.config(kind), fits)]
         codes = "indices" if family.DISCRETE else "numbers"
         raise ConfigError(
             f"generation.sampler={sampler.kind} does not go with the codes of autoencoder={family.kind}, which are "
@@ -302,7 +305,7 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
     unshared = _unshared(config.training, num_train if size == "all" else size)
     if unshared is not None:
         raise DataError(unshared)
-    asked = [*(config.evaluation.measures or ()), *(config.evaluation.baselines or ())]
+    asked = config.evaluation.measures or ()
     for name, network in config.autoencoder.networks().items():
         misfit = network.misfit(dataset.train.image.shape[1:])
         if misfit:
@@ -350,9 +353,10 @@ def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] =
             f"evaluation.measures has 'disentanglement', and fewer than two factors of {dataset.name} vary in every "
             "split; leave it out"
         )
-    named = [name for name in asked if name in NEED_LABELS]
-    if named and dataset.num_classes is None:
-        raise DataError(f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{named[0]}', which needs them")
+    needy: list[str] = [name for name in asked if name in NEED_LABELS]
+    needy += [name for name in config.evaluation.baselines or () if baseline(name).needs_labels]
+    if needy and dataset.num_classes is None:
+        raise DataError(f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{needy[0]}', which needs them")
     for name, other in others.items():
         shapes = [data.train.image.shape[1:] for data in (dataset, other)]
         if shapes[0] != shapes[1]:

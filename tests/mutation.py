@@ -214,9 +214,9 @@ MUTATIONS = (
     ),
     Mutation(
         "baselines: run for each value of a field that they ignore",
-        "study/methods.py",
-        'Method("untrained", ("seed", "data", "autoencoder", "evaluation"), trains=False)',
-        'Method("untrained", EVERYTHING, trains=False)',
+        "methods/untrained.py",
+        'reads = ("seed", "data", "autoencoder", "evaluation")',
+        'reads = ("seed", "data", "autoencoder", "optimizer", "evaluation")',
         "tests/study/test_run.py -k ignore_a_field",
     ),
     # Evaluation.

@@ -10,9 +10,10 @@ import typing
 
 import pytest
 
-from aejax import config, sweep
+from aejax import config, registry, sweep
 from aejax.cli.request import load_experiment
 from aejax.experiment import Config, check
+from aejax.methods.zoo import METHODS
 from aejax.search.run import Search, check_search
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -22,6 +23,8 @@ SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
 LAYERS = (
     ("errors", "cache"),
     ("flag_values",),
+    ("registry",),
+    ("user_files",),
     ("config",),
     ("sweep",),
     ("rng",),
@@ -33,7 +36,7 @@ LAYERS = (
     ("samplers",),
     ("evaluation",),
     ("explain",),
-    ("experiment",),
+    ("experiment", "methods"),
     ("study",),
     ("report",),
     ("search",),
@@ -105,6 +108,19 @@ def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+# Where the pixels of images are meant.
+_OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.study.measure", "aejax.study.results")
+
+
+@pytest.mark.parametrize("folder", ["cli", "report", "search", "study"])
+def test_a_method_is_asked_for_its_role_and_never_for_its_name(folder):
+    for path in (ROOT / "aejax" / folder).rglob("*.py"):
+        names = set(METHODS) - ({"pixels"} if module_name(path) in _OF_IMAGES else set())
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found = isinstance(node, ast.Constant) and node.value in names
+            assert not found, f"{path}:{node.lineno} names the method {node.value}: ask for a role"
+
+
 def opens_text(call):
     """Whether a call opens a file of text, or a process that is read and written as text."""
     name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
@@ -134,9 +150,8 @@ def config_classes():
         if cls in seen:
             continue
         seen.append(cls)
-        for hint in typing.get_type_hints(cls).values():
-            options = typing.get_args(hint) or (hint,)
-            waiting += [option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)]
+        for hint in typing.get_type_hints(cls, include_extras=True).values():
+            waiting += registry.config_classes(hint)
     return seen
 
 
@@ -193,9 +208,9 @@ def train_two_steps(member, dataset):
     import numpy as np
 
     from aejax.data.resident import make_resident
-    from aejax.study.methods import make_task
     from aejax.training.loop import train_chunk
     from aejax.training.step import init_state
+    from tests.methods import make_task
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
     task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(

@@ -1,7 +1,7 @@
 """What every family of autoencoders has: an encoder, a latent, a decoder, a likelihood, and the terms of a loss."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -36,6 +36,8 @@ class Family:
     POSTERIOR: ClassVar[bool] = False
     NEEDS_OTHERS: ClassVar[bool] = False
     DISCRETE: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     encoder: Encoder = Dense()
     decoder: Decoder = Mirror()

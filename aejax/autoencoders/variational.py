@@ -18,7 +18,7 @@ from aejax.data.resident import Batch, ResidentData
 from aejax.networks.layers import flatten, make_dense
 from aejax.objectives.divergences import LOG_VARIANCES, gaussian_log_density
 from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
-from aejax.objectives.priors import PriorConfig, PriorDistribution, StandardNormalPrior
+from aejax.objectives.priors import AnyPrior, PriorDistribution, StandardNormalPrior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Variational(Family):
     POSTERIOR: ClassVar[bool] = True
 
     likelihood: Likelihood = LearnedGaussian()
-    prior: PriorConfig = StandardNormalPrior()
+    prior: AnyPrior = StandardNormalPrior()
 
     @property
     def has_learned_prior(self) -> bool:

@@ -1,109 +1,77 @@
-"""The families of autoencoders by name. A new family is one file beside this one, and its lines here."""
+"""The families of autoencoders by name. A new family is one file beside this one, and its line here."""
 
-from typing import Annotated, Any, get_type_hints
-
-from pydantic import Field
+from typing import Annotated
 
 from aejax.autoencoders import base
-from aejax.autoencoders.adversarial import Adversarial, AdversarialAutoencoder
-from aejax.autoencoders.annealed_vae import AnnealedVae, AnnealedVaeAutoencoder
-from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKAutoencoder
-from aejax.autoencoders.beta_tcvae import BetaTcVae, BetaTcVaeAutoencoder
-from aejax.autoencoders.contractive import Contractive, ContractiveAutoencoder
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll, ConvWinnerTakeAllAutoencoder
-from aejax.autoencoders.denoising import Denoising, DenoisingAutoencoder
-from aejax.autoencoders.dip_vae import DipVae, DipVaeAutoencoder
-from aejax.autoencoders.dropout import Dropout, DropoutAutoencoder
-from aejax.autoencoders.factor_vae import FactorVae, FactorVaeAutoencoder
-from aejax.autoencoders.fsq import Fsq, FsqAutoencoder
-from aejax.autoencoders.gumbel_softmax import GumbelSoftmax, GumbelSoftmaxAutoencoder
-from aejax.autoencoders.higher_order_contractive import HigherOrderContractive, HigherOrderContractiveAutoencoder
-from aejax.autoencoders.info_vae import InfoVae, InfoVaeAutoencoder
-from aejax.autoencoders.iwae import Iwae, IwaeAutoencoder
-from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
-from aejax.autoencoders.latent_noise import LatentNoise, LatentNoiseAutoencoder
-from aejax.autoencoders.lookup_free import LookupFree, LookupFreeAutoencoder
-from aejax.autoencoders.plain import Plain, PlainAutoencoder
-from aejax.autoencoders.rae import RaeGP, RaeGPAutoencoder, RaeL2, RaeL2Autoencoder, RaeSN, RaeSNAutoencoder
-from aejax.autoencoders.residual_vq import ResidualVq, ResidualVqAutoencoder
-from aejax.autoencoders.sparse_kl import SparseKL, SparseKLAutoencoder
-from aejax.autoencoders.sparse_l1 import SparseL1, SparseL1Autoencoder
-from aejax.autoencoders.tied import Tied, TiedAutoencoder
-from aejax.autoencoders.vae import BetaVae, BetaVaeAutoencoder, Vae, VaeAutoencoder
-from aejax.autoencoders.vae_gan import VaeGan, VaeGanAutoencoder
-from aejax.autoencoders.vq_vae import VqVae, VqVaeAutoencoder
-from aejax.autoencoders.wae import Wae, WaeAutoencoder
-from aejax.autoencoders.winner_take_all import WinnerTakeAll, WinnerTakeAllAutoencoder
+from aejax.autoencoders.adversarial import AdversarialAutoencoder
+from aejax.autoencoders.annealed_vae import AnnealedVaeAutoencoder
+from aejax.autoencoders.batch_top_k import BatchTopKAutoencoder
+from aejax.autoencoders.beta_tcvae import BetaTcVaeAutoencoder
+from aejax.autoencoders.contractive import ContractiveAutoencoder
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllAutoencoder
+from aejax.autoencoders.denoising import DenoisingAutoencoder
+from aejax.autoencoders.dip_vae import DipVaeAutoencoder
+from aejax.autoencoders.dropout import DropoutAutoencoder
+from aejax.autoencoders.factor_vae import FactorVaeAutoencoder
+from aejax.autoencoders.fsq import FsqAutoencoder
+from aejax.autoencoders.gumbel_softmax import GumbelSoftmaxAutoencoder
+from aejax.autoencoders.higher_order_contractive import HigherOrderContractiveAutoencoder
+from aejax.autoencoders.info_vae import InfoVaeAutoencoder
+from aejax.autoencoders.iwae import IwaeAutoencoder
+from aejax.autoencoders.k_sparse import KSparseAutoencoder
+from aejax.autoencoders.latent_noise import LatentNoiseAutoencoder
+from aejax.autoencoders.lookup_free import LookupFreeAutoencoder
+from aejax.autoencoders.plain import PlainAutoencoder
+from aejax.autoencoders.rae import RaeGPAutoencoder, RaeL2Autoencoder, RaeSNAutoencoder
+from aejax.autoencoders.residual_vq import ResidualVqAutoencoder
+from aejax.autoencoders.sparse_kl import SparseKLAutoencoder
+from aejax.autoencoders.sparse_l1 import SparseL1Autoencoder
+from aejax.autoencoders.tied import TiedAutoencoder
+from aejax.autoencoders.vae import BetaVaeAutoencoder, VaeAutoencoder
+from aejax.autoencoders.vae_gan import VaeGanAutoencoder
+from aejax.autoencoders.vq_vae import VqVaeAutoencoder
+from aejax.autoencoders.wae import WaeAutoencoder
+from aejax.autoencoders.winner_take_all import WinnerTakeAllAutoencoder
+from aejax.registry import Registry
 
-Autoencoder = Annotated[
-    Plain
-    | Tied
-    | Denoising
-    | LatentNoise
-    | Dropout
-    | SparseL1
-    | SparseKL
-    | Contractive
-    | HigherOrderContractive
-    | KSparse
-    | BatchTopK
-    | WinnerTakeAll
-    | ConvWinnerTakeAll
-    | RaeL2
-    | RaeGP
-    | RaeSN
-    | Vae
-    | BetaVae
-    | AnnealedVae
-    | FactorVae
-    | BetaTcVae
-    | DipVae
-    | InfoVae
-    | Wae
-    | Adversarial
-    | VaeGan
-    | Iwae
-    | VqVae
-    | ResidualVq
-    | Fsq
-    | LookupFree
-    | GumbelSoftmax,
-    Field(discriminator="kind"),
-]
-FAMILIES: dict[str, type[base.Autoencoder]] = {
-    "plain": PlainAutoencoder,
-    "tied": TiedAutoencoder,
-    "denoising": DenoisingAutoencoder,
-    "latent_noise": LatentNoiseAutoencoder,
-    "dropout": DropoutAutoencoder,
-    "sparse_l1": SparseL1Autoencoder,
-    "sparse_kl": SparseKLAutoencoder,
-    "contractive": ContractiveAutoencoder,
-    "higher_order_contractive": HigherOrderContractiveAutoencoder,
-    "k_sparse": KSparseAutoencoder,
-    "batch_top_k": BatchTopKAutoencoder,
-    "winner_take_all": WinnerTakeAllAutoencoder,
-    "conv_winner_take_all": ConvWinnerTakeAllAutoencoder,
-    "rae_l2": RaeL2Autoencoder,
-    "rae_gp": RaeGPAutoencoder,
-    "rae_sn": RaeSNAutoencoder,
-    "vae": VaeAutoencoder,
-    "beta_vae": BetaVaeAutoencoder,
-    "annealed_vae": AnnealedVaeAutoencoder,
-    "factor_vae": FactorVaeAutoencoder,
-    "beta_tcvae": BetaTcVaeAutoencoder,
-    "dip_vae": DipVaeAutoencoder,
-    "info_vae": InfoVaeAutoencoder,
-    "wae": WaeAutoencoder,
-    "adversarial": AdversarialAutoencoder,
-    "vae_gan": VaeGanAutoencoder,
-    "iwae": IwaeAutoencoder,
-    "vq_vae": VqVaeAutoencoder,
-    "residual_vq": ResidualVqAutoencoder,
-    "fsq": FsqAutoencoder,
-    "lookup_free": LookupFreeAutoencoder,
-    "gumbel_softmax": GumbelSoftmaxAutoencoder,
-}
+FAMILIES: Registry[type[base.Autoencoder]] = Registry(
+    "family",
+    (
+        PlainAutoencoder,
+        TiedAutoencoder,
+        DenoisingAutoencoder,
+        LatentNoiseAutoencoder,
+        DropoutAutoencoder,
+        SparseL1Autoencoder,
+        SparseKLAutoencoder,
+        ContractiveAutoencoder,
+        HigherOrderContractiveAutoencoder,
+        KSparseAutoencoder,
+        BatchTopKAutoencoder,
+        WinnerTakeAllAutoencoder,
+        ConvWinnerTakeAllAutoencoder,
+        RaeL2Autoencoder,
+        RaeGPAutoencoder,
+        RaeSNAutoencoder,
+        VaeAutoencoder,
+        BetaVaeAutoencoder,
+        AnnealedVaeAutoencoder,
+        FactorVaeAutoencoder,
+        BetaTcVaeAutoencoder,
+        DipVaeAutoencoder,
+        InfoVaeAutoencoder,
+        WaeAutoencoder,
+        AdversarialAutoencoder,
+        VaeGanAutoencoder,
+        IwaeAutoencoder,
+        VqVaeAutoencoder,
+        ResidualVqAutoencoder,
+        FsqAutoencoder,
+        LookupFreeAutoencoder,
+        GumbelSoftmaxAutoencoder,
+    ),
+)
+Autoencoder = Annotated[base.Family, FAMILIES]
 
 
 def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> base.Autoencoder:
@@ -112,8 +80,3 @@ def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> base.
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.
     """
     return FAMILIES[config.kind](config, image_shape)
-
-
-def family_config(kind: str) -> Any:
-    """Returns the config class of a family by its name."""
-    return get_type_hints(FAMILIES[kind])["config"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aejax.autoencoders.base import Family
-from aejax.autoencoders.zoo import FAMILIES, family_config
+from aejax.autoencoders.zoo import FAMILIES
 from aejax.benchmark.suites import SUITES
 from aejax.report.speed import relative_time
 
@@ -34,7 +34,7 @@ def describe_families(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _describe(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
-    config = family_config(kind)
+    config = FAMILIES.config(kind)
     module = inspect.getdoc(sys.modules[config.__module__]) or ""
     own = inspect.getdoc(config) or ""
     first, *rest = own.split("\n\n")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.vae import Vae
-from aejax.autoencoders.zoo import family_config, make_autoencoder
+from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.networks.convolution import Method
 from aejax.networks.convolutional import Convolutional
@@ -31,7 +31,7 @@ def of_family(kind: str) -> Any:
 
     Of discrete codes it is 784-256-codes-256-784: how long a code is, is part of the family.
     """
-    config = family_config(kind)
+    config = FAMILIES.config(kind)
     if config().encoder.kind != "dense":
         return config()
     size = config().latent_size if config().DISCRETE else 32

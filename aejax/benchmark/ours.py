@@ -14,7 +14,7 @@ from aejax.data.resident import ResidentData, make_resident
 from aejax.experiment import Config
 from aejax.networks.convolution import Method
 from aejax.study.files import digest_of_bytes
-from aejax.training.flops import step_flops
+from aejax.training.flops import step_flops, step_products
 from aejax.training.loop import MakeTask, compile_chunk, compile_init
 from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host
 from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
@@ -28,17 +28,22 @@ def random_images(shape: tuple[int, ...], count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
-def make_runner(network: str, devices: int | None = None, deterministic: bool = False, **arguments: Any) -> Any:
+def make_runner(
+    network: str, devices: int | None = None, deterministic: bool = False, products: bool = False, **arguments: Any
+) -> Any:
     """Returns a runner of training, or of large matrix products for the network "matmul".
 
-    `devices` are host devices on a CPU; None: one for each core. `deterministic` is what scripts/train.py means by it.
+    `products`: nothing of a step but its matrix products. `devices` are host devices on a CPU; None: one for each core.
+    `deterministic` is what scripts/train.py means by it.
     """
     if deterministic:
         add_xla_options(DETERMINISTIC)
     set_up_jax()
     if devices is not None:
         jax.config.update("jax_num_cpu_devices", devices)
-    return _Matmul(**arguments) if network == "matmul" else _Training(network=network, **arguments)
+    if network == "matmul":
+        return _Matmul(**arguments)
+    return (_Products if products else _Training)(network=network, **arguments)
 
 
 class Work(NamedTuple):
@@ -133,6 +138,46 @@ class _Training:
             "compile_seconds": self._compile_seconds,
             **self._bits,
         }
+
+
+class _Products:
+    """The matrix products of a member's steps in an epoch, of random numbers, and nothing else that a step does.
+
+    How fast they are is the most that a network reaches here, whatever else were free.
+    """
+
+    def __init__(self, batch_size: int, num_images: int, **arguments: Any):
+        configs, make_task, data = make_work(batch_size=batch_size, num_images=num_images, **arguments)
+        task = make_task(configs[0])
+        products = step_products(task, task.stages[0], data)
+        num_steps = num_images // batch_size
+
+        def step(carry: Any, nothing: None) -> Any:
+            operands, results = carry
+            for index, (times, equation) in enumerate(products):
+                for _ in range(times):
+                    first, *others = operands[index]
+                    results[index] = result = equation.primitive.bind(first, *others, **equation.params)
+                    # Operands that a loop leaves as they are would be multiplied once, before it.
+                    changed = first.ravel().at[0].set(result.ravel()[0]).reshape(first.shape)
+                    operands[index] = [changed, *others]
+            return (operands, results), None
+
+        keys = iter(jax.random.split(jax.random.key(0), 2 * len(products)))
+        equations = [equation for _, equation in products]
+        draw = lambda variable: jax.random.normal(next(keys), variable.aval.shape, variable.aval.dtype)  # noqa: E731
+        operands = [[draw(operand) for operand in equation.invars] for equation in equations]
+        results = [jnp.zeros(equation.outvars[0].aval.shape, equation.outvars[0].aval.dtype) for equation in equations]
+        self._carry = operands, results
+        self._run = jax.jit(lambda carry: jax.lax.scan(step, carry, length=num_steps)[0])
+        self._images = num_steps * batch_size
+
+    def run(self) -> float:
+        jax.block_until_ready(self._run(self._carry))
+        return self._images
+
+    def facts(self) -> dict[str, Any]:
+        return {}
 
 
 class _Matmul:

@@ -28,6 +28,7 @@ OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aeja
 PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
 IMAGES = "images/s"
+PRODUCTS = "its matrix products alone"
 
 
 def _ours(**arguments: Any) -> Contender:
@@ -40,7 +41,7 @@ def _torch(**arguments: Any) -> Contender:
 
 def _training(network: str, batch_size: int, num_images: int) -> dict[str, Contender]:
     common = {"network": network, "batch_size": batch_size, "num_images": num_images}
-    contenders = {"aejax": _ours(**common)}
+    contenders = {"aejax": _ours(**common), PRODUCTS: _ours(**common, products=True)}
     if network == "dense":
         contenders["Keras fit"] = Contender(KERAS, common, ("keras", "tensorflow"))
     return contenders | {
@@ -95,6 +96,7 @@ SUITES: dict[str, dict[str, Case]] = {
             IMAGES,
             {
                 "aejax": _ours(network="vae", batch_size=100, num_images=30_000),
+                PRODUCTS: _ours(network="vae", batch_size=100, num_images=30_000, products=True),
                 "Pythae": Contender(PYTHAE, {"batch_size": 100, "num_images": 30_000}, ("torch", "pythae")),
             },
         )

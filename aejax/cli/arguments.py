@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from aejax.errors import ConfigError
+from aejax.user_files import load_plugins
 
 
 def read_flags(
@@ -20,6 +21,8 @@ def read_flags(
 ) -> list[str] | None:
     """Returns the arguments that are no flags, after reading those that are; None after printing the help.
 
+    Every command takes --plugin, whose files are imported.
+
     Args:
       values: the flags, whose values are set.
       arguments: of the command line.
@@ -30,6 +33,13 @@ def read_flags(
     Raises:
       ConfigError: naming the flag that is wrong, in one line.
     """
+    flags.DEFINE_multi_string(
+        "plugin",
+        [],
+        "A Python file of yours that adds a family, network, likelihood, sampler or the like: --plugin=mine.py. "
+        "Repeatable.",
+        flag_values=values,
+    )
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
     try:
         leftover = values(["script", *arguments])[1:]
@@ -43,6 +53,7 @@ def read_flags(
     if values.help:
         print("\n".join(part for part in (help_text, "", values.get_help(), more) if part))
         return None
+    load_plugins(values.plugin)
     return leftover
 
 

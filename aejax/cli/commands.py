@@ -11,10 +11,10 @@ from typing import Any
 from absl import flags
 
 from aejax.cli.arguments import define_features, define_number, read_flags, script_help
-from aejax.cli.files import load_function
 from aejax.errors import ConfigError, UserError
 from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.files import exists
+from aejax.user_files import load_function
 
 Say = Callable[[str], None]
 

@@ -9,6 +9,7 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
+from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import write_atomically
 
@@ -50,8 +51,7 @@ def _make(
     """Returns images for the picture, arrays for the file, the picture's columns, and the member's id."""
     from aejax.explain.paths import interpolate
     from aejax.study import generate as by
-    from aejax.study.members import GENERATOR, open_member
-    from aejax.study.methods import SUBJECT
+    from aejax.study.members import open_member
 
     kind, num, seed = values.kind, values.num, values.seed
     member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)

@@ -15,7 +15,6 @@ from absl import flags
 
 from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
-from aejax.cli.files import call, import_file
 from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, check
@@ -24,6 +23,7 @@ from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
 from aejax.study.executors.choose import NAMES
 from aejax.study.executors.choose import Request as ExecutorRequest
+from aejax.user_files import call, import_file
 
 Made = TypeVar("Made", Config, Search)
 

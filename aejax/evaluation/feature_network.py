@@ -20,7 +20,7 @@ from aejax.config import to_tree
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import to_unit
 from aejax.data.resident import make_resident, map_examples
-from aejax.evaluation.baselines import Classifier
+from aejax.evaluation.classifier import Classifier
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.zoo import examples_at_once

@@ -46,7 +46,6 @@ Measure = Literal[
     "codebook",  # Of families whose codes are discrete.
     "disentanglement",  # Of data that know what their images were made from.
 ]
-Baseline = Literal["pixels", "pca", "untrained", "supervised"]
 # What transfer reads from other data; robustness has its own way.
 OF_FEATURES: tuple[Measure, ...] = (
     "probe",
@@ -61,7 +60,7 @@ OF_FEATURES: tuple[Measure, ...] = (
     "retrieval",
     "clustering",
 )
-NEED_LABELS = (*OF_FEATURES, "supervised", "pixels")
+NEED_LABELS = OF_FEATURES
 
 MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are given.
 Features = dict[str, jax.Array]  # [examples, size] of every split, and perhaps those of corrupted test images.
@@ -77,7 +76,7 @@ class EvaluationConfig:
     # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
     # that the data do not allow is an error.
     measures: tuple[Measure, ...] | None = None
-    baselines: tuple[Baseline, ...] | None = None  # null: all that the data allow, likewise.
+    baselines: tuple[str, ...] | None = None  # null: all that the data allow, likewise.
     # Whether what was measured on test images is told. What a search trains is chosen, so it is not.
     tell_test: bool = True
     # Whether features of networks that were trained by labels are measured as well, or only what these say themselves.
@@ -313,12 +312,6 @@ def of_place(name: str, place: str) -> str:
 def available_measures(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
     """Returns what will be measured of data with or without labels."""
     wanted = config.measures if config.measures is not None else ("reconstruction", "probe", "neighbors")
-    return tuple(name for name in wanted if labelled or name not in NEED_LABELS)
-
-
-def available_baselines(config: EvaluationConfig, *, labelled: bool) -> tuple[str, ...]:
-    """Returns the baselines of data with or without labels."""
-    wanted = config.baselines if config.baselines is not None else ("pixels", "pca", "untrained", "supervised")
     return tuple(name for name in wanted if labelled or name not in NEED_LABELS)
 
 

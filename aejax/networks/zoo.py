@@ -1,22 +1,22 @@
 """The networks by name. A new network is one file beside this one, with a config, an encoder and a decoder, and its
-lines here.
+line here.
 
 One description serves both directions: an encoder reads it from the image on, a decoder backwards. A decoder is the
 mirror of its autoencoder's encoder unless it is given a description of its own.
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
-from pydantic import Field
 
 from aejax.data.resident import images_at_once
-from aejax.networks.convolutional import Convolutional, ConvolutionalDecoder, ConvolutionalEncoder, Staged
-from aejax.networks.dense import Dense, DenseDecoder, DenseEncoder
-from aejax.networks.residual import Residual, ResidualDecoder, ResidualEncoder
-from aejax.networks.vit import ViT, ViTDecoder, ViTEncoder
+from aejax.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, Staged
+from aejax.networks.dense import DenseDecoder, DenseEncoder
+from aejax.networks.residual import ResidualDecoder, ResidualEncoder
+from aejax.networks.vit import ViTDecoder, ViTEncoder
+from aejax.registry import Registry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,14 +31,17 @@ class Mirror:
         return None
 
 
-Encoder = Annotated[Dense | Convolutional | Residual | ViT, Field(discriminator="kind")]
-Decoder = Annotated[Mirror | Dense | Convolutional | Residual | ViT, Field(discriminator="kind")]
-NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
-    "dense": (DenseEncoder, DenseDecoder),
-    "conv": (ConvolutionalEncoder, ConvolutionalDecoder),
-    "resnet": (ResidualEncoder, ResidualDecoder),
-    "vit": (ViTEncoder, ViTDecoder),
-}
+NETWORKS: Registry[tuple[type[nn.Module], type[nn.Module]]] = Registry(
+    "network",
+    (
+        (DenseEncoder, DenseDecoder),
+        (ConvolutionalEncoder, ConvolutionalDecoder),
+        (ResidualEncoder, ResidualDecoder),
+        (ViTEncoder, ViTDecoder),
+    ),
+)
+Encoder = Annotated[Any, NETWORKS]
+Decoder = Annotated[Any, NETWORKS.beside(Mirror)]
 
 
 def examples_at_once(encoder: Encoder, image_shape: tuple[int, ...]) -> int:

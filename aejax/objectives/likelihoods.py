@@ -11,13 +11,13 @@ channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencode
 
 import dataclasses
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
 from aejax.config import PositiveFloat, PositiveInt, traced
+from aejax.registry import Registry
 
 Output = Literal["identity", "sigmoid"]
 Scale = Literal["none", "parameter", "batch"]
@@ -41,10 +41,20 @@ class _Likelihood:
 
     SCALE: ClassVar[Scale] = "none"
     DISCRETE: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     def outputs(self, channels: int) -> int:
         """Returns how many numbers the decoder emits for each pixel of an image with so many channels."""
         return channels
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the expected image, of the decoder's output [batch, height, width, outputs]."""
+        raise NotImplementedError
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns -log p(target | output) of each example, [batch], or what stands for it."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -301,15 +311,18 @@ class LogisticMixture(_Likelihood):
         return -_sum_over_pixels(mixed)
 
 
-Likelihood = Annotated[
-    HalfSquaredError
-    | MeanSquaredError
-    | Bernoulli
-    | ContinuousBernoulli
-    | Gaussian
-    | LearnedGaussian
-    | OptimalGaussian
-    | Laplace
-    | LogisticMixture,
-    Field(discriminator="kind"),
-]
+LIKELIHOODS: Registry[type[_Likelihood]] = Registry(
+    "likelihood",
+    (
+        HalfSquaredError,
+        MeanSquaredError,
+        Bernoulli,
+        ContinuousBernoulli,
+        Gaussian,
+        LearnedGaussian,
+        OptimalGaussian,
+        Laplace,
+        LogisticMixture,
+    ),
+)
+Likelihood = Annotated[_Likelihood, LIKELIHOODS]

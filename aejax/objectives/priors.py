@@ -2,22 +2,21 @@
 
 A config says which parameters a prior has, and what they are at first. They are among the family's own parameters,
 under "prior", and its loss trains them. `distribution` makes a `PriorDistribution` of them: losses, measures and
-samplers all ask that for the density, for draws and for the KL. A new prior is a config with its distribution, and its
-place in `PriorConfig`.
+samplers all X
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from aejax.config import PositiveFloat, PositiveInt, traced
 from aejax.objectives.divergences import LOG_2PI, LOG_VARIANCES, gaussian_kl, gaussian_log_density, standard_log_density
+from aejax.registry import Registry
 
 NUM_NODES = 32  # Of the quadrature by which the KL of single units is found where it has no closed form.
 
@@ -154,13 +153,15 @@ class GaussianMixture(PriorDistribution):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _PriorConfig:
+class PriorConfig:
     """What all have. LEARNED is whether it has parameters. INDEPENDENT is whether its units are independent, so that
     the KL is the sum of those of units.
     """
 
     LEARNED: ClassVar[bool] = True
     INDEPENDENT: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     def conflict(self, encoder: Any) -> str | None:
         """Returns why the prior does not go with an encoder's config, or None."""
@@ -204,7 +205,7 @@ class _PriorConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StandardNormalPrior(_PriorConfig):
+class StandardNormalPrior(PriorConfig):
     """p(z) = N(0, I), which nothing learns. The KL of a Gaussian posterior has a closed form, and is a sum over units.
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014.
@@ -222,7 +223,7 @@ class StandardNormalPrior(_PriorConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MixturePrior(_PriorConfig):
+class MixturePrior(PriorConfig):
     """p(z) = Σ_k w_k N(z; m_k, v_k), v_k diagonal: weights, means and variances are learned.
 
     The KL is log q(z|x) − log p(z) of the draw that is decoded: unbiased, and of one component in closed form.
@@ -256,7 +257,7 @@ class MixturePrior(_PriorConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VampPrior(_PriorConfig):
+class VampPrior(PriorConfig):
     """p(z) = 1/K Σ_k q(z|u_k): the mean of the posteriors of K learned pseudo-inputs u_k, by the family's own encoder.
 
     The KL is log q(z|x) − log p(z) of the draw that is decoded: unbiased, and of one component in closed form. What
@@ -303,4 +304,5 @@ class VampPrior(_PriorConfig):
         return GaussianMixture(log_weight, *encode(parameters["pseudo_input"]))
 
 
-PriorConfig = Annotated[StandardNormalPrior | MixturePrior | VampPrior, Field(discriminator="kind")]
+PRIORS: Registry[type[PriorConfig]] = Registry("prior", (StandardNormalPrior, MixturePrior, VampPrior))
+AnyPrior = Annotated[PriorConfig, PRIORS]

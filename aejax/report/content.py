@@ -5,9 +5,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aejax.report.findings import SUBJECT, SUBJECTS, Finding, choose, findings, rank, tested_on
+from aejax.methods.roles import Role
+from aejax.methods.zoo import is_ranked
+from aejax.report.findings import Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
-from aejax.report.label_curves import BY_LABELS, LABELS
+from aejax.report.label_curves import LABELS
 from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
 from aejax.study.explanations import Explanation
@@ -47,7 +49,7 @@ class Content:
 
     def subjects(self) -> list[Setting]:
         """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first measure."""
-        own = [setting for setting in self.settings if setting.method == SUBJECT]
+        own = [setting for setting in self.settings if Role.SUBJECT in setting.role]
         if not self.findings:
             return own
         return rank(self.findings[0].measure, own)
@@ -60,11 +62,11 @@ class Content:
         methods: dict[tuple[Any, ...], list[Setting]] = {}
         for setting in self.settings:
             if setting.mean(measure.validation) is not None:
-                known = setting.rows[0]["config"].get(LABELS) if setting.method in BY_LABELS else None
+                known = setting.rows[0]["config"].get(LABELS) if Role.CLASSIFIER in setting.role else None
                 methods.setdefault((setting.study, tested_on(setting), setting.method, known), []).append(setting)
         shown: list[Setting] = []
         for (_, _, method, _), group in methods.items():
-            shown += rank(measure, group)[:most] if method in SUBJECTS else [choose(measure, group)]
+            shown += rank(measure, group)[:most] if is_ranked(method) else [choose(measure, group)]
         return shown
 
     def explanations(self) -> list[tuple[str, Explanation]]:

@@ -5,13 +5,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aejax.methods.zoo import is_ranked
 from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 from aejax.study.statistics import Interval, paired_difference
 
 UNDECIDED = "undecided"
-SUBJECT = "autoencoder"  # The method a study is about; all others stand beside it.
-SUBJECTS = (SUBJECT, "generator")  # By measures of generated images it is what generates them.
 
 
 class Comparison(NamedTuple):
@@ -68,14 +67,14 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         for setting in known:
             groups.setdefault((setting.study, setting.method, comparable(measure, setting)), []).append(setting)
         for (study, method, test), own in groups.items():
-            if method not in SUBJECTS:
+            if not is_ranked(method):
                 continue
             best = choose(measure, own)
             others = [
                 choose(measure, group)
                 for (other, name, its_test), group in groups.items()
-                if (other == study and name not in SUBJECTS and its_test == test)
-                or (other != study and name in SUBJECTS and _same_data(group, own))
+                if (other == study and not is_ranked(name) and its_test == test)
+                or (other != study and is_ranked(name) and _same_data(group, own))
             ]
             compared = [compare(measure, best, other, len(others)) for other in others]
             rest = [setting for setting in own if setting is not best]

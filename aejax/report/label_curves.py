@@ -5,12 +5,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.report.findings import SUBJECT, Comparison, choose, compare, signed, tested_on
+from aejax.methods.roles import Role
+from aejax.methods.zoo import role_of
+from aejax.report.findings import Comparison, choose, compare, signed, tested_on
 from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting, show_value
 
 LABELS = "fine_tuning.labels_per_class"
-PRETRAINED, SCRATCH = BY_LABELS = "fine_tuned", "supervised"
 MAX_CURVES = 5  # Of autoencoders, in one chart.
 ACCURACY = next(measure for measure in MEASURES if measure.name == "accuracy")
 
@@ -60,11 +61,14 @@ def label_curves(settings: Sequence[Setting]) -> list[LabelCurves]:
     for (study, _), group in groups.items():
         networks: dict[str, list[Setting]] = {}
         for setting in group:
-            if setting.method in BY_LABELS:
+            if Role.CLASSIFIER in setting.role:
                 networks.setdefault(_network(setting), []).append(setting)
         for own in networks.values():
-            by_number = [_by_number(own, method) for method in BY_LABELS]
-            curves = [Curve(method, _best(numbers)) for method, numbers in zip(BY_LABELS, by_number, strict=True)]
+            methods = sorted(
+                dict.fromkeys(setting.method for setting in own), key=lambda name: Role.PRETRAINED not in role_of(name)
+            )
+            by_number = [_by_number(own, method) for method in methods]
+            curves = [Curve(method, _best(numbers)) for method, numbers in zip(methods, by_number, strict=True)]
             title = f"{ACCURACY.title} of {_label(own[0])}" if len(networks) > 1 else ACCURACY.title
             counts = tuple(max(map(len, numbers.values()), default=0) for numbers in by_number)
             found.append(LabelCurves(f"{study} {title}".strip(), curves, _differences(curves), counts))
@@ -105,9 +109,9 @@ def _best(by_number: dict[float, list[Setting]]) -> dict[float, tuple[Measure, S
 def _probes(settings: Sequence[Setting], method: str) -> list[Curve]:
     """Returns a curve for each of a few autoencoders; of other methods, and of many, one of the best."""
     own = [setting for setting in settings if setting.method == method]
-    if method in BY_LABELS:  # They have seen all labels.
+    if Role.CLASSIFIER in role_of(method):  # They have seen all labels.
         return []
-    if method != SUBJECT or not 1 < len(own) <= MAX_CURVES:
+    if Role.SUBJECT not in role_of(method) or not 1 < len(own) <= MAX_CURVES:
         return [Curve(method, _probed(own))]
     return [Curve(setting.label or method, _probed([setting])) for setting in own]
 
@@ -123,11 +127,12 @@ def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Measure, Setting]]
 
 
 def _differences(curves: Sequence[Curve]) -> dict[float, Comparison]:
-    named = {curve.name: curve.points for curve in curves}
-    if not {PRETRAINED, SCRATCH} <= set(named):
+    pretrained = [curve.points for curve in curves if Role.PRETRAINED in role_of(curve.name)]
+    scratch = [curve.points for curve in curves if Role.PRETRAINED not in role_of(curve.name)]
+    if not pretrained or not scratch:
         return {}
-    both = [num for num in named[PRETRAINED] if num in named[SCRATCH]]
-    compared = {num: compare(ACCURACY, named[PRETRAINED][num][1], named[SCRATCH][num][1], len(both)) for num in both}
+    both = [num for num in pretrained[0] if num in scratch[0]]
+    compared = {num: compare(ACCURACY, pretrained[0][num][1], scratch[0][num][1], len(both)) for num in both}
     return {num: comparison for num, comparison in compared.items() if comparison is not None}
 
 

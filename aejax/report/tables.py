@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aejax.methods.roles import Role
+from aejax.methods.zoo import role_of
 from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
@@ -164,10 +166,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
             "each seed, and validated on m further images of each; 'own classifier' is its own, tested on all test "
             "images."
         )
-    if any(row["method"] == "fine_tuned" for row in rows):
-        lines.append(
-            "The seconds of 'fine_tuned' are those of the fine-tuning alone; those of the autoencoder come first."
-        )
+    lines += [
+        f"The seconds of '{name}' are those of the fine-tuning alone; those of the autoencoder come first."
+        for name in dict.fromkeys(row["method"] for row in rows)
+        if Role.PRETRAINED in role_of(name)
+    ]
     diverged = [row for row in rows if row["status"] == "diverged"]
     if diverged:
         shown = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged[:10])

@@ -6,7 +6,7 @@ A unit that never varies among these codes never does among those that are drawn
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -38,6 +38,8 @@ class SamplerConfig:
     CONTINUOUS: ClassVar[bool] = True
     DISCRETE: ClassVar[bool] = False
     IS_PRIOR: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        kind: str
 
     def conflict(self) -> str | None:
         """Returns which fields do not go together, or None."""

@@ -48,9 +48,9 @@ class InverseFlow(Flow):
 
 
 class FlowSampler(Standardizing):
-    """The sampler of a `Flow` config."""
+    """The sampler of either flow."""
 
-    config: Flow
+    config: MaskedFlow | InverseFlow
 
     def setup(self) -> None:
         """Makes the flow."""

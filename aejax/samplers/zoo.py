@@ -1,20 +1,19 @@
-"""The samplers by name. A new sampler is a file beside this one, with a config and a module, and its lines here."""
+"""The samplers by name. A new sampler is a file beside this one, with a config and a module, and its line here."""
 
 import dataclasses
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import Field
+from typing import Annotated, Any, Literal
 
 from aejax.config import NonNegativeInt, PositiveInt
-from aejax.samplers.autoregressive import Autoregressive, AutoregressiveSampler
+from aejax.registry import Registry
+from aejax.samplers.autoregressive import AutoregressiveSampler
 from aejax.samplers.base import CodeSpace, Sampler, SamplerConfig
-from aejax.samplers.flow import FlowSampler, InverseFlow, MaskedFlow
-from aejax.samplers.flow_matching import FlowMatching, FlowMatchingSampler
-from aejax.samplers.gaussian import Gaussian, GaussianSampler
-from aejax.samplers.kernel_density import KernelDensity, KernelDensitySampler
-from aejax.samplers.mixture import Mixture, MixtureSampler
-from aejax.samplers.prior import Prior, PriorSampler
-from aejax.samplers.two_stage import TwoStage, TwoStageSampler
+from aejax.samplers.flow import FlowSampler
+from aejax.samplers.flow_matching import FlowMatchingSampler
+from aejax.samplers.gaussian import GaussianSampler
+from aejax.samplers.kernel_density import KernelDensitySampler
+from aejax.samplers.mixture import MixtureSampler
+from aejax.samplers.prior import PriorSampler
+from aejax.samplers.two_stage import TwoStageSampler
 from aejax.training.optimizers import Adam, Cosine, Optimizer
 
 CLASSIFIER = "classifier"
@@ -27,30 +26,20 @@ class NoSampler(SamplerConfig):
     kind: Literal["none"] = "none"
 
 
-AnySampler = Annotated[
-    NoSampler
-    | Prior
-    | Gaussian
-    | Mixture
-    | KernelDensity
-    | MaskedFlow
-    | InverseFlow
-    | TwoStage
-    | FlowMatching
-    | Autoregressive,
-    Field(discriminator="kind"),
-]
-SAMPLERS: dict[str, type[Sampler]] = {
-    "prior": PriorSampler,
-    "gaussian": GaussianSampler,
-    "mixture": MixtureSampler,
-    "kernel_density": KernelDensitySampler,
-    "masked_flow": FlowSampler,
-    "inverse_flow": FlowSampler,
-    "two_stage": TwoStageSampler,
-    "flow_matching": FlowMatchingSampler,
-    "autoregressive": AutoregressiveSampler,
-}
+SAMPLERS: Registry[type[Sampler]] = Registry(
+    "sampler",
+    (
+        PriorSampler,
+        GaussianSampler,
+        MixtureSampler,
+        KernelDensitySampler,
+        FlowSampler,
+        TwoStageSampler,
+        FlowMatchingSampler,
+        AutoregressiveSampler,
+    ),
+)
+AnySampler = Annotated[SamplerConfig, SAMPLERS.beside(NoSampler)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,11 +56,6 @@ class GenerationConfig:
     num_neighbors: PositiveInt = 5  # Of precision, recall, density and coverage.
     # What images are compared by: a "classifier" that is trained for it, or what --features names.
     features: str = CLASSIFIER
-
-
-def sampler_config(kind: str) -> Any:
-    """Returns the config class of a sampler by its name."""
-    return next(cls for cls in get_args(get_args(AnySampler)[0]) if cls.kind == kind)
 
 
 def make_sampler(config: Any, space: CodeSpace) -> Sampler:

@@ -15,6 +15,8 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, UserError
 from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config, check
+from aejax.methods.base import find_method
+from aejax.methods.zoo import SUBJECT
 from aejax.report.measures import CHOSEN_BY, Measure, is_measured
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
 from aejax.search.space import Range, Space, ends
@@ -22,7 +24,6 @@ from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.dry_run import describe
 from aejax.study.executors.base import Executor
 from aejax.study.job import FeatureFunction, Options
-from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.record import read_record
 from aejax.study.results import Row
 from aejax.study.run import Growth, run
@@ -234,7 +235,7 @@ def find(
 
 def member_id(config: Config) -> str:
     """Returns the id that the results of a config's autoencoder have."""
-    return config_id(METHODS[SUBJECT].reduce(config))
+    return config_id(find_method(SUBJECT).reduce(config))
 
 
 def _trial_config(config: Config, method: Method) -> Config:

@@ -12,17 +12,15 @@ from aejax.data.demand import Demand
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData, outline
 from aejax.evaluation import demand as evaluation_demand
-from aejax.evaluation import pca
 from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config
+from aejax.methods.base import Method
 from aejax.study.job import Job
-from aejax.study.methods import GENERATORS, METHODS, evaluation_of, make_task, represent
 from aejax.training.population import MEMORY_SHARE, device_memory
 from aejax.training.step import init_state, init_variables
 
 MOST_FLOP = 1e15  # That evaluating a member may take on a CPU: hours.
 ACCELERATION = 30  # A GPU or TPU may be given so many times more.
-DISPENSABLE = ("pixels", "pca", "untrained", "supervised")  # Baselines: a study is worth something without them.
 
 
 class Needs(NamedTuple):
@@ -58,14 +56,14 @@ class Needs(NamedTuple):
 
 def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     """The needs of a population, from shapes alone: nothing is computed."""
-    name, config, count = job.method.name, job.population.members[0], len(job.population.members)
+    method, config, count = job.method, job.population.members[0], len(job.population.members)
     dataset = datasets[config.data]
     data = outline(dataset, config.data.preprocessing)
-    state, variables, num_features = _shapes(name, config, dataset, data)
-    evaluation, each = evaluation_of(name, config), Demand()
-    others = {} if name in GENERATORS else evaluation.other_data(config.data)
+    state, variables, num_features = _shapes(method, config, dataset, data)
+    evaluation, each = method.evaluation(config), Demand()
+    others = {} if method.makes_images else evaluation.other_data(config.data)
     all_data = [data, *(outline(datasets[other], other.preprocessing) for other in others.values())]
-    if name not in GENERATORS:
+    if not method.makes_images:
         measures = available_measures(evaluation, labelled=dataset.num_classes is not None)
         wanted = {*measures, *({"outliers"} & set(others))}
         for use, other in {"own": config.data, **others}.items():
@@ -74,9 +72,8 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
                 each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, {"outliers"}))
             else:
                 each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
-    if name == "pca":
-        train = dataset.train.image
-        each = each.then(pca.demand(len(train), math.prod(train.shape[1:]), num_features))
+    train = dataset.train.image
+    each = each.then(method.demand(len(train), math.prod(train.shape[1:]), num_features))
     device = device_memory()
     # Where devices are the host's cores, its memory holds what each has of the data, and all members' states.
     rows, members = (jax.local_device_count(), count) if device is None else (1, 1)
@@ -91,27 +88,26 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     )
 
 
-def _shapes(name: str, config: Config, dataset: Dataset, data: ResidentData) -> tuple[Any, dict[str, Any], int]:
+def _shapes(method: Method, config: Config, dataset: Dataset, data: ResidentData) -> tuple[Any, dict[str, Any], int]:
     """Returns the shapes of a member's state (its variables, if it is not trained), of its variables, and how many
     features it has.
     """
     image_shape = dataset.train.image.shape[1:]
-    if not METHODS[name].has_parameters:
-        sizes = {"pixels": math.prod(image_shape), "pca": min(config.autoencoder.latent_size, math.prod(image_shape))}
-        return {}, {}, sizes.get(name, 0)
     # Traced fields have their numbers here: no shape depends on them.
-    task = make_task(name, image_shape, dataset.num_classes)(config)
-    if METHODS[name].trains:
-        state: Any = jax.eval_shape(lambda data: init_state(task, data), data)
+    task = method.task(config, image_shape, dataset.num_classes)
+    state: Any = {}
+    variables: Any = {}
+    if task is not None and method.trains:
+        state = jax.eval_shape(lambda data: init_state(task, data), data)
         variables = state.evaluated_variables()
-    else:
+    elif task is not None:
         state = variables = jax.eval_shape(lambda data: init_variables(task, data), data)
-    if name in GENERATORS:
+    if method.makes_images:
         return state, variables, 0
 
     def encode(variables: Any, data: ResidentData) -> jax.Array:
         stored = jnp.zeros((1, *image_shape), data.image["train"].dtype)
-        return represent(name, task, variables, config, data).encode(stored)
+        return method.represent(task, variables, config, data).encode(stored)
 
     return state, variables, jax.eval_shape(encode, variables, data).shape[1]
 

@@ -8,12 +8,12 @@ import jax
 from aejax.data.load import Dataset
 from aejax.data.resident import outline
 from aejax.experiment import Config
+from aejax.methods.roles import Role
 from aejax.study.demand import Needs, num_bytes
 from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
 from aejax.study.job import Job
-from aejax.study.methods import make_task
 from aejax.study.prepare import prepare
 from aejax.training.flops import training_flops
 from aejax.training.step import steps_per_epoch
@@ -42,7 +42,7 @@ def describe(
         programs += first.evaluation.transfer is not None  # Classifying those of other data.
         line = f"{job.method.name:12} {count:5} member{'s' if count > 1 else ' '} on {dataset.name}"
         lines.append(line if needs is None else line + _costs(job, needs, dataset))
-    members = sum(len(job.population.members) for job, _ in jobs if job.method.name == "autoencoder")
+    members = sum(len(job.population.members) for job, _ in jobs if Role.SUBJECT in job.method.role)
     data_bytes = sum(num_bytes(outline(dataset, data.preprocessing)) for data, dataset in datasets.items())
     lines.append(
         f"{len(prepared.configs)} configs: {members} autoencoders, {len(jobs)} populations with their baselines, at "
@@ -58,7 +58,8 @@ def _costs(job: Job, needs: Needs, dataset: Dataset) -> str:
         text += f", {needs.parameters:,} parameters, {needs.state_bytes / 1e6:.1f} MB of state"
     if job.method.trains:
         first = job.population.members[0]
-        task = make_task(job.method.name, dataset.train.image.shape[1:], dataset.num_classes)(first)
+        task = job.method.task(first, dataset.train.image.shape[1:], dataset.num_classes)
+        assert task is not None, "what is trained has a task"
         data = outline(dataset, first.data.preprocessing)
         num_steps = task.epochs * steps_per_epoch(task.training, jax.eval_shape(task.select, data))
         flops = training_flops(task, data, num_steps)

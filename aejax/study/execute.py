@@ -16,9 +16,8 @@ import numpy as np
 from aejax.config import config_id, load
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
-from aejax.evaluation.baselines import AUTOENCODER
 from aejax.experiment import Config
-from aejax.samplers.generator import fit_on_host
+from aejax.methods.base import FitOnHost, find_method
 from aejax.study import metrics
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import PICTURES, Evidence, read_evidence
@@ -35,7 +34,6 @@ from aejax.study.files import (
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import Fitted, measure
-from aejax.study.methods import METHODS
 from aejax.study.metrics import MetricsWriter, Written
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
@@ -263,26 +261,25 @@ def _begin(work: Work, parents: Sequence[Job]) -> tuple[list[Any], float]:
     """Returns the variables that the members begin with, by round: those that others have learnt, and what is fitted to
     these in host memory; and the seconds that the latter took.
     """
-    method = METHODS[work.job.method.begins_with or ""]
-    wanted = [config_id(method.reduce(config)) for config in work.configs]
+    method = work.job.method
+    assert method.begins_with is not None, "others begin with random variables"
+    wanted = [config_id(find_method(method.begins_with).reduce(config)) for config in work.configs]
 
     def variables(state: TrainState) -> Any:
         return jax.tree.map(functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables())
 
-    learnt = _learnt(work, parents, wanted, variables)
-    begin = {name: {AUTOENCODER: part} for name, part in learnt.items()}
+    begin = method.begin(_learnt(work, parents, wanted, variables))
     seconds = 0.0
-    if work.job.method.name == "generator" and work.configs[0].generation.sampler.ON_HOST:
-        fitted, seconds = _fit_on_host(work, begin)
+    fit = method.fit_on_host(work.task(work.configs[0]))
+    if fit is not None:
+        fitted, seconds = _fit_on_host(work, fit, begin)
         begin |= fitted
     return list(work.members.deal(begin)), seconds
 
 
-def _fit_on_host(work: Work, begin: Any) -> tuple[dict[str, Any], float]:
-    """Returns what samplers that are fitted in host memory know of the codes of training images, as variables; and the
-    seconds it took.
-    """
-    members, generator = work.members, work.task(work.configs[0]).model
+def _fit_on_host(work: Work, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any], float]:
+    """Returns what is fitted in host memory to the codes of training images, as variables; and the seconds it took."""
+    members = work.members
 
     def codes(config: Config, given: Any, data: ResidentData) -> jax.Array:
         task = work.task(config)
@@ -294,7 +291,7 @@ def _fit_on_host(work: Work, begin: Any) -> tuple[dict[str, Any], float]:
     program = members.compile(codes, rounds[0], work.data)
     found = members.fetch([program(index, given, work.data) for index, given in enumerate(rounds)])
     started = time.perf_counter()
-    fitted = fit_on_host(generator.sampler, found, [config.seed for config in work.configs])
+    fitted = fit(found, [config.seed for config in work.configs])
     return fitted, time.perf_counter() - started
 
 

@@ -6,7 +6,6 @@ from aejax.data.resident import ResidentData
 from aejax.experiment import Config
 from aejax.study.job import Work
 from aejax.study.measure import evaluation_programs
-from aejax.study.methods import GENERATORS
 from aejax.training.loop import compile_chunk, compile_init, state_shapes
 from aejax.training.population import Members, Program, shapes_of_member
 from aejax.training.step import init_variables
@@ -30,7 +29,7 @@ def foresee(work: Work) -> None:
         variables = shapes_of_member(state.evaluated_variables())
     elif job.method.has_parameters:
         variables = shapes_of_member(compile_variables(work).result_shapes)
-    if job.method.name not in GENERATORS:
+    if not job.method.makes_images:
         evaluation_programs(work, members, variables)
 
 

@@ -10,8 +10,8 @@ import tqdm
 from aejax.cache import memory_bytes
 from aejax.errors import UserError
 from aejax.explain import traversals
+from aejax.samplers.drawing import draw_block, generated, sampling_key
 from aejax.samplers.generator import IMAGES_AT_ONCE
-from aejax.study.generation import draw_block, generated, sampling_key
 from aejax.study.members import Member
 
 MEMORY_SHARE = 0.25  # Of the machine's memory, that images may take: they are compressed beside it.

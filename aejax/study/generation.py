@@ -2,26 +2,22 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import rng
 from aejax.data import preprocessing
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, DataError, in_one_line
 from aejax.evaluation.compared import num_compared
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
-from aejax.evaluation.generation import Reference, compare, gaussian_like, make_reference, nearest_training
-from aejax.evaluation.pca import MOST_DECOMPOSED
+from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
 from aejax.experiment import Config
-from aejax.samplers.base import FITTED, CodeSpace
-from aejax.samplers.gaussian import Gaussian, GaussianSampler
-from aejax.samplers.generator import IMAGES_AT_ONCE
+from aejax.methods.images import ImageMethod
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
 from aejax.study.job import FeatureFunction, Source, Work
 from aejax.training.compilation import wait_for_compilations
@@ -33,9 +29,6 @@ NUM_PICTURED = 64
 NUM_PICTURED_NEAREST = 16
 # A generator has collapsed below this share of the classes, or of real images in the neighborhood of drawn ones.
 COLLAPSED_CLASSES, COLLAPSED_RECALL = 0.5, 0.1
-PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
-
-Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images as those of the data are stored.
 
 
 class Judge(NamedTuple):
@@ -144,58 +137,6 @@ def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) 
     return features
 
 
-def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
-    """Returns the key that drawn images follow from; `seed` is that of the drawing, not of the training."""
-    return rng.stream(rng.root(seed), f"{stream} images")
-
-
-def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in the form in which images of the data are stored."""
-
-    def draw(num: int, key: jax.Array) -> jax.Array:
-        seen: Any = model.apply(variables, num, key, method="generate")
-        return to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
-
-    return draw
-
-
-def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
-    """Returns images in pixel space, in the form in which those of the data are stored; NaN is black."""
-    image = jnp.clip(jnp.nan_to_num(image), 0, 1)
-    stored = data.image["train"].dtype
-    return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
-
-
-def draw_block(draw: Draw, key: jax.Array, index: jax.typing.ArrayLike) -> jax.Array:
-    """Returns the block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
-
-    So how many are asked for changes none of the first.
-    """
-    return draw(IMAGES_AT_ONCE, rng.at(key, index))
-
-
-def _draw_all(draw: Draw, num: int, key: jax.Array) -> jax.Array:
-    images = jax.lax.map(functools.partial(draw_block, draw, key), jnp.arange(-(-num // IMAGES_AT_ONCE)))
-    return images.reshape(-1, *images.shape[2:])[:num]
-
-
-def _pixel_gaussian(data: ResidentData) -> Draw:
-    """Returns draws from a Gaussian with the mean and the covariance of the training images' pixels."""
-    stored = jnp.asarray(data.image["train"][:PIXELS_OF])
-    num_pixels = stored[0].size
-    if num_pixels > min(len(stored), MOST_DECOMPOSED):
-        return lambda num, key: to_stored(data, gaussian_like(stored, num, key))
-    pixels = preprocessing.to_unit(stored)
-    sampler = GaussianSampler(Gaussian(), CodeSpace(num_pixels))
-    fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
-
-    def draw(num: int, key: jax.Array) -> jax.Array:
-        drawn: Any = sampler.apply(fitted, num, key, method="sample")
-        return to_stored(data, drawn.reshape(num, *pixels.shape[1:]))
-
-    return draw
-
-
 def measure_generators(
     work: Work, variables: list[Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
@@ -205,19 +146,15 @@ def measure_generators(
     classes that the network sees; `modes_collapsed`, 1 or 0; of generators, `memorized` and `nearest_distance` of the
     first drawn images.
     """
-    method, members = work.job.method.name, work.members
+    method, members = work.job.method, work.members
+    assert isinstance(method, ImageMethod), "only methods that make images are measured by these"
     generation, judge = work.configs[0].generation, judge_of(work)
     work.options.say(_describe(work, judge))
     network_variables = () if judge.network is None else share(judge.network.variables)
 
     def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
         data, of_network = shared
-        if method == "real_images":
-            images = {split: jnp.asarray(data.image["train"])[:num] for split, num in judge.num.items()}
-        else:
-            is_reference = method == "pixel_gaussian"
-            draw = _pixel_gaussian(data) if is_reference else generated(work.task(config).model, variables, data)
-            images = {split: _draw_all(draw, num, sampling_key(0, split)) for split, num in judge.num.items()}
+        images = method.images(work.task_or_none(config), variables, data, judge.num)
         if judge.network is None:
             return images, None
         return images, {split: judge.network.features(of_network, image) for split, image in images.items()}
@@ -235,7 +172,7 @@ def measure_generators(
                 collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
             found["modes_collapsed"] = collapsed.astype(jnp.float32)
             metrics |= {f"{split}_{name}": value for name, value in found.items()}
-        if method != "real_images":
+        if method.draws:
             checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
             nearest = nearest_training(checked, data.image["train"])
             metrics["test_memorized"] = nearest.memorized

@@ -11,14 +11,16 @@ import tqdm
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
+from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
+from aejax.methods.base import Method
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.directory import StudyDirectory
-from aejax.study.methods import MakeTask, Method, evaluation_of, make_task
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
 from aejax.training.population import Members, agree, fit_members, is_leader
+from aejax.training.step import Task
 
 Say = Callable[[str], None]
 FeatureFunction = Callable[[np.ndarray], np.ndarray]  # Images in [0, 1], float32 [n, h, w, channels] -> [n, features].
@@ -78,14 +80,26 @@ class Work:
         self.job, self.place, self.directory, self.options = job, place, directory, options
         self.configs = job.population.members
         config = self.configs[0]
-        self.evaluation = evaluation_of(job.method.name, config)
+        self.evaluation = job.method.evaluation(config)
         others = self.evaluation.other_data(config.data)
         self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"].dataset, self.sources["own"].data
         self.path = directory.population(job.method.name, job.ids)
-        image_shape = self.dataset.train.image.shape[1:]
-        self.task: MakeTask = make_task(job.method.name, image_shape, self.dataset.num_classes)
         self.checkpoints = Checkpoints(self.path, job.ids)
+
+    def task_or_none(self, config: Config) -> Task | None:
+        """What a member trains, or is; None where its method has no parameters."""
+        return self.job.method.task(config, self.dataset.train.image.shape[1:], self.dataset.num_classes)
+
+    def task(self, config: Config) -> Task:
+        """What a member trains, or is, of a method that has parameters."""
+        task = self.task_or_none(config)
+        assert task is not None, f"{self.job.method.name} has no parameters"
+        return task
+
+    def represent(self, config: Config, variables: Any, data: ResidentData) -> Representation:
+        """What a member offers for evaluation, with these variables."""
+        return self.job.method.represent(self.task_or_none(config), variables, config, data)
 
     def source(self, place: str) -> Source:
         """Returns the data that features of a place are of; what is no name of other data is a layer's."""

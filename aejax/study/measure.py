@@ -21,7 +21,6 @@ from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study.generation import evaluation_cost, measure_generators
 from aejax.study.job import Work
-from aejax.study.methods import GENERATORS, represent
 from aejax.study.metrics import shortest
 from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
 from aejax.training.population import Members, Program, fit_members, shapes_of_member, to_host
@@ -45,8 +44,8 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
         variables = list(work.members.deal(work.members.fetch(variables)))
-    generates = work.job.method.name in GENERATORS
-    metrics, seen, evaluation_cost = (measure_generators if generates else _measure)(work, variables)
+    measure_members = measure_generators if work.job.method.makes_images else _measure
+    metrics, seen, evaluation_cost = measure_members(work, variables)
     metrics |= fitted.metrics
     if not work.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
@@ -137,14 +136,12 @@ class EvaluationPrograms(NamedTuple):
 
 def evaluation_programs(work: Work, members: Members, variables: Any) -> EvaluationPrograms:
     """Returns the programs that evaluate members; `variables` are the shapes and types of one member's."""
-    task = work.task
     shared = {name: source.data for name, source in work.sources.items()}
 
     def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
-        own = task(config)
-        representation = represent(work.job.method.name, own, variables, config, data)
-        described = describe(representation, own.select(data), work.evaluation, others)
+        representation, task = work.represent(config, variables, data), work.task_or_none(config)
+        described = describe(representation, data if task is None else task.select(data), work.evaluation, others)
         if representation.reconstruct is None:
             return described, None
         return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
@@ -254,7 +251,7 @@ def _pictures(
     (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the
     weights of layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
     """
-    error = metrics.get("validation_mse", metrics.get("validation_frechet_distance", np.zeros(work.members.num)))
+    error = metrics.get(work.job.method.chosen_by, np.zeros(work.members.num))
     settings: dict[str, int] = {}
     for index in np.argsort(np.nan_to_num(error, nan=np.inf), kind="stable"):
         tree = to_tree(work.configs[index])
@@ -266,7 +263,7 @@ def _pictures(
         "image": _to_bytes(image),
         **{name: _to_bytes(images[chosen]) for name, images in seen.items()},
     }
-    if not work.job.method.trains or work.job.method.name in GENERATORS:
+    if not work.job.method.trains or work.job.method.makes_images:
         return pictures
     weights = []
     for index in chosen:

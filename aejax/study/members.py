@@ -13,19 +13,17 @@ from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, check_layers
+from aejax.methods.base import find_method
+from aejax.samplers.drawing import to_stored
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.execute import restore_trained
-from aejax.study.generation import to_stored
 from aejax.study.job import Options, Work
-from aejax.study.methods import represent
 from aejax.study.plan import Roster, read_data, recorded_configs
 from aejax.study.record import require_record
 from aejax.study.results import Row
 from aejax.study.status import PopulationStatus, read_statuses
 from aejax.study.worker import Worker
-
-GENERATOR = "generator"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Member:
 
     def represent(self, variables: Any) -> Representation:
         """Returns what its method offers for evaluation, with its own variables or others of their shapes."""
-        return represent(self.work.job.method.name, self.work.task(self.config), variables, self.config, self.data)
+        return self.work.represent(self.config, variables, self.data)
 
     def map(self, function: Callable[[Representation, jax.Array], Any], stored: np.ndarray) -> Any:
         """Returns what a function gives per image of the representation and stored images, a block at a time."""
@@ -123,10 +121,7 @@ class Opener:
         if not rows and any(own == method for own, _ in self._worker.roster.members):
             raise UserError(f"{self.directory.path} has no finished {method}; run its command again")
         if not rows:
-            raise UserError(
-                f"{self.directory.path} has no {method}, because its autoencoders have no sampler of codes; run its "
-                "command again in another --workdir with --set generation.sampler=mixture, or ask for another --kind"
-            )
+            raise UserError(f"{self.directory.path} has no {method}, because {find_method(method).absent}")
         return rows
 
     def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
@@ -200,7 +195,7 @@ def open_member(directory: StudyDirectory, method: str, name: str | None, say: C
 
     Args:
       directory: of the study.
-      method: "autoencoder" or "generator".
+      method: by its name.
       name: the first characters of its id; None: the one that validation images find best.
       say: told which it is.
 
@@ -241,5 +236,5 @@ def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str |
     if name is not None:
         return find_row(directory, rows, method, name)
     trained = [row for row in rows if row["status"] != "diverged"] or rows
-    metric = "validation_frechet_distance" if method == GENERATOR else "validation_mse"
+    metric = find_method(method).chosen_by
     return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))

@@ -7,17 +7,18 @@ import shutil
 import types
 from collections.abc import Collection, Mapping, Sequence
 
+from aejax import registry
 from aejax.config import config_id, departures, partition, share_parts
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.data.summary import summarize
 from aejax.errors import ConfigError, UserError
-from aejax.evaluation.suite import available_baselines
 from aejax.experiment import Config, check_data, load_recorded
+from aejax.methods.base import find_method
+from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged
 from aejax.study.job import Job
-from aejax.study.methods import GENERATORS, METHODS, SUBJECT
 from aejax.study.record import Record
 from aejax.study.status import FILE as STATUS
 from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
@@ -32,14 +33,28 @@ def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
     """Returns the configs of a study, perhaps of an earlier version: fields that it did not have get their defaults.
 
     Raises:
-      UserError: if one is no config of this version.
+      UserError: if one is no config of this version, or if it takes a file of the user's that was not imported.
     """
+    _require_plugins(directory, record)
     try:
         return share_parts(map(load_recorded, record.configs))
     except ConfigError as error:
         raise UserError(
             f"{directory.record} has a config that this version does not read ({error}); use the version that it names"
         ) from None
+
+
+def _require_plugins(directory: StudyDirectory, record: Record) -> None:
+    here = registry.origins()
+    for name, digest in record.plugins.items():
+        if digest is None or digest in here.values():
+            continue
+        if name in here:
+            raise UserError(
+                f"{name} is another than the one that {directory.path} was trained with (SHA-256 {digest[:12]}...); "
+                "bring that one back, or choose another --workdir"
+            )
+        raise UserError(f"{directory.path} was trained with a file of yours; name it: --plugin={name}")
 
 
 def load_data(
@@ -89,13 +104,6 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     return lines
 
 
-def _baselines(config: Config, datasets: Mapping[DataConfig, Dataset]) -> tuple[str, ...]:
-    labelled = datasets[config.data].num_classes is not None
-    fine_tuned = ("fine_tuned",) if labelled and config.fine_tuning.epochs else ()
-    generators = GENERATORS if config.generation.sampler.kind != "none" else ()
-    return (*available_baselines(config.evaluation, labelled=labelled), *fine_tuned, *generators)
-
-
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
@@ -105,8 +113,9 @@ class Roster:
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
         self._lineage = lineage
         self._members: dict[str, dict[str, Config]] = {}
-        for method in METHODS.values():
-            wanted = [config for config in configs if method.name in (SUBJECT, *_baselines(config, datasets))]
+        labelled = {data: dataset.num_classes is not None for data, dataset in datasets.items()}
+        for method in map(find_method, METHODS):
+            wanted = [config for config in configs if method.wanted(config, labelled=labelled[config.data])]
             distinct = {method.inputs(config): config for config in wanted}.values()
             self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
 
@@ -124,7 +133,7 @@ class Roster:
         members = self._members[method]
         together = tuple(members[name] for name in ids)
         continues = tuple(members[self._lineage[name]] for name in ids if self._generation(method, name))
-        return Job(METHODS[method], Population(partition(together[0])[0], together), continues)
+        return Job(find_method(method), Population(partition(together[0])[0], together), continues)
 
     def plan(self, done: Collection[tuple[str, str]] = (), begun: Sequence[PopulationStatus] = ()) -> list[list[Job]]:
         """Returns the populations that are to be trained, in waves: those of a wave need only what went before it.
@@ -146,7 +155,7 @@ class Roster:
             for names in generations.values():
                 together += [[names[config] for config in found.members] for found in group(list(names))]
             for ids in together:
-                wave = METHODS[method].begins_with is not None, max(self._generation(method, name) for name in ids)
+                wave = find_method(method).begins_with is not None, max(self._generation(method, name) for name in ids)
                 waves.setdefault(wave, []).append(self.job(method, ids))
         return [jobs for _, jobs in sorted(waves.items(), key=lambda item: item[0])]
 
@@ -181,17 +190,8 @@ def _forget(path: pathlib.Path) -> None:
 
 
 def _work(job: Job) -> float:
-    config = job.population.members[0]
-    training, fine_tuning, generation = config.training, config.fine_tuning, config.generation
-    own = training.epochs + training.pretraining_epochs
-    epochs = {
-        SUBJECT: min(own, training.until_epoch or own),
-        "supervised": fine_tuning.scratch_epochs or training.epochs,
-        "fine_tuned": fine_tuning.epochs,
-        "generator": generation.epochs if generation.sampler.LEARNED else 0,
-    }
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
-    return float(len(job.ids) * epochs.get(job.method.name, 0) - begun)
+    return float(len(job.ids) * job.method.epochs(job.population.members[0]) - begun)
 
 
 def data_key(data: DataConfig) -> str:

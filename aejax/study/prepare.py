@@ -13,7 +13,8 @@ from aejax.config import load, share_parts, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import DataError, UserError, in_one_line
 from aejax.experiment import Config
-from aejax.study.demand import DISPENSABLE, Needs, needs_of
+from aejax.methods.roles import Role
+from aejax.study.demand import Needs, needs_of
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import Evidence, read_all, rows_of
 from aejax.study.executors.base import Executor
@@ -115,7 +116,7 @@ def choose_feasible(
             continue
         if needs.problem is None or not executor.HERE:
             feasible.jobs.append((job, needs))
-        elif job.method.name in DISPENSABLE:
+        elif Role.BASELINE in job.method.role:
             feasible.left_out.update((job.method.name, name) for name in job.ids)
             feasible.lines.append(f"{job} is left out: {needs.problem}")
         else:

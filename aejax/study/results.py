@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveInt
+from aejax.methods.roles import Role
+from aejax.methods.zoo import order_of, role_of
 from aejax.study.directory import population_name
 from aejax.study.files import Damaged, Number, read
 from aejax.study.statistics import Interval, student_interval
@@ -20,18 +22,6 @@ KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
 MAX_COLUMNS = 6  # Of swept fields, in tables for people.
-# Of the methods, in every table.
-ORDER = (
-    "autoencoder",
-    "untrained",
-    "supervised",
-    "fine_tuned",
-    "pixels",
-    "pca",
-    "generator",
-    "real_images",
-    "pixel_gaussian",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,10 +116,8 @@ def sort_rows(rows: Sequence[Row]) -> list[Row]:
     fields = varying_fields(rows)
 
     def key(row: Row) -> Any:
-        method = row["method"]
-        place = ORDER.index(method) if method in ORDER else len(ORDER)
-        values = [_sortable(row["config"].get(field)) for field in fields]
-        return row.get("study", ""), place, method, values
+        method, values = row["method"], [_sortable(row["config"].get(field)) for field in fields]
+        return row.get("study", ""), order_of(method), method, values
 
     return sorted(rows, key=key)
 
@@ -147,6 +135,11 @@ class Setting:
     rows: list[Row]
     study: str = ""
     usual: frozenset[str] = frozenset()  # Fields whose value most settings of the method share.
+
+    @property
+    def role(self) -> Role:
+        """What its method is beside the others."""
+        return role_of(self.method)
 
     @property
     def seeded(self) -> bool:

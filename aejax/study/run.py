@@ -7,11 +7,14 @@ import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+from aejax import registry
 from aejax.config import config_id, load, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import Interrupted, UserError, in_one_line, refusal
 from aejax.experiment import Config
-from aejax.study.demand import DISPENSABLE
+from aejax.methods.base import find_method
+from aejax.methods.roles import Role
+from aejax.methods.zoo import SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all, read_rows, rows_of
 from aejax.study.execute import clear, write_results
@@ -20,7 +23,6 @@ from aejax.study.executors.local import Local
 from aejax.study.files import lock
 from aejax.study.generation import check_features
 from aejax.study.job import Options
-from aejax.study.methods import METHODS, SUBJECT
 from aejax.study.plan import (
     NO_LINEAGE,
     Lineage,
@@ -106,7 +108,8 @@ def run(
         options.say(line)
     with directory.locked() if is_leader() else contextlib.nullcontext():
         start = this_start()
-        record = dataclasses.replace(record, starts=(*record.starts, start), search=search)
+        plugins = record.plugins | registry.origins()
+        record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
         record = _with_members(record, configs, datasets, lineage)
         if is_leader():
             if read_record(directory) != before:
@@ -146,7 +149,7 @@ def _with_members(
     fingerprints = {data_key(data): datasets[data].fingerprint for data in used}
     search = record.search
     if search is not None:
-        reduce = METHODS[SUBJECT].reduce
+        reduce = find_method(SUBJECT).reduce
         search = search | {"trials": [config_id(reduce(config)) for config in configs]}
     return dataclasses.replace(
         record,
@@ -216,7 +219,7 @@ def evaluate_again(
         worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
         # Baselines that this machine cannot hold are not missed.
         baselines = [
-            [job for job in wave if job.method.name in DISPENSABLE]
+            [job for job in wave if Role.BASELINE in job.method.role]
             for wave in to_do(worker.roster, read_all(directory))
         ]
         left_out = choose_feasible(baselines, datasets, Local()).left_out

@@ -12,11 +12,11 @@ import numpy as np
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import make_resident
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
+from aejax.methods.zoo import SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.execute import evaluate, execute
 from aejax.study.foresee import foresee
 from aejax.study.job import Job, Options, Source, Work
-from aejax.study.methods import SUBJECT
 from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
 from aejax.training.population import share

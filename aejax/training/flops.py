@@ -2,8 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,13 @@ from jax.interpreters import partial_eval
 from aejax.data.resident import Batch, ResidentData
 from aejax.training.state import TrainState
 from aejax.training.step import Stage, Task, batch_size, init_state, stage_optimizer, steps_per_epoch, train_step
+
+
+class Product(NamedTuple):
+    """A matrix product or convolution of a function: how often it is computed, and its equation in the jaxpr."""
+
+    times: int
+    equation: Any
 
 
 def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
@@ -26,6 +33,11 @@ def training_flops(task: Task, data: ResidentData, num_steps: float) -> float:
 
 def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
     """Returns the floating-point operations of one step of a stage of one member, as `matmul_flops` counts them."""
+    return sum(times * _flops(product) for times, product in step_products(task, stage, data))
+
+
+def step_products(task: Task, stage: Stage, data: ResidentData) -> list[Product]:
+    """Returns the matrix products and convolutions of one step of a stage of one member."""
     size = batch_size(task.training, jax.eval_shape(task.select, data))
     state = jax.eval_shape(functools.partial(init_state, task), data)
     seen = jax.eval_shape(task.see, {"params": state.params, **state.collections}, data)
@@ -36,7 +48,7 @@ def step_flops(task: Task, stage: Stage, data: ResidentData) -> int:
         batch = Batch(image, label, data.size("train"), jnp.zeros(()), code)
         return train_step(task, stage, optimizer, state, batch, want_norm=False)
 
-    return matmul_flops(step, state, example.image, example.label, example.code)
+    return _products(step, state, example.image, example.label, example.code)
 
 
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
@@ -45,22 +57,31 @@ def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
     The body of a scan or map counts as often as it runs, that of another loop once. What is left out (activations, the
     optimizer) is less than a hundredth in most networks.
     """
+    return sum(times * _flops(product) for times, product in _products(function, *arguments))
+
+
+def _products(function: Callable[..., Any], *arguments: Any) -> list[Product]:
     jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
     # Without what no result needs, which the compiler leaves out too.
-    return _count(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
+    return list(_walk(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0], 1))
 
 
-def _count(jaxpr: Any) -> int:
-    total = 0
+def _walk(jaxpr: Any, times: int) -> Iterator[Product]:
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
-        elif equation.primitive.name == "conv_general_dilated":
-            kernel, outputs = equation.invars[1].aval.shape, equation.params["dimension_numbers"].rhs_spec[0]
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // kernel[outputs]
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            yield Product(times, equation)
         inner = [getattr(value, "jaxpr", value) for value in jax.tree.leaves(list(equation.params.values()))]
-        times = equation.params["length"] if equation.primitive.name == "scan" else 1
-        total += times * sum(_count(part) for part in inner if hasattr(part, "eqns"))
-    return total
+        repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
+        for part in inner:
+            if hasattr(part, "eqns"):
+                yield from _walk(part, times * repeats)
+
+
+def _flops(equation: Any) -> int:
+    outputs = math.prod(equation.outvars[0].aval.shape)
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2 * outputs * math.prod(shape[axis] for axis in contracted)
+    kernel, axes = equation.invars[1].aval.shape, equation.params["dimension_numbers"].rhs_spec
+    return 2 * outputs * math.prod(kernel) // kernel[axes[0]]

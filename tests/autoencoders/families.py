@@ -9,12 +9,12 @@ from aejax.data.resident import Batch, make_resident
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError
-from aejax.study.methods import make_task
 from aejax.sweep import expand, grid, group
 from aejax.training.loop import train, train_chunk
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, init_state
+from tests.methods import make_task
 
 # What variational families are tried with.
 IMAGE = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)

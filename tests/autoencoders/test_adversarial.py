@@ -18,10 +18,10 @@ from aejax.networks.dense import Dense
 from aejax.networks.discriminators import frozen
 from aejax.networks.residual import NormActivation, Residual
 from aejax.objectives.likelihoods import LearnedGaussian
-from aejax.study.methods import make_task
 from aejax.training.optimizers import Sgd, make_optimizer
 from aejax.training.step import TrainingConfig, init_state, train_step
 from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
+from tests.methods import make_task
 
 ADVERSARIAL = Adversarial(**SMALL, weight=3.0, discriminator_widths=(5,))
 VAE_GAN = VaeGan(**SMALL, gamma=0.5, scale=0.2, discriminator=Dense(widths=(7, 5), activation="leaky_relu"))

@@ -21,11 +21,11 @@ from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
-from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, init_state
+from tests.methods import make_task
 
 SHAPE = (4, 4, 1)
 BATCH = Batch(np.random.default_rng(0).uniform(size=(6, *SHAPE)).astype(np.float32), None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.zoo import FAMILIES, family_config, make_autoencoder
+from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
@@ -59,7 +59,7 @@ LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGauss
 def members():
     """Yields a small member of every family, with logits that may be extreme, and of the plain one likelihoods."""
     for name in FAMILIES:
-        family = family_config(name)(latent_size=5, **SMALL.get(name, {}))
+        family = FAMILIES.config(name)(latent_size=5, **SMALL.get(name, {}))
         for likelihood in LIKELIHOODS[: None if name == "plain" else 1]:
             config = Config(
                 autoencoder=dataclasses.replace(family, likelihood=likelihood),

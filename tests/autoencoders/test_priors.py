@@ -15,14 +15,14 @@ from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.vae import BetaVae, Vae
 from aejax.autoencoders.variational import Variational
 from aejax.autoencoders.wae import Wae
-from aejax.autoencoders.zoo import FAMILIES, family_config, make_autoencoder
+from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.config import override
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import Batch, ResidentData
 from aejax.errors import ConfigError, DataError
-from aejax.evaluation.baselines import represent_model
 from aejax.evaluation.likelihood import likelihood_metrics, posterior_metrics
 from aejax.experiment import Config, check, check_data
+from aejax.methods.base import find_method
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
 from aejax.objectives.likelihoods import HalfSquaredError
@@ -50,8 +50,8 @@ def loss_of(model, variables, key=0):
 def measured(model, variables):
     """Returns what evaluation says of a model's posteriors and likelihood."""
     data = ResidentData({k: jnp.asarray(v) for k, v in DENSITIES.items()}, {}, Preprocessing(kind="none"))
-    apply = lambda name, *given, **named: model.apply(variables, *given, method=name, **named)  # noqa: E731
-    density = represent_model(apply, data, family=model.config, at_once=6).density
+    config, method = Config(autoencoder=model.config), find_method("autoencoder")
+    density = method.represent(method.task(config, IMAGE.shape[1:], None), variables, config, data).density
     found = posterior_metrics(density, data, 6)
     return found | likelihood_metrics(density, data, 6, num_samples=5, num_images=None)
 
@@ -126,7 +126,7 @@ def test_gradients_of_pseudo_inputs_are_finite_differences():
         np.testing.assert_allclose(slope["pseudo_input"][index], expected, rtol=1e-3, atol=1e-6)
 
 
-VARIATIONAL = [kind for kind in FAMILIES if issubclass(family_config(kind), Variational)]
+VARIATIONAL = [kind for kind in FAMILIES if issubclass(FAMILIES.config(kind), Variational)]
 REFUSED = ("annealed_vae", "dip_vae")
 LEARNED = (MixturePrior(num_components=3), VampPrior(num_components=3))
 
@@ -135,7 +135,7 @@ def test_every_variational_family_learns_a_prior_or_refuses_it():
     assert {"vae", "iwae", "vae_gan", "info_vae"} < set(VARIATIONAL)
     for kind in VARIATIONAL:
         for prior in LEARNED:
-            config = Config(autoencoder=family_config(kind)(prior=prior))
+            config = Config(autoencoder=FAMILIES.config(kind)(prior=prior))
             if kind not in REFUSED:
                 check(config)
                 continue
@@ -155,7 +155,7 @@ def test_a_step_of_every_family_moves_every_parameter_of_the_prior_and_all_is_fi
     small = SMALL_TOO | ({"likelihood": HalfSquaredError()} if kind == "vae_gan" else {})
     small |= {"discriminator_widths": (5,)} if kind == "factor_vae" else {}
     small |= {"discriminator": Dense(widths=(5,))} if kind == "vae_gan" else {}
-    models = [initialize_shapes(family_config(kind)(**small, prior=prior)) for prior in LEARNED]
+    models = [initialize_shapes(FAMILIES.config(kind)(**small, prior=prior)) for prior in LEARNED]
 
     @jax.jit
     def run():

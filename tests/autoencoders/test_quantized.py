@@ -27,9 +27,9 @@ from aejax.networks import quantizers
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.divergences import uniform_kl
-from aejax.study.methods import make_task
 from aejax.training.step import init_state, init_variables
 from tests.autoencoders.families import fit_population, initialize
+from tests.methods import make_task
 
 GENERATOR = np.random.default_rng(0)
 IMAGE = GENERATOR.uniform(size=(6, 8, 8, 1)).astype(np.float32)

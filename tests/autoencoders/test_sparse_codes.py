@@ -14,7 +14,7 @@ from aejax.autoencoders.winner_take_all import WinnerTakeAll
 from aejax.config import override
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
-from aejax.evaluation.baselines import Classifier
+from aejax.evaluation.classifier import Classifier
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense

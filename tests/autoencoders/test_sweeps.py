@@ -9,11 +9,11 @@ from aejax.autoencoders.zoo import FAMILIES
 from aejax.data.load import Split
 from aejax.data.resident import make_resident
 from aejax.experiment import Config, check
-from aejax.study.methods import make_task
 from aejax.sweep import expand, grid, group, part, product
 from aejax.training.loop import train
 from aejax.training.population import Members, share
 from aejax.training.step import TrainingConfig
+from tests.methods import make_task
 
 # What is swept of each family, and what else makes it small.
 SWEPT = {

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import pytest
 
 from aejax.autoencoders.zoo import FAMILIES
-from aejax.benchmark import measure, networks, suites
+from aejax.benchmark import measure, networks, ours, suites
 from aejax.benchmark.command import benchmark
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError, UserError
 from aejax.report.publish import renew_tables
 from aejax.report.speed import read_record, to_summary, to_table
+from aejax.training.flops import step_flops
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -101,6 +102,20 @@ def test_flax_and_aejax_describe_the_same_convolutional_network():
         # A transposed kernel of Flax has its channels the other way round.
         shapes.append(sorted(tuple(sorted(leaf.shape)) for leaf in jax.tree.leaves(variables)))
     assert shapes[0] == shapes[1]
+
+
+def test_the_matrix_products_alone_are_all_computed_in_every_step():
+    """None is left out because nobody reads it, and none computed once, before the loop."""
+    runner = ours.make_runner(network="vae", batch_size=8, num_images=24, products=True)
+    assert runner.run() == 24
+    work = ours.make_work(network="vae", batch_size=8, num_images=24)
+    task = work.make_task(work.configs[0])
+    compiled = runner._run.lower(runner._carry).compile()
+    # XLA counts the body of a loop once.
+    assert compiled.cost_analysis()["flops"] >= step_flops(task, task.stages[0], work.data)
+    before_the_loop = compiled.as_text().partition("ENTRY")[2]
+    assert " while(" in before_the_loop
+    assert not re.search(r" (fusion|dot)\(", before_the_loop)
 
 
 @pytest.mark.slow

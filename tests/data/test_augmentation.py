@@ -6,10 +6,10 @@ import scipy.ndimage
 
 from aejax.data.augmentation import Augmentation, augment, transform
 from aejax.experiment import Config
-from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+from tests.methods import make_task
 
 KEY = jax.random.key(0)
 IMAGE = jnp.asarray(np.random.default_rng(0).uniform(0.1, 1.0, (64, 9, 7, 2)), jnp.float32)

@@ -8,8 +8,8 @@ from aejax.autoencoders.residual_vq import ResidualVq
 from aejax.evaluation.codebook import Codes, codebook_metrics
 from aejax.evaluation.suite import EvaluationConfig, describe
 from aejax.experiment import Config
+from aejax.methods.base import find_method
 from aejax.networks.dense import Dense
-from aejax.study.methods import make_task, represent
 from aejax.training.step import init_state
 
 
@@ -33,13 +33,14 @@ def test_usage_and_perplexity_are_of_the_histogram_of_all_codes(data):
 def test_of_several_codebooks_it_is_the_mean(data):
     family = ResidualVq(encoder=Dense(widths=()), latent_size=2, num_positions=3, codebook_size=16, depth=2)
     config = Config(autoencoder=family)
-    task = make_task("autoencoder", (8, 8, 1), 4)(config)
+    method = find_method("autoencoder")
+    task = method.task(config, (8, 8, 1), 4)
 
     @jax.jit
     def measure(data):
         state = init_state(task, data)
         variables = state.evaluated_variables()
-        representation = represent("autoencoder", task, variables, config, data)
+        representation = method.represent(task, variables, config, data)
         return describe(
             representation, data, EvaluationConfig(measures=("codebook",))
         ).metrics, representation.codes.code(data.image["test"])

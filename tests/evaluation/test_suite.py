@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.evaluation.baselines import represent_pixels
 from aejax.evaluation.suite import (
     OF_FEATURES,
     EvaluationConfig,
@@ -13,9 +12,15 @@ from aejax.evaluation.suite import (
     describe,
     of_place,
 )
+from aejax.experiment import Config
+from aejax.methods.base import find_method
 from aejax.report.measures import MEASURES
 
 CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
+
+
+def represent_pixels(data):
+    return find_method("pixels").represent(None, (), Config(), data)
 
 
 def measured(representation, data, config=CONFIG, **others):

@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 from aejax.networks.flows import Made
 from aejax.samplers.base import CodeSpace
 from aejax.samplers.fit import fit
-from aejax.samplers.zoo import SAMPLERS, GenerationConfig, make_sampler, sampler_config
+from aejax.samplers.zoo import SAMPLERS, GenerationConfig, make_sampler
 from aejax.training.optimizers import Adam
 
 GENERATOR = np.random.default_rng(0)
@@ -21,7 +21,7 @@ CLUSTERS = (SIDE * [1.0, 0.5] + 0.3 * GENERATOR.normal(size=(2000, 2)) + [3.0, -
 
 def fitted(kind, code=CLUSTERS, epochs=30, num_categories=None, **fields):
     config = GenerationConfig(
-        sampler=sampler_config(kind)(**fields), epochs=epochs, batch_size=200, optimizer=Adam(learning_rate=5e-3)
+        sampler=SAMPLERS.config(kind)(**fields), epochs=epochs, batch_size=200, optimizer=Adam(learning_rate=5e-3)
     )
     return fit(config, code, num_categories=num_categories)
 
@@ -128,7 +128,7 @@ def test_a_kernel_density_of_fewer_codes_than_kernels_uses_these_alone():
 @pytest.fixture(scope="module", params=["masked_flow", "inverse_flow"])
 def flow(request):
     """A flow whose weights are random, so that it is far from the identity, of codes with mean and deviation."""
-    config = sampler_config(request.param)(num_layers=2, widths=(16,), activation="tanh")
+    config = SAMPLERS.config(request.param)(num_layers=2, widths=(16,), activation="tanh")
     sampler = make_sampler(config, CodeSpace(2))
     variables = jax.jit(lambda: sampler.init(jax.random.key(0), CLUSTERS[:1], method="log_density"))()
     keys = iter(jax.random.split(jax.random.key(1), 100))
@@ -180,7 +180,7 @@ def test_an_output_of_made_depends_on_the_inputs_before_it_alone():
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in SAMPLERS if sampler_config(kind).LEARNED and kind != "autoregressive"]
+    "kind", [kind for kind in SAMPLERS if SAMPLERS.config(kind).LEARNED and kind != "autoregressive"]
 )
 def test_learned_samplers_find_both_clusters(kind):
     small = {"num_layers": 3} if "flow" in kind and kind != "flow_matching" else {}
@@ -205,7 +205,7 @@ def test_a_causal_transformer_learns_which_indices_follow_which():
 
 def test_sampling_place_by_place_sees_what_training_sees():
     """The kept keys and values give the logits of a whole row: no place sees another than those before it."""
-    sampler = make_sampler(sampler_config("autoregressive")(width=8, depth=2, heads=2), CodeSpace(5, 7))
+    sampler = make_sampler(SAMPLERS.config("autoregressive")(width=8, depth=2, heads=2), CodeSpace(5, 7))
     code = jax.random.randint(jax.random.key(0), (3, 5), 0, 7)
     variables = jax.jit(lambda: sampler.init(jax.random.key(1), code, method="log_density"))()
     drawn = sampler.apply(variables, 3, jax.random.key(2), method="sample")

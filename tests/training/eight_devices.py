@@ -10,10 +10,10 @@ from aejax.config import override
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
-from aejax.study.methods import make_task
 from aejax.training.loop import compile_chunk, train
 from aejax.training.population import Members, share
 from aejax.training.setup import set_up_jax
+from tests.methods import make_task
 
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 CONFIG = override(Config(), {"autoencoder.encoder.widths": [16], "training.epochs": 2, "training.batch_size": 32})

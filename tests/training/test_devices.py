@@ -14,12 +14,12 @@ import pytest
 from aejax.config import override
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.experiment import Config, check, check_data
-from aejax.study.methods import make_task
 from aejax.training.compilation import wait_for_compilations
 from aejax.training.loop import compile_chunk, train
 from aejax.training.population import Members
 from aejax.training.state import Status
 from aejax.training.step import init_state
+from tests.methods import make_task
 from tests.training.eight_devices import COLLECTIVES
 
 ROOT = pathlib.Path(__file__).parent.parent.parent

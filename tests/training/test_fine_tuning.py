@@ -18,11 +18,11 @@ from aejax.evaluation.few_labels import STRENGTHS
 from aejax.experiment import Config, check, check_data
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
-from aejax.study.methods import make_task
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.loop import train_chunk
 from aejax.training.optimizers import AdamW, Sgd
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+from tests.methods import make_task
 
 DEEP = Plain(encoder=Dense(widths=(12, 9)), latent_size=5)
 LAYERS = ["encoder/DenseStack_0/Dense_0", "encoder/DenseStack_0/Dense_1", "latent"]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from aejax.experiment import Config
-from aejax.study.methods import make_task
 from aejax.training.loop import Start, compile_chunk, train, train_chunk
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members, default_members_at_once, fit_members
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state
+from tests.methods import make_task
 
 CONFIG = Config(training=TrainingConfig(epochs=4, batch_size=32))
 

@@ -14,12 +14,12 @@ from aejax.errors import ConfigError
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
-from aejax.study.methods import make_task
 from aejax.training.flops import step_flops, training_flops
 from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam, AdamW, Cosine
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+from tests.methods import make_task
 
 DEEP = Plain(encoder=Dense(widths=(12,)), latent_size=5)
 TRAINING = TrainingConfig(pretraining_epochs=2, epochs=3, batch_size=40)

@@ -10,11 +10,11 @@ from aejax.autoencoders.plain import Plain
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.study.methods import make_task
 from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam, Sgd, make_optimizer
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state, train_step
+from tests.methods import make_task
 
 ARTICLE = Plain(encoder=Dense(widths=()), latent_size=10, latent_activation="relu")
 

@@ -2,8 +2,8 @@
 
 import math
 
+from aejax.methods.zoo import is_ranked
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECTS
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import label_curves
 from aejax.report.measures import MEASURES
@@ -64,7 +64,7 @@ def leaderboard(content: Content) -> Section | None:
             cells.append(_cell("" if cost is None else f"{cost:{digits}}", cost))
         cells.append(_cell(str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"))
         cells += [_cell(str(group.num_diverged))] if any_diverged else []
-        rows.append(element("tr", *cells, class_="subject" if group.method in SUBJECTS else None))
+        rows.append(element("tr", *cells, class_="subject" if is_ranked(group.method) else None))
     choices = ("study", "method", *columns, "n")
     head = element("tr", *(element("th", text, scope="col", data_choice=text in choices) for text in heading))
     board = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
@@ -90,7 +90,7 @@ def beside_baselines(content: Content) -> Section | None:
             interval = setting.interval(measure.test)
             if interval:
                 values = measure.value(interval.mean), measure.value(interval.half_width)
-                dots.append(Dot(setting.name, *values, emphasized=setting.method in SUBJECTS))
+                dots.append(Dot(setting.name, *values, emphasized=is_ranked(setting.method)))
         if len(dots) > 1:
             charts.append(interval_chart(dots, title=f"{measure.title}, test images", unit=measure.unit))
     if not charts:

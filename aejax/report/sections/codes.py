@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECT
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import Measure
 from aejax.report.svg import Series, line_chart
@@ -33,7 +33,7 @@ def codes(content: Content) -> Section | None:
         rows.append([setting.name, *cells, _collapsed([setting])])
     heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in _COLUMNS), "collapsed"]
     parts: list[Html] = []
-    own = [setting for setting in found if setting.method == SUBJECT]
+    own = [setting for setting in found if Role.SUBJECT in setting.role]
     if any(setting.mean("test_collapsed") for setting in own):
         warning = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
         parts.append(element("p", warning, class_="warning"))

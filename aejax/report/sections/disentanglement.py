@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
-from aejax.report.findings import SUBJECT, Comparison, choose, compare, rank, signed, tested_on
+from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
@@ -51,7 +52,7 @@ class Beside(NamedTuple):
 
 def disentanglement(content: Content) -> Section | None:
     """Returns all metrics by setting, who beats the plain VAE, MIG by strength, and beside it UDR."""
-    own = [setting for setting in content.settings if setting.method == SUBJECT and setting.interval(MIG.test)]
+    own = [setting for setting in content.settings if Role.SUBJECT in setting.role and setting.interval(MIG.test)]
     if not own:
         return None
     plain = plain_vae(own)

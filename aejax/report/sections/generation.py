@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from aejax.methods.roles import Role
+from aejax.methods.zoo import METHODS, named
 from aejax.report.content import Content, Section
 from aejax.report.findings import compare, rank, signed
 from aejax.report.html import Html, element, figure, join, picture, table
@@ -9,8 +11,7 @@ from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 from aejax.study.statistics import student_interval
 
-METHOD = "generator"
-FLOOR, REFERENCE = "real_images", "pixel_gaussian"
+REFERENCES = named(Role.REFERENCE)
 COLLAPSED = "test_modes_collapsed"
 SAMPLER = "generation.sampler.kind"
 MAX_PICTURED = 6
@@ -21,7 +22,7 @@ DISTANCE = _MEASURES[0]
 
 def generation(content: Content) -> Section | None:
     """Returns the ranking of generators, samplers beside a Gaussian of the same codes, and what some of them draw."""
-    own = [setting for setting in content.settings if setting.method == METHOD]
+    own = [setting for setting in content.settings if Role.GENERATOR in setting.role]
     if not own:
         return None
     ranked = rank(DISTANCE, own)
@@ -46,18 +47,17 @@ def _note(settings: list[Setting]) -> str:
         else "features of a small classifier that is trained here by a fixed recipe (right on "
         f"{100 * accuracy:.1f} % of the test images), so distances are comparable within one data set alone, and no FID"
     )
+    references = "; ".join(f"'{name}' {METHODS[name].note}" for name in REFERENCES)
     return (
-        f"Test images; as many drawn as real ones, compared by {by}. '{FLOOR}' are training images, the floor that "
-        f"nothing drawn can be expected to pass; '{REFERENCE}' is a Gaussian of pixels, which has learned nothing of "
-        "shapes. Ranked by the Fréchet distance of validation images. 'classes drawn' is the exponential of the "
-        "entropy of the classes seen by the classifier; 'memorized' the share of images less than a third as far from "
-        "their nearest training image as from the next. A generator has collapsed if it draws fewer than half of the "
-        "classes, or if its recall is below 10 %."
+        f"Test images; as many drawn as real ones, compared by {by}. {references}. Ranked by the Fréchet distance of "
+        "validation images. 'classes drawn' is the exponential of the entropy of the classes seen by the classifier; "
+        "'memorized' the share of images less than a third as far from their nearest training image as from the next. "
+        "A generator has collapsed if it draws fewer than half of the classes, or if its recall is below 10 %."
     )
 
 
 def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
-    beside = [setting for name in (FLOOR, REFERENCE) for setting in settings if setting.method == name]
+    beside = [setting for name in REFERENCES for setting in settings if setting.method == name]
     names = _names([*ranked, *beside])
     shown = [m for m in _MEASURES if any(setting.interval(m.test) for setting in ranked)]
     rows = []
@@ -75,12 +75,13 @@ def _names(settings: list[Setting]) -> dict[int, str]:
     kinds = {id(s): [s.study, s.rows[0]["config"].get("autoencoder.kind"), s.fields.get(SAMPLER)] for s in settings}
     short = {key: " · ".join(filter(None, parts)) for key, parts in kinds.items()}
     told = list(short.values())
-    return {id(s): short[id(s)] if s.method == METHOD and told.count(short[id(s)]) == 1 else s.name for s in settings}
+    alone = [key for key, name in short.items() if told.count(name) == 1]
+    return {id(s): short[id(s)] if Role.GENERATOR in s.role and id(s) in alone else s.name for s in settings}
 
 
 def _verdict(measure: Measure, setting: Setting, ranked: list[Setting]) -> str:
     """Returns whether a setting is shown to be worse than the first: all others are looked at together."""
-    if setting is ranked[0] or setting.method != METHOD:
+    if setting is ranked[0] or Role.GENERATOR not in setting.role:
         return ""
     comparison = compare(measure, setting, ranked[0], len(ranked) - 1)
     return "" if comparison is None else f"{comparison.verdict} ({signed(measure, comparison.difference)})"

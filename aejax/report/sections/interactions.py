@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_measure, with_value
-from aejax.report.findings import SUBJECT, choose, rank
+from aejax.report.findings import choose, rank
 from aejax.report.html import Html, element, join
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import line_chart, plain_series
@@ -43,7 +44,7 @@ def interactions(content: Content) -> Section | None:
     """Returns tables of pairs of fields that make a grid, and charts of pairs of numbers that are scattered."""
     if len(content.studies) > 1:
         return None
-    own = [setting for setting in content.settings if setting.method == SUBJECT]
+    own = [setting for setting in content.settings if Role.SUBJECT in setting.role]
     pairs = list(itertools.combinations(varied(own), 2))
     grids = [grid for pair in pairs if (grid := make_grid(pair, own)) is not None]
     scattered = [pair for pair in pairs if is_scattered(pair, own)]

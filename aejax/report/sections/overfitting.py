@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECT, choose
+from aejax.report.findings import choose
 from aejax.report.html import element, join, table
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, WIDE, Series, line_chart
@@ -71,8 +72,8 @@ def against_features(content: Content) -> Section | None:
     groups: dict[str, list[tuple[Setting, float]]] = {}
     for setting in content.settings:
         gap = setting.interval("gap")
-        if setting.method == SUBJECT and gap is not None and setting.interval(_PROBE.validation) is not None:
-            groups.setdefault(setting.kinds or SUBJECT, []).append((setting, gap.mean))
+        if Role.SUBJECT in setting.role and gap is not None and setting.interval(_PROBE.validation) is not None:
+            groups.setdefault(setting.kinds or setting.method, []).append((setting, gap.mean))
     if sum(map(len, groups.values())) < 2:
         return None
     series = [_points(name, points, index % NUM_COLORS) for index, (name, points) in enumerate(groups.items())]

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import wide_measure
-from aejax.report.findings import SUBJECT, choose, comparable
+from aejax.report.findings import choose, comparable
 from aejax.report.html import Html, element, join, table
-from aejax.report.label_curves import BY_LABELS, LABELS, PRETRAINED
+from aejax.report.label_curves import LABELS
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series, steps
 from aejax.study.results import Setting
@@ -77,7 +78,7 @@ def quality_against_cost(content: Content) -> Section | None:
             if mean is not None and math.isfinite(mean) and not _apart(setting):
                 groups.setdefault(comparable(measure, setting), []).append(setting)
         for group in groups.values():
-            if sum(setting.method == SUBJECT for setting in group) < FEWEST:
+            if sum(Role.SUBJECT in setting.role for setting in group) < FEWEST:
                 continue
             title = f"{measure.title} {measure.unit}".strip()
             title += f", {group[0].rows[0]['data']['name']}" if len(groups) > 1 else ""
@@ -93,8 +94,8 @@ def quality_against_cost(content: Content) -> Section | None:
 
 def _apart(setting: Setting) -> bool:
     """Returns whether a setting's cost or validation is not that of others."""
-    few = setting.method in BY_LABELS and setting.rows[0]["config"].get(LABELS) is not None
-    return few or setting.method == PRETRAINED
+    few = Role.CLASSIFIER in setting.role and setting.rows[0]["config"].get(LABELS) is not None
+    return few or Role.PRETRAINED in setting.role
 
 
 def _value(setting: Setting, measure: Measure) -> float:

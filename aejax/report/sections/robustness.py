@@ -4,13 +4,13 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
 from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 
 MAX_SETTINGS = 4
-REFERENCE = "pixels"  # Whose errors mean corruption errors are relative to.
 
 
 def robustness(content: Content) -> Section | None:
@@ -88,6 +88,6 @@ def _row(content: Content, measure: Measure, corruptions: list[str], setting: Se
 def _reference(content: Content, setting: Setting) -> dict[str, float] | None:
     """Returns the metrics of the raw pixels of a setting's own data."""
     data = setting.rows[0]["data"]["fingerprint"]
-    rows = [row for other in content.settings if other.study == setting.study for row in other.rows]
-    own = [row for row in rows if row["method"] == REFERENCE and row["data"]["fingerprint"] == data]
+    raw = [other for other in content.settings if other.study == setting.study and Role.RAW in other.role]
+    own = [row for other in raw for row in other.rows if row["data"]["fingerprint"] == data]
     return own[0]["metrics"] if own else None

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import CONTINUOUS, along, logarithmic, numeric, varied, wide_measure, with_value, worst
-from aejax.report.findings import SUBJECT, choose
+from aejax.report.findings import choose
 from aejax.report.html import Html, element, join
 from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import Dot, interval_chart, line_chart, plain_series
@@ -25,7 +26,7 @@ def effects(content: Content) -> Section | None:
     """Returns a chart for each swept field and measure, with a warning where the grid should have gone further."""
     if len(content.studies) > 1:
         return None
-    groups = [setting for setting in content.settings if setting.method == SUBJECT]
+    groups = [setting for setting in content.settings if Role.SUBJECT in setting.role]
     charts: list[Html] = []
     edges: dict[str, list[str]] = {}
     for field in varied(groups):

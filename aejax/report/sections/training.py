@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
+from aejax.methods.roles import Role
+from aejax.methods.zoo import role_of
 from aejax.report.content import Content, Section
-from aejax.report.findings import SUBJECT
 from aejax.report.html import element, join, table
 from aejax.report.measures import MEASURES, digits
 from aejax.report.svg import NUM_COLORS, Series, line_chart
@@ -18,7 +19,7 @@ MAX_CURVES = 6  # Settings in one chart: more, and nobody can tell them apart.
 def curves(content: Content) -> Section | None:
     """Returns a chart for every term: its mean over seeds and the range of the seeds, by epoch."""
     chosen = content.subjects()[:MAX_CURVES] or _unfinished(content)
-    others = [setting for setting in content.settings if setting.method != SUBJECT]
+    others = [setting for setting in content.settings if Role.SUBJECT not in setting.role]
     trained = [setting for setting in others if content.curves(setting)][: 2 if len(chosen) < 3 else 0]
     found = {setting.name: content.curves(setting) for setting in (*chosen, *trained)}
     found = {name: members for name, members in found.items() if members}
@@ -43,7 +44,7 @@ def curves(content: Content) -> Section | None:
     if not charts:
         return None
     text = "Lines are means over seeds, bands their range; dashed lines are the validation images."
-    total = len([setting for setting in content.settings if setting.method == SUBJECT])
+    total = len([setting for setting in content.settings if Role.SUBJECT in setting.role])
     if total > len(chosen):
         text += f" The {len(chosen)} settings that validation ranks first, of {total}."
     body = join(element("p", text, class_="note"), element("div", *charts, class_="charts"))
@@ -54,9 +55,10 @@ def _unfinished(content: Content) -> list[Setting]:
     """Returns the populations that train and have no results yet, as settings of their own."""
     waiting = []
     for _, population in content.populations:
-        if population.status.method == SUBJECT and population.status.state != "finished" and population.curves:
-            rows = [{"id": name, "status": population.status.state, "config": {}} for name in population.status.members]
-            waiting.append(Setting(SUBJECT, {}, rows))
+        status = population.status
+        if Role.SUBJECT in role_of(status.method) and status.state != "finished" and population.curves:
+            rows = [{"id": name, "status": status.state, "config": {}} for name in status.members]
+            waiting.append(Setting(status.method, {}, rows))
     return waiting[:1]
 
 
@@ -76,7 +78,7 @@ def _band(name: str, members: Curves, metric: str, color: int, dashed: bool) -> 
 def gap(content: Content) -> Section | None:
     """Returns each measure on training, validation and test images, and what generalisation costs."""
     best = content.subjects()[:MAX_CURVES]
-    groups = [setting for setting in content.settings if setting.method != SUBJECT or setting in best]
+    groups = [setting for setting in content.settings if Role.SUBJECT not in setting.role or setting in best]
     rows = []
     for measure in MEASURES:
         for group in groups:

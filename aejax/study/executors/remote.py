@@ -28,6 +28,7 @@ from aejax.study.status import PopulationStatus, read_status
 from aejax.study.stop import StopFile, passed_on
 from aejax.study.worker import Worker
 from aejax.training.setup import add_xla_options, set_up_jax
+from aejax.user_files import load_plugins, loaded_plugins
 
 POLL_SECONDS = 0.5
 RETRIES = 5  # How often a population is begun again at a checkpoint where its process died.
@@ -49,6 +50,7 @@ class Ticket(NamedTuple):
     checkpoint_seconds: float
     tensorboard: bool
     xla_flags: str  # Bits depend on them.
+    plugins: tuple[str, ...] = ()  # Files of the user's, by their absolute paths.
 
     def __call__(self) -> Answer:
         """Executes the population."""
@@ -56,6 +58,7 @@ class Ticket(NamedTuple):
             return Answer()  # Who asked for it knows.
         add_xla_options(self.xla_flags.split())
         try:
+            load_plugins(self.plugins)
             record = StudyDirectory(self.path).record
             changed = record.stat().st_mtime_ns if record.exists() else 0
             worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, changed)
@@ -81,6 +84,7 @@ def make_ticket(job: Job, worker: Worker) -> Ticket:
         checkpoint_seconds=options.checkpoint_seconds,
         tensorboard=options.tensorboard,
         xla_flags=os.environ.get("XLA_FLAGS", ""),
+        plugins=tuple(loaded_plugins()),
     )
 
 

@@ -12,6 +12,8 @@ import tqdm
 from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
 from aejax.explain.similarity import similarity_matrix
+from aejax.methods.roles import Role
+from aejax.methods.zoo import SUBJECT, named
 from aejax.networks.named import blocks
 from aejax.study.directory import StudyDirectory
 from aejax.study.explaining import parts
@@ -22,7 +24,6 @@ from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
 from aejax.study.files import lock, remove_leftovers, set_aside, write_json
 from aejax.study.job import Options
 from aejax.study.members import Member, Opener, find_row
-from aejax.study.methods import SUBJECT
 from aejax.study.results import Row, settings
 
 PARTS: dict[str, Callable[[Subject], parts.Part]] = {
@@ -35,9 +36,9 @@ PARTS: dict[str, Callable[[Subject], parts.Part]] = {
     "paths": parts.paths,
 }
 OF_LAYER = "dictionary"  # The part that may be of another layer than the code.
-SUPERVISED = "supervised"
 FEATURES = "features"
 OF_STUDY = "similarity"  # The part that is made of all members together.
+COMPARED = (SUBJECT, *named(Role.BASELINE | Role.CLASSIFIER))  # Methods: networks that labels train from scratch.
 MAX_COMPARED = 2  # Seeds of each setting, and of the supervised network.
 NUM_COMPARED = 2000  # Images.
 
@@ -169,7 +170,7 @@ class _LeftOut:
 def _names(rows: Sequence[Row]) -> Names:
     """Returns what to call members: by their family, if that tells their setting from others."""
     names = {}
-    for method in (SUBJECT, SUPERVISED):
+    for method in COMPARED:
         groups = settings([row for row in rows if row["method"] == method])
         kinds = [str(setting.rows[0]["config"].get("autoencoder.kind")) for setting in groups]
         for setting, kind in zip(groups, kinds, strict=True):
@@ -187,10 +188,10 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
     """
     found: dict[str, np.ndarray] = {}
     image: np.ndarray | None = None
-    for method in (SUBJECT, SUPERVISED):
+    for method in COMPARED:
         rows = [row for row in opener.rows if (method, row["id"]) in names and row["method"] == method]
         named = {row["id"]: names[method, row["id"]] for row in rows}
-        if method == SUPERVISED:
+        if method != SUBJECT:
             rows = [row for row in rows if named[row["id"]].setting == named[rows[0]["id"]].setting]
         for member in opener.open(method, [row for row in rows if named[row["id"]].place < MAX_COMPARED]):
             own = member.work.dataset.test.image

@@ -1,14 +1,19 @@
-"""Python files that a flag names: experiments, and functions of the user's."""
+"""Python files that a flag names: experiments, functions of the user's, and plugins, which add kinds of parts."""
 
+import hashlib
 import importlib.util
 import os
 import pathlib
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
+from aejax import registry
 from aejax.errors import ConfigError, UserError, in_one_line
+
+_plugins: set[pathlib.Path] = set()
 
 
 def import_file(path: pathlib.Path, flag: str) -> ModuleType:
@@ -17,12 +22,41 @@ def import_file(path: pathlib.Path, flag: str) -> ModuleType:
     Raises:
       ConfigError: if it is no Python file, or fails.
     """
-    spec = importlib.util.spec_from_file_location(f"{flag.strip('-')}_{path.stem}", path)
+    name = f"{flag.strip('-')}_{path.stem}_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{flag}={path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Where Python looks for the source of what it defines.
     call(path, flag, spec.loader.exec_module, module)
     return module
+
+
+def load_plugins(paths: Iterable[str], flag: str = "--plugin") -> None:
+    """Imports files that add kinds of parts; one that was imported before is left out.
+
+    Raises:
+      ConfigError: if one is missing or fails, or adds nothing, or a kind that is taken.
+    """
+    for text in paths:
+        path = pathlib.Path(text).absolute()
+        if not os.path.isfile(path):
+            raise ConfigError(f"{flag}={text}: no such file; name a Python file")
+        if path in _plugins:
+            continue
+        before = registry.version()
+        import_file(path, flag)
+        if registry.version() == before:
+            raise ConfigError(
+                f"{flag}={text}: it adds nothing; register a family, network, likelihood, sampler or the like, such as "
+                "with @FAMILIES.register"
+            )
+        _plugins.add(path)
+
+
+def loaded_plugins() -> list[str]:
+    """The absolute paths of the files that `load_plugins` imported, for another process to do the same."""
+    return sorted(map(str, _plugins))
 
 
 def call(path: pathlib.Path, flag: str, function: Callable[..., Any], *arguments: Any) -> Any:

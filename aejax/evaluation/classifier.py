@@ -1,0 +1,36 @@
+"""A classifier with an autoencoder's encoder, which labels train."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from aejax.data.resident import Batch
+from aejax.networks.layers import make_dense
+
+AUTOENCODER = "autoencoder"  # What a classifier calls the autoencoder in it.
+
+
+class Classifier(nn.Module):
+    """An autoencoder's encoder up to its features, and a linear layer to the classes: supervised or fine-tuned."""
+
+    autoencoder: nn.Module
+    num_classes: int
+    frozen: bool = False  # Whether the encoder behaves as outside training, without noise or statistics of batches.
+
+    def setup(self) -> None:
+        """Makes the linear layer."""
+        self.head = make_dense(self.num_classes, "lecun_normal")
+
+    def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the autoencoder's features, [batch, size]."""
+        return self.autoencoder.features(image, train=train and not self.frozen)
+
+    def classify(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the logits of the classes, float32 [batch, num_classes]."""
+        return self.head(self.encode(image, train=train)).astype(jnp.float32)
+
+    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the cross-entropy of the label, [batch], in nats."""
+        logits = self.classify(batch.image, train=train)
+        return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}

@@ -1,0 +1,87 @@
+"""The autoencoder as its family's loss trains it: the subject of a study."""
+
+import functools
+from typing import Any
+
+import jax
+
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.quantized import Quantized
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData
+from aejax.evaluation.codebook import Codes
+from aejax.evaluation.likelihood import Density
+from aejax.evaluation.suite import Representation
+from aejax.experiment import Config
+from aejax.methods.base import EVERYTHING, Method, at_once, layers_of, of_stored
+from aejax.training.step import Stage, Task, TrainingConfig
+
+
+class AutoencoderMethod(Method):
+    """An autoencoder, trained: every config has one."""
+
+    reads = EVERYTHING
+    has_parameters = True
+    trains = True
+
+    def wanted(self, config: Config, *, labelled: bool) -> bool:
+        """True: the study is about it."""
+        del config, labelled
+        return True
+
+    def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
+        """Makes the task of all the family's stages."""
+        del num_classes
+        autoencoder = make_autoencoder(config.autoencoder, image_shape)
+        return Task(
+            autoencoder,
+            config.optimizer,
+            config.training,
+            config.seed,
+            _stages(autoencoder, config.training),
+            prepare=autoencoder.begin,
+            at_once=at_once(config, image_shape),
+        )
+
+    def epochs(self, config: Config) -> int:
+        """Those of all stages, or until it pauses."""
+        own = config.training.epochs + config.training.pretraining_epochs
+        return min(own, config.training.until_epoch or own)
+
+    def represent(self, task: Task | None, variables: Any, config: Config, data: ResidentData) -> Representation:
+        """The features and reconstructions, and the posterior and the discrete codes of families that have these."""
+        assert task is not None, "an autoencoder has parameters"
+        model, family, call = task.model, config.autoencoder, functools.partial(of_stored, task, variables, data)
+        features = call("features")
+
+        def reconstruct(stored: jax.Array) -> jax.Array:
+            return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
+
+        def distortion(latent: jax.Array, stored: jax.Array) -> Any:
+            seen = preprocessing.apply(data.preprocessing, stored)
+            return model.apply(variables, latent, seen, method="reconstruction", train=False)
+
+        def prior() -> Any:
+            return model.apply(variables, method="prior")
+
+        discrete = family.likelihood.DISCRETE
+        return Representation(
+            features,
+            reconstruct=reconstruct,
+            layers=layers_of(features),
+            at_once=task.at_once,
+            density=Density(call("posterior"), distortion, discrete, prior) if family.POSTERIOR else None,
+            codes=Codes(call("code"), family.num_categories, family.num_codebooks)
+            if isinstance(family, Quantized)
+            else None,
+        )
+
+
+def _stages(model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
+    """Returns what an autoencoder trains, one after another."""
+    layers = range(model.num_layers) if training.pretraining_epochs else ()
+    stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
+    if training.epochs or not stages:
+        stages.append(Stage(training.epochs, opponents=model.config.OPPONENTS))
+    return tuple(stages)

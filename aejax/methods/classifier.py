@@ -1,0 +1,60 @@
+"""What networks that labels train have in common: the autoencoder's encoder, and a classifier on its features."""
+
+import dataclasses
+import functools
+from typing import Any
+
+from aejax.autoencoders.zoo import make_autoencoder
+from aejax.data.resident import ResidentData
+from aejax.data.subsets import LabelledSubset
+from aejax.evaluation.classifier import Classifier
+from aejax.evaluation.suite import EvaluationConfig, Representation
+from aejax.experiment import Config
+from aejax.methods.base import Method, at_once, features_unmeasured, layers_of, of_stored
+from aejax.training.step import Stage, Task
+
+
+class ClassifierMethod(Method):
+    """A classifier, trained by all labels or by few."""
+
+    has_parameters = True
+    trains = True
+
+    def learning_rate(self, config: Config) -> Any:
+        """Its learning rate; None: the optimizer's."""
+        raise NotImplementedError
+
+    def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
+        """Makes the task of one stage, on the images whose labels are known."""
+        assert num_classes is not None, "data without labels have no classifier"
+        fine_tuning, optimizer = config.fine_tuning, config.optimizer
+        rate = self.learning_rate(config)
+        if rate is not None:
+            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
+        # An error to be reached is one of reconstruction.
+        augmentation = fine_tuning.augmentation or config.training.augmentation
+        training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
+        known = fine_tuning.labels_per_class
+        return Task(
+            Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes),
+            optimizer,
+            training,
+            config.seed,
+            (Stage(self.epochs(config)),),
+            None if known is None else LabelledSubset(known, num_classes, draw=config.seed),
+            at_once=at_once(config, image_shape),
+        )
+
+    def evaluation(self, config: Config) -> EvaluationConfig:
+        """Its features perhaps, but of few labels never; what it says itself always."""
+        evaluation = config.evaluation
+        if evaluation.classifier_features and config.fine_tuning.labels_per_class is None:
+            return evaluation
+        return features_unmeasured(evaluation)
+
+    def represent(self, task: Task | None, variables: Any, config: Config, data: ResidentData) -> Representation:
+        """The encoder's features, and what the classifier says of them."""
+        assert task is not None, "a classifier has parameters"
+        call = functools.partial(of_stored, task, variables, data)
+        features = call("encode")
+        return Representation(features, classify=call("classify"), layers=layers_of(features), at_once=task.at_once)

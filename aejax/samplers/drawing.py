@@ -1,0 +1,55 @@
+"""Drawing images: by a generator or anything else that makes them of a key, in blocks, in the form of a data set."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from aejax import rng
+from aejax.data import preprocessing
+from aejax.data.resident import ResidentData
+from aejax.samplers.generator import IMAGES_AT_ONCE
+
+Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images as those of the data are stored.
+
+
+def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
+    """Returns the key that drawn images follow from; `seed` is that of the drawing, not of the training."""
+    return rng.stream(rng.root(seed), f"{stream} images")
+
+
+def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
+    """Returns what a generator draws, in the form in which images of the data are stored."""
+
+    def draw(num: int, key: jax.Array) -> jax.Array:
+        seen: Any = model.apply(variables, num, key, method="generate")
+        return to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
+
+    return draw
+
+
+def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:
+    """Returns images in pixel space, in the form in which those of the data are stored; NaN is black."""
+    image = jnp.clip(jnp.nan_to_num(image), 0, 1)
+    stored = data.image["train"].dtype
+    return jnp.round(255 * image).astype(jnp.uint8) if stored == jnp.uint8 else image.astype(stored)
+
+
+def draw_block(draw: Draw, key: jax.Array, index: jax.typing.ArrayLike) -> jax.Array:
+    """Returns the block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
+
+    So how many are asked for changes none of the first.
+    """
+    return draw(IMAGES_AT_ONCE, rng.at(key, index))
+
+
+def draw_splits(draw: Draw, num: Mapping[str, int]) -> dict[str, jax.Array]:
+    """Draws `num` images to stand beside each split, which are the same in every study."""
+
+    def draw_all(count: int, key: jax.Array) -> jax.Array:
+        images = jax.lax.map(functools.partial(draw_block, draw, key), jnp.arange(-(-count // IMAGES_AT_ONCE)))
+        return images.reshape(-1, *images.shape[2:])[:count]
+
+    return {split: draw_all(count, sampling_key(0, split)) for split, count in num.items()}

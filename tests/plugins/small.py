@@ -1,0 +1,74 @@
+"""An autoencoder that also wants small codes, a likelihood of fourth powers, and a network of one wide layer."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.zoo import FAMILIES
+from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.networks.layers import flatten, make_dense
+from aejax.networks.zoo import NETWORKS
+from aejax.objectives.likelihoods import LIKELIHOODS, HalfSquaredError
+
+
+@LIKELIHOODS.register
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FourthPowers(HalfSquaredError):
+    kind: Literal["fourth_powers"] = "fourth_powers"
+
+    def loss(self, output, target):
+        return jnp.sum((self.mean(output) - target) ** 4, axis=(1, 2, 3))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wide:
+    kind: Literal["wide"] = "wide"
+    width: PositiveInt = 64
+    initializer: Literal["glorot_uniform"] = "glorot_uniform"
+
+    def misfit(self, image_shape):
+        return None
+
+
+class WideEncoder(nn.Module):
+    config: Wide
+
+    @nn.compact
+    def __call__(self, image, *, train=False):
+        return nn.relu(make_dense(self.config.width, self.config.initializer)(flatten(image)))
+
+
+class WideDecoder(nn.Module):
+    config: Wide
+    image_shape: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, latent, *, train=False):
+        size = self.image_shape[0] * self.image_shape[1] * self.image_shape[2]
+        hidden = nn.relu(make_dense(self.config.width, self.config.initializer)(latent))
+        return make_dense(size, self.config.initializer)(hidden).reshape(-1, *self.image_shape)
+
+
+NETWORKS.register((WideEncoder, WideDecoder))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Small(Family):
+    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "size")
+    kind: Literal["small"] = "small"
+    weight: NonNegativeFloat = traced(0.1)
+
+
+@FAMILIES.register
+class SmallAutoencoder(Autoencoder):
+    """Reconstruction and the squared size of the code."""
+
+    config: Small
+
+    def terms(self, batch, *, train):
+        code = self.encode(batch.image, train=train)
+        loss = self.config.likelihood.loss(self.decode(code, train=train), batch.image)
+        return {"reconstruction": loss, "size": self.config.weight * jnp.sum(code**2, axis=1)}

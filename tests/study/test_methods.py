@@ -1,0 +1,110 @@
+"""Methods: what the zoo says of each, and what it takes to add one."""
+
+import dataclasses
+
+import pytest
+
+from aejax.autoencoders.plain import Plain
+from aejax.config import override
+from aejax.data.load import DataConfig
+from aejax.errors import ConfigError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config, check
+from aejax.methods.base import find_method
+from aejax.methods.images import ImageMethod
+from aejax.methods.roles import Entry, Role
+from aejax.methods.zoo import METHODS, SUBJECT, named, order_of, role_of
+from aejax.networks.dense import Dense
+from aejax.report.write import write_report
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
+from aejax.study.job import Options
+from aejax.study.results import settings
+from aejax.study.run import run
+from aejax.training.step import TrainingConfig
+from tests.report.rows import make_row
+
+CONFIG = Config(
+    data=DataConfig(validation_size=100),
+    autoencoder=Plain(encoder=Dense(widths=()), latent_size=4),
+    training=TrainingConfig(epochs=1),
+    evaluation=EvaluationConfig(measures=("ridge",), baselines=("random_projection",)),
+)
+
+RANDOM_PROJECTION = '''
+"""Random projections of pixels: as many numbers as a code has, chosen by nothing."""
+
+import jax
+
+from aejax import rng
+from aejax.data import preprocessing
+from aejax.evaluation.suite import Representation
+from aejax.methods.base import Method
+
+
+class RandomProjection(Method):
+    """Pixels times a random matrix."""
+
+    reads = ("seed", "data", "evaluation", "autoencoder.latent_size")
+
+    def represent(self, task, variables, config, data):
+        """The products."""
+        shape = data.image["train"][0].size, config.autoencoder.latent_size
+        matrix = jax.random.normal(rng.stream(rng.root(config.seed), "init"), shape)
+        return Representation(lambda stored: preprocessing.to_unit(stored).reshape(len(stored), -1) @ matrix)
+'''
+
+
+def test_a_method_is_a_file_and_a_line(tmp_path, monkeypatch):
+    (tmp_path / "random_projection.py").write_text(RANDOM_PROJECTION, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(METHODS, "random_projection", Entry("random_projection:RandomProjection", Role.BASELINE))
+
+    directory = StudyDirectory(tmp_path / "study")
+    configs = [dataclasses.replace(CONFIG, seed=seed) for seed in range(2)]
+    check(configs[0])
+    run(configs, directory, options=Options(say=lambda _: None))
+    rows = read_rows(directory)
+    assert [row["method"] for row in rows] == [*["autoencoder"] * 2, *["random_projection"] * 2]
+    own = rows[2:]
+    assert len({row["metrics"]["test_ridge_accuracy"] for row in own}) > 1  # Another seed, another matrix.
+    assert "optimizer.kind" not in own[0]["config"]
+
+    write_report([directory], directory.path)
+    markdown = (directory.path / "results.md").read_text(encoding="utf-8")
+    sentence = next(line for line in markdown.splitlines() if line.startswith("* ridge"))
+    assert sentence.startswith("* ridge: autoencoder")
+    assert "random" in sentence
+    assert ">random_projection<" in (directory.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_baseline_that_is_none_is_refused_with_what_was_meant():
+    check(override(CONFIG, {"evaluation.baselines": ["pixels", "untrained"]}))
+    with pytest.raises(ConfigError, match=r"evaluation.baselines: unknown choice 'pixel'; did you mean 'pixels'\?"):
+        check(override(CONFIG, {"evaluation.baselines": ["pca", "pixel"]}))
+    with pytest.raises(ConfigError, match=r"'generator' \(choices: untrained, supervised, pixels, pca\)"):
+        check(override(CONFIG, {"evaluation.baselines": ["generator"]}))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_the_zoo_says_of_a_method_is_what_its_class_does(name):
+    method = find_method(name)
+    assert method.name == name
+    assert method.makes_images == isinstance(method, ImageMethod)
+    assert (method.begins_with == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
+    assert not method.trains or method.has_parameters
+    asked = override(Config(), {"fine_tuning.epochs": 1, "generation.sampler": "gaussian"})
+    assert (method.task(asked, (8, 8, 1), 4) is not None) == method.has_parameters
+    assert method.wanted(asked, labelled=True)
+    assert method.wanted(asked, labelled=False) == (not METHODS[name].needs_labels)
+    asked = override(asked, {"evaluation.baselines": []})
+    assert method.wanted(asked, labelled=True) == (Role.BASELINE not in method.role)
+    assert bool(METHODS[name].note) == (Role.REFERENCE in method.role)
+
+
+def test_a_method_of_another_version_stands_beside_the_subject():
+    rows = [make_row(method=name, test_mse=1.0, validation_mse=1.0) for name in ("older", "pixels", SUBJECT)]
+    assert [group.method for group in settings(rows)] == [SUBJECT, "pixels", "older"]
+    assert role_of("older") == Role.BASELINE
+    assert order_of("older") == len(METHODS)
+    assert "older" not in named(Role.BASELINE)
