@@ -79,6 +79,26 @@ def test_the_same_file_again_is_read_once_and_a_kind_that_is_taken_is_refused(st
     )
 
 
+@pytest.mark.slow
+def test_a_prior_from_outside_is_learned_and_measured_like_ours(tmp_path):
+    fields = {
+        "autoencoder": "vae",
+        "autoencoder.prior": "scaled",
+        "training.epochs": 1,
+        "data.train_size": 300,
+        "evaluation.measures": '["posterior","likelihood"]',
+        "evaluation.likelihood_samples": 5,
+        "evaluation.baselines": "[]",
+    }
+    sets = [f"--set={path}={value}" for path, value in fields.items()]
+    plugin = f"--plugin={PLUGIN.parent / 'scaled.py'}"
+    done = script("train", plugin, *sets, "--seeds=1", "--workdir=study", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert record["configs"][0]["autoencoder"]["prior"] == {"kind": "scaled"}
+    assert "test_nll" in (tmp_path / "study" / "results.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

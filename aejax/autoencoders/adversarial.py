@@ -13,6 +13,7 @@ from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.networks.discriminators import CodeDiscriminator, frozen
 from aejax.networks.spectral import SpectrallyNormalized
+from aejax.objectives.priors import StandardNormal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class AdversarialAutoencoder(Autoencoder):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the two terms of the loss, and what the discriminator learns by, [batch] each."""
         latent = self.encode(batch.image, train=train)
-        prior = jax.random.normal(self.noise_key(train=train), latent.shape)
+        prior = StandardNormal(latent.shape[1]).sample(self.noise_key(train=train), len(latent))
         judge = frozen(self.discriminator)
         both = jnp.concatenate([prior, jax.lax.stop_gradient(latent)])
         is_prior, is_code = jnp.split(self.discriminator(both, train=train), 2)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
+from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 
 
@@ -25,6 +26,15 @@ class AnnealedVae(WithKL):
     capacity: NonNegativeFloat = traced(25.0)  # In nats.
     warmup_epochs: NonNegativeFloat = traced(10.0)
 
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the prior is learned, or None."""
+        if self.prior.LEARNED:
+            return (
+                f"prior={self.prior.kind} would move away from the codes to raise the KL to its capacity; use "
+                "prior=standard_normal, or autoencoder=beta_vae"
+            )
+        return super().conflict(preprocessing)
+
 
 class AnnealedVaeAutoencoder(VariationalAutoencoder):
     """The networks of an `AnnealedVae` config."""
@@ -35,7 +45,7 @@ class AnnealedVaeAutoencoder(VariationalAutoencoder):
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
     ) -> dict[str, jax.Array]:
         """Returns the weighted distance of the KL from its capacity, the same for all, [batch]."""
-        del latent, train
-        divergence = self.kl(posterior)
+        del train
+        divergence = self.kl(posterior, latent)
         distance = jnp.abs(jnp.mean(divergence) - self.config.capacity * self.warmth(batch))
         return {"kl": jnp.full_like(divergence, self.config.gamma * distance)}

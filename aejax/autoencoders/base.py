@@ -51,6 +51,11 @@ class Family:
         """Returns from how many codes each image is reconstructed in a step."""
         return 1
 
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether codes are drawn to a distribution that is trained with the family."""
+        return False
+
     def networks(self) -> dict[str, Encoder | Decoder]:
         """Returns the descriptions of its networks by the names of their fields."""
         return {"encoder": self.encoder, "decoder": self.decoder}

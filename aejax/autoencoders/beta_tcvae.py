@@ -51,7 +51,8 @@ class BetaTcVaeAutoencoder(VariationalAutoencoder):
         del train
         config, warmth = self.config, self.warmth(batch)
         size = batch.dataset_size or len(latent)
-        parts = decompose_kl(latent, posterior.mean, posterior.log_variance, size, config.estimator)
+        log_prior = self.prior().log_density
+        parts = decompose_kl(latent, log_prior, posterior.mean, posterior.log_variance, size, config.estimator)
         return {
             "mutual_information": config.alpha * warmth * parts.mutual_information,
             "total_correlation": config.beta * warmth * parts.total_correlation,

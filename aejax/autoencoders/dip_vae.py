@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
+from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 
 
@@ -30,6 +31,15 @@ class DipVae(WithKL):
     off_diagonal: NonNegativeFloat = traced(10.0)
     diagonal: NonNegativeFloat = traced(100.0)
 
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the prior is learned, or None."""
+        if self.prior.LEARNED:
+            return (
+                f"prior={self.prior.kind}: the covariance of codes is drawn to the identity, that of N(0, I); use "
+                "prior=standard_normal, or autoencoder=factor_vae"
+            )
+        return super().conflict(preprocessing)
+
 
 class DipVaeAutoencoder(VariationalAutoencoder):
     """The networks of a `DipVae` config."""
@@ -40,7 +50,7 @@ class DipVaeAutoencoder(VariationalAutoencoder):
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
     ) -> dict[str, jax.Array]:
         """Returns the KL, and how far the batch's covariance is from the prior's, the same for all, [batch] each."""
-        del latent, train
+        del train
         config, mean = self.config, posterior.mean
         centered = mean - jnp.mean(mean, axis=0, keepdims=True)
         covariance = centered.T @ centered / len(mean)
@@ -50,6 +60,6 @@ class DipVaeAutoencoder(VariationalAutoencoder):
         off_diagonal = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variance))
         distance = config.off_diagonal * off_diagonal + config.diagonal * jnp.sum(jnp.square(variance - 1))
         return {
-            "kl": self.warmth(batch) * self.kl(posterior),
+            "kl": self.warmth(batch) * self.kl(posterior, latent),
             "covariance": jnp.full(len(mean), distance),
         }

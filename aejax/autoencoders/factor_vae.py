@@ -60,7 +60,7 @@ class FactorVaeAutoencoder(VariationalAutoencoder):
             jax.nn.softplus(self.discriminator(permuted))
         )
         return {
-            "kl": self.warmth(batch) * self.kl(posterior),
+            "kl": self.warmth(batch) * self.kl(posterior, latent),
             "total_correlation": self.config.gamma * logit,
             "discriminator": jnp.full_like(logit, 0.5 * wrong),
         }

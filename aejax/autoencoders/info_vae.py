@@ -17,7 +17,8 @@ class InfoVae(WithKL):
     """Loss: −log p(x|z) + (1 − alpha) · KL + (alpha + scale − 1) · MMD(q(z), p(z)).
 
     q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
-    Its weight is never negative, or the codes would be driven away from the prior.
+    Its weight is never negative, or the codes would be driven away from the prior. A learned prior learns by the KL
+    alone: to the discrepancy its draws are constants.
 
     Source: Zhao, Song and Ermon, "InfoVAE: balancing learning and inference in variational autoencoders", 2019;
     `scale` is their λ.
@@ -54,8 +55,9 @@ class InfoVaeAutoencoder(VariationalAutoencoder):
         """Returns the weighted KL and the weighted discrepancy, [batch] each."""
         config = self.config
         key = jax.random.fold_in(self.noise_key(train=train), 1)  # Not that of the codes' own noise.
-        discrepancy = prior_discrepancy(config.kernel, latent, key)
+        prior = jax.lax.stop_gradient(self.prior().sample(key, len(latent)))
+        discrepancy = prior_discrepancy(config.kernel, latent, prior)
         return {
-            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior),
+            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior, latent),
             "discrepancy": (config.alpha + config.scale - 1) * discrepancy,
         }

@@ -47,5 +47,5 @@ class BetaVaeAutoencoder(VariationalAutoencoder):
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
     ) -> dict[str, jax.Array]:
         """Returns the weighted KL, [batch]."""
-        del latent, train
-        return {"kl": self.config.beta * self.warmth(batch) * self.kl(posterior)}
+        del train
+        return {"kl": self.config.beta * self.warmth(batch) * self.kl(posterior, latent)}

@@ -76,7 +76,8 @@ class VaeGanAutoencoder(VariationalAutoencoder):
         expected = self.config.likelihood.mean
         posterior = self.posterior(batch.image, train=train)
         latent = self.draw(posterior, train=train)[0]
-        prior = jax.random.normal(jax.random.fold_in(self.noise_key(train=train), 1), latent.shape)
+        key = jax.random.fold_in(self.noise_key(train=train), 1)
+        prior = jax.lax.stop_gradient(self.prior().sample(key, len(latent)))
         judge = frozen(self.discriminator)
 
         drawn = expected(self.decode(jnp.concatenate([jax.lax.stop_gradient(latent), prior]), train=train))
@@ -90,7 +91,7 @@ class VaeGanAutoencoder(VariationalAutoencoder):
         fooled = jnp.sum(jax.nn.softplus(-jnp.reshape(drawn_logit, (2, -1))), axis=0)
         return {
             "reconstruction": self._distance(judge(image, train=train)[0], target),
-            "kl": self.warmth(batch) * self.kl(posterior),
+            "kl": self.warmth(batch) * self.kl(posterior, latent),
             "decoder": self.config.gamma * self._distance(drawn_hidden[: len(latent)], target) + fooled,
             "discriminator": (jax.nn.softplus(-is_real) + jax.nn.softplus(is_reconstructed) + jax.nn.softplus(is_new)),
         }

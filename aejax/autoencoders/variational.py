@@ -1,25 +1,26 @@
 """What every variational autoencoder has: an encoder that gives a distribution, a draw from it, and a KL to the prior.
 
 Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014. The posterior q(z|x) is a Gaussian with a diagonal
-covariance, the prior p(z) = N(0, I).
+covariance, the prior p(z) = N(0, I) or one that is learned (`objectives.priors`).
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, traced
+from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch
+from aejax.data.resident import Batch, ResidentData
 from aejax.networks.layers import flatten, make_dense
-from aejax.objectives.divergences import gaussian_kl, gaussian_log_density, standard_log_density
+from aejax.objectives.divergences import LOG_VARIANCES, gaussian_log_density
 from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
-
-# Of the posteriors' log variances: e^±20 is more and less than any image asks for, and squares of it stay finite.
-LOG_VARIANCES = (-20.0, 20.0)
+from aejax.objectives.priors import AnyPrior, PriorDistribution, StandardNormalPrior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,10 +35,23 @@ class Variational(Family):
     POSTERIOR: ClassVar[bool] = True
 
     likelihood: Likelihood = LearnedGaussian()
+    prior: AnyPrior = StandardNormalPrior()
+
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether the prior has parameters."""
+        return self.prior.LEARNED
 
     def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns that the latent has an activation, or None."""
-        return only_identity(self) or super().conflict(preprocessing)
+        """Returns that the latent has an activation, or why the encoder does not go with the prior, or None."""
+        return only_identity(self) or self.prior.conflict(self.encoder) or super().conflict(preprocessing)
+
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields why the family cannot be trained on a data set, its prior for instance."""
+        yield from super().misfits(config, dataset, others)
+        misfit = self.prior.misfit(len(dataset.train.image))
+        if misfit:
+            yield f"autoencoder.{misfit}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +62,15 @@ class WithKL(Variational):
 
     warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
     free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that bits cannot be free under a prior, or None."""
+        if self.free_bits > 0 and not self.prior.INDEPENDENT:
+            return (
+                f"free_bits={self.free_bits} are of each unit's KL, and that to prior={self.prior.kind} is none of its "
+                "units'; leave it out, or use prior=standard_normal"
+            )
+        return super().conflict(preprocessing)
 
 
 class Posterior(NamedTuple):
@@ -61,7 +84,7 @@ def only_identity(family: Family) -> str | None:
     """Returns that a family's latent has an activation, though the prior is on all numbers; None if it has none."""
     if family.latent_activation == "identity":
         return None
-    return f"latent_activation={family.latent_activation} gives codes that the prior N(0, I) does not; use identity"
+    return f"latent_activation={family.latent_activation} gives codes that the prior does not; use identity"
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -74,9 +97,27 @@ class VariationalAutoencoder(Autoencoder):
     config: Any  # A `Variational` family.
 
     def setup(self) -> None:
-        """Makes the networks, and the layer of the posterior's log variances beside that of its means."""
+        """Makes the networks, the layer of the posterior's log variances beside that of its means, and the prior."""
         super().setup()
-        self.log_variance = make_dense(self.config.latent_size, self.config.encoder.initializer)
+        size, prior = self.config.latent_size, self.config.prior
+        self.log_variance = make_dense(size, self.config.encoder.initializer)
+        self.prior_parameters = self.param("prior", prior.parameters, size, self.image_shape) if prior.LEARNED else {}
+
+    def begin(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables with what a learned prior begins with; see `Autoencoder.begin`."""
+        if not self.config.prior.LEARNED:
+            return variables
+
+        def images(num: int) -> jax.Array:
+            chosen = np.linspace(0, data.size("train") - 1, num).astype(np.int32)
+            return data.batch("train", jnp.asarray(chosen)).image
+
+        params = variables["params"]
+        return {**variables, "params": {**params, "prior": self.config.prior.begin(params["prior"], images)}}
+
+    def prior(self) -> PriorDistribution:
+        """Returns p(z), with its parameters as they are."""
+        return self.config.prior.distribution(self.prior_parameters, self.config.latent_size, self.posterior)
 
     def posterior(self, image: jax.Array, *, train: bool = False) -> Posterior:
         """Returns q(z|x) of each image."""
@@ -89,9 +130,17 @@ class VariationalAutoencoder(Autoencoder):
         noise = jax.random.normal(self.noise_key(train=train), (num, *posterior.mean.shape))
         return posterior.mean[None] + jnp.exp(0.5 * posterior.log_variance)[None] * noise
 
-    def kl(self, posterior: Posterior) -> jax.Array:
-        """Returns the posteriors' KL to the prior, [batch]; a unit whose mean over the batch is free counts as that."""
-        divergence = gaussian_kl(*posterior)
+    def kl(self, posterior: Posterior, latent: jax.Array) -> jax.Array:
+        """Returns the posteriors' KL to the prior, [batch]; a unit whose mean over the batch is free counts as that.
+
+        Args:
+          posterior: of each image.
+          latent: a draw from each, [batch, latent_size], by which the KL to a learned prior is estimated.
+        """
+        prior = self.prior()
+        if not self.config.prior.INDEPENDENT:
+            return prior.kl(*posterior, latent)
+        divergence = prior.unit_kl(*posterior)
         is_free = jnp.mean(divergence, axis=0, keepdims=True) < self.config.free_bits
         return jnp.sum(jnp.where(is_free, self.config.free_bits, divergence), axis=1)
 
@@ -121,8 +170,8 @@ class VariationalAutoencoder(Autoencoder):
           posterior: of each image.
           train: whether it is for training.
         """
-        del latent, train
-        return {"kl": self.warmth(batch) * self.kl(posterior)}
+        del train
+        return {"kl": self.warmth(batch) * self.kl(posterior, latent)}
 
     def log_weights(
         self, latent: jax.Array, target: jax.Array, posterior: Posterior, *, train: bool = False
@@ -135,6 +184,6 @@ class VariationalAutoencoder(Autoencoder):
         num = latent.shape[0]
         targets = jnp.broadcast_to(target[None], (num, *target.shape)).reshape(-1, *target.shape[1:])
         loss = self.reconstruction(latent.reshape(-1, latent.shape[-1]), targets, train=train).reshape(num, -1)
-        log_prior = jnp.sum(standard_log_density(latent), axis=-1)
+        log_prior = self.prior().log_density(latent)
         mean, log_variance = (x[None] for x in posterior)
         return log_prior - loss - jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=-1)

@@ -11,6 +11,7 @@ from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.objectives.divergences import InverseMultiquadratic, Kernel, prior_discrepancy
+from aejax.objectives.priors import StandardNormal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class WaeAutoencoder(Autoencoder):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction, and how far the batch's codes are from the prior, the same for all, [batch]."""
         latent = self.encode(batch.image, train=train)
-        discrepancy = prior_discrepancy(self.config.kernel, latent, self.noise_key(train=train))
+        prior = StandardNormal(latent.shape[1]).sample(self.noise_key(train=train), len(latent))
+        discrepancy = prior_discrepancy(self.config.kernel, latent, prior)
         return {
             "reconstruction": self.reconstruction(latent, batch.image, train=train),
             "discrepancy": self.config.weight * discrepancy,

@@ -13,9 +13,12 @@ import jax.numpy as jnp
 
 from aejax import rng
 from aejax.data.resident import ResidentData, map_examples
-from aejax.objectives.divergences import gaussian_kl, split_kl, standard_log_density
+from aejax.objectives.divergences import split_kl, standard_log_density
+from aejax.objectives.priors import PriorDistribution
 
-ACTIVE = 0.01  # The variance over images of a unit's mean, above which it is active (Burda et al., 2016, section 5).
+# The variance over images of a unit's mean, relative to the prior's, above which it is active (Burda et al., 2016,
+# section 5, where that is 1).
+ACTIVE = 0.01
 IMAGES_AT_ONCE = 100  # Of which many draws are taken at a time.
 NUM_MIXED = 5000  # Images whose posteriors are mixed for the parts of the KL: it takes their square in time.
 MIXED_AT_ONCE = 20
@@ -29,17 +32,19 @@ class Density(NamedTuple):
     # Codes [block, units] and stored images -> −log p(x|z), [block].
     distortion: Callable[[jax.Array, jax.Array], jax.Array]
     discrete: bool  # Whether p(x|z) is a probability of images, and not a density.
+    prior: Callable[[], PriorDistribution]  # -> p(z).
 
 
 def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
     """Returns of every split what its codes cost, and whether they say anything, as scalars (`test_rate`).
 
-    `rate` is the mean KL to the prior, `distortion` the mean of −log p(x|z) over a draw of z for each image (without
-    the constant that a likelihood may lack). Rate is the sum of `mutual_information`, `total_correlation` and
-    `dimension_wise_kl`, up to the draws (Chen et al., 2018, equation 2); q(z) is the mean over the first `NUM_MIXED`
-    images, so the first of them is at most the logarithm of that number. `active_units` are those whose mean varies
-    over images by more than `ACTIVE`, `collapsed` is 1 where there are none. `effective_rank` is the exponential of the
-    entropy of the means' singular values, divided by their sum (Roy and Vetterli, 2007).
+    `rate` is the mean KL to the prior (where it has no closed form, by one draw of z for each image), `distortion` the
+    mean of −log p(x|z) over that draw (without the constant that a likelihood may lack). Rate is the sum of
+    `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the draws (Chen et al., 2018, equation 2);
+    q(z) is the mean over the first `NUM_MIXED` images, so the first of them is at most the logarithm of that number.
+    `active_units` are those whose mean varies over images by more than `ACTIVE` of the prior's variance, `collapsed` is
+    1 where there are none. `effective_rank` is the exponential of the entropy of the means' singular values, divided by
+    their sum (Roy and Vetterli, 2007).
 
     Args:
       density: of the model.
@@ -47,6 +52,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
       at_once: the most images in a block.
     """
     metrics: dict[str, jax.Array] = {}
+    prior = density.prior()
     for split in _splits(data):
         key = rng.stream(rng.root(0), f"{split} codes")
 
@@ -61,19 +67,19 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
                 "log_variance": log_variance,
                 "latent": latent,
                 "log_posterior": log_posterior,
-                "rate": jnp.sum(gaussian_kl(mean, log_variance), axis=1),
+                "rate": prior.kl(mean, log_variance, latent),
                 "distortion": density.distortion(latent, stored),
             }
 
         values = map_examples(block, data.size(split), at_once)
-        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE)
+        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE * prior.variance())
         found = {
             "rate": jnp.mean(values["rate"]),
             "distortion": jnp.mean(values["distortion"]),
             "active_units": active.astype(jnp.float32),
             "collapsed": (active == 0).astype(jnp.float32),
             "effective_rank": effective_rank(values["mean"]),
-            **_parts(values),
+            **_parts(values, prior),
         }
         metrics |= {f"{split}_{name}": value for name, value in found.items()}
     return metrics
@@ -128,6 +134,7 @@ def importance_bound(
       at_once: the most codes that are decoded together.
     """
     mean, log_variance = density.posterior(stored)
+    prior = density.prior()
     num_chunks = -(-num // max(at_once // len(stored), 1))
     size = -(-num // num_chunks)
 
@@ -135,8 +142,7 @@ def importance_bound(
         noise = jax.random.normal(rng.at(key, index), (size, *mean.shape))
         latent = mean[None] + jnp.exp(0.5 * log_variance)[None] * noise
         distortion = jax.vmap(density.distortion, (0, None))(latent, stored)
-        log_ratio = standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance[None]
-        log_weight = jnp.sum(log_ratio, axis=2) - distortion
+        log_weight = prior.log_ratio(latent, noise, log_variance[None]) - distortion
         is_wanted = index * size + jnp.arange(size) < num  # The last chunk may hold more.
         weights, logarithms = sums
         logarithms += jnp.sum(jnp.where(is_wanted[:, None], log_weight, 0.0), axis=0)
@@ -158,7 +164,7 @@ def effective_rank(code: jax.Array) -> jax.Array:
     return jnp.where(total > 0, jnp.exp(jnp.sum(jax.scipy.special.entr(share))), 0.0)
 
 
-def _parts(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+def _parts(values: dict[str, jax.Array], prior: PriorDistribution) -> dict[str, jax.Array]:
     """Returns the means of the parts of the KL, by name."""
     first = {name: value[:NUM_MIXED] for name, value in values.items()}
     num = len(first["mean"])
@@ -168,6 +174,7 @@ def _parts(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return split_kl(
             first["latent"][indices],
             first["log_posterior"][indices],
+            prior.log_density,
             first["mean"],
             first["log_variance"],
             log_weight,

@@ -7,28 +7,25 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
-from aejax.objectives.divergences import gaussian_kl
-
 NUM_DEVIATIONS = 3.0  # As far from its mean a traversed unit goes.
 
 Decode = Callable[[jax.Array], jax.typing.ArrayLike]  # From codes [n, size] to images [n, height, width, channels].
 
 
-def rank_units(code: np.ndarray, log_variance: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def rank_units(code: np.ndarray, unit_kl: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Returns the units by what they say of an image, the most telling first: their indices [d], and the score of each.
 
-    The score, [d] in that order, is the mean KL from the posterior to N(0, 1) in nats; of codes that are no posterior's
-    means it is the variance over the images.
+    The score, [d] in that order, is the mean KL of the unit's posterior to the prior in nats; of codes that are no
+    posterior's means it is the variance over the images.
 
     Args:
       code: of images, [n, d]; of a posterior the means.
-      log_variance: of the posterior, [n, d]; None: there is no posterior.
+      unit_kl: of each unit of each image, [n, d], in nats; None: there is no posterior.
     """
-    code = np.asarray(code, np.float32)
-    if log_variance is None:
-        score = code.var(axis=0, dtype=np.float64)
+    if unit_kl is None:
+        score = np.asarray(code, np.float32).var(axis=0, dtype=np.float64)
     else:
-        score = np.asarray(gaussian_kl(jnp.asarray(code), jnp.asarray(log_variance))).mean(axis=0, dtype=np.float64)
+        score = np.asarray(unit_kl).mean(axis=0, dtype=np.float64)
     order = np.argsort(-score, kind="stable")
     return order, score[order].astype(np.float32)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aejax.evaluation.information import discretize, mutual_information
 from aejax.explain.traversals import Decode
@@ -41,7 +42,7 @@ class Units(NamedTuple):
         return found
 
 
-def describe_units(activation: np.ndarray, label: np.ndarray | None, least_variance: float | None = None) -> Units:
+def describe_units(activation: np.ndarray, label: np.ndarray | None, least_variance: ArrayLike | None = None) -> Units:
     """Returns what is known of units.
 
     Args:
@@ -107,14 +108,15 @@ def label_information(activation: np.ndarray, label: np.ndarray) -> np.ndarray:
     return mutual_information(discretize(activation), label[:, None])[:, 0]
 
 
-def dead_units(activation: np.ndarray, least_variance: float | None = None) -> np.ndarray:
+def dead_units(activation: np.ndarray, least_variance: ArrayLike | None = None) -> np.ndarray:
     """Returns which units say nothing of an image, bool [d].
 
     Args:
       activation: [n, d].
-      least_variance: a unit is alive if it varies by more: `aejax.evaluation.likelihood.ACTIVE`, for the means of a
-        posterior, whose scale the prior sets. None: of codes of any scale, if its range is more than `DEAD` of the
-        widest one's; a unit that hardly ever answers, but then as the others do, is alive.
+      least_variance: a unit is alive if it varies by more, [d] or one for all: `aejax.evaluation.likelihood.ACTIVE` of
+        the prior's variance, for the means of a posterior, whose scale the prior sets. None: of codes of any scale, if
+        its range is more than `DEAD` of the widest one's; a unit that hardly ever answers, but then as the others do,
+        is alive.
     """
     if least_variance is not None:
         return activation.var(axis=0) <= least_variance

@@ -62,12 +62,16 @@ class AutoencoderMethod(Method):
             seen = preprocessing.apply(data.preprocessing, stored)
             return model.apply(variables, latent, seen, method="reconstruction", train=False)
 
+        def prior() -> Any:
+            return model.apply(variables, method="prior")
+
+        discrete = family.likelihood.DISCRETE
         return Representation(
             features,
             reconstruct=reconstruct,
             layers=layers_of(features),
             at_once=task.at_once,
-            density=Density(call("posterior"), distortion, family.likelihood.DISCRETE) if family.POSTERIOR else None,
+            density=Density(call("posterior"), distortion, discrete, prior) if family.POSTERIOR else None,
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
             if isinstance(family, Quantized)
             else None,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 import jax
@@ -12,6 +13,9 @@ from pydantic import Field
 from aejax.config import PositiveFloat, traced
 
 LOG_2PI = math.log(2 * math.pi)
+# Of the log variances of posteriors and priors: e^±20 is more and less than any image asks for, and squares of it stay
+# finite.
+LOG_VARIANCES = (-20.0, 20.0)
 
 
 def bernoulli_kl(rate: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
@@ -62,14 +66,19 @@ class Decomposition(NamedTuple):
 
     mutual_information: jax.Array  # log q(z|x) − log q(z).
     total_correlation: jax.Array  # log q(z) − Σ_j log q(z_j).
-    dimension_wise_kl: jax.Array  # Σ_j log q(z_j) − log p(z_j).
+    dimension_wise_kl: jax.Array  # Σ_j log q(z_j) − log p(z): of N(0, I) a sum over units.
 
 
 Estimator = Literal["weighted", "stratified"]
 
 
 def decompose_kl(
-    latent: jax.Array, mean: jax.Array, log_variance: jax.Array, dataset_size: int, estimator: Estimator
+    latent: jax.Array,
+    log_prior: Callable[[jax.Array], jax.Array],
+    mean: jax.Array,
+    log_variance: jax.Array,
+    dataset_size: int,
+    estimator: Estimator,
 ) -> Decomposition:
     """Returns the parts of the KL for a sample of each posterior of a batch, with q(z) estimated from the batch.
 
@@ -81,6 +90,7 @@ def decompose_kl(
 
     Args:
       latent: z, [batch, units], a draw from the posterior of each image.
+      log_prior: gives log p(z) of each, [batch].
       mean: of the posteriors, [batch, units].
       log_variance: of the posteriors, [batch, units].
       dataset_size: N.
@@ -94,17 +104,23 @@ def decompose_kl(
         own = -math.log(dataset_size) if batch > 1 else 0.0
         log_weight = jnp.where(jnp.eye(batch, dtype=bool), own, others)
     log_posterior = jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=1)
-    return split_kl(latent, log_posterior, mean, log_variance, log_weight)
+    return split_kl(latent, log_posterior, log_prior, mean, log_variance, log_weight)
 
 
 def split_kl(
-    latent: jax.Array, log_posterior: jax.Array, mean: jax.Array, log_variance: jax.Array, log_weight: jax.Array
+    latent: jax.Array,
+    log_posterior: jax.Array,
+    log_prior: Callable[[jax.Array], jax.Array],
+    mean: jax.Array,
+    log_variance: jax.Array,
+    log_weight: jax.Array,
 ) -> Decomposition:
     """Returns the parts of log q(z|x) − log p(z), where q(z) is a weighted sum of Gaussians.
 
     Args:
       latent: z, [batch, units].
       log_posterior: log q(z|x) of each, [batch].
+      log_prior: gives log p(z) of each, [batch].
       mean: of the Gaussians, [gaussians, units].
       log_variance: of the Gaussians, [gaussians, units].
       log_weight: of each Gaussian for each z, [batch, gaussians].
@@ -113,8 +129,7 @@ def split_kl(
     pairs = gaussian_log_density(latent[:, :, None], mean.T[None], log_variance.T[None])
     log_joint = jax.nn.logsumexp(jnp.sum(pairs, axis=1) + log_weight, axis=1)
     log_product = jnp.sum(jax.nn.logsumexp(pairs + log_weight[:, None], axis=2), axis=1)
-    log_prior = jnp.sum(standard_log_density(latent), axis=1)
-    return Decomposition(log_posterior - log_joint, log_joint - log_product, log_product - log_prior)
+    return Decomposition(log_posterior - log_joint, log_joint - log_product, log_product - log_prior(latent))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -172,14 +187,12 @@ def maximum_mean_discrepancy(kernel: Kernel, x: jax.Array, y: jax.Array) -> jax.
     return mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True) - 2 * mean_kernel(x, y, same=False)
 
 
-def prior_discrepancy(kernel: Kernel, latent: jax.Array, key: jax.Array) -> jax.Array:
-    """Returns the squared discrepancy of codes from as many draws of N(0, I), the same for all, [batch].
+def prior_discrepancy(kernel: Kernel, latent: jax.Array, prior: jax.Array) -> jax.Array:
+    """Returns the squared discrepancy of codes from as many draws of the prior, the same for all, [batch].
 
     Args:
       kernel: of which the discrepancy is.
       latent: the codes, [batch, units], batch > 1.
-      key: of the draws.
+      prior: the draws, [batch, units].
     """
-    latent = latent.astype(jnp.float32)
-    prior = jax.random.normal(key, latent.shape)
-    return jnp.full(len(latent), maximum_mean_discrepancy(kernel, latent, prior))
+    return jnp.full(len(latent), maximum_mean_discrepancy(kernel, latent.astype(jnp.float32), prior))

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data.resident import Batch
-from aejax.objectives.divergences import standard_log_density
 
 FITTED = "fitted"  # The Flax collection of what a sampler knows at once, without training.
 
@@ -137,11 +136,6 @@ class Standardizing(Sampler):
     def _scale(self) -> jax.Array:
         deviation = self.known("deviation")
         return jnp.where(deviation != 0, deviation, 1.0)
-
-
-def standard_normal_log_density(x: jax.Array) -> jax.Array:
-    """Returns log N(x; 0, I) of rows x [batch, size], [batch]."""
-    return jnp.sum(standard_log_density(x), axis=-1)
 
 
 def is_constant(code: jax.Array) -> jax.Array:

@@ -9,7 +9,8 @@ from pydantic import Field
 from aejax.config import PositiveInt
 from aejax.networks.flows import AutoregressiveFlow
 from aejax.networks.layers import Activation
-from aejax.samplers.base import SamplerConfig, Standardizing, standard_normal_log_density
+from aejax.objectives.priors import StandardNormal
+from aejax.samplers.base import SamplerConfig, Standardizing
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -70,7 +71,7 @@ class FlowSampler(Standardizing):
         else:
             noise, log_volume = self.flow.inverse(x)
             log_volume = -log_volume  # From noise to codes.
-        return standard_normal_log_density(noise) + log_volume - self.log_volume()
+        return StandardNormal(self.space.size).log_density(noise) + log_volume - self.log_volume()
 
     def from_noise(self, noise: jax.Array) -> jax.Array:
         """Returns the codes of noise [num, size]."""
@@ -84,4 +85,4 @@ class FlowSampler(Standardizing):
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]."""
-        return self.from_noise(jax.random.normal(key, (num, self.space.size)))
+        return self.from_noise(StandardNormal(self.space.size).sample(key, num))

@@ -8,6 +8,7 @@ import numpy as np
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.objectives.priors import PriorDistribution
 from aejax.samplers.base import FITTED, Sampler, code_space
 from aejax.samplers.zoo import make_sampler
 
@@ -25,6 +26,7 @@ class Generator(nn.Module):
         """Returns the terms of the sampler's loss of the codes of a batch, each [batch]."""
         if self.is_initializing():
             self.autoencoder.decode_code(self.autoencoder.code(batch.image))
+            self._own_prior()
         if batch.code is None:
             batch = batch._replace(code=jax.lax.stop_gradient(self.autoencoder.code(batch.image)))
         return self.sampler.terms(batch, train=train)
@@ -35,7 +37,17 @@ class Generator(nn.Module):
 
     def generate(self, num: int, key: jax.Array) -> jax.Array:
         """Returns images of `num` sampled codes, as the autoencoder sees images: [num, height, width, channels]."""
-        return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(self.sampler.sample(num, key)))
+        return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(self.sample(num, key)))
+
+    def sample(self, num: int, key: jax.Array) -> jax.Array:
+        """Returns `num` codes, [num, size]: the sampler's, or if that is the prior and it was learned, the family's."""
+        prior = self._own_prior()
+        return self.sampler.sample(num, key) if prior is None else prior.sample(key, num)
+
+    def _own_prior(self) -> PriorDistribution | None:
+        """Returns the prior that the autoencoder learned, if that is what is sampled; None otherwise."""
+        wanted = not self.sampler.config.OF_TRAINING_CODES and self.autoencoder.config.has_learned_prior
+        return self.autoencoder.prior() if wanted else None
 
 
 def make_generator(autoencoder: Autoencoder, config: Any) -> Generator:

@@ -53,7 +53,7 @@ class TwoStageSampler(Standardizing):
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]: the second decoder's mean, and noise of its deviation."""
         latent_key, noise_key = jax.random.split(key)
-        output = self.second.decode(jax.random.normal(latent_key, (num, self.second.config.latent_size)))
+        output = self.second.decode(self.second.prior().sample(latent_key, num))
         mean = self.second.config.likelihood.mean(output)[:, 0, :, 0]
         deviation = jnp.exp(output[:, 0, :, -1])
         return self.restore(mean + deviation * jax.random.normal(noise_key, mean.shape))

@@ -70,7 +70,7 @@ def losses_of_factor_vae(model, image):
     first, second = jnp.split(latent, 2)
     key = jax.random.fold_in(model.noise_key(train=True), 1)
     permuted = jax.random.permutation(key, second, axis=0, independent=True)
-    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior)
+    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior, latent)
     return {
         OWN: jnp.mean(likeness + 3 * model.discriminator(latent)),
         "discriminator": 0.5

@@ -26,6 +26,7 @@ from aejax.objectives.divergences import (
     maximum_mean_discrepancy,
 )
 from aejax.objectives.likelihoods import MeanSquaredError, OptimalGaussian
+from aejax.objectives.priors import StandardNormal
 from aejax.sweep import expand, grid, group
 from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
 
@@ -122,7 +123,8 @@ def test_the_parts_of_beta_tcvae_have_their_weights_and_the_datas_size():
         x.astype(np.float32) for x in (computed.latent[0], computed.mean, computed.log_variance)
     )
     for found, size in ((computed.terms, 6), (terms, 100)):
-        parts = jax.jit(decompose_kl, static_argnums=(3, 4))(latent, mean, log_variance, size, "stratified")
+        prior = StandardNormal(3).log_density
+        parts = jax.jit(decompose_kl, static_argnums=(1, 4, 5))(latent, prior, mean, log_variance, size, "stratified")
         close(found["mutual_information"], 2 * parts.mutual_information)
         close(found["total_correlation"], 3 * parts.total_correlation)
         close(found["kl"], 4 * parts.dimension_wise_kl)

@@ -16,6 +16,7 @@ from aejax.evaluation.likelihood import Density, effective_rank, importance_boun
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
 from aejax.objectives.likelihoods import Bernoulli, Gaussian, HalfSquaredError
+from aejax.objectives.priors import StandardNormal
 
 # x = L z + 0.5 ε with z ~ N(0, I): probabilistic PCA, whose posterior is a Gaussian, here made wider and moved.
 GENERATOR = np.random.default_rng(0)
@@ -42,7 +43,7 @@ def density(widen=1.0, move=0.0, discrete=False):
         difference = stored.reshape(len(stored), 6) - latent @ jnp.asarray(LOADING.T, jnp.float32)
         return jnp.sum(0.5 * jnp.square(difference / 0.5) + jnp.log(0.5) + 0.5 * jnp.log(2 * jnp.pi), axis=1)
 
-    return Density(posterior, distortion, discrete)
+    return Density(posterior, distortion, discrete, lambda: StandardNormal(2))
 
 
 def resident(image=IMAGE):
@@ -99,7 +100,7 @@ def test_units_that_say_nothing_are_counted_out_and_collapse_is_flagged():
             mean = stored.reshape(len(stored), 6) * jnp.asarray(scale, jnp.float32)[None]
             return mean, jnp.zeros_like(mean)
 
-        return Density(of, lambda latent, stored: jnp.zeros(len(stored)), discrete=False)
+        return Density(of, lambda latent, stored: jnp.zeros(len(stored)), False, lambda: StandardNormal(6))
 
     used = posterior_metrics(posterior([1, 1, 1e-3, 0, 0, 0]), resident(), 100)
     assert (used["test_active_units"], used["test_collapsed"]) == (2, 0)

@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import norm
 
 from aejax.explain.traversals import latent_grid, rank_units, traverse, unit_values
+from aejax.objectives.priors import StandardNormal
 
 rng = np.random.default_rng(0)
 
@@ -14,7 +15,7 @@ def test_units_are_ranked_by_their_kl_or_their_variance():
     np.testing.assert_allclose(variance, code.var(axis=0)[unit], rtol=1e-5)
     # A unit of little variance over images may still be the one that the posteriors are surest of.
     deviation = np.broadcast_to([0.01, 1.0, 0.5], code.shape)
-    unit, kl = rank_units(code, 2 * np.log(deviation))
+    unit, kl = rank_units(code, StandardNormal(3).unit_kl(code, 2 * np.log(deviation)))
     expected = np.mean((code**2 + deviation**2 - 1) / 2 - np.log(deviation), axis=0)
     assert unit.tolist() == np.argsort(-expected).tolist() != [1, 2, 0]
     np.testing.assert_allclose(kl, expected[unit], rtol=1e-4)

@@ -16,12 +16,14 @@ from aejax.objectives.divergences import (
     maximum_mean_discrepancy,
     standard_log_density,
 )
+from aejax.objectives.priors import StandardNormal
 
 GENERATOR = np.random.default_rng(0)
 MEAN = GENERATOR.normal(size=(6, 3)).astype(np.float32)
 LOG_VARIANCE = GENERATOR.normal(size=(6, 3)).astype(np.float32)
 DEVIATION = np.exp(LOG_VARIANCE / 2)
 LATENT = (MEAN + DEVIATION * GENERATOR.normal(size=(6, 3))).astype(np.float32)
+PRIOR = StandardNormal(3).log_density
 
 
 def test_densities_are_scipys():
@@ -53,7 +55,7 @@ def test_the_parts_of_the_kl_are_numpys(estimator):
     product = scipy.special.logsumexp(pairs, b=weight[:, :, None], axis=1).sum(axis=1)
     posterior = scipy.stats.norm.logpdf(LATENT, MEAN, DEVIATION).sum(axis=1)
     prior = scipy.stats.norm.logpdf(LATENT).sum(axis=1)
-    parts = decompose_kl(LATENT, MEAN, LOG_VARIANCE, size, estimator)
+    parts = decompose_kl(LATENT, PRIOR, MEAN, LOG_VARIANCE, size, estimator)
     for part, expected in zip(parts, (posterior - joint, joint - product, product - prior), strict=True):
         np.testing.assert_allclose(part, expected, rtol=1e-5, atol=1e-5)
 
@@ -64,7 +66,7 @@ def test_of_the_full_batch_the_stratified_parts_add_to_the_kl():
     @jax.jit
     def parts(key):
         latent = MEAN + DEVIATION * jax.random.normal(key, MEAN.shape)
-        return jnp.stack(decompose_kl(latent, MEAN, LOG_VARIANCE, len(MEAN), "stratified"))
+        return jnp.stack(decompose_kl(latent, PRIOR, MEAN, LOG_VARIANCE, len(MEAN), "stratified"))
 
     draws = np.asarray(jax.lax.map(parts, keys))  # [draws, parts, images]
     total, exact = draws.sum(axis=1), np.asarray(gaussian_kl(MEAN, LOG_VARIANCE)).sum(axis=1)
@@ -87,7 +89,7 @@ def test_the_stratified_estimate_of_the_codes_density_is_unbiased():
     found = []
     for others in combinations(range(1, 6), 2):
         batch = [own, *others]
-        parts = decompose_kl(LATENT[batch], MEAN[batch], LOG_VARIANCE[batch], 6, "stratified")
+        parts = decompose_kl(LATENT[batch], PRIOR, MEAN[batch], LOG_VARIANCE[batch], 6, "stratified")
         log_posterior = scipy.stats.norm.logpdf(LATENT[own], MEAN[own], DEVIATION[own]).sum()
         found.append(np.exp(log_posterior - parts.mutual_information[0]))
     np.testing.assert_allclose(np.mean(found), exact, rtol=1e-4)
@@ -126,7 +128,7 @@ def test_of_equal_distributions_the_discrepancy_is_zero_on_average_and_of_others
 
 def test_a_posterior_without_variance_stays_finite_with_its_gradient():
     def total(log_variance):
-        parts = decompose_kl(MEAN, MEAN, log_variance, 6, "stratified")
+        parts = decompose_kl(MEAN, PRIOR, MEAN, log_variance, 6, "stratified")
         return jnp.sum(gaussian_kl(MEAN, log_variance)) + sum(jnp.sum(part) for part in parts)
 
     for value in (-20.0, 20.0):

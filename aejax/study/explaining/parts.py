@@ -47,7 +47,7 @@ Part = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 def traversals(subject: Subject) -> Part:
     """Returns what each unit does to an image, and images of a plane through the codes."""
-    facts = {"traversed_by": "variance" if subject.log_variance is None else "kl"}
+    facts = {"traversed_by": "variance" if subject.prior is None else "kl"}
     if not subject.pictured:
         return facts, {}
     unit, score = (values[:MAX_TRAVERSED] for values in subject.ranked_units)
@@ -64,7 +64,8 @@ def traversals(subject: Subject) -> Part:
 def units(subject: Subject) -> Part:
     """Returns what the units of the code stand for."""
     code = subject.code["test"]
-    found = describe_units(code, subject.label, None if subject.log_variance is None else ACTIVE)
+    prior = subject.prior
+    found = describe_units(code, subject.label, None if prior is None else ACTIVE * np.asarray(prior.variance()))
     facts = {"numbers": found.numbers() | {"num_units": float(code.shape[1])}, **_named(subject)}
     if not subject.pictured:
         return facts, {}
@@ -191,7 +192,8 @@ def paths(subject: Subject) -> Part:
     if probe is None:
         raise DataError("there are no validation images, by which the probe that names classes chooses its strength")
     start, end = (jnp.asarray(subject.code["test"][pairs[:, side]]) for side in (0, 1))
-    spherical = subject.member.config.autoencoder.POSTERIOR
+    family = subject.member.config.autoencoder
+    spherical = family.POSTERIOR and not family.has_learned_prior  # N(0, I) has its mass on a sphere.
     ways = class_paths(
         start,
         end,

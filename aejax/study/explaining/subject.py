@@ -10,6 +10,7 @@ import numpy as np
 from aejax.errors import UserError
 from aejax.evaluation.probe import Probe, fit_probe
 from aejax.explain.traversals import rank_units
+from aejax.objectives.priors import PriorDistribution
 from aejax.study.job import Source
 from aejax.trained.model import Trained
 
@@ -67,16 +68,23 @@ class Subject:
         return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.source.data.label)
 
     @functools.cached_property
-    def log_variance(self) -> np.ndarray | None:
-        """The log variances of the posteriors of the test images, [n, d]; None where there are no posteriors."""
-        if not self.member.config.autoencoder.POSTERIOR:
+    def prior(self) -> PriorDistribution | None:
+        """The prior of the posteriors; None where there are no posteriors."""
+        density = self.member.represent(self.member.variables).density
+        return None if density is None else density.prior()
+
+    @functools.cached_property
+    def unit_kl(self) -> np.ndarray | None:
+        """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
+        if self.prior is None:
             return None
-        return np.asarray(self.member.posterior(self.image).log_variance)
+        log_variance = self.member.posterior(self.image).log_variance
+        return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), jnp.asarray(log_variance)))
 
     @functools.cached_property
     def ranked_units(self) -> tuple[np.ndarray, np.ndarray]:
         """The units by what they say of an image, and the score of each."""
-        return rank_units(self.code["test"], self.log_variance)
+        return rank_units(self.code["test"], self.unit_kl)
 
     @functools.cached_property
     def base(self) -> np.ndarray:
