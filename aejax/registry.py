@@ -55,7 +55,6 @@ class Registry(Mapping[str, Part], Generic[Part]):
         Raises:
           ConfigError: if it has no kind, or one that is taken.
         """
-        global _version
         configs = list(_config_classes(part))
         for config in configs:
             kind = getattr(config, "kind", None)
@@ -71,7 +70,6 @@ class Registry(Mapping[str, Part], Generic[Part]):
                 )
         for config in cast(Any, configs):
             self._parts[config.kind], self._configs[config.kind] = part, config
-        _version = next(_versions)
         note_origin(part)
         return part
 
@@ -143,7 +141,9 @@ def _config_classes(part: Any) -> Iterator[type]:
 
 def note_origin(part: Any) -> None:
     """Notes the file from outside the package, if it is from there, that adds a class, or a function."""
-    part = part[0] if isinstance(part, tuple) else part
+    global _version
+    _version = next(_versions)
+    part = part[0] if isinstance(part, tuple) else getattr(part, "func", part)
     if _is_ours(part):
         return
     try:

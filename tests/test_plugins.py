@@ -1,4 +1,4 @@
-"""A user's own file adds a family, a network and a likelihood, which work in a study like ours."""
+"""A user's own file adds a family, a network, a likelihood, a method and a measure, which work in a study like ours."""
 
 import dataclasses
 import hashlib
@@ -13,6 +13,8 @@ import pytest
 
 from aejax.errors import ConfigError
 from aejax.registry import Registry
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
 from aejax.user_files import load_plugins
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -35,8 +37,8 @@ def study(tmp_path_factory):
         "autoencoder.likelihood": "fourth_powers",
         "training.epochs": 1,
         "data.train_size": 300,
-        "evaluation.measures": '["reconstruction"]',
-        "evaluation.baselines": "[]",
+        "evaluation.measures": '["reconstruction", "squared_norm"]',
+        "evaluation.baselines": '["random_projection"]',
     }
     sets = [f"--set={path}={value}" for path, value in fields.items()]
     sweep = "--sweep=autoencoder.weight=0.01,0.1"
@@ -45,13 +47,18 @@ def study(tmp_path_factory):
     return folder
 
 
-def test_a_family_network_and_likelihood_from_outside_train_as_one_population(study):
+def test_parts_from_outside_train_as_one_population_and_are_reported(study):
     record = json.loads((study / "study" / "study.json").read_text())
     assert record["plugins"] == {"small.py": hashlib.sha256(PLUGIN.read_bytes()).hexdigest()}
     assert {config["autoencoder"]["kind"] for config in record["configs"]} == {"small"}
-    assert len(list((study / "study").rglob("status.json"))) == 1  # One program for both weights and seeds.
-    assert "weight 0.01" in (study / "study" / "results.md").read_text()
-    assert "small" in (study / "study" / "report.html").read_text()
+    rows = read_rows(StudyDirectory(study / "study"))
+    assert [row["method"] for row in rows] == [*["autoencoder"] * 4, *["random_projection"] * 2]
+    assert all(row["metrics"]["test_squared_norm"] > 0 for row in rows)
+    assert len(list((study / "study").rglob("status.json"))) == 2  # One program for both weights and seeds.
+    table = (study / "study" / "results.md").read_text()
+    for text in ("weight 0.01", "random_projection", "squared norm", "The squared norm is that of the features."):
+        assert text in table
+    assert "random_projection" in (study / "study" / "report.html").read_text()
 
 
 def test_a_study_goes_on_with_the_same_file_only(study):

@@ -7,6 +7,7 @@ import difflib
 
 from aejax.errors import ConfigError
 from aejax.methods.roles import Entry, Role
+from aejax.registry import note_origin
 
 METHODS: dict[str, Entry] = {
     "autoencoder": Entry("aejax.methods.autoencoder:AutoencoderMethod", Role.SUBJECT),
@@ -27,6 +28,18 @@ METHODS: dict[str, Entry] = {
         note="is a Gaussian of pixels, which has learned nothing of shapes",
     ),
 }
+
+
+def register(name: str, method: type, role: Role, *, needs_labels: bool = False, note: str = "") -> None:
+    """Adds a method of the user's own, a `Method`; tables show it after all others.
+
+    Raises:
+      ConfigError: if its name is taken.
+    """
+    if name in METHODS:
+        raise ConfigError(f"there is a method '{name}' already; choose another name, and register each once")
+    METHODS[name] = Entry(f"{method.__module__}:{method.__qualname__}", role, needs_labels, note)
+    note_origin(method)
 
 
 def role_of(name: str) -> Role:

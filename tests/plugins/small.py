@@ -1,14 +1,23 @@
-"""An autoencoder that also wants small codes, a likelihood of fourth powers, and a network of one wide layer."""
+"""One of every sort of part: each is refused or found by its kind or name, and works as ours do."""
 
 import dataclasses
 from typing import ClassVar, Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
+from aejax import rng
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.autoencoders.zoo import FAMILIES
 from aejax.config import NonNegativeFloat, PositiveInt, traced
+from aejax.data import preprocessing
+from aejax.evaluation.suite import Representation
+from aejax.measures import zoo as measures
+from aejax.measures.base import Measure, Metric
+from aejax.methods import zoo as methods
+from aejax.methods.base import Method
+from aejax.methods.roles import Role
 from aejax.networks.layers import flatten, make_dense
 from aejax.networks.zoo import NETWORKS
 from aejax.objectives.likelihoods import LIKELIHOODS, HalfSquaredError
@@ -72,3 +81,31 @@ class SmallAutoencoder(Autoencoder):
         code = self.encode(batch.image, train=train)
         loss = self.config.likelihood.loss(self.decode(code, train=train), batch.image)
         return {"reconstruction": loss, "size": self.config.weight * jnp.sum(code**2, axis=1)}
+
+
+class RandomProjection(Method):
+    """Pixels times a random matrix."""
+
+    reads = ("seed", "data", "evaluation", "autoencoder.latent_size")
+
+    def represent(self, task, variables, config, data):
+        shape = data.image["train"][0].size, config.autoencoder.latent_size
+        matrix = jax.random.normal(rng.stream(rng.root(config.seed), "init"), shape)
+        return Representation(lambda stored: preprocessing.to_unit(stored).reshape(len(stored), -1) @ matrix)
+
+
+methods.register("random_projection", RandomProjection, Role.BASELINE)
+
+
+def squared_norm(given):
+    return {f"{split}_squared_norm": jnp.mean(jnp.sum(given.features[split] ** 2, axis=1)) for split in given.features}
+
+
+measures.register(
+    Measure(
+        name="squared_norm",
+        metrics=(Metric("squared_norm", "squared norm", "", False),),
+        features=squared_norm,
+        note="The squared norm is that of the features.",
+    )
+)
