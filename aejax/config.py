@@ -23,6 +23,7 @@ from pydantic import Field
 from aejax import registry
 from aejax.errors import ConfigError, shortened
 from aejax.flag_values import SHOWN, TOO_DEEP
+from aejax.moved import as_now, moved_fields, moved_paths
 
 Config = TypeVar("Config")
 
@@ -155,12 +156,16 @@ def unflatten(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def departures(config: Any) -> dict[str, Any]:
-    """Returns the tree of what differs from the defaults, and the kind of every part in it."""
+    """Returns the tree of what differs from the defaults, with moved fields where they were, and kinds of parts."""
     default, tree = _default(cast(Any, type(config))), {}
     for name, _ in _fields(config):
         value = getattr(config, name)
         if name == "kind" or value != getattr(default, name):
             tree[name] = departures(value) if dataclasses.is_dataclass(value) else value
+            up = {old: new for old, new in moved_fields(cast(Any, type(value))).items() if new in tree[name]}
+            tree |= {old: tree[name].pop(new) for old, new in up.items()}
+            if up and not tree[name]:
+                del tree[name]
     return tree
 
 
@@ -191,6 +196,7 @@ def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
       ConfigError: naming the first field that is wrong, in one line.
     """
     try:
+        tree = as_now(cls, tree)
         return _adapter(cast(Any, cls), registry.version()).validate_json(json.dumps(tree), strict=True, extra="forbid")
     except pydantic.ValidationError as error:
         raise ConfigError(_describe(error.errors(), tree)) from None
@@ -207,7 +213,7 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
       ConfigError: for a path that does not exist (naming the nearest), a wrong type or a wrong choice.
     """
     for path, value in changes.items():
-        tree = to_tree(config)
+        tree, path = to_tree(config), moved_paths(cast(Any, type(config))).get(path, path)
         *parents, name = path.removesuffix(".kind").split(".")
         part: Any = tree
         for parent in parents:

@@ -72,7 +72,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         for config in cast(Any, configs):
             self._parts[config.kind], self._configs[config.kind] = part, config
         _version = next(_versions)
-        _note_origin(part)
+        note_origin(part)
         return part
 
     def config(self, kind: str) -> Any:
@@ -141,7 +141,8 @@ def _config_classes(part: Any) -> Iterator[type]:
     yield from typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
-def _note_origin(part: Any) -> None:
+def note_origin(part: Any) -> None:
+    """Notes the file from outside the package, if it is from there, that adds a class, or a function."""
     part = part[0] if isinstance(part, tuple) else part
     if _is_ours(part):
         return

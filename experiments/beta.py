@@ -17,6 +17,7 @@ from aejax.autoencoders.vae import BetaVae
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import LikelihoodConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.optimizers import Adam, Cosine
@@ -33,7 +34,7 @@ def get_config() -> Config:
         evaluation=EvaluationConfig(
             measures=("reconstruction", "posterior", "likelihood", "probe"),
             baselines=("pixels", "pca"),
-            likelihood_samples=100,
+            likelihood=LikelihoodConfig(num_samples=100),
         ),
     )
 

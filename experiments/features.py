@@ -31,6 +31,7 @@ from aejax.data.augmentation import Augmentation
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
@@ -69,7 +70,7 @@ def get_config(variant: str) -> Config:
             }.get(variant, ("probe", "neighbors")),
             baselines=("pixels", "pca") if variant in ("mnist", "fashion") else (),
             classifier_features=not fine_tuned,
-            probe_strengths=(0.003, 0.001, 0.0003, 0.0001),
+            probe=ProbeConfig(strengths=(0.003, 0.001, 0.0003, 0.0001)),
         ),
     )
 

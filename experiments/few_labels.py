@@ -29,6 +29,7 @@ from aejax.data.corruption import Deformation
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ClusteringConfig
 from aejax.networks.convolutional import Convolutional
 from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.optimizers import Adam, Cosine
@@ -57,8 +58,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("few_labels", "clustering"),
             baselines=("pixels", "pca", "untrained"),
-            whiten_clusters=True,
-            normalize_clusters=variant == "fashion",
+            clustering=ClusteringConfig(whiten=True, normalize=variant == "fashion"),
         ),
     )
 

@@ -22,6 +22,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.dense import Dense
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.step import TrainingConfig
@@ -48,7 +49,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("reconstruction", "probe", "neighbors", *robustness),
             baselines=("pixels", "pca", "untrained"),
-            probe_strengths=(0.1, 0.03, 0.01, 0.003),
+            probe=ProbeConfig(strengths=(0.1, 0.03, 0.01, 0.003)),
             transfer=other,
         ),
     )

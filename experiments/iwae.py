@@ -22,6 +22,7 @@ from aejax.autoencoders.iwae import Iwae
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import LikelihoodConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.optimizers import Adam, Cosine, Stages
@@ -43,8 +44,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("posterior", "likelihood"),
             baselines=(),
-            likelihood_samples=5000 if full else 1000,
-            likelihood_images=None if full else 1000,
+            likelihood=LikelihoodConfig(num_samples=5000) if full else LikelihoodConfig(num_images=1000),
         ),
     )
 

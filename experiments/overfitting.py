@@ -25,6 +25,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.dense import Dense
 from aejax.training.step import TrainingConfig
 
@@ -38,7 +39,7 @@ def get_config(variant: str) -> Config:
         data=DataConfig(name="mnist", train_size=1000, validation_size=2000),
         autoencoder=Plain(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
         training=TrainingConfig(epochs=100, batch_size=100),
-        evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe_strengths=(0.3, 0.1, 0.03, 0.01)),
+        evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe=ProbeConfig(strengths=(0.3, 0.1, 0.03, 0.01))),
     )
 
 

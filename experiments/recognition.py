@@ -22,6 +22,7 @@ from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.convolutional import Convolutional
 from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.fine_tuning import FineTuningConfig
@@ -52,7 +53,7 @@ def get_config(variant: str) -> Config:
             measures=("probe", "calibration", "component_neighbors"),
             baselines=("pixels", "pca", "supervised"),
             classifier_features=False,
-            probe_strengths=(0.1, 0.03, 0.01) if color else (0.003, 0.001, 0.0003, 0.0001),
+            probe=ProbeConfig(strengths=(0.1, 0.03, 0.01) if color else (0.003, 0.001, 0.0003, 0.0001)),
         ),
     )
 

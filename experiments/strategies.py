@@ -17,6 +17,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.training.step import TrainingConfig
@@ -33,7 +34,7 @@ def get_config() -> Config:
             likelihood=HalfSquaredError(output="identity"),
         ),
         training=TrainingConfig(epochs=100, batch_size=100),
-        evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe_strengths=(0.3, 0.1, 0.03, 0.01)),
+        evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe=ProbeConfig(strengths=(0.3, 0.1, 0.03, 0.01))),
     )
 
 

@@ -19,6 +19,7 @@ from aejax.autoencoders.vae import Vae
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import LikelihoodConfig
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
@@ -44,6 +45,6 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("reconstruction", "posterior", "likelihood", "probe", "neighbors"),
             baselines=("pixels", "pca"),
-            likelihood_samples=5000 if dense else 100,
+            likelihood=LikelihoodConfig(num_samples=5000 if dense else 100),
         ),
     )

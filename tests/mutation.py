@@ -186,7 +186,7 @@ MUTATIONS = (
     ),
     Mutation(
         "checkpoint: digests are not compared",
-        "study/checkpoint.py",
+        "study/files.py",
         "if found != digest:",
         "if not found:",
         "tests/study/test_survival.py -k damaged_one",

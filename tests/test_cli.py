@@ -111,7 +111,7 @@ def script(*arguments, **kwargs):
             ],
             "use encoder.norm=group",
         ),
-        (["--set=evaluation.probe_strengths=[]"], "evaluation.probe_strengths is empty"),
+        (["--set=evaluation.probe_strengths=[]"], "evaluation.probe.strengths is empty"),
         (["--set=data.classes=[3]"], "data.classes=[3]: of a single class there is nothing to tell apart"),
         (["--set=data.classes=[3,4,3]"], "data.classes: Classes should be named once, not twice as 3"),
         (['--set=evaluation.transfer={"nam":"mnist"}'], "unknown field 'evaluation.transfer.nam'"),
@@ -120,7 +120,7 @@ def script(*arguments, **kwargs):
         (['--set=evaluation.transfer={"preprocessing":"zca"}'], "leave it out and set data.preprocessing"),
         (
             ['--set=evaluation.transfer={"name":"mnist"}', '--set=evaluation.measures=["reconstruction"]'],
-            "evaluation.transfer is read by 'probe', 'calibration'",
+            "evaluation.transfer is read by 'probe', 'neighbors'",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """What every family of autoencoders has: an encoder, a latent, a decoder, a likelihood, and the terms of a loss."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.config import PositiveInt
+from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
@@ -67,10 +69,24 @@ class Family:
         del preprocessing
         return None
 
-    def misfit(self, num_images: int) -> str | None:
-        """Returns why so many training images are too few; None if they are enough."""
-        del num_images
-        return None
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields why fields of the whole config do not go together with this family."""
+        yield from self.likelihood.conflicts(config)
+        if self.NEEDS_OTHERS and config.training.batch_size == 1:
+            kind = config.autoencoder.kind
+            yield f"training.batch_size=1: '{kind}' compares the codes of a batch with each other; make it larger"
+        conflict = self.conflict(config.data.preprocessing)
+        if conflict is not None:
+            yield f"autoencoder={config.autoencoder.kind}: {conflict}"
+
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields why the family cannot be trained on a data set."""
+        del config, others
+        for name, network in self.networks().items():
+            misfit = network.misfit(dataset.train.image.shape[1:])
+            if misfit:
+                yield f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}"
+        yield from self.likelihood.misfits(dataset)
 
 
 class Autoencoder(nn.Module):

@@ -5,6 +5,7 @@ covariance, the prior p(z) = N(0, I) or one that is learned (`objectives.priors`
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, traced
+from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.networks.layers import flatten, make_dense
@@ -44,9 +46,12 @@ class Variational(Family):
         """Returns that the latent has an activation, or why the encoder does not go with the prior, or None."""
         return only_identity(self) or self.prior.conflict(self.encoder) or super().conflict(preprocessing)
 
-    def misfit(self, num_images: int) -> str | None:
-        """Returns why so many training images are too few for the prior, or None."""
-        return self.prior.misfit(num_images)
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields why the family cannot be trained on a data set, its prior for instance."""
+        yield from super().misfits(config, dataset, others)
+        misfit = self.prior.misfit(len(dataset.train.image))
+        if misfit:
+            yield f"autoencoder.{misfit}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The families of autoencoders by name. A new family is one file beside this one, and its line here."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from aejax.autoencoders import base
@@ -32,6 +33,7 @@ from aejax.autoencoders.vae_gan import VaeGanAutoencoder
 from aejax.autoencoders.vq_vae import VqVaeAutoencoder
 from aejax.autoencoders.wae import WaeAutoencoder
 from aejax.autoencoders.winner_take_all import WinnerTakeAllAutoencoder
+from aejax.networks.named import layer_shapes
 from aejax.registry import Registry
 
 FAMILIES: Registry[type[base.Autoencoder]] = Registry(
@@ -80,3 +82,11 @@ def make_autoencoder(config: Autoencoder, image_shape: tuple[int, ...]) -> base.
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.
     """
     return FAMILIES[config.kind](config, image_shape)
+
+
+def unknown_layers(config: Autoencoder, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:
+    """Yields which of some layers the encoder of a family does not have, with the names of those that it has."""
+    known = list(layer_shapes(make_autoencoder(config, image_shape), image_shape, "features"))
+    for name in layers:
+        if name not in known:
+            yield f"the encoder has no layer '{name}'; there are {', '.join(known)}"

@@ -12,8 +12,10 @@ from aejax.data.load import DataConfig, load
 from aejax.evaluation.clustering import cluster_metrics
 from aejax.evaluation.neighbors import neighbors_accuracy
 from aejax.evaluation.pca import fit_pca
-from aejax.evaluation.probe import STRENGTHS, fit_logistic, linear_probe, predict
-from aejax.evaluation.suite import OF_FEATURES, EvaluationConfig, classify
+from aejax.evaluation.probe import fit_logistic, linear_probe, predict
+from aejax.evaluation.suite import EvaluationConfig, classify
+from aejax.measures.config import STRENGTHS
+from aejax.measures.zoo import of_labels
 from aejax.training.setup import set_up_jax
 
 COMMON_STRENGTH = 0.001  # At which both fit, to compare accuracies.
@@ -122,7 +124,7 @@ def _sklearn_neighbors(features: Splits, label: Splits) -> _Runner:
 
 def _measures(features: Splits, label: Splits) -> _Runner:
     on_device, labels = jax.device_put((features, label))
-    config = EvaluationConfig(measures=OF_FEATURES)
+    config = EvaluationConfig(measures=tuple(of_labels()))
     work = jax.jit(functools.partial(classify, config=config, num_classes=10))
     metrics: dict[str, Any] = {}
 

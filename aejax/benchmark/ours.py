@@ -9,8 +9,7 @@ import numpy as np
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
-from aejax.data.load import Dataset, Split
-from aejax.data.resident import ResidentData, make_resident
+from aejax.data.resident import ResidentData, training_arrays
 from aejax.experiment import Config
 from aejax.networks.convolution import Method
 from aejax.study.files import digest_of_bytes
@@ -72,23 +71,13 @@ def make_work(
     training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
     configs = [Config(seed=seed, training=training) for seed in range(members)]
     shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
-    images = random_images(shape, num_images)
-    none = Split(image=images[:0], label=None)
-    dataset = Dataset(
-        name="random",
-        train=Split(image=images, label=None),
-        validation=none,
-        test=none,
-        num_classes=None,
-        fingerprint="",
-    )
     model = make_model(network, shape, method, width)
     opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
     stages = (Stage(training.epochs, opponents=opponents),)
     return Work(
         configs,
         lambda config: Task(model, config.optimizer, config.training, config.seed, stages),
-        share(make_resident(dataset, "none")),
+        share(training_arrays(image=random_images(shape, num_images))),
     )
 
 

@@ -1,6 +1,5 @@
 """The command that makes images: from the flags of scripts/generate.py to a picture and an .npz file."""
 
-import io
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -11,7 +10,7 @@ from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
 from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.study.directory import StudyDirectory
-from aejax.study.files import write_atomically
+from aejax.study.files import write_arrays, write_atomically
 
 KINDS = ("samples", "reconstructions", "interpolations", "arithmetic", "grid")
 MOST_IN_PICTURE = 1024
@@ -49,48 +48,56 @@ def _make(
     values: flags.FlagValues, directory: StudyDirectory, say: Callable[[str], None]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int, str]:
     """Returns images for the picture, arrays for the file, the picture's columns, and the member's id."""
+    import jax.numpy as jnp
+
     from aejax.explain.paths import interpolate
     from aejax.study import generate as by
-    from aejax.study.members import open_member
+    from aejax.trained.open import open_member
 
     kind, num, seed = values.kind, values.num, values.seed
-    member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)
-    name = member.row["id"]
+    opener, member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)
+    member.check_decoder()
+    name = member.id
     if kind == "samples":
         images = by.samples(member, num, seed)
         return images, {"image": images}, 16, name
+    dataset = opener.source(member).dataset
+
+    def decode(latent: np.ndarray) -> np.ndarray:
+        return member.to_stored(member.decode(latent))
+
     if kind == "grid":
         side = max(2, round(num**0.5))
-        latent = by.latent_grid(member, side)
-        images = member.decode(latent)
-        return images, {"image": images, "latent": np.asarray(latent)}, side, name
+        latent = by.latent_grid(member, dataset, side)
+        images = decode(latent)
+        return images, {"image": images, "latent": latent}, side, name
     if kind == "interpolations":
-        image, _ = by.test_images(member, 2 * num, seed)
+        image, _ = by.test_images(dataset, 2 * num, seed)
         if len(image) < 2:
             raise UserError(
-                f"{member.work.dataset.name} has a single test image, and a way goes from one to another; ask for "
-                "another --kind"
+                f"{dataset.name} has a single test image, and a way goes from one to another; ask for another --kind"
             )
         by.require_room(member, len(image) * values.steps)
         start, end = image[: len(image) // 2], image[len(image) // 2 :][: len(image) // 2]
-        ways = interpolate(member.encode(start), member.encode(end), values.steps, values.path)
-        between = member.decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
-        arrays = {"start": start, "end": end, "image": between, "latent": np.asarray(ways)}
+        first, last = (jnp.asarray(member.encode(images)) for images in (start, end))
+        ways = np.asarray(interpolate(first, last, values.steps, values.path))
+        between = decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
+        arrays = {"start": start, "end": end, "image": between, "latent": ways}
         return _rows(start[:, None], between, end[:, None]), arrays, values.steps + 2, name
-    image, label = by.test_images(member, None if kind == "arithmetic" else num, seed)
+    image, label = by.test_images(dataset, None if kind == "arithmetic" else num, seed)
     if kind == "reconstructions":
-        again = member.decode(member.encode(image))
+        again = decode(member.encode(image))
         pairs = [np.concatenate(pair) for pair in zip(_chunks(image, 16), _chunks(again, 16), strict=True)]
         return np.concatenate(pairs), {"image": image, "reconstruction": again}, min(16, len(image)), name
-    source, target = (by.find_class(member, wanted) for wanted in (values.source_class, values.target_class))
-    direction = by.class_direction(member, source, target)
+    source, target = (by.find_class(dataset, wanted) for wanted in (values.source_class, values.target_class))
+    direction = by.class_direction(member, dataset, source, target)
     image = image[label == source][:num]
     if not len(image):
-        raise UserError(f"{member.work.dataset.name} has no test image of class {values.source_class}")
+        raise UserError(f"{dataset.name} has no test image of class {values.source_class}")
     by.require_room(member, len(image) * values.steps)
     latent = member.encode(image)[:, None] + np.linspace(0, 1, values.steps)[None, :, None] * direction[None, None]
-    changed = member.decode(latent.reshape(-1, latent.shape[-1])).reshape(len(image), values.steps, *image.shape[1:])
-    arrays = {"image": image, "changed": changed, "direction": np.asarray(direction)}
+    changed = decode(latent.reshape(-1, latent.shape[-1])).reshape(len(image), values.steps, *image.shape[1:])
+    arrays = {"image": image, "changed": changed, "direction": direction}
     return _rows(image[:, None], changed), arrays, values.steps + 1, name
 
 
@@ -112,9 +119,7 @@ def _write(stem: pathlib.Path, images: np.ndarray, arrays: dict[str, np.ndarray]
     if shown.dtype != np.uint8:
         shown = np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
     write_atomically(stem.with_name(stem.name + ".png"), to_png(on_canvas(shown, columns)))
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    write_atomically(stem.with_name(stem.name + ".npz"), content.getvalue())
+    write_arrays(stem.with_name(stem.name + ".npz"), arrays, compressed=True)
 
 
 def _define_flags() -> flags.FlagValues:

@@ -2,24 +2,25 @@
 
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from aejax.cache import cache_directory, cached_arrays, read_arrays
+from aejax.cache import cache_directory, cached_arrays, memory_bytes, read_arrays
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels, prepared
 from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
 from aejax.data.embedded import is_embedded, prepare
-from aejax.data.preprocessing import Kind
+from aejax.data.preprocessing import Kind, demand
 from aejax.errors import DataError
 
 DECODING = (
@@ -99,6 +100,40 @@ class DataConfig:
             binarization=self.binarization or own.binarization,
             maximum=self.maximum or own.maximum,
         )
+
+    @property
+    def evaluated_binarization(self) -> str | None:
+        """How images that are evaluated become black and white."""
+        return "fixed" if self.binarization == "dynamic" else self.binarization
+
+    def single_class(self, field: str) -> Iterator[str]:
+        """Yields that there are no two classes to tell apart; `field` is its path in the whole config."""
+        if self.classes is not None and len(self.classes) < 2:
+            yield f"{field}.classes={list(self.classes)}: of a single class there is nothing to tell apart"
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields why fields do not go together in the config of data that are trained on."""
+        del config
+        if self.binarization is not None and self.preprocessing != "none":
+            yield (
+                f"data.binarization={self.binarization} gives images that are black or white, and "
+                f"data.preprocessing={self.preprocessing} undoes that; leave one of them out"
+            )
+        if self.name == OWN:
+            yield f"data.name={OWN} is of evaluation.transfer and evaluation.outliers; name the images themselves"
+        yield from self.single_class("data")
+
+    def misfits(self, config: Any, dataset: "Dataset", others: "Mapping[str, Dataset]") -> Iterator[str]:
+        """Yields that this machine cannot preprocess the images as this config says."""
+        del config, others
+        num_train, num_pixels = len(dataset.train.image), math.prod(dataset.train.image.shape[1:])
+        needed, memory = demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
+        if needed > memory:
+            yield (
+                f"data.preprocessing={self.preprocessing} of {num_train} images of {num_pixels} pixels takes "
+                f"about {needed / 1e9:.3g} GB, and this machine has {memory / 1e9:.3g} GB of memory; use "
+                "standardize, or fewer images (data.train_size) than pixels"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 Errors are reported in pixel space whatever a model was trained on, so every kind can be undone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import flax.struct
@@ -113,6 +113,20 @@ def _fit_few(kind: Kind, mean: np.ndarray, centered: np.ndarray) -> Preprocessin
         inverse=deviation.astype(np.float32),
         rotation=Rotation(vectors.astype(np.float32), factor.astype(np.float32)),
     )
+
+
+def to_arrays(preprocessing: Preprocessing) -> dict[str, np.ndarray]:
+    """The arrays of a fitted preprocessing by their names; those of its rotation are among them."""
+    found = {name: getattr(preprocessing, name) for name in ("mean", "forward", "inverse")}
+    found |= {} if preprocessing.rotation is None else preprocessing.rotation._asdict()
+    return {name: np.asarray(array) for name, array in found.items() if array is not None}
+
+
+def from_arrays(kind: Kind, arrays: Mapping[str, np.ndarray]) -> Preprocessing:
+    """The fitted preprocessing whose arrays `to_arrays` gave."""
+    factors = {name: arrays.get(name) for name in ("mean", "forward", "inverse")}
+    rotation = Rotation(arrays["vectors"], arrays["factor"]) if "vectors" in arrays else None
+    return Preprocessing(kind=kind, **factors, rotation=rotation)
 
 
 def demand(kind: Kind, count: int, num_pixels: int) -> Demand:

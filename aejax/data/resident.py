@@ -19,9 +19,12 @@ EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: th
 
 
 class Batch(NamedTuple):
-    """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None."""
+    """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None.
 
-    image: jax.Array
+    Of data that are codes alone, `image` is None.
+    """
+
+    image: Any
     label: jax.Array | None
     dataset_size: int | None = None  # How many there are of which the batch is drawn; None: no more than these.
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
@@ -32,7 +35,7 @@ class ResidentData(flax.struct.PyTreeNode):
     """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty.
 
     `intensity` are training images of which each batch draws binary ones anew, or None. `code` is what a trained
-    autoencoder makes of the images, by split, where that is what is learned from.
+    autoencoder makes of the images, by split, where that is what is learned from; then `image` may be empty.
     """
 
     image: dict[str, Array]
@@ -44,24 +47,27 @@ class ResidentData(flax.struct.PyTreeNode):
     def batch(self, split: str, indices: jax.Array) -> Batch:
         """Returns the preprocessed examples at `indices` of a split."""
         indices = _spread(indices)
-        return self._batch(split, indices, self.image[split][indices])
+        return self._batch(split, indices, self.image[split][indices] if self.image else None)
 
     def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
         """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
         indices = _spread(indices)
+        if not self.image:
+            return self._batch("train", indices, None)
         if self.intensity is None:
             return self._batch("train", indices, change(preprocessing.to_unit(self.image["train"][indices])))
         probability = change(preprocessing.to_unit(self.intensity[indices]))
         return self._batch("train", indices, jax.random.bernoulli(key, probability).astype(jnp.float32))
 
-    def _batch(self, split: str, indices: jax.Array, image: jax.Array) -> Batch:
+    def _batch(self, split: str, indices: jax.Array, image: jax.Array | None) -> Batch:
         label = self.label[split][indices] if self.label else None
         code = self.code[split][indices] if self.code else None
-        return Batch(preprocessing.apply(self.preprocessing, image), label, self.size(split), code=code)
+        seen = None if image is None else preprocessing.apply(self.preprocessing, image)
+        return Batch(seen, label, self.size(split), code=code)
 
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""
-        return self.image[split].shape[0]
+        return (self.image or self.code or {})[split].shape[0]
 
 
 def _spread(indices: jax.Array) -> jax.Array:
@@ -79,6 +85,13 @@ def _spread(indices: jax.Array) -> jax.Array:
 def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     """Returns the data set, still in host memory, with its preprocessing fitted to the training split."""
     return _resident(dataset, preprocessing.fit(kind, dataset.train.image))
+
+
+def training_arrays(*, image: Array | None = None, code: jax.Array | None = None) -> ResidentData:
+    """Arrays as the training split of data that have nothing else: no labels, other splits or preprocessing."""
+    images: Any = {} if image is None else {"train": image, "validation": image[:0]}
+    codes = None if code is None else {"train": code, "validation": code[:0]}
+    return ResidentData(images, {}, preprocessing.Preprocessing(kind="none"), code=codes)
 
 
 def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:

@@ -1,11 +1,14 @@
 """Which examples have labels where labels are few: fixed subsets, the same for whatever is compared on them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax import rng
+from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 from aejax.data.resident import ResidentData
 
@@ -46,4 +49,29 @@ class LabelledSubset(NamedTuple):
         known = None if data.intensity is None else jnp.asarray(data.intensity)[chosen["train"].reshape(-1)]
         return data.replace(
             image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=known
+        )
+
+
+def too_few_labels(asking: str, wanted: int, path: str, dataset: Dataset) -> Iterator[str]:
+    """Yields why there are not `wanted` training images of every class to be labelled, and as many to choose by.
+
+    Args:
+      asking: the path of the part of the config that wants them.
+      wanted: their number.
+      path: of the data in the config.
+      dataset: with labels, or without: then nothing is wanted.
+    """
+    if dataset.train.label is None or dataset.num_classes is None:
+        return
+    counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
+    smallest = int(np.argmin(counts))
+    if counts[smallest] < 2 * wanted:
+        yield (
+            f"{asking}.labels_per_class={wanted} takes {wanted} training images of every class and {wanted} more to "
+            f"choose by, and {path} ({dataset.name}) has {counts[smallest]} of class {dataset.classes.name(smallest)}; "
+            + (
+                f"ask for at most {most}"
+                if (most := counts[smallest] // 2)
+                else f"leave that class out by {path}.classes"
+            )
         )

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData, map_examples
 
-MOST_CODES = 2**24  # Of all codebooks together, each of which is counted.
-
 
 class Codes(NamedTuple):
     """What evaluation wants to know of a model with discrete codes."""

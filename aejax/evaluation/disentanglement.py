@@ -47,8 +47,8 @@ def disentanglement_metrics(
     of beta-VAE and FactorVAE, and where examples are few, noise has some modularity (`modularity`).
 
     Args:
-      code: "train", "validation", "test": float [n, d].
-      factor: of the same keys, integers of at least 0, [n, K].
+      code: "train", "validation", "test": float [n, d]; an empty split may be missing.
+      factor: of all of these keys, integers of at least 0, [n, K].
       seed: of pairs, batches and trees.
 
     Raises:
@@ -56,7 +56,7 @@ def disentanglement_metrics(
     """
     from threadpoolctl import threadpool_limits
 
-    splits = [split for split in ("validation", "test") if len(code[split])]
+    splits = [split for split in ("validation", "test") if len(code.get(split, ()))]
     if not all(np.isfinite(code[split]).all() for split in ("train", *splits)):
         return {f"{split}_{name}": np.nan for split in splits for name in METRICS}
     z, y = _comparable(code, factor, splits, seed)

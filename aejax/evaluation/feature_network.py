@@ -24,9 +24,9 @@ from aejax.evaluation.classifier import Classifier
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.zoo import examples_at_once
-from aejax.training.loop import train_chunk
+from aejax.training.fit import fit
 from aejax.training.optimizers import Adam, Cosine
-from aejax.training.step import Stage, Task, TrainingConfig, init_state, steps_per_epoch
+from aejax.training.step import Stage, Task, TrainingConfig, steps_per_epoch
 
 NUM_FEATURES = 64
 NUM_STEPS = 2000
@@ -87,8 +87,7 @@ def _train(classifier: Classifier, dataset: Dataset) -> dict[str, np.ndarray]:
     data = jax.device_put(make_resident(dataset, "none"), jax.local_devices()[0])
     epochs = -(-NUM_STEPS // steps_per_epoch(TRAINING, data))
     task = Task(classifier, OPTIMIZER, dataclasses.replace(TRAINING, epochs=epochs), SEED, (Stage(epochs),))
-    state, _ = jax.jit(lambda data: train_chunk(task, init_state(task, data), data, epochs))(data)
-    variables = jax.device_get(state.evaluated_variables())
+    variables = jax.device_get(fit(task, data).variables)
     network = FeatureNetwork(classifier, variables, 1.0, 0.0)
     features, seen = jax.jit(network.features)(variables, data.image["test"])
     scale, accuracy = jnp.sqrt(jnp.mean(jnp.square(features))), jnp.mean(seen == data.label["test"])

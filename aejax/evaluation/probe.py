@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from aejax.evaluation.calibration import calibration_error
 from aejax.evaluation.pca import principal_axes
+from aejax.measures.config import STRENGTHS
 
-# On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
-STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 # At this tolerance the loss is within about 1e-3 nats of the optimum, and accuracy on MNIST within .1 points.
 TOLERANCE = 5e-4
 MAX_ITERATIONS = 120

@@ -6,7 +6,6 @@ this project, trained by the same steps as any other on features in the place of
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +15,13 @@ import numpy as np
 from aejax import rng
 from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt
-from aejax.data.preprocessing import Array, Preprocessing
-from aejax.data.resident import ResidentData, map_examples
+from aejax.data.preprocessing import Array
+from aejax.data.resident import ResidentData, training_arrays
 from aejax.errors import DataError, UserError
 from aejax.objectives.likelihoods import HalfSquaredError
-from aejax.training.loop import train_chunk
+from aejax.training.fit import Fitted, fit
 from aejax.training.optimizers import Adam, Cosine
-from aejax.training.step import Stage, Task, TrainingConfig, init_state
+from aejax.training.step import Stage, Task, TrainingConfig
 
 # Norm of what a unit looks for at first. At it k near examples add up to about as long a vector as the example itself.
 _FIRST_NORM = 0.1
@@ -52,29 +51,28 @@ class Dictionary(NamedTuple):
     would be among the first of every unit. All distances are made √d.
     """
 
-    model: KSparseAutoencoder
-    variables: Any
+    fitted: Fitted
     mean: np.ndarray  # [1, d], of the training examples.
 
     @property
     def num_units(self) -> int:
         """How many vectors it has."""
-        return self.model.config.latent_size
+        return int(self.fitted.model.config.latent_size)
 
     @property
     def vectors(self) -> jax.Array:
         """What each unit adds to the features, of norm 1: [units, d]."""
-        decoded = self._map(_decode, jnp.eye(self.num_units))
-        return (decoded - self._map(_decode, jnp.zeros((1, self.num_units)))).reshape(self.num_units, -1)
+        decoded = self.fitted.map("decode", jnp.eye(self.num_units))
+        return (decoded - self.fitted.map("decode", jnp.zeros((1, self.num_units)))).reshape(self.num_units, -1)
 
     def encode(self, features: Array) -> jax.Array:
         """Returns how much an example holds of each vector: [n, units], at most k of a row positive, the others 0."""
-        return self._map(_encode, self._seen(features))
+        return self.fitted.map("encode", self._seen(features))
 
     def decode(self, activations: Array, distance: Array) -> jax.Array:
         """Returns the features that activations [n, units] make at a distance [n, 1] from the mean, [n, d]."""
         size = self.mean.shape[1]
-        seen = self._map(_decode, jnp.asarray(activations)).reshape(-1, size)
+        seen = self.fitted.map("decode", jnp.asarray(activations)).reshape(-1, size)
         return self.mean + seen * (distance / np.sqrt(size))
 
     def distance(self, features: Array) -> jax.Array:
@@ -83,7 +81,7 @@ class Dictionary(NamedTuple):
 
     def frequency(self, features: Array) -> jax.Array:
         """Returns the share of examples that keep each unit, [units]: a unit that no training example keeps is dead."""
-        return jnp.mean(self._map(_keeps, self._seen(features)), axis=0)
+        return jnp.mean(self.fitted.map(_keeps, self._seen(features)), axis=0)
 
     def unexplained_variance(self, features: Array) -> jax.Array:
         """Returns E‖x − x̂‖² / E‖x − E x‖² of examples [n, d] and their reconstructions at their distance, a scalar."""
@@ -92,21 +90,6 @@ class Dictionary(NamedTuple):
 
     def _seen(self, features: Array) -> jax.Array:
         return _as_images(jnp.asarray(features, jnp.float32) - self.mean)
-
-    def _map(self, method: Callable[[Any, jax.Array], jax.Array], values: jax.Array) -> jax.Array:
-        return _map(self.model, method, self.variables, values)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _map(
-    model: KSparseAutoencoder, method: Callable[[Any, jax.Array], jax.Array], variables: Any, values: jax.Array
-) -> jax.Array:
-    """Returns what a function of the model gives of all examples, computed a block at a time."""
-
-    def block(indices: jax.Array) -> Any:
-        return model.apply(variables, values[indices], method=method)
-
-    return map_examples(block, len(values))
 
 
 def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) -> Dictionary:
@@ -147,21 +130,19 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
     )
     model = KSparseAutoencoder(family, (1, 1, size))
     mean = np.mean(x, axis=0, keepdims=True)
-    image: dict[str, Array] = {"train": _as_images(jnp.asarray(x - mean))}
-    image["validation"] = image["train"][:0]
+    data = training_arrays(image=_as_images(jnp.asarray(x - mean)))
     optimizer = Adam(learning_rate=config.learning_rate, schedule=Cosine())
     batch_size = min(config.batch_size, len(x))
     epochs = -(-config.steps // (len(x) // batch_size))
     training = TrainingConfig(epochs=epochs, batch_size=batch_size)
 
-    @jax.jit
-    def run(data: ResidentData, seed: jax.Array) -> Any:
+    @jax.jit  # Of which the seed is an argument: dictionaries of other seeds are compiled with the first.
+    def run(data: ResidentData, seed: jax.Array) -> Fitted:
         prepare = functools.partial(_begin, model, seed)
         task = Task(model, optimizer, training, seed, (Stage(epochs),), prepare=prepare)
-        return train_chunk(task, init_state(task, data), data, epochs)[0].evaluated_variables()
+        return fit(task, data).replace(state=None, curves={})  # Nothing goes on from it.
 
-    variables = run(ResidentData(image, {}, Preprocessing(kind="none")), jnp.asarray(seed))
-    return Dictionary(model, variables, mean)
+    return Dictionary(run(data, jnp.asarray(seed)), mean)
 
 
 def _begin(model: KSparseAutoencoder, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
@@ -180,14 +161,6 @@ def _as_images(centered: jax.Array) -> jax.Array:
     size = centered.shape[1]
     norm = jnp.linalg.norm(centered, axis=1, keepdims=True)
     return (centered * (np.sqrt(size) / jnp.where(norm > 0, norm, 1.0))).reshape(-1, 1, 1, size)
-
-
-def _encode(model: KSparseAutoencoder, image: jax.Array) -> jax.Array:
-    return model.encode(image)
-
-
-def _decode(model: KSparseAutoencoder, latent: jax.Array) -> jax.Array:
-    return model.decode(latent)
 
 
 def _keeps(model: KSparseAutoencoder, image: jax.Array) -> jax.Array:

@@ -11,10 +11,12 @@ channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencode
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax.config import PositiveFloat, PositiveInt, traced
 from aejax.registry import Registry
@@ -47,6 +49,20 @@ class _Likelihood:
     def outputs(self, channels: int) -> int:
         """Returns how many numbers the decoder emits for each pixel of an image with so many channels."""
         return channels
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields why fields of the whole config do not go together with this likelihood."""
+        if config.data.preprocessing != "none" and getattr(self, "output", "sigmoid") == "sigmoid":
+            first = "" if hasattr(self, "output") else "autoencoder.likelihood=gaussian and "
+            yield (
+                f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
+                f"cannot reach; set {first}autoencoder.likelihood.output=identity"
+            )
+
+    def misfits(self, dataset: Any) -> Iterator[str]:
+        """Yields why images of a data set have no such likelihood."""
+        del dataset
+        yield from ()
 
     def mean(self, output: jax.Array) -> jax.Array:
         """Returns the expected image, of the decoder's output [batch, height, width, outputs]."""
@@ -83,6 +99,17 @@ class MeanSquaredError(_Likelihood):
 
     kind: Literal["mean_squared_error"] = "mean_squared_error"
     output: Output = "sigmoid"  # What maps the decoder's output to pixels.
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields that the family has other terms to be weighed against it."""
+        family = config.autoencoder
+        if len(family.term_names()) > 1 or family.POSTERIOR:
+            others = ", ".join(family.term_names()[1:]) or "of the prior and the posterior"
+            yield (
+                "autoencoder.likelihood=mean_squared_error is no log-likelihood, so it cannot be weighed against the "
+                f"other terms of '{family.kind}' ({others}); use half_squared_error"
+            )
+        yield from super().conflicts(config)
 
     def mean(self, output: jax.Array) -> jax.Array:
         """Returns the expected image, of the output's shape."""
@@ -249,6 +276,14 @@ class LogisticMixture(_Likelihood):
     num_components: PositiveInt = 5
 
     LOG_SCALES: ClassVar[tuple[float, float]] = (-7.0, 7.0)  # From far narrower than a bin to all but uniform.
+
+    def misfits(self, dataset: Any) -> Iterator[str]:
+        """Yields that pixels are not stored with 256 levels."""
+        if dataset.train.image.dtype != np.uint8:
+            yield (
+                f"autoencoder.likelihood=logistic_mixture is of pixels with 256 levels, and those of {dataset.name} "
+                f"are {dataset.train.image.dtype}; save them as uint8, or use another likelihood"
+            )
 
     def outputs(self, channels: int) -> int:
         """Returns the numbers for each pixel: of each component a logit, means, scales, and coefficients."""

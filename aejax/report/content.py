@@ -5,12 +5,12 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aejax.measures.base import Metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import is_ranked
 from aejax.report.findings import Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
 from aejax.report.label_curves import LABELS
-from aejax.report.measures import Measure
 from aejax.study.contents import Curves, Pictures, Population, Study
 from aejax.study.explanations import Explanation
 from aejax.study.results import Row, Setting, settings
@@ -54,7 +54,7 @@ class Content:
             return own
         return rank(self.findings[0].measure, own)
 
-    def beside_baselines(self, measure: Measure, most: int) -> list[Setting]:
+    def beside_baselines(self, measure: Metric, most: int) -> list[Setting]:
         """Returns the settings that validation ranks first by a measure, and of every other method the best.
 
         Those that are tested on other images, or know another number of labels, are ranked by themselves.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aejax.report.measures import Measure
+from aejax.measures.base import Metric
 from aejax.study.results import Setting, show_value
 
 CONTINUOUS = 20  # So many values of a field, and they are no grid: neighbors are taken together.
@@ -50,12 +50,12 @@ def logarithmic(values: Sequence[float] | np.ndarray) -> bool:
     return bool(middle / np.sqrt(low * high) < (low + high) / 2 / middle)
 
 
-def wide_measure(measure: Measure, values: Sequence[float] | np.ndarray) -> bool:
+def wide_measure(measure: Metric, values: Sequence[float] | np.ndarray) -> bool:
     """Returns whether a measure is better shown in logarithms: errors may span decades, shares end at 100 %."""
     return not measure.higher_is_better and wide(values)
 
 
-def worst(measure: Measure) -> float:
+def worst(measure: Metric) -> float:
     """Returns what a diverged member counts as."""
     return -np.inf if measure.higher_is_better else np.inf
 
@@ -68,7 +68,7 @@ class Trend(NamedTuple):
     best: np.ndarray
 
 
-def along(field: str, settings: Sequence[Setting], measure: Measure) -> Trend:
+def along(field: str, settings: Sequence[Setting], measure: Metric) -> Trend:
     """Returns how the means of settings on validation images move with a field's numbers."""
     points = [
         (setting.fields[field], worst(measure) if mean is None or np.isnan(mean) else measure.value(mean))
@@ -79,12 +79,12 @@ def along(field: str, settings: Sequence[Setting], measure: Measure) -> Trend:
     return trend(x, y, measure)
 
 
-def spread(field: str, settings: Sequence[Setting], measure: Measure) -> float:
+def spread(field: str, settings: Sequence[Setting], measure: Metric) -> float:
     """Returns how far the mean of a measure moves along a field."""
     return float(np.nanstd(along(field, with_value(field, settings), measure).mean))
 
 
-def trend(x: np.ndarray, y: np.ndarray, measure: Measure) -> Trend:
+def trend(x: np.ndarray, y: np.ndarray, measure: Metric) -> Trend:
     """Returns how a measure's values y [n] move with a field's numbers x [n].
 
     Places are the field's values, or, where these are `CONTINUOUS`, the medians of windows that slide over a quarter of

@@ -5,8 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import all_metrics
 from aejax.methods.zoo import is_ranked
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 from aejax.study.statistics import Interval, paired_difference
 
@@ -24,7 +25,7 @@ class Comparison(NamedTuple):
 class Finding(NamedTuple):
     """What the study says by one measure."""
 
-    measure: Measure
+    measure: Metric
     best: Setting  # Of the subject's settings, the one that validation chooses.
     comparisons: list[Comparison]  # With the best setting of every other method, likewise chosen.
     num_settings: int
@@ -59,7 +60,7 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
     that are tested on different images answer different questions: there is a finding for each.
     """
     found = []
-    for measure in MEASURES:
+    for measure in all_metrics():
         known = [
             setting for setting in settings if setting.interval(measure.test) and setting.interval(measure.validation)
         ]
@@ -108,7 +109,7 @@ def tested_on(setting: Setting) -> str:
     return json.dumps(tested, sort_keys=True)
 
 
-def comparable(measure: Measure, setting: Setting) -> str:
+def comparable(measure: Metric, setting: Setting) -> str:
     """Returns a text that settings share whose numbers may stand beside each other."""
     return f"{tested_on(setting)} {_of_discrete(setting)}" if measure.unit == "nats" else tested_on(setting)
 
@@ -122,19 +123,19 @@ def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
     return left[0].rows[0]["data"]["fingerprint"] == right[0].rows[0]["data"]["fingerprint"]
 
 
-def rank(measure: Measure, settings: Sequence[Setting]) -> list[Setting]:
+def rank(measure: Metric, settings: Sequence[Setting]) -> list[Setting]:
     """Returns the settings that have the measure, the one with the best mean on validation first, NaN last."""
     means = [(setting, mean) for setting in settings if (mean := setting.mean(measure.validation)) is not None]
     sign = -1 if measure.higher_is_better else 1
     return [setting for setting, mean in sorted(means, key=lambda pair: (math.isnan(pair[1]), sign * pair[1]))]
 
 
-def choose(measure: Measure, settings: Sequence[Setting]) -> Setting:
+def choose(measure: Metric, settings: Sequence[Setting]) -> Setting:
     """Returns the setting with the best mean on validation."""
     return rank(measure, settings)[0]
 
 
-def compare(measure: Measure, setting: Setting, other: Setting, num_comparisons: int) -> Comparison | None:
+def compare(measure: Metric, setting: Setting, other: Setting, num_comparisons: int) -> Comparison | None:
     """Returns a setting beside another by a test metric, or None where they have no seed in common."""
     difference = paired_difference(setting.values(measure.test), other.values(measure.test), num_comparisons)
     if difference is None:
@@ -144,7 +145,7 @@ def compare(measure: Measure, setting: Setting, other: Setting, num_comparisons:
     return Comparison(other, difference, "better" if measure.better(difference.mean, 0) else "worse")
 
 
-def signed(measure: Measure, difference: Interval) -> str:
+def signed(measure: Metric, difference: Interval) -> str:
     """Returns a difference as a person reads it, its sign in front."""
     text = measure.show(difference)
     return text if text.startswith("-") else f"+{text}"

@@ -5,22 +5,24 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aejax.measures.base import Metric
+from aejax.measures.few_labels import FEW_LABELS
+from aejax.measures.zoo import find_metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.report.findings import Comparison, choose, compare, signed, tested_on
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting, show_value
 
 LABELS = "fine_tuning.labels_per_class"
 MAX_CURVES = 5  # Of autoencoders, in one chart.
-ACCURACY = next(measure for measure in MEASURES if measure.name == "accuracy")
+ACCURACY = find_metric("accuracy")
 
 
 class Curve(NamedTuple):
     """A method's accuracy: by the number of labels of each class the measure, and the setting that validation chose."""
 
     name: str
-    points: dict[float, tuple[Measure, Setting]]
+    points: dict[float, tuple[Metric, Setting]]
 
 
 class LabelCurves(NamedTuple):
@@ -102,7 +104,7 @@ def _by_number(settings: Sequence[Setting], method: str) -> dict[float, list[Set
     return by_number
 
 
-def _best(by_number: dict[float, list[Setting]]) -> dict[float, tuple[Measure, Setting]]:
+def _best(by_number: dict[float, list[Setting]]) -> dict[float, tuple[Metric, Setting]]:
     return {num: (ACCURACY, choose(ACCURACY, by_number[num])) for num in sorted(by_number)}
 
 
@@ -116,9 +118,9 @@ def _probes(settings: Sequence[Setting], method: str) -> list[Curve]:
     return [Curve(setting.label or method, _probed([setting])) for setting in own]
 
 
-def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Measure, Setting]]:
+def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Metric, Setting]]:
     points = {}
-    for measure in MEASURES:
+    for measure in FEW_LABELS.metrics:
         number = re.fullmatch(r"few_labels_(\d+)_accuracy", measure.name)
         known = [one for one in settings if one.interval(measure.test) and one.interval(measure.validation)]
         if number and known:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import MEASURES, all_metrics
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
 
@@ -75,16 +76,16 @@ def make_table(groups: Sequence[Setting]) -> Table:
 class Told(NamedTuple):
     """What a table tells of a measure."""
 
-    measure: Measure
+    measure: Metric
     metric: str
     title: str
 
 
 def told(groups: Sequence[Setting]) -> list[Told]:
     """Returns what is told of settings: of test images, or where no metric of these was kept, of validation images."""
-    columns = [Told(measure, measure.test, f"{measure.title} {measure.unit}".strip()) for measure in MEASURES]
+    columns = [Told(measure, measure.test, f"{measure.title} {measure.unit}".strip()) for measure in all_metrics()]
     if is_search([row for group in groups for row in group.rows]):
-        columns = [Told(of, of.validation, f"validation {of.title} {of.unit}".strip()) for of in MEASURES]
+        columns = [Told(of, of.validation, f"validation {of.title} {of.unit}".strip()) for of in all_metrics()]
     return [column for column in columns if any(group.interval(column.metric) for group in groups)]
 
 
@@ -154,12 +155,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"{other['test']} test images (fingerprint {other['fingerprint']})."
         )
     lines += dict.fromkeys(said)
-    if any(name.startswith("test_few_labels") for row in rows for name in row["metrics"]):
-        lines.append(
-            "'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
-            "seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "
-            "have seen all labels."
-        )
+    known_metrics = {name for row in rows for name in row["metrics"]}
+    lines += [one.note for one in MEASURES.values() if one.note and any(m.test in known_metrics for m in one.metrics)]
     if any(row["config"].get("fine_tuning.labels_per_class") is not None for row in rows):
         lines.append(
             "A network with fine_tuning.labels_per_class m is trained by m labels of each class, a fixed subset for "

@@ -24,20 +24,27 @@ class CodeSpace(NamedTuple):
     num_categories: int | None = None
 
 
+def code_space(autoencoder: Any) -> CodeSpace:
+    """Returns what the codes of an autoencoder are."""
+    image = jax.ShapeDtypeStruct((1, *autoencoder.image_shape), jnp.float32)
+    code = jax.eval_shape(lambda x: autoencoder.init_with_output(jax.random.key(0), x, method="code")[0], image)
+    return CodeSpace(code.shape[1], autoencoder.config.num_categories if autoencoder.config.DISCRETE else None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SamplerConfig:
     """What is known of every kind of sampler.
 
     LEARNED is whether it is trained step by step; all others are fitted at once. ON_HOST is whether that is done in
-    host memory, by a library. CONTINUOUS and DISCRETE are the codes that it can be of. IS_PRIOR is whether it stands
-    for the prior, and gives way to one that a family learned.
+    host memory, by a library. CONTINUOUS and DISCRETE are the codes that it can be of. OF_TRAINING_CODES is whether it
+    is fitted to those of training images.
     """
 
     LEARNED: ClassVar[bool] = False
     ON_HOST: ClassVar[bool] = False
     CONTINUOUS: ClassVar[bool] = True
     DISCRETE: ClassVar[bool] = False
-    IS_PRIOR: ClassVar[bool] = False
+    OF_TRAINING_CODES: ClassVar[bool] = True
     if TYPE_CHECKING:
         kind: str
 

@@ -12,7 +12,7 @@ from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
 from aejax.samplers.generator import IMAGES_AT_ONCE
 
-Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images as those of the data are stored.
+Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images.
 
 
 def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
@@ -20,14 +20,20 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
     return rng.stream(rng.root(seed), f"{stream} images")
 
 
-def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in the form in which images of the data are stored."""
+def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
+    """What a generator draws, in pixel space, float32 and neither cut nor rounded."""
 
     def draw(num: int, key: jax.Array) -> jax.Array:
         seen: Any = model.apply(variables, num, key, method="generate")
-        return to_stored(data, preprocessing.invert(data.preprocessing, seen, seen))
+        return preprocessing.invert(data.preprocessing, seen, seen)
 
     return draw
+
+
+def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
+    """Returns what a generator draws, in the form in which images of the data are stored."""
+    draw = expected_images(model, variables, data)
+    return lambda num, key: to_stored(data, draw(num, key))
 
 
 def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:

@@ -4,13 +4,12 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.objectives.priors import PriorDistribution
-from aejax.samplers.base import FITTED, CodeSpace, Sampler
+from aejax.samplers.base import FITTED, Sampler, code_space
 from aejax.samplers.zoo import make_sampler
 
 SAMPLER = "sampler"  # What a generator calls its sampler.
@@ -47,20 +46,13 @@ class Generator(nn.Module):
 
     def _own_prior(self) -> PriorDistribution | None:
         """Returns the prior that the autoencoder learned, if that is what is sampled; None otherwise."""
-        wanted = self.sampler.config.IS_PRIOR and self.autoencoder.config.has_learned_prior
+        wanted = not self.sampler.config.OF_TRAINING_CODES and self.autoencoder.config.has_learned_prior
         return self.autoencoder.prior() if wanted else None
 
 
 def make_generator(autoencoder: Autoencoder, config: Any) -> Generator:
     """Returns the generator of an autoencoder and a sampler's config, unbound."""
     return Generator(autoencoder, make_sampler(config, code_space(autoencoder)))
-
-
-def code_space(autoencoder: Autoencoder) -> CodeSpace:
-    """Returns what the codes of an autoencoder are."""
-    image = jax.ShapeDtypeStruct((1, *autoencoder.image_shape), jnp.float32)
-    code = jax.eval_shape(lambda x: autoencoder.init_with_output(jax.random.key(0), x, method="code")[0], image)
-    return CodeSpace(code.shape[1], autoencoder.config.num_categories if autoencoder.config.DISCRETE else None)
 
 
 def add_codes(generator: Generator, at_once: int, variables: Any, data: ResidentData) -> ResidentData:

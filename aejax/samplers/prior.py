@@ -19,7 +19,7 @@ class Prior(SamplerConfig):
     """
 
     DISCRETE: ClassVar[bool] = True
-    IS_PRIOR: ClassVar[bool] = True
+    OF_TRAINING_CODES: ClassVar[bool] = False
 
     kind: Literal["prior"] = "prior"
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from aejax.config import config_id, flatten, override, partition, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, UserError
-from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config, check
+from aejax.measures.base import Metric
+from aejax.measures.zoo import all_metrics, measure_of
 from aejax.methods.base import find_method
 from aejax.methods.zoo import SUBJECT
-from aejax.report.measures import CHOSEN_BY, Measure, is_measured
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
 from aejax.search.space import Range, Space, ends
 from aejax.study.directory import SEARCH, StudyDirectory
@@ -29,8 +29,6 @@ from aejax.study.results import Row
 from aejax.study.run import Growth, run
 from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
-
-OF_RECONSTRUCTIONS = ("mse", "ssim")  # Objectives for which no classifier is fitted.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ def check_search(config: Config, search: Search) -> None:
             raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
-    _measure(method.objective)
+    _metric(method.objective)
     for point in [*ends(search.space), *search.candidates]:
         member = override(config, point)
         check(member)
@@ -87,11 +85,12 @@ def check_search(config: Config, search: Search) -> None:
     next(method.propose(search.space, config.training.epochs, search.candidates))
 
 
-def _measure(objective: str) -> Measure:
-    if objective not in CHOSEN_BY:
-        near = difflib.get_close_matches(objective, CHOSEN_BY, n=3) or list(CHOSEN_BY)[-3:]
+def _metric(objective: str) -> Metric:
+    known = {metric.validation: metric for metric in all_metrics()}
+    if objective not in known:
+        near = difflib.get_close_matches(objective, known, n=3) or list(known)[-3:]
         raise ConfigError(f"--search=objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
-    return CHOSEN_BY[objective]
+    return known[objective]
 
 
 class _Begun(NamedTuple):
@@ -123,11 +122,12 @@ def _begin(config: Config, search: Search, directory: StudyDirectory) -> _Begun:
     later = [override(whole, point) for point in points for whole in (trial, config)]
 
     def check_objective(datasets: Mapping[DataConfig, Dataset]) -> None:
-        measures = available_measures(trial.evaluation, labelled=datasets[trial.data].num_classes is not None)
-        if not is_measured(search.method.objective.removeprefix("validation_"), measures):
+        wanted = trial.evaluation.wanted(labelled=datasets[trial.data].num_classes is not None)
+        named = [measure.name for measure in wanted if measure.asked is None]
+        if measure_of(_metric(search.method.objective)).name not in named:
             raise ConfigError(
                 f"--search=objective={search.method.objective}: it is not measured of trials on {trial.data.name}, of "
-                f"which {', '.join(measures)} are (evaluation.measures, and what the data allow); name another"
+                f"which {', '.join(named)} are (evaluation.measures, and what the data allow); name another"
             )
 
     return _Begun(trials, asked, first, {"lineage": first.lineage, "later": later, "check": check_objective})
@@ -229,7 +229,7 @@ def find(
     while earlier is not None:
         stages.insert(0, asked.configs[earlier])
         earlier = asked.trials[earlier].continues
-    sign = -1.0 if _measure(search.method.objective).higher_is_better else 1.0
+    sign = -1.0 if _metric(search.method.objective).higher_is_better else 1.0
     return Found(stages, number, sign * loss, 1 + max(config.seed for config in asked.configs))
 
 
@@ -240,10 +240,11 @@ def member_id(config: Config) -> str:
 
 def _trial_config(config: Config, method: Method) -> Config:
     """Returns the config without what is of no use to a trial."""
-    of_reconstructions = _measure(method.objective).name in OF_RECONSTRUCTIONS
+    measure = measure_of(_metric(method.objective))
+    enough = measure.by_default and not measure.reads_features  # Then no classifier is fitted.
     evaluation = dataclasses.replace(
         config.evaluation,
-        measures=("reconstruction",) if of_reconstructions else config.evaluation.measures,
+        measures=(measure.name,) if enough else config.evaluation.measures,
         baselines=(),
         tell_test=False,
         transfer=None,
@@ -268,7 +269,7 @@ class _Asked:
     """What a method has asked for so far, and what came of it."""
 
     def __init__(self, config: Config, search: Search):
-        self._config, self._measure = config, _measure(search.method.objective)
+        self._config, self._metric = config, _metric(search.method.objective)
         self._changes = search.method.CHANGES_WHILE_TRAINING
         self._proposals: Proposals = search.method.propose(search.space, config.training.epochs, search.candidates)
         self.trials: list[Trial] = []
@@ -312,7 +313,7 @@ class _Asked:
         return dataclasses.replace(config, training=training, seed=seed)
 
     def _loss(self, row: Row) -> float:
-        name = self._measure.validation
+        name = self._metric.validation
         if name not in row["metrics"]:
             measured = [metric for metric in row["metrics"] if metric.startswith("validation_")]
             raise UserError(
@@ -321,4 +322,4 @@ class _Asked:
         value = row["metrics"][name]
         if row["status"] == "diverged" or not math.isfinite(value):
             return math.inf
-        return -value if self._measure.higher_is_better else value
+        return -value if self._metric.higher_is_better else value

@@ -1,6 +1,7 @@
 """Checkpoints of a population: numbered, checked against their digests when read, the newest two kept.
 
 <population>/checkpoints/000007/state/       all members' arrays, by Orbax
+<population>/checkpoints/000007/preprocessing.npz   of the images, if its kind has arrays
 <population>/checkpoints/000007/facts.json   what else is needed to go on, and the digest of everything
 
 A checkpoint is written under another name and then renamed, so it is there as a whole or not at all. One that is
@@ -13,27 +14,80 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from typing import Any
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from aejax.data.description import DataDescription
 from aejax.errors import UserError, is_out_of_memory
-from aejax.study.files import TEMPORARY, Damaged, digest_of, read, set_aside, write_json
+from aejax.study.files import (
+    TEMPORARY,
+    Damaged,
+    check_digest,
+    digest_of,
+    read,
+    read_npz,
+    set_aside,
+    write_arrays,
+    write_json,
+)
 from aejax.study.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
+PREPROCESSING = "preprocessing.npz"
 KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The content of facts.json: numbers that are needed to go on, and the digest of every file of the state."""
+    """The content of facts.json: numbers that are needed to go on, and the digest of every file of the state.
+
+    The others are None where an earlier version wrote it.
+    """
 
     facts: dict[str, Any]
     digests: dict[str, str]
-    members: tuple[str, ...] | None = None  # Ids in the order of the arrays; None: an earlier version wrote it.
+    members: tuple[str, ...] | None = None  # Ids in the order of the arrays.
+    data: DataDescription | None = None  # What the members were trained on.
+    preprocessing: str | None = None  # The digest of its file; None: it has no arrays, likewise.
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that is whole."""
+
+    path: pathlib.Path
+    facts: Facts
+
+    def read(self, shapes: Any) -> Any:
+        """The state, arrays in host memory.
+
+        Args:
+          shapes: what it looks like, a tree of `jax.ShapeDtypeStruct`.
+
+        Raises:
+          UserError: if it is not of that structure.
+        """
+        target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        import orbax.checkpoint as ocp  # Slow to import, and not every command reads or saves.
+
+        try:
+            with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as checkpointer:
+                return checkpointer.restore(self.path.absolute() / "state", target)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            cause = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"{self.path} does not hold what this version trains ({cause}); use the version that study.json "
+                "names, or delete the population's directory and train again"
+            ) from error
+
+    def read_preprocessing(self) -> dict[str, np.ndarray]:
+        """The arrays of the preprocessing, which has none where its file is not there."""
+        return {} if self.facts.preprocessing is None else read_npz(self.path / PREPROCESSING)
 
 
 class Checkpoints:
@@ -42,8 +96,20 @@ class Checkpoints:
     def __init__(self, path: pathlib.Path, members: Sequence[str]):
         self.path, self._members = path / "checkpoints", tuple(members)
 
-    def save(self, state: Any, facts: dict[str, Any]) -> int:
-        """Saves a tree of host arrays and some facts (plain JSON); returns the checkpoint's number, from 1 on.
+    def save(
+        self,
+        state: Any,
+        facts: dict[str, Any],
+        data: DataDescription | None = None,
+        preprocessing: Mapping[str, np.ndarray] = types.MappingProxyType({}),
+    ) -> int:
+        """Saves a checkpoint; returns its number, from 1 on.
+
+        Args:
+          state: a tree of host arrays.
+          facts: plain JSON.
+          data: what the members are trained on.
+          preprocessing: the arrays of its preprocessing.
 
         Raises:
           OSError: if it could not be written; then nothing of it is left, and older ones are untouched.
@@ -56,7 +122,13 @@ class Checkpoints:
                 _write(temporary.absolute() / "state", state)
             except Exception as error:  # TensorStore raises ValueError, RuntimeError and others for a full disk.
                 raise _as_os_error(error, self.path) from error
-            content = Facts(facts=facts, digests=_digests(temporary / "state"), members=self._members)
+            content = Facts(
+                facts=facts,
+                digests=_digests(temporary / "state"),
+                members=self._members,
+                data=data,
+                preprocessing=write_arrays(temporary / PREPROCESSING, preprocessing) if preprocessing else None,
+            )
             write_json(temporary / FACTS, dataclasses.asdict(content))
             os.replace(temporary, self._path_of(number))
         except BaseException:
@@ -74,20 +146,16 @@ class Checkpoints:
         for number in self._numbers()[:-num]:
             shutil.rmtree(self._path_of(number), ignore_errors=True)
 
-    def restore(
-        self, shapes: Any, newest: int | None, say: Callable[[str], None], *, writes: bool
-    ) -> tuple[Any, dict[str, Any]] | None:
-        """Returns (state, facts) of the newest checkpoint that is whole, or None where there is none.
+    def newest(self, newest: int | None, say: Callable[[str], None], *, writes: bool) -> Checkpoint | None:
+        """The newest checkpoint that is whole, or None where there is none.
 
         Args:
-          shapes: what the state looks like, a tree of `jax.ShapeDtypeStruct`.
           newest: the number of the last one that was saved, or None if none was.
           say: takes a line for each that is damaged or missing.
           writes: whether this process has locked the population and goes on with it: then damaged ones are set aside.
 
         Raises:
           OSError: if one cannot be read now; then nothing was changed.
-          UserError: if a checkpoint is whole but not of that structure.
         """
         numbers = self._numbers()
         lost = [] if newest is None or newest in numbers else [f"{self._path_of(newest)} is missing"]
@@ -95,31 +163,15 @@ class Checkpoints:
         for number in reversed(numbers):
             path = self._path_of(number)
             try:
-                whole = path, self._check(path)
+                whole = Checkpoint(path, self._check(path))
                 break
             except Damaged as damage:
                 # Its number is then free for the checkpoint that will take its place.
                 aside = f" and was set aside as {set_aside(path).name}" if writes else ""
                 lost.append(f"{path} is damaged ({damage.reason}){aside}")
         for line in lost:
-            say(f"{line}; " + ("no other is whole" if whole is None else f"the newest whole one is {whole[0].name}"))
-        return None if whole is None else (self._read(whole[0], shapes), whole[1].facts)
-
-    def _read(self, path: pathlib.Path, shapes: Any) -> Any:
-        target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-        import orbax.checkpoint as ocp  # Slow to import, and not every command reads or saves.
-
-        try:
-            with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as checkpointer:
-                return checkpointer.restore(path.absolute() / "state", target)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            cause = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"{path} does not hold what this version trains ({cause}); use the version that study.json names, "
-                "or delete the population's directory and train again"
-            ) from error
+            say(f"{line}; " + ("no other is whole" if whole is None else f"the newest whole one is {whole.path.name}"))
+        return whole
 
     def _check(self, path: pathlib.Path) -> Facts:
         """Returns the facts of a checkpoint, after comparing its files with their digests.
@@ -138,13 +190,9 @@ class Checkpoints:
             raise Damaged(path, f"{FACTS}: {damage.reason}") from None
         if facts.members not in (None, self._members):
             raise Damaged(path, "it is of other members")
-        for name, digest in facts.digests.items():
-            try:
-                found = digest_of(path / "state" / name)
-            except FileNotFoundError:
-                raise Damaged(path, f"state/{name} is missing") from None
-            if found != digest:
-                raise Damaged(path, f"state/{name} has changed")
+        digests = {f"state/{name}": digest for name, digest in facts.digests.items()}
+        for name, digest in (digests | ({PREPROCESSING: facts.preprocessing} if facts.preprocessing else {})).items():
+            check_digest(path, name, digest)
         return facts
 
     def _path_of(self, number: int) -> pathlib.Path:

@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from aejax.cache import read_arrays
 from aejax.study import metrics
 from aejax.study.directory import SEARCH, StudyDirectory
 from aejax.study.evidence import PICTURES, Evidence, Fault, read_all, rows_of
 from aejax.study.explanations import Explanation, Similarity, read_explanations, read_similarity
-from aejax.study.files import Damaged, exists
+from aejax.study.files import Damaged, exists, read_npz
 from aejax.study.record import Record, require_record
 from aejax.study.results import Row
 from aejax.study.status import PopulationStatus
@@ -104,9 +103,9 @@ def _read_pictures(one: Evidence) -> tuple[Pictures, list[Fault]]:
     if one.results is None or not path.exists() or path in [fault.path for fault in one.faults]:
         return {}, []
     try:
-        pictures = read_arrays(path)
-    except ValueError as error:
-        return {}, [Fault(path, str(error))]
+        pictures = read_npz(path)
+    except Damaged as damage:
+        return {}, [Fault(path, damage.reason)]
     count = len(pictures.get("id", ()))
     if not count or any(len(array) != count for name, array in pictures.items() if name != "image"):
         return {}, [Fault(path, "it holds no pictures of members")]

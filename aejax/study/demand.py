@@ -12,8 +12,8 @@ from aejax.data.demand import Demand
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData, outline
 from aejax.evaluation import demand as evaluation_demand
-from aejax.evaluation.suite import available_measures
 from aejax.experiment import Config
+from aejax.measures.other_data import OUTLIERS
 from aejax.methods.base import Method
 from aejax.study.job import Job
 from aejax.training.population import MEMORY_SHARE, device_memory
@@ -64,12 +64,11 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     others = {} if method.makes_images else evaluation.other_data(config.data)
     all_data = [data, *(outline(datasets[other], other.preprocessing) for other in others.values())]
     if not method.makes_images:
-        measures = available_measures(evaluation, labelled=dataset.num_classes is not None)
-        wanted = {*measures, *({"outliers"} & set(others))}
+        wanted = evaluation.wanted(labelled=dataset.num_classes is not None)
         for use, other in {"own": config.data, **others}.items():
             sizes = {split: len(part.image) for split, part in datasets[other].splits.items()}
-            if use == "outliers":  # They are told from the own images, and nothing is fitted to them.
-                each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, {"outliers"}))
+            if use == OUTLIERS.name:  # They are told from the own images, and nothing is fitted to them.
+                each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, [OUTLIERS]))
             else:
                 each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
     train = dataset.train.image

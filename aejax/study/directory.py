@@ -6,7 +6,8 @@
 <workdir>/populations/<id>/metrics.jsonl  a line for each member and epoch
 <workdir>/populations/<id>/checkpoints/   the state of all members; see `aejax.study.checkpoint`
 <workdir>/populations/<id>/pictures.npz   reconstructions and weights of some members
-<workdir>/populations/<id>/results.json   the results of every member, and the digests of the curves and pictures
+<workdir>/populations/<id>/codes.npz      the codes of images, where members are measured beside each other
+<workdir>/populations/<id>/results.json   the results of every member, and the digests of the files beside it
 <workdir>/search/                         a study too: the trials of a search, which the study's settings won
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import io
 import os
 import pathlib
 import time
@@ -14,6 +13,8 @@ import jax
 import numpy as np
 
 from aejax.config import config_id, load
+from aejax.data.description import DataDescription
+from aejax.data.preprocessing import to_arrays
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.experiment import Config
@@ -24,26 +25,27 @@ from aejax.study.evidence import PICTURES, Evidence, read_evidence
 from aejax.study.files import (
     Measured,
     digest_of,
-    digest_of_bytes,
     lock,
     remove_leftovers,
     set_aside,
-    write_atomically,
+    write_arrays,
     write_json,
 )
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
-from aejax.study.measure import Fitted, measure
+from aejax.study.measure import FittedPopulation, measure
 from aejax.study.metrics import MetricsWriter, Written
+from aejax.study.results import CODES
 from aejax.study.results import FILE as RESULTS
 from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, Start, Trained, state_shapes, train
+from aejax.training.loop import Cost, Start, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
 
 Result = TypeVar("Result")
+Arrays = dict[str, np.ndarray]
 
 # How long to wait for another process that executes the same population. A file server may keep the lock of a machine
 # that died for 90 seconds (NFS).
@@ -90,13 +92,13 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
         write_status(work.path, status)
     try:
         fitted = _within_memory(work, lambda: _fit(work, status, parents))
-        results, pictures = _within_memory(work, lambda: measure(work, fitted))
+        measured = _within_memory(work, lambda: measure(work, fitted))
     except Interrupted:
         if is_leader():
             write_status(work.path, (read_status(work.path) or status).enter("waiting"))
         raise
     if is_leader():
-        write_results(work.path, results, pictures)
+        write_results(work.path, *measured)
         before = (read_status(work.path) or status).enter("finished")
         training = fitted.cost.get("train_seconds", 0.0) * work.members.num
         seconds = before.training + time.monotonic() - begun
@@ -105,16 +107,14 @@ def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> No
     wait_for_all(f"{work.job.ids} finished")
 
 
-def write_results(path: pathlib.Path, results: dict[str, Any], pictures: dict[str, np.ndarray]) -> None:
-    """Writes pictures.npz, if there are any pictures, and results.json with the digests of what belongs to it."""
+def write_results(path: pathlib.Path, results: dict[str, Any], pictures: Arrays, codes: Arrays) -> None:
+    """Writes pictures.npz and codes.npz, if there are any, and results.json with the digests of what belongs to it."""
     files = {}
     if (path / metrics.FILE).exists():
         files[metrics.FILE] = digest_of(path / metrics.FILE)
-    if pictures:
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **pictures)
-        write_atomically(path / PICTURES, content.getvalue())
-        files[PICTURES] = digest_of_bytes(content.getvalue())
+    for name, arrays in {PICTURES: pictures, CODES: codes}.items():
+        if arrays:
+            files[name] = write_arrays(path / name, arrays, compressed=True)
     write_json(path / RESULTS, results | {"files": files})
 
 
@@ -136,8 +136,8 @@ def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
 
 def evaluate(
     job: Job, place: Place, directory: StudyDirectory, options: Options
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns the results and pictures of a finished population, evaluated again from its checkpoint.
+) -> tuple[dict[str, Any], Arrays, Arrays]:
+    """Returns the results, pictures and codes of a finished population, evaluated again from its checkpoint.
 
     Raises:
       UserError: if there is no whole checkpoint of the trained population.
@@ -146,7 +146,7 @@ def evaluate(
     trained = None
     if job.method.trains:
         start = restore_trained(work)
-        trained = Trained(list(work.members.deal(start.state)), start.cost)
+        trained = TrainedPopulation(list(work.members.deal(start.state)), start.cost)
     return measure(work, _fitted(work, trained))
 
 
@@ -158,12 +158,30 @@ def restore_trained(work: Work) -> Start:
     """
     status = read_status(work.path)
     start, _ = _restore(work, None if status is None else status.checkpoint, writes=False)
-    if start is None or np.any(start.state.status == Status.RUNNING):
-        raise UserError(
-            f"{work.path} holds no whole checkpoint of the trained members; remove it, and the study's command, run "
-            "again, trains them again (of a published study: scripts/reproduce.py)"
-        )
+    if start is None:
+        raise Untrained(work.path)
+    check_trained(work.path, start.state)
     return start
+
+
+class Untrained(UserError):
+    """There is no whole checkpoint of a population's trained members."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__(
+            f"{path} holds no whole checkpoint of the trained members; remove it, and the study's command, run again, "
+            "trains them again (of a published study: scripts/reproduce.py)"
+        )
+
+
+def check_trained(path: pathlib.Path, state: TrainState) -> None:
+    """Checks that the members of a population are trained, by their state.
+
+    Raises:
+      Untrained: if one is not.
+    """
+    if np.any(state.status == Status.RUNNING):
+        raise Untrained(path)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,19 +200,18 @@ def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[Start | N
     """
     if not work.checkpoints.exist() and newest is None:
         return None, Written()
-    shapes = state_shapes(Members(work.configs, 1), work.task, work.data)
     if not is_leader():
         wait_for_all("damaged checkpoints are set aside")
-    restored = work.checkpoints.restore(shapes, newest, work.options.say, writes=writes and is_leader())
+    checkpoint = work.checkpoints.newest(newest, work.options.say, writes=writes and is_leader())
     if is_leader():
         wait_for_all("damaged checkpoints are set aside")
-    if restored is None:
+    if checkpoint is None:
         if writes:
             work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
         return None, Written()
-    state, facts = restored
+    state = checkpoint.read(state_shapes(Members(work.configs, 1), work.task, work.data))
     try:
-        resume = load(_Resume, facts)
+        resume = load(_Resume, checkpoint.facts.facts)
     except ConfigError as error:
         raise UserError(
             f"{work.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version that "
@@ -218,6 +235,7 @@ class _Saver:
 
     def __init__(self, work: Work, status: PopulationStatus, write: MetricsWriter):
         self._work, self._status, self._write = work, status, write
+        self._data, self._preprocessing = DataDescription.of(work.dataset), to_arrays(work.data.preprocessing)
         self._interval = work.options.checkpoint_seconds
         self._last = time.monotonic()
 
@@ -234,7 +252,7 @@ class _Saver:
                 "metrics_bytes": written.num_bytes,
                 "metrics_digest": written.digest,
             }
-            number = self._work.checkpoints.save(state, facts)
+            number = self._work.checkpoints.save(state, facts, self._data, self._preprocessing)
             self._status = self._status._replace(checkpoint=number)
             write_status(self._work.path, self._status)
         self._work.options.obey_stop()
@@ -302,7 +320,7 @@ def _continue(work: Work, parents: Sequence[Job]) -> Start:
     return Start(state.replace(status=status), Cost())
 
 
-def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted:
+def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
     if not work.job.method.trains:
         return _fitted(work, None)
     start, keep = _restore(work, status.checkpoint, writes=True)
@@ -332,15 +350,15 @@ def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> Fitted
     return _fitted(work, trained)
 
 
-def _fitted(work: Work, trained: Trained | None) -> Fitted:
+def _fitted(work: Work, trained: TrainedPopulation | None) -> FittedPopulation:
     members, method = work.members, work.job.method
     untrained = ["finished"] * members.num
     if not method.has_parameters:
-        return Fitted([()] * members.num_rounds, untrained, {}, {})
+        return FittedPopulation([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
         init = compile_variables(work)
         variables = [init(index, (), work.data) for index in range(members.num_rounds)]
-        return Fitted(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
+        return FittedPopulation(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]
     status, step, past_minimum = members.fetch(
         [(state.status, state.step, state.past_minimum) for state in trained.states]
@@ -362,7 +380,7 @@ def _fitted(work: Work, trained: Trained | None) -> Fitted:
     }
     statuses = [Status(value).name.lower() for value in status]
     metrics = {"past_minimum": past_minimum} if seen.size("validation") else {}
-    return Fitted(variables, statuses, metrics, cost)
+    return FittedPopulation(variables, statuses, metrics, cost)
 
 
 def _num_parameters(variables: Any, members: Members) -> int:

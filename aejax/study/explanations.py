@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aejax.cache import read_arrays
 from aejax.config import NonNegativeInt, PositiveInt, Seed, load
 from aejax.errors import ConfigError
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import Fault
-from aejax.study.files import ASIDE, Damaged, Number, read, read_json, unpacked
+from aejax.study.files import ASIDE, Damaged, Number, read, read_json, read_npz, unpacked
 from aejax.study.status import MemberId
 
 DIRECTORY = "explanations"
@@ -140,12 +139,7 @@ def read_pictures(path: pathlib.Path) -> dict[str, np.ndarray]:
       OSError: if it is not there, or cannot be read now.
       Damaged: if it holds no arrays, or those of another member.
     """
-    try:
-        arrays = read_arrays(path)
-    except ValueError as error:
-        raise Damaged(path, str(error)) from None
-    except IsADirectoryError:
-        raise Damaged(path, "it is no file") from None
+    arrays = read_npz(path)
     member = arrays.pop(MEMBER, None)  # An earlier version did not write it.
     if member is not None and str(member) != path.stem:
         raise Damaged(path, f"it is of member {member}")

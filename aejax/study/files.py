@@ -10,6 +10,7 @@ import errno
 import fcntl
 import functools
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -18,11 +19,13 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Annotated, Any, TypeVar
 
+import numpy as np
 from pydantic import AfterValidator
 
+from aejax.cache import read_arrays
 from aejax.config import load
 from aejax.errors import ConfigError, InUse, UserError
 
@@ -182,6 +185,44 @@ def digest_of(path: pathlib.Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
         return digest.hexdigest()
+
+
+def check_digest(folder: pathlib.Path, name: str, digest: str) -> None:
+    """Checks that a file of a directory is the one that was written.
+
+    Raises:
+      OSError: if it cannot be read now.
+      Damaged: if the directory lacks it, or if it has another digest.
+    """
+    try:
+        found = digest_of(folder / name)
+    except FileNotFoundError:
+        raise Damaged(folder, f"{name} is missing") from None
+    if found != digest:
+        raise Damaged(folder, f"{name} has changed")
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> str:
+    """Writes arrays as an .npz file, atomically, and returns the file's digest."""
+    content = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(content, allow_pickle=False, **arrays)
+    write_atomically(path, content.getvalue())
+    return digest_of_bytes(content.getvalue())
+
+
+def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file.
+
+    Raises:
+      OSError: if it is not there, or cannot be read now.
+      Damaged: if it holds something else.
+    """
+    try:
+        return read_arrays(path)
+    except ValueError as error:
+        raise Damaged(path, str(error)) from None
+    except IsADirectoryError:
+        raise Damaged(path, "it is no file") from None
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:

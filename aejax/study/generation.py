@@ -13,7 +13,6 @@ from aejax.data import preprocessing
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, DataError, in_one_line
-from aejax.evaluation.compared import num_compared
 from aejax.evaluation.feature_network import FeatureNetwork, feature_network
 from aejax.evaluation.generation import Reference, compare, make_reference, nearest_training
 from aejax.experiment import Config
@@ -92,7 +91,7 @@ def make_judge(source: Source, generation: GenerationConfig, function: FeatureFu
     Raises:
       DataError: if the function fails.
     """
-    num = num_compared(generation, source.dataset)
+    num = generation.num_compared(source.dataset)
     network = None if function is not None else feature_network(source.dataset)
     references = {}
     for name, count in num.items():

@@ -10,7 +10,8 @@ import tqdm
 
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.resident import ResidentData
+from aejax.data.preprocessing import Kind
+from aejax.data.resident import ResidentData, make_resident
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
 from aejax.methods.base import Method
@@ -19,7 +20,7 @@ from aejax.study.directory import StudyDirectory
 from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
-from aejax.training.population import Members, agree, fit_members, is_leader
+from aejax.training.population import Members, agree, fit_members, is_leader, share
 from aejax.training.step import Task
 
 Say = Callable[[str], None]
@@ -52,6 +53,11 @@ class Source(NamedTuple):
     dataset: Dataset
     data: ResidentData
     judges: dict[Any, Any]
+
+    @staticmethod
+    def of(dataset: Dataset, kind: Kind) -> "Source":
+        """Places a data set on the devices, with its preprocessing fitted to the training images."""
+        return Source(dataset, share(make_resident(dataset, kind)), {})
 
 
 Place = Callable[[DataConfig], Source]

@@ -1,6 +1,5 @@
 """Measuring a population that was fitted: its metrics, and pictures of what it makes of some images."""
 
-import dataclasses
 import functools
 import json
 import time
@@ -14,9 +13,7 @@ import numpy as np
 from aejax.config import flatten, to_tree
 from aejax.data.load import Dataset
 from aejax.data.resident import ResidentData
-from aejax.evaluation.clustering import cluster_metrics
-from aejax.evaluation.disentanglement import disentanglement_metrics, unsupervised_ranking
-from aejax.evaluation.suite import available_measures, classify, describe, of_place
+from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.study.generation import evaluation_cost, measure_generators
@@ -27,10 +24,9 @@ from aejax.training.population import Members, Program, fit_members, shapes_of_m
 
 NUM_PICTURED_IMAGES = 16  # Test images whose reconstructions are kept for the report.
 NUM_PICTURED_MEMBERS = 4
-UDR = {"validation_udr": "validation", "test_udr": "test"}  # Of members that have another seed beside them.
 
 
-class Fitted(NamedTuple):
+class FittedPopulation(NamedTuple):
     """What evaluation wants to know of a population that was trained, or that needs no training."""
 
     variables: list[Any]  # By round.
@@ -39,16 +35,20 @@ class Fitted(NamedTuple):
     cost: dict[str, float]
 
 
-def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns what results.json and pictures.npz hold."""
+def measure(
+    work: Work, fitted: FittedPopulation
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns the content of results.json, pictures.npz and codes.npz."""
     variables = fitted.variables
     if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
         variables = list(work.members.deal(work.members.fetch(variables)))
-    measure_members = measure_generators if work.job.method.makes_images else _measure
-    metrics, seen, evaluation_cost = measure_members(work, variables)
+    makes_images = work.job.method.makes_images
+    measured = Measured(*measure_generators(work, variables)) if makes_images else _measure(work, variables)
+    metrics, seen, evaluation_cost, codes = measured
     metrics |= fitted.metrics
     if not work.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
+        codes = {split: code for split, code in codes.items() if split != "test"}
         seen = {}  # What is seen is of test images.
     trees = [dict(flatten(to_tree(config))) for config in work.configs]
     trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
@@ -63,17 +63,13 @@ def measure(work: Work, fitted: Fitted) -> tuple[dict[str, Any], dict[str, np.nd
             {
                 "id": name,
                 "config": {path: value for path, value in tree.items() if path not in common},
-                "metrics": {
-                    metric: shortest(value[index])
-                    for metric, value in metrics.items()
-                    if metric not in UDR or np.isfinite(value[index])
-                },
+                "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
                 "status": status,
             }
             for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
-    return results, _pictures(work, variables, seen, metrics) if seen else {}
+    return results, _pictures(work, variables, seen, metrics) if seen else {}, codes
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
@@ -87,10 +83,17 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
-    """Returns metrics, arrays [members]; pictures, arrays [members, ...]: reconstructions of some test images, if there
-    are any; and the cost.
-    """
+class Measured(NamedTuple):
+    """The metrics of a population, what members make of some test images, if that is an image, and the cost."""
+
+    metrics: dict[str, np.ndarray]  # [members]
+    pictures: dict[str, np.ndarray]  # [members, ...]
+    cost: dict[str, float]
+    # Of validation and test images by split, [members, n, d], where members are measured beside each other.
+    codes: dict[str, np.ndarray] = {}  # noqa: RUF012
+
+
+def _measure(work: Work, variables: list[Any]) -> Measured:
     one = shapes_of_member(variables[0])
 
     def known(members: Members) -> Members:
@@ -110,21 +113,23 @@ def _measure(work: Work, variables: list[Any]) -> tuple[dict[str, np.ndarray], d
     compile_seconds = sum(program.compile_seconds for program in [describing, *classifying.values()])
     shared = {name: source.data for name, source in work.sources.items()}
     results, samples, codes = [], [], []
+    beside = any(measure.members is not None for measure in work.evaluation.wanted())
     started = time.perf_counter()
     for index in work.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
             classified = program(index, features[name], work.source(name).data.label)
-            classified |= _cluster_round(work, name, members, index, features[name])
+            classified |= _measure_round(work, members, index, features[name], *_labels(work, name))
             metrics |= {of_place(metric, name): value for metric, value in classified.items()}
-        codes += _each_member(members, index, code, lambda own: own)
-        metrics |= _disentangle_round(work, members, index, code)
+        if beside:
+            codes.append(to_host({split: code[split] for split in code if split != "train"}))
+        metrics |= _measure_round(work, members, index, code, _factors(work), None)
         results.append(to_host(metrics))
         samples.append(to_host(sample))
-    results = members.fetch(results) | _rank_unsupervised(work, codes)
+    results = members.fetch(results)
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
-    return results, pictures, cost
+    return Measured(results, pictures, cost, members.fetch(codes) if codes else {})
 
 
 class EvaluationPrograms(NamedTuple):
@@ -179,67 +184,36 @@ def _each_member(members: Members, index: int, tree: Any, function: Callable[[An
     return [function(jax.tree.map(lambda leaf: leaf[member], on_host)) for member in range(after - first)]  # noqa: B023
 
 
+def _labels(work: Work, name: str) -> tuple[dict[str, np.ndarray], int]:
+    """Returns the labels of one source's images by split, and the number of classes."""
+    source = work.source(name)
+    assert source.dataset.num_classes is not None, "data without labels ask for no features"
+    return {split: np.asarray(label) for split, label in source.data.label.items()}, source.dataset.num_classes
+
+
+def _factors(work: Work) -> dict[str, np.ndarray]:
+    return {name: split.factor for name, split in work.dataset.splits.items() if split.factor is not None}
+
+
 def _measure_round(
-    work: Work, members: Members, index: int, tree: Any, function: Callable[[Any], dict[str, float]]
+    work: Work, members: Members, index: int, features: Any, target: dict[str, np.ndarray], num_classes: int | None
 ) -> dict[str, np.ndarray]:
-    """Returns metrics that are made on the host, a member at a time, arrays [round_size]."""
+    """Returns the metrics of a round that are made on the host, a member at a time, arrays [round_size].
+
+    They are of features and labels, or where `num_classes` is None of codes and factors; none if none are wanted.
+    """
+    if not features or not host_measures(work.evaluation, factors=num_classes is None):
+        return {}
 
     def measure_member(own: Any) -> dict[str, float]:
-        metrics = function(own)
+        metrics = measure_on_host(own, {split: target[split] for split in own}, work.evaluation, num_classes)
         work.options.obey_stop()
         return metrics
 
-    found = _each_member(members, index, tree, measure_member)
+    compared = {split: features[split] for split in features if split in target}
+    found = _each_member(members, index, compared, measure_member)
     found += [found[0]] * (members.round_size - len(found))  # These fill up the last round.
     return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
-
-
-def _cluster_round(
-    work: Work, name: str, members: Members, index: int, features: dict[str, jax.Array]
-) -> dict[str, np.ndarray]:
-    """Returns the metrics of clusters, arrays [round_size], of one source's features; none if they are not wanted."""
-    if "clustering" not in available_measures(work.evaluation, labelled=True):
-        return {}
-    source = work.source(name)
-    assert source.dataset.num_classes is not None, "data without labels ask for no features"
-    label = {split: np.asarray(label) for split, label in source.data.label.items()}
-    cluster = functools.partial(
-        cluster_metrics,
-        labels=label,
-        num_classes=source.dataset.num_classes,
-        num_components=work.evaluation.cluster_components,
-        whiten=work.evaluation.whiten_clusters,
-        normalize=work.evaluation.normalize_clusters,
-    )
-    return _measure_round(work, members, index, {split: features[split] for split in label}, cluster)
-
-
-def _disentangle_round(work: Work, members: Members, index: int, code: dict[str, jax.Array]) -> dict[str, np.ndarray]:
-    """Returns how disentangled the codes of a round's members are, arrays [round_size]; none if that is not asked."""
-    if not code:
-        return {}
-    splits = work.dataset.splits.items()
-    known = {name: split.factor for name, split in splits if split.factor is not None and name in code}
-    return _measure_round(work, members, index, code, lambda own: disentanglement_metrics(own, known))
-
-
-def _rank_unsupervised(work: Work, codes: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Returns how alike the codes are of members that differ in their seed only, by `UDR`, arrays [members].
-
-    NaN of members that diverged, or have no other seed. None if codes are not compared with factors either.
-    """
-    groups: dict[Config, list[int]] = {}
-    for index, config in enumerate(work.configs):
-        if all(np.isfinite(code).all() for code in codes[index].values()):
-            groups.setdefault(dataclasses.replace(config, seed=0), []).append(index)
-    found: dict[str, np.ndarray] = {}
-    for name, split in UDR.items():
-        if all(split in code for code in codes):
-            found[name] = np.full(len(work.configs), np.nan, np.float32)
-            for group in groups.values():
-                if len(group) > 1:
-                    found[name][group] = unsupervised_ranking([codes[index][split] for index in group])
-    return found
 
 
 def _pictures(

@@ -14,7 +14,7 @@ from aejax.data.load import load as load_dataset
 from aejax.data.summary import summarize
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check_data, load_recorded
-from aejax.methods.base import find_method
+from aejax.methods.base import Method, find_method
 from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.study.directory import StudyDirectory
 from aejax.study.files import Damaged
@@ -104,6 +104,12 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     return lines
 
 
+def members_of(method: Method, configs: Sequence[Config]) -> dict[str, Config]:
+    """The members of a method by their ids: the configs, each reduced to what it reads."""
+    distinct = {method.inputs(config): config for config in configs}.values()
+    return {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+
+
 class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
@@ -116,13 +122,17 @@ class Roster:
         labelled = {data: dataset.num_classes is not None for data, dataset in datasets.items()}
         for method in map(find_method, METHODS):
             wanted = [config for config in configs if method.wanted(config, labelled=labelled[config.data])]
-            distinct = {method.inputs(config): config for config in wanted}.values()
-            self._members[method.name] = {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+            self._members[method.name] = members_of(method, wanted)
 
     @property
     def members(self) -> list[tuple[str, str]]:
         """The method and id of every member."""
         return [(method, name) for method, own in self._members.items() for name in own]
+
+    @property
+    def configs(self) -> list[tuple[str, Config]]:
+        """The method and config of every member."""
+        return [(method, config) for method, own in self._members.items() for config in own.values()]
 
     def has(self, status: PopulationStatus) -> bool:
         """Whether the members of a population are the study's."""

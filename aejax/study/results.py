@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from aejax.config import NonNegativeInt, PositiveInt
+from aejax.measures.config import rename_fields
 from aejax.methods.roles import Role
 from aejax.methods.zoo import order_of, role_of
 from aejax.study.directory import population_name
@@ -18,6 +19,7 @@ from aejax.study.statistics import Interval, student_interval
 from aejax.study.status import MemberId
 
 FILE = "results.json"
+CODES = "codes.npz"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
 Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
 
@@ -69,7 +71,7 @@ class MemberResults:
 class Results:
     """The content of results.json: the results of a population, with what its members share written once.
 
-    `files` are the digests of the files beside it that belong to the results: curves and pictures.
+    `files` are the digests of the files beside it that belong to the results: curves, pictures and codes.
     """
 
     method: str
@@ -77,7 +79,7 @@ class Results:
     config: dict[str, Any]
     cost: dict[str, Number]
     members: Annotated[tuple[MemberResults, ...], Field(min_length=1)]
-    files: dict[Literal["metrics.jsonl", "pictures.npz"], str] = dataclasses.field(default_factory=dict)
+    files: dict[Literal["metrics.jsonl", "pictures.npz", "codes.npz"], str] = dataclasses.field(default_factory=dict)
 
 
 def read_results(path: pathlib.Path) -> Results:
@@ -97,7 +99,7 @@ def to_rows(results: Results) -> list[Row]:
     """The rows of a population's results, one for each member."""
     shared = {"method": results.method, "data": results.data.to_dict(), "cost": results.cost}
     members = [dataclasses.asdict(member) for member in results.members]
-    rows = [shared | member | {"config": results.config | member["config"]} for member in members]
+    rows = [shared | member | {"config": rename_fields(results.config | member["config"])} for member in members]
     return [{name: row[name] for name in KEYS} for row in rows]
 
 

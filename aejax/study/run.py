@@ -3,7 +3,9 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import itertools
+import pathlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from aejax.experiment import Config
 from aejax.methods.base import find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
+from aejax.study.across import Beside, add_metrics, measure_across, members_of, renew_across, write_metrics
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_all, read_rows, rows_of
 from aejax.study.execute import clear, write_results
@@ -182,6 +185,9 @@ def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str
             if len(jobs) > 1:
                 options.say(str(read_progress(directory)))
         options.obey_stop()
+    if is_leader():
+        renew_across(directory, worker.roster, options.say)
+    wait_for_all("members are measured beside each other")
     if failed:
         raise PopulationsFailed(
             f"{len(failed)} of {len(jobs)} populations failed ({failed[0]}{'; ...' if len(failed) > 1 else ''}); all "
@@ -223,7 +229,8 @@ def evaluate_again(
             for wave in to_do(worker.roster, read_all(directory))
         ]
         left_out = choose_feasible(baselines, datasets, Local()).left_out
-        rows: list[Row] = []
+        measured: dict[pathlib.Path, dict[str, Any]] = {}
+        members: list[Beside] = []
         problems: list[str] = []
         for found in read_all(directory):
             problems += map(str, found.faults)
@@ -236,7 +243,7 @@ def evaluate_again(
                 continue
             job = worker.roster.job(status.method, status.members)
             try:
-                results, pictures = worker.evaluate(job)
+                results, pictures, codes = worker.evaluate(job)
             except Interrupted:
                 raise
             except UserError as error:
@@ -247,11 +254,18 @@ def evaluate_again(
                     raise
                 problems.append(f"{found.path}: its data are others now, and it cannot read them: {in_one_line(error)}")
                 continue
-            rows += to_rows(load(Results, results))
+            measured[found.path] = results
+            members += members_of(job, results, functools.partial(dict, codes), found.path)
             if update:
                 with lock(found.path):
                     clear(found, options)
-                    write_results(found.path, results, pictures)
+                    write_results(found.path, results, pictures, codes)
+        for path, metrics in measure_across(members, options.say).items():
+            add_metrics(measured[path], metrics)
+            if update:
+                with lock(path):
+                    write_metrics(path, metrics)
+        rows = [row for results in measured.values() for row in to_rows(load(Results, results))]
     evaluated = {(row["method"], row["id"]) for row in rows}
     missing = collections.Counter(
         method for method, name in worker.roster.members if (method, name) not in evaluated | left_out

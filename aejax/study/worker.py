@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.resident import make_resident
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.methods.zoo import SUBJECT
 from aejax.study.directory import StudyDirectory
-from aejax.study.execute import evaluate, execute
+from aejax.study.execute import Arrays, evaluate, execute
 from aejax.study.foresee import foresee
 from aejax.study.job import Job, Options, Source, Work
 from aejax.study.plan import Roster
 from aejax.study.status import State, read_status, read_statuses, write_status
-from aejax.training.population import share
 
 
 class Worker:
@@ -34,8 +31,7 @@ class Worker:
 
         @functools.cache
         def place(data: DataConfig) -> Source:
-            dataset = self.datasets[data]
-            return Source(dataset, share(make_resident(dataset, data.preprocessing)), {})
+            return Source.of(self.datasets[data], data.preprocessing)
 
         self.place = place
 
@@ -88,8 +84,8 @@ class Worker:
         if status is not None:
             write_status(path, status.enter(state)._replace(error=error))
 
-    def evaluate(self, job: Job) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Returns the results and pictures of a finished population, evaluated again from its checkpoint."""
+    def evaluate(self, job: Job) -> tuple[dict[str, Any], Arrays, Arrays]:
+        """Returns the results, pictures and codes of a finished population, evaluated again from its checkpoint."""
         return evaluate(job, self.place, self.directory, self.options)
 
     def _work(self, job: Job) -> Work:

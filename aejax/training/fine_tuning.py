@@ -2,15 +2,18 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from aejax.autoencoders.zoo import unknown_layers
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
 from aejax.data.augmentation import Augmentation
+from aejax.data.load import Dataset
+from aejax.data.subsets import too_few_labels
 from aejax.networks.named import lies_in
 
 # The learning rate of each layer relative to the optimizer's, by the layer's name; None: it is not trained. A parameter
@@ -37,6 +40,32 @@ class FineTuningConfig:
     augmentation: Augmentation | None = None
     scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
     scratch_learning_rate: PositiveFloat | None = traced(None)  # Likewise; null: the optimizer's.
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields why fields of the whole config do not go together with this fine-tuning."""
+        if not self.epochs and self != dataclasses.replace(
+            FineTuningConfig(),
+            labels_per_class=self.labels_per_class,
+            scratch_epochs=self.scratch_epochs,
+            scratch_learning_rate=self.scratch_learning_rate,
+        ):
+            yield (
+                "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate "
+                "and head say how; set fine_tuning.epochs or leave them out"
+            )
+        if self.head == "probe" and config.data.validation_size == 0 and self.labels_per_class is None:
+            yield (
+                "fine_tuning.head=probe chooses its strength on validation images, and data.validation_size is 0; keep "
+                "some"
+            )
+
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields which layers the encoder does not have, and whether a class has too few labels."""
+        del others
+        if self.layers:
+            yield from unknown_layers(config.autoencoder, self.layers, dataset.train.image.shape[1:])
+        if self.labels_per_class is not None:
+            yield from too_few_labels("fine_tuning", self.labels_per_class, "data", dataset)
 
 
 def make_rates(blocks: Sequence[str], layers: Sequence[str] | None, decay: jax.typing.ArrayLike) -> Rates:

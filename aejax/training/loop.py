@@ -51,7 +51,7 @@ class Start(NamedTuple):
     cost: Cost
 
 
-class Trained(NamedTuple):
+class TrainedPopulation(NamedTuple):
     """A trained population: its states on the device, an entry for each round of members, and what it cost."""
 
     states: list[TrainState]
@@ -107,7 +107,7 @@ def train(
     begin: Sequence[Any] | None = None,
     begin_seconds: float = 0.0,
     chunk_epochs: int | None = None,
-) -> Trained:
+) -> TrainedPopulation:
     """Returns the members trained until every one of them has stopped.
 
     Args:
@@ -128,14 +128,14 @@ def train(
     last_epochs = np.array([make_task(config).last_epoch for config in members.configs])
     cost = Cost(begin_seconds) if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
-        return Trained(list(members.deal(start.state)), cost)
+        return TrainedPopulation(list(members.deal(start.state)), cost)
     if start is None and not last_epochs.any():  # Whatever is to be known, it begins with.
         states, cost, since = _begin(members, make_task, data, begin, cost)
         jax.block_until_ready(states)
         cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
         if saver is not None:
             saver.save(members.fetch(states), cost)
-        return Trained(states, cost)
+        return TrainedPopulation(states, cost)
     if start is None:  # While the other program is compiled.
         compile_init(members, make_task, data, begin[0] if begin else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
@@ -195,7 +195,7 @@ def train(
             while pending:
                 settle()
     save()
-    return Trained(states, cost)
+    return TrainedPopulation(states, cost)
 
 
 def _begin(

@@ -1,12 +1,11 @@
 """Training ONE member: initialisation, a step, an epoch. Pure functions, neither jitted nor aware of other members."""
 
-import dataclasses
 import functools
 import itertools
 import operator
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,36 +13,14 @@ import jax.numpy as jnp
 import optax
 
 from aejax import rng
-from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
-from aejax.data.augmentation import Augmentation, augment
+from aejax.data.augmentation import augment
 from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import LabelledSubset
+from aejax.training.config import Precision, TrainingConfig
 from aejax.training.fine_tuning import Rates, hold, only_trained, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
-
-Precision = Literal["float32", "bfloat16"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How long to train, on how many images at once, and when to stop early."""
-
-    epochs: NonNegativeInt = 20
-    # Stop after so many of them for now. A search decides then who goes on; schedules are those of all epochs.
-    until_epoch: PositiveInt | None = traced(None)
-    # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
-    pretraining_epochs: NonNegativeInt = 0
-    batch_size: PositiveInt | Literal["all"] = 64
-    target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
-    patience: PositiveInt | None = traced(
-        None
-    )  # Stop after this many epochs without a lower validation loss; keep the best.
-    augmentation: Augmentation = Augmentation()  # Of training images.
-    precision: Precision = "float32"  # Of a step's forward and backward pass; see `train_step`.
-    members_at_once: PositiveInt | None = None  # Per device; null: 1 on CPU, as many as there are on GPU and TPU.
-    devices_per_member: PositiveInt = 1  # That share its batches, each with all of its parameters.
 
 
 class Stage(NamedTuple):

@@ -10,10 +10,11 @@ from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError
 from aejax.sweep import expand, grid, group
-from aejax.training.loop import train, train_chunk
+from aejax.training.fit import fit as fit_task
+from aejax.training.loop import train
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.population import Members
-from aejax.training.step import TrainingConfig, init_state
+from aejax.training.step import TrainingConfig
 from tests.methods import make_task
 
 # What variational families are tried with.
@@ -31,9 +32,8 @@ def fit(config, image, *, validate=True):
     dataset = Dataset(name="x", train=split, validation=validation, test=split, num_classes=None, fingerprint="")
     data = jax.device_put(make_resident(dataset, "none"))
     task = make_task("autoencoder", image.shape[1:], None)(config)
-    run = jax.jit(lambda: train_chunk(task, init_state(task, data), data, config.training.epochs))
-    state, metrics = run()
-    return data, task.model, state.evaluated_variables(), metrics
+    fitted = fit_task(task, data)
+    return data, fitted.model, fitted.variables, fitted.curves
 
 
 def initialize(family, image):

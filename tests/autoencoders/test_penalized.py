@@ -21,10 +21,10 @@ from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
-from aejax.training.loop import train_chunk
+from aejax.training.fit import fit
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members
-from aejax.training.step import TrainingConfig, init_state
+from aejax.training.step import TrainingConfig
 from tests.methods import make_task
 
 SHAPE = (4, 4, 1)
@@ -55,7 +55,7 @@ def train(family, data, epochs):
     training = TrainingConfig(epochs=epochs, batch_size=60)
     config = Config(autoencoder=family, optimizer=Adam(learning_rate=0.01), training=training)
     task = make_task("autoencoder", (8, 8, 1), None)(config)
-    return train_chunk(task, init_state(task, data), data, epochs)[0].current_variables()
+    return fit(task, data).variables
 
 
 def test_sparsity_of_l1_is_the_weighted_absolute_sum_of_the_latent():

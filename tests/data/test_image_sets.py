@@ -1,13 +1,12 @@
 """Image sets as people have them: right numbers, or one line before anything is trained."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import Plain
 from aejax.cache import memory_bytes
 from aejax.cli import commands
+from aejax.config import override
 from aejax.data.load import DataConfig, load
 from aejax.data.summary import summarize
 from aejax.errors import DataError
@@ -140,9 +139,8 @@ def test_values_of_factors_are_counted_too(tmp_path):
 )
 def test_labels_that_do_not_allow_what_is_asked_are_one_line(tmp_path, arrays, changes, words):
     np.savez(tmp_path / "images.npz", image=IMAGE, **arrays)
-    evaluation = dataclasses.replace(EvaluationConfig(), **changes)
-    config = Config(data=DataConfig(name=str(tmp_path / "images.npz")), evaluation=evaluation)
-    config = dataclasses.replace(config, training=TrainingConfig(batch_size=16))
+    config = Config(data=DataConfig(name=str(tmp_path / "images.npz")), training=TrainingConfig(batch_size=16))
+    config = override(config, {f"evaluation.{name}": value for name, value in changes.items()})
     assert words in refusal(train, [config], tmp_path / "study")
     assert not (tmp_path / "study").exists()
 

@@ -200,6 +200,9 @@ def test_splits_that_are_empty_codes_that_are_not_finite_and_the_most_examples(n
     broken = disentanglement_metrics(first | {"test": np.full((200, 6), np.nan)}, labels)
     assert set(broken) == set(found)
     assert np.isnan(list(broken.values())).all()
+    # What has no images has no codes.
+    alone = disentanglement_metrics({split: first[split] for split in ("train", "test")}, labels)
+    assert alone == {name: value for name, value in found.items() if name.startswith("test_")}
     # As many as are there are chosen among themselves, in an order by the seed.
     monkeypatch.setattr(disentanglement, "MAX_TRAINING", 100)
     chosen = np.random.default_rng(0).permutation(200)[:100]

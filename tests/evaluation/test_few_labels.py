@@ -49,5 +49,7 @@ def test_classes_with_too_few_images_are_named_before_any_training():
     from aejax.experiment import Config, check_data
 
     config = override(Config(), {"evaluation.measures": ["few_labels"], "evaluation.labels_per_class": [1, 100]})
-    with pytest.raises(DataError, match=r"evaluation\.labels_per_class=100 takes 100 .* ask for at most [56]\d"):
+    with pytest.raises(
+        DataError, match=r"evaluation\.few_labels\.labels_per_class=100 takes 100 .* ask for at most [56]\d"
+    ):
         check_data(config, load(config.data))

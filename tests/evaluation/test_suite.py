@@ -4,19 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.evaluation.suite import (
-    OF_FEATURES,
-    EvaluationConfig,
-    Representation,
-    classify,
-    describe,
-    of_place,
-)
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_place
 from aejax.experiment import Config
+from aejax.measures.config import FewLabelsConfig, ProbeConfig
+from aejax.measures.zoo import MEASURES
 from aejax.methods.base import find_method
-from aejax.report.measures import MEASURES
 
-CONFIG = EvaluationConfig(probe_strengths=(0.01, 0.1))
+CONFIG = EvaluationConfig(probe=ProbeConfig(strengths=(0.01, 0.1)))
 
 
 def represent_pixels(data):
@@ -43,7 +38,8 @@ def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
 def test_outliers_are_told_apart_without_labels(data):
     pixels = represent_pixels(data)
     unlabelled = data.replace(label={})
-    metrics, features, _ = measured(pixels, unlabelled, outliers=unlabelled)
+    config = EvaluationConfig(outliers=DataConfig())
+    metrics, features, _ = measured(pixels, unlabelled, config, outliers=unlabelled)
     assert features == {"own": {}}
     assert metrics["test_anomaly_distance_auroc"] == pytest.approx(0.5)  # They are the same images.
 
@@ -59,7 +55,7 @@ def test_metrics_of_other_places_have_names_of_their_own():
 def test_robustness_has_to_be_named_and_brings_the_probe(data):
     pixels = represent_pixels(data)
     assert "corrupted" not in jax.eval_shape(lambda: describe(pixels, data, CONFIG)).features["own"]
-    config = EvaluationConfig(probe_strengths=(0.01,), measures=("robustness",))
+    config = EvaluationConfig(probe=ProbeConfig(strengths=(0.01,)), measures=("robustness",))
     metrics, features, _ = measured(pixels, data, config)
     assert metrics == {}  # Pixels reconstruct nothing.
     classified = jax.jit(lambda features: classify(features, data.label, config, 4))
@@ -86,10 +82,12 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):
     features = jax.eval_shape(lambda: describe(represent_pixels(data), data, CONFIG)).features["own"]
-    for measure in sorted(set(OF_FEATURES) - {"clustering"}):  # That is done on the host.
-        config = EvaluationConfig(probe_strengths=(0.01,), measures=(measure,), labels_per_class=(2,))
+    own = [measure for measure in MEASURES.values() if measure.of_labels and measure.features]
+    assert len(own) == 10
+    for measure in own:
+        few = FewLabelsConfig(labels_per_class=(2,))
+        config = EvaluationConfig(probe=ProbeConfig(strengths=(0.01,)), measures=(measure.name,), few_labels=few)
         names = jax.eval_shape(lambda x, config=config: classify(x, data.label, config, 4), features)
         of_test = {name.removeprefix("test_") for name in names if name.startswith("test_")}
-        assert of_test
         assert of_test == {name.removeprefix("validation_") for name in names if name.startswith("validation_")}
-        assert of_test & {known.name for known in MEASURES}  # The tables know it.
+        assert of_test & {metric.name for metric in measure.metrics}  # The tables know it.

@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
+from aejax.measures.zoo import find_metric
 from aejax.report.fields import logarithmic, trend
-from aejax.report.measures import MEASURES
 from aejax.report.sections.interactions import interaction, interactions
 from aejax.report.sections.sweeps import effects
 from tests.report.rows import cells, make_content, make_row
 
-PROBE, MSE = (next(m for m in MEASURES if m.name == name) for name in ("probe_accuracy", "mse"))
+PROBE, MSE = find_metric("probe_accuracy"), find_metric("mse")
 
 
 def member(config, accuracy, seed=0):

@@ -16,12 +16,14 @@ from aejax.networks.dense import Dense
 from aejax.study.directory import StudyDirectory
 from aejax.study.evidence import read_rows
 from aejax.study.job import Options
-from aejax.study.members import Opener
 from aejax.study.plan import load_data
+from aejax.study.run import evaluate_again
+from aejax.trained.open import Opener
 from aejax.training.step import TrainingConfig
-from tests.study.studies import train
+from tests.study.studies import edit_json, train
 
 SPLITS = ("train", "validation", "test")
+QUIET = Options(say=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,9 @@ def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
     train([config, dataclasses.replace(config, seed=1), other], tmp_path / "study")
     directory = StudyDirectory(tmp_path / "study")
     codes, rows = {}, {row["id"]: row for row in read_rows(directory)}
-    for member in Opener(directory, Options(say=lambda _: None)).open("autoencoder", rows.values()):
-        splits = {name: getattr(member.work.dataset, name) for name in SPLITS}
+    opener = Opener(directory, QUIET)
+    for member in opener.open("autoencoder", rows.values()):
+        splits = {name: getattr(opener.source(member).dataset, name) for name in SPLITS}
         code = codes[member.id] = {name: np.asarray(member.encode(split.image)) for name, split in splits.items()}
         if member.config.seed != 1:  # One is enough to see that they are of its own codes.
             continue
@@ -67,6 +70,42 @@ def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
         ranked = unsupervised_ranking([codes[name][split] for name in pair])
         assert [rows[name]["metrics"][f"{split}_udr"] for name in pair] == pytest.approx(ranked, abs=1e-4)
         assert f"{split}_udr" not in rows[alone]["metrics"]  # It has no other seed to be compared with.
+
+
+def test_udr_is_of_all_seeds_whichever_populations_they_ran_in(config, tmp_path):
+    config = dataclasses.replace(config, training=TrainingConfig(epochs=1, batch_size=20))
+    seeds = [dataclasses.replace(config, seed=seed) for seed in range(3)]
+    train(seeds, tmp_path / "together")
+    together = udr(tmp_path / "together")
+    assert len(together) == 6
+    train(seeds[:1], tmp_path / "grown")
+    assert udr(tmp_path / "grown") == {}
+    train(seeds, tmp_path / "grown")
+    assert len(StudyDirectory(tmp_path / "grown").populations()) == 2
+    assert udr(tmp_path / "grown") == together
+    # Evaluated again, the numbers are the same, and a process that ends before it has compared all is made good.
+    rows, problems = evaluate_again(StudyDirectory(tmp_path / "grown"), update=True, options=QUIET)
+    assert not problems
+    assert udr_of(rows) == together == udr(tmp_path / "grown")
+    for results in (tmp_path / "grown").glob("populations/*/results.json"):
+        edit_json(results, without_udr)
+    assert udr(tmp_path / "grown") == {}
+    train(seeds, tmp_path / "grown")
+    assert udr(tmp_path / "grown") == together
+
+
+def udr_of(rows):
+    return {(row["id"], name): value for row in rows for name, value in row["metrics"].items() if name.endswith("_udr")}
+
+
+def udr(path):
+    return udr_of(read_rows(StudyDirectory(path)))
+
+
+def without_udr(results):
+    for member in results["members"]:
+        member["metrics"] = {name: value for name, value in member["metrics"].items() if not name.endswith("_udr")}
+    return results
 
 
 def test_what_it_cannot_be_measured_of_is_refused_before_training(config, path, tmp_path):

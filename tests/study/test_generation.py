@@ -26,6 +26,8 @@ from aejax.study.evidence import read_rows
 from aejax.study.generation import call
 from aejax.study.job import Options
 from aejax.study.run import evaluate_again, run
+from aejax.trained.model import Trained
+from aejax.trained.open import Opener
 from aejax.training.step import TrainingConfig
 from tests.study.studies import assert_same_study, train
 
@@ -207,6 +209,21 @@ def test_samples_follow_from_study_member_and_seed(study, tmp_path):
     assert np.any(first["image"] != other["image"])
     with open(stem + ".png", "rb") as picture:
         assert picture.read(4) == b"\x89PNG"
+
+
+def test_an_opened_generator_draws_the_same_and_encodes_as_its_autoencoder(study, dataset, tmp_path):
+    opener = Opener(StudyDirectory(study), Options(say=lambda _: None))
+    row = rows_of(study, "generator", generation__sampler__kind="masked_flow", seed=1)[0]
+    (generator,) = opener.open("generator", [row])
+    drawn = generator.sample(20, seed=3)
+    arrays, _ = made(study, f"--member={row['id']}", "--num=20", "--seed=3")
+    np.testing.assert_array_equal(generator.to_stored(drawn), arrays["image"])
+    generator.save(tmp_path / "model")
+    np.testing.assert_array_equal(Trained.load(tmp_path / "model").sample(20, seed=3), drawn)
+    (autoencoder,) = opener.open("autoencoder", rows_of(study, "autoencoder", seed=1))
+    image = dataset.test.image
+    np.testing.assert_array_equal(generator.encode(image), autoencoder.encode(image))
+    np.testing.assert_array_equal(generator.reconstruct(image), autoencoder.reconstruct(image))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import resource
 import numpy as np
 import pytest
 
-from aejax import experiment
 from aejax.autoencoders.fsq import Fsq
 from aejax.cli import commands
 from aejax.config import override
@@ -15,6 +14,9 @@ from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation import demand as evaluation_demand
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
+from aejax.measures.neighbors import NEIGHBORS
+from aejax.measures.probe import PROBE
+from aejax.measures.reconstruction import RECONSTRUCTION
 from aejax.search.methods import Sobol
 from aejax.search.run import Search, describe_search, find
 from aejax.search.space import Range
@@ -136,7 +138,7 @@ def test_a_function_that_fails_is_tried_before_training_and_stays_in_this_proces
 def test_whitening_that_no_memory_holds_is_refused(config, tmp_path, monkeypatch):
     whitened = override(config, {"autoencoder.likelihood.output": "identity", "data.preprocessing": "zca"})
     describe([whitened], StudyDirectory(tmp_path))
-    monkeypatch.setattr(experiment, "memory_bytes", lambda: 200_000)
+    monkeypatch.setattr("aejax.data.load.memory_bytes", lambda: 200_000)
     message = "data.preprocessing=zca of 90 images of 64 pixels takes about 0.000256 GB, and this machine has 0.0002 GB"
     assert_refused([whitened], tmp_path / "study", message, DataError)
 
@@ -173,12 +175,12 @@ def test_another_study_and_other_images_in_the_directory_are_refused_by_a_dry_ru
 
 def test_what_takes_hours_is_left_out():
     sizes = {"train": 60_000, "validation": 5_000, "test": 10_000}
-    small, large = (evaluation_demand.of_features(sizes, size, ["probe", "neighbors"]) for size in (784, 128 * 128 * 3))
+    small, large = (evaluation_demand.of_features(sizes, size, [PROBE, NEIGHBORS]) for size in (784, 128 * 128 * 3))
     assert small.flop < 1e13 < demand.MOST_FLOP < large.flop
     assert large.num_bytes > 4 * 5 * 49_152**2
-    few = evaluation_demand.of_features({name: size // 100 for name, size in sizes.items()}, 128 * 128 * 3, ["probe"])
+    few = evaluation_demand.of_features({name: size // 100 for name, size in sizes.items()}, 128 * 128 * 3, [PROBE])
     assert few.flop < 1e12
-    assert evaluation_demand.of_features(sizes, 784, ["reconstruction"]) == Demand()
+    assert evaluation_demand.of_features(sizes, 784, [RECONSTRUCTION]) == Demand()
 
 
 # A search.

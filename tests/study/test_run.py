@@ -13,6 +13,7 @@ from aejax.data.load import DataConfig, load
 from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.methods.roles import Role
 from aejax.methods.zoo import METHODS, role_of
 from aejax.networks.dense import Dense
@@ -31,7 +32,7 @@ CONFIG = Config(
     autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=8),
     training=TrainingConfig(epochs=3, batch_size=32),
     fine_tuning=FineTuningConfig(epochs=2),
-    evaluation=EvaluationConfig(probe_strengths=(1e-3, 1e-1)),
+    evaluation=EvaluationConfig(probe=ProbeConfig(strengths=(1e-3, 1e-1))),
 )
 
 
@@ -174,7 +175,7 @@ def test_features_are_probed_on_other_data_too(tmp_path):
     # Of the same sizes, so that one program classifies both.
     sizes = {"train_size": 240, "validation_size": 60}
     half, others = (DataConfig(classes=classes, **sizes) for classes in ((0, 1, 5, 6, 7), (9, 8, 4, 3, 2)))
-    evaluation = EvaluationConfig(baselines=("pixels",), probe_strengths=(1e-2,), transfer=others)
+    evaluation = EvaluationConfig(baselines=("pixels",), probe=ProbeConfig(strengths=(1e-2,)), transfer=others)
     training = TrainingConfig(epochs=1, batch_size=32)
     config = Config(data=half, autoencoder=CONFIG.autoencoder, training=training, evaluation=evaluation)
     assert "2 populations" in describe([config], StudyDirectory(tmp_path))

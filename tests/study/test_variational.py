@@ -12,6 +12,7 @@ from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
+from aejax.measures.config import LikelihoodConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, OptimalGaussian
 from aejax.report.write import write_report
@@ -27,7 +28,7 @@ CONFIG = Config(
     evaluation=EvaluationConfig(
         measures=("reconstruction", "posterior", "likelihood"),
         baselines=("untrained", "pca"),
-        likelihood_samples=20,
+        likelihood=LikelihoodConfig(num_samples=20),
     ),
 )
 
@@ -35,7 +36,7 @@ CONFIG = Config(
 def members():
     """Returns a weight that leaves codes, one so large that they say nothing, and a scale that follows the batches."""
     scaled = dataclasses.replace(CONFIG.autoencoder, beta=1.0, likelihood=OptimalGaussian())
-    other = EvaluationConfig(measures=("likelihood",), baselines=(), likelihood_samples=20)
+    other = EvaluationConfig(measures=("likelihood",), baselines=(), likelihood=LikelihoodConfig(num_samples=20))
     return [
         *(
             dataclasses.replace(CONFIG, autoencoder=dataclasses.replace(CONFIG.autoencoder, beta=beta))

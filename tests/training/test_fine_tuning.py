@@ -19,7 +19,7 @@ from aejax.experiment import Config, check, check_data
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
 from aejax.training.fine_tuning import FineTuningConfig
-from aejax.training.loop import train_chunk
+from aejax.training.fit import fit
 from aejax.training.optimizers import AdamW, Sgd
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
 from tests.methods import make_task
@@ -41,8 +41,8 @@ def tuned(local, config=CONFIG, method="fine_tuned", num_epochs=1, **fields):
     """Returns (task, state before, state after) some epochs with fields of the fine-tuning set."""
     config = dataclasses.replace(config, fine_tuning=dataclasses.replace(config.fine_tuning, **fields))
     task = make_task(method, (8, 8, 1), 4)(config)
-    before = init_state(task, local)
-    return task, before, jax.jit(lambda state: train_chunk(task, state, local, num_epochs)[0])(before)
+    before = fit(task, local, num_epochs=0).state
+    return task, before, fit(task, local, state=before, num_epochs=num_epochs).state
 
 
 def moved(before, after):
@@ -116,7 +116,7 @@ def test_few_labels_are_all_that_it_sees(local, method):
     assert task.epochs == (2 if method == "fine_tuned" else 3)
     # Training on these images alone is the same.
     alone = make_task(method, (8, 8, 1), 4)(dataclasses.replace(config, fine_tuning=FineTuningConfig(epochs=2)))
-    same = jax.jit(lambda state: train_chunk(alone, state, seen, 1)[0])(before)
+    same = fit(alone, seen, state=before, num_epochs=1).state
     jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
 
 

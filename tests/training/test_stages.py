@@ -14,11 +14,11 @@ from aejax.errors import ConfigError
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
+from aejax.training.fit import fit
 from aejax.training.flops import step_flops, training_flops
-from aejax.training.loop import train_chunk
 from aejax.training.optimizers import Adam, AdamW, Cosine
 from aejax.training.state import Status
-from aejax.training.step import TrainingConfig, evaluate_terms, init_state
+from aejax.training.step import TrainingConfig, evaluate_terms
 from tests.methods import make_task
 
 DEEP = Plain(encoder=Dense(widths=(12,)), latent_size=5)
@@ -35,12 +35,11 @@ def local(dataset):
 def run(config, local, num_epochs, method="autoencoder", chunks=1):
     """Returns (task, state before, state after, metrics of the last chunk)."""
     task = make_task(method, (8, 8, 1), 4)(config)
-    before = jax.jit(lambda: init_state(task, local))()
-    chunk = jax.jit(lambda state: train_chunk(task, state, local, num_epochs // chunks))
-    state = before
+    fitted = before = fit(task, local, num_epochs=0)
+    chunk = jax.jit(lambda state: fit(task, local, state=state, num_epochs=num_epochs // chunks))
     for _ in range(chunks):
-        state, metrics = chunk(state)
-    return task, before, state, metrics
+        fitted = chunk(fitted.state)
+    return task, before.state, fitted.state, fitted.curves
 
 
 def changed(before, after):
@@ -55,8 +54,8 @@ def changed(before, after):
 def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local):
     config = dataclasses.replace(CONFIG, autoencoder=Plain(encoder=Dense(widths=(12, 9)), latent_size=5))
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
-    state = jax.jit(lambda: init_state(task, local))()
-    chunk = jax.jit(lambda state: train_chunk(task, state, local, 2)[0])
+    state = fit(task, local, num_epochs=0).state
+    chunk = jax.jit(lambda state: fit(task, local, state=state, num_epochs=2).state)
     for layers in (
         {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"},
         {"encoder/DenseStack_0/Dense_1/kernel", "decoder/DenseStack_0/Dense_1/kernel"},
@@ -73,8 +72,8 @@ def test_weight_decay_and_average_leave_other_stages_alone(local):
         optimizer=AdamW(learning_rate=1e-2, weight_decay=1.0, averaging=0.999),
     )
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
-    state = jax.jit(lambda: init_state(task, local))()
-    chunk = jax.jit(lambda state: train_chunk(task, state, local, 2)[0])
+    state = fit(task, local, num_epochs=0).state
+    chunk = jax.jit(lambda state: fit(task, local, state=state, num_epochs=2).state)
     first = chunk(state)
     assert changed(state, first) == {"encoder/DenseStack_0/Dense_0/kernel", "decoder/Dense_0/kernel"}
     second = chunk(first)
@@ -177,8 +176,8 @@ def test_past_minimum_is_the_paired_rise_of_validation_in_standard_errors(local,
     training = TrainingConfig(epochs=12, batch_size=20, patience=patience)
     config = Config(autoencoder=DEEP, optimizer=Adam(learning_rate=0.1), training=training)
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
-    state = init_state(task, local)
-    epoch = jax.jit(lambda state: train_chunk(task, state, local, 1)[0])
+    state = fit(task, local, num_epochs=0).state
+    epoch = jax.jit(lambda state: fit(task, local, state=state, num_epochs=1).state)
     history = []
     for _ in range(12):
         if state.status == 0:

@@ -10,7 +10,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.training.loop import train_chunk
+from aejax.training.fit import fit
 from aejax.training.optimizers import Adam, Sgd, make_optimizer
 from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state, train_step
@@ -27,9 +27,9 @@ def local(dataset):
 
 def run(config, local, num_epochs):
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
-    state = jax.jit(lambda: init_state(task, local))()
-    after, metrics = jax.jit(lambda state: train_chunk(task, state, local, num_epochs))(state)
-    return state, after, metrics
+    before = fit(task, local, num_epochs=0).state
+    fitted = fit(task, local, state=before, num_epochs=num_epochs)
+    return before, fitted.state, fitted.curves
 
 
 def test_a_step_of_gradient_descent_is_w_minus_alpha_gradient(local):

@@ -2,11 +2,11 @@
 
 import math
 
+from aejax.measures.zoo import all_metrics
 from aejax.methods.zoo import is_ranked
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import label_curves
-from aejax.report.measures import MEASURES
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import is_search, notes, told
 from aejax.study.results import columns_of_fields, show_value
@@ -84,7 +84,7 @@ def _cell(text: str, value: object = None) -> Html:
 def beside_baselines(content: Content) -> Section | None:
     """Returns a chart for each measure: the best settings and the best of every baseline, with their intervals."""
     charts = []
-    for measure in MEASURES:
+    for measure in all_metrics():
         dots = []
         for setting in content.beside_baselines(measure, MAX_DOTS):
             interval = setting.interval(measure.test)

@@ -2,24 +2,14 @@
 
 import numpy as np
 
+from aejax.measures.likelihood import POSTERIOR
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
-from aejax.report.measures import Measure
 from aejax.report.svg import Series, line_chart
 from aejax.study.results import Setting
 
-RATE = Measure("rate", "rate", "nats", False)
-DISTORTION = Measure("distortion", "distortion", "nats", False)
-_COLUMNS = (
-    RATE,
-    DISTORTION,
-    Measure("mutual_information", "mutual information", "nats", True),
-    Measure("total_correlation", "total correlation", "nats", False),
-    Measure("dimension_wise_kl", "dimension-wise KL", "nats", False),
-    Measure("active_units", "active units", "", True),
-    Measure("effective_rank", "effective rank", "", True),
-)
+RATE, DISTORTION = POSTERIOR.details[:2]
 
 
 def codes(content: Content) -> Section | None:
@@ -29,9 +19,9 @@ def codes(content: Content) -> Section | None:
         return None
     rows = []
     for setting in found:
-        cells = [measure.show(setting.interval(measure.test)) for measure in _COLUMNS]
+        cells = [measure.show(setting.interval(measure.test)) for measure in POSTERIOR.details]
         rows.append([setting.name, *cells, _collapsed([setting])])
-    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in _COLUMNS), "collapsed"]
+    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in POSTERIOR.details), "collapsed"]
     parts: list[Html] = []
     own = [setting for setting in found if Role.SUBJECT in setting.role]
     if any(setting.mean("test_collapsed") for setting in own):

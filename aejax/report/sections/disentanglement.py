@@ -5,34 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
-from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
 from aejax.study.results import Setting
 from aejax.study.statistics import Range, probability_of_improvement
 
-_NAMES = (
-    "mig",
-    "dci_disentanglement",
-    "dci_completeness",
-    "dci_informativeness",
-    "beta_vae_score",
-    "factor_vae_score",
-    "sap",
-    "modularity",
-    "explicitness",
-    "infom",
-    "infoe",
-    "infoc",
-    "udr",
-)
-_MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
-MIG, UDR = _MEASURES[0], _MEASURES[-1]
+_METRICS = (*DISENTANGLEMENT.metrics, *UNSUPERVISED_RANKING.metrics)
+MIG, UDR = _METRICS[0], _METRICS[-1]
 KIND = "autoencoder.kind"
 _TEXT = (
     "Test images, by their true factors; whatever is fitted is fitted on training images. UDR alone needs no factors: "
@@ -126,7 +112,7 @@ def _name(setting: Setting) -> str:
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
-    shown = [measure for measure in _MEASURES[1:] if any(_show(measure, setting) for setting in settings)]
+    shown = [measure for measure in _METRICS[1:] if any(_show(measure, setting) for setting in settings)]
     rows = []
     for setting in settings:
         cells = [_family(setting), " · ".join(filter(None, [setting.study, _strength(setting)])), _show(MIG, setting)]
@@ -147,7 +133,7 @@ def _told(beside: Beside | None) -> list[str]:
     return [beside.comparison.verdict, signed(MIG, beside.comparison.difference), chance]
 
 
-def _show(measure: Measure, setting: Setting) -> str:
+def _show(measure: Metric, setting: Setting) -> str:
     """Returns a setting's mean and interval; nothing of what is unknown, as the UDR of a single seed."""
     interval = setting.interval(measure.test)
     return "" if interval is None or np.isnan(interval.mean) else measure.show(interval)
@@ -183,7 +169,7 @@ def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]
     return charts
 
 
-def _bounds(settings: Sequence[Setting], measure: Measure) -> np.ndarray:
+def _bounds(settings: Sequence[Setting], measure: Metric) -> np.ndarray:
     """Returns the mean and the ends of the interval of every setting's measure, [settings, 3]."""
     intervals = [interval for setting in settings if (interval := setting.interval(measure.test)) is not None]
     return np.array([(i.mean, i.mean - i.half_width, i.mean + i.half_width) for i in intervals])

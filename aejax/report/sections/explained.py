@@ -4,33 +4,33 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from aejax.measures.base import Metric
 from aejax.report.content import Content, Section
 from aejax.report.findings import UNDECIDED
 from aejax.report.html import Html, element, join, table
-from aejax.report.measures import Measure
 from aejax.report.tables import Table, to_aligned
 from aejax.study.statistics import paired_difference, student_interval
 
 _CODE = (
-    Measure("num_units", "units", "", True),
-    Measure("dead_units", "dead units", "", False),
-    Measure("duplicate_units", "duplicate units", "", False),
-    Measure("unit_purity", "purity", "%", True),
-    Measure("unit_information", "information", "nats", True),
+    Metric("num_units", "units", "", True),
+    Metric("dead_units", "dead units", "", False),
+    Metric("duplicate_units", "duplicate units", "", False),
+    Metric("unit_purity", "purity", "%", True),
+    Metric("unit_information", "information", "nats", True),
 )
 _DICTIONARY = (
-    Measure("dictionary_num_units", "units", "", True),
-    Measure("dictionary_dead", "dead units", "%", False),
-    Measure("dictionary_dead_without_auxiliary", "dead without AuxK", "%", False),
-    Measure("dictionary_unexplained", "unexplained variance", "%", False),
-    Measure("dictionary_purity", "purity", "%", True),
-    Measure("dictionary_information", "information", "nats", True),
-    Measure("dictionary_probe_accuracy", "linear probe", "%", True),
+    Metric("dictionary_num_units", "units", "", True),
+    Metric("dictionary_dead", "dead units", "%", False),
+    Metric("dictionary_dead_without_auxiliary", "dead without AuxK", "%", False),
+    Metric("dictionary_unexplained", "unexplained variance", "%", False),
+    Metric("dictionary_purity", "purity", "%", True),
+    Metric("dictionary_information", "information", "nats", True),
+    Metric("dictionary_probe_accuracy", "linear probe", "%", True),
 )
 _DENSE = (
-    Measure("dense_purity", "purity", "%", True),
-    Measure("dense_information", "information", "nats", True),
-    Measure("dense_probe_accuracy", "linear probe", "%", True),
+    Metric("dense_purity", "purity", "%", True),
+    Metric("dense_information", "information", "nats", True),
+    Metric("dense_probe_accuracy", "linear probe", "%", True),
 )
 _PAIRS = {f"dictionary_{name}": f"dense_{name}" for name in ("purity", "information", "probe_accuracy")}
 _MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, *_DENSE)}
@@ -56,7 +56,7 @@ class _Setting(NamedTuple):
     name: str
     numbers: dict[str, Values]
 
-    def show(self, measure: Measure) -> str:
+    def show(self, measure: Metric) -> str:
         values = self.numbers.get(measure.name)
         return measure.show(student_interval([*values.values()])) if values else ""
 
@@ -101,7 +101,7 @@ def _made_of(content: Content) -> str:
 
 def _of_codes(settings: Sequence[_Setting]) -> Table:
     others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _MEASURES)
-    measures = [*_CODE, *(Measure(name, name.replace("_", " "), "", True) for name in others)]
+    measures = [*_CODE, *(Metric(name, name.replace("_", " "), "", True) for name in others)]
     measures = [measure for measure in measures if any(measure.name in setting.numbers for setting in settings)]
     return _table(
         settings, [(_heading(measure), functools.partial(_Setting.show, measure=measure)) for measure in measures]
@@ -133,11 +133,11 @@ def _to_html(known: Table) -> Html:
     return table(known.heading, known.rows, class_="sortable")
 
 
-def _heading(measure: Measure) -> str:
+def _heading(measure: Metric) -> str:
     return f"{measure.title} {measure.unit}".strip()
 
 
-def _difference(measure: Measure, dense: str, num_comparisons: int, setting: _Setting) -> str:
+def _difference(measure: Metric, dense: str, num_comparisons: int, setting: _Setting) -> str:
     """Returns how much the dictionary's measure exceeds the dense code's, and whether that is shown."""
     difference = paired_difference(
         setting.numbers.get(measure.name, {}), setting.numbers.get(dense, {}), num_comparisons
@@ -152,4 +152,4 @@ def _impurity(setting: _Setting) -> str:
     """Returns 1 − purity of the dictionary's units over that of the code's: at most a half is what one hopes for."""
     own, dense = (setting.numbers.get(name, {}) for name in ("dictionary_purity", "dense_purity"))
     ratios = [(1 - own[seed]) / (1 - dense[seed]) for seed in own if dense.get(seed, 1) < 1]
-    return Measure("impurity", "impurity", "", False).show(student_interval(ratios)) if ratios else ""
+    return Metric("impurity", "impurity", "", False).show(student_interval(ratios)) if ratios else ""

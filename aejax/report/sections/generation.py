@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.generation import GENERATION
 from aejax.methods.roles import Role
 from aejax.methods.zoo import METHODS, named
 from aejax.report.content import Content, Section
 from aejax.report.findings import compare, rank, signed
 from aejax.report.html import Html, element, figure, join, picture, table
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 from aejax.study.statistics import student_interval
 
@@ -15,9 +16,7 @@ REFERENCES = named(Role.REFERENCE)
 COLLAPSED = "test_modes_collapsed"
 SAMPLER = "generation.sampler.kind"
 MAX_PICTURED = 6
-_NAMES = ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage", "classes", "memorized")
-_MEASURES = [measure for measure in MEASURES if measure.name in _NAMES]
-DISTANCE = _MEASURES[0]
+DISTANCE = GENERATION.metrics[0]
 
 
 def generation(content: Content) -> Section | None:
@@ -59,7 +58,7 @@ def _note(settings: list[Setting]) -> str:
 def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
     beside = [setting for name in REFERENCES for setting in settings if setting.method == name]
     names = _names([*ranked, *beside])
-    shown = [m for m in _MEASURES if any(setting.interval(m.test) for setting in ranked)]
+    shown = [m for m in GENERATION.metrics if any(setting.interval(m.test) for setting in ranked)]
     rows = []
     for setting in [*ranked, *beside]:
         cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in shown]
@@ -79,7 +78,7 @@ def _names(settings: list[Setting]) -> dict[int, str]:
     return {id(s): short[id(s)] if Role.GENERATOR in s.role and id(s) in alone else s.name for s in settings}
 
 
-def _verdict(measure: Measure, setting: Setting, ranked: list[Setting]) -> str:
+def _verdict(measure: Metric, setting: Setting, ranked: list[Setting]) -> str:
     """Returns whether a setting is shown to be worse than the first: all others are looked at together."""
     if setting is ranked[0] or Role.GENERATOR not in setting.role:
         return ""

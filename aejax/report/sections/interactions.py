@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_measure, with_value
 from aejax.report.findings import choose, rank
 from aejax.report.html import Html, element, join
-from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import line_chart, plain_series
 from aejax.study.results import Setting, show_value
 
@@ -49,7 +50,7 @@ def interactions(content: Content) -> Section | None:
     grids = [grid for pair in pairs if (grid := make_grid(pair, own)) is not None]
     scattered = [pair for pair in pairs if is_scattered(pair, own)]
     tables, charts = [], []
-    for measure in MEASURES:
+    for measure in all_metrics():
         known = [setting for setting in own if setting.mean(measure.validation) is not None]
         if not known:
             continue
@@ -130,14 +131,14 @@ def _has(setting: Setting, values: dict[str, Any]) -> bool:
     return all(setting.fields.get(field) == value for field, value in values.items())
 
 
-def _best(cell: Sequence[Setting], measure: Measure) -> float:
+def _best(cell: Sequence[Setting], measure: Metric) -> float:
     """Returns the mean of a cell's best setting, NaN where none has the measure."""
     known = [setting for setting in cell if setting.mean(measure.validation) is not None]
     mean = choose(measure, known).mean(measure.validation) if known else None
     return np.nan if mean is None else measure.value(mean)
 
 
-def _scaled(grid: Grid, measure: Measure) -> np.ndarray:
+def _scaled(grid: Grid, measure: Metric) -> np.ndarray:
     """Returns a grid's table as it is colored and analysed: [rows, columns], errors that span much as logarithms."""
     table = np.array([[_best(cell, measure) for cell in row] for row in grid.cells])
     return np.log(table) if wide_measure(measure, table) else table
@@ -149,7 +150,7 @@ def _amount(table: np.ndarray) -> float:
     return share * float(np.nanvar(table)) if share else 0.0
 
 
-def _heat_map(grid: Grid, scaled: np.ndarray, measure: Measure) -> Html:
+def _heat_map(grid: Grid, scaled: np.ndarray, measure: Metric) -> Html:
     shades = _shades(scaled, measure)
     (down, across), (rows, columns) = grid.fields, grid.values
     head = [
@@ -169,7 +170,7 @@ def _heat_map(grid: Grid, scaled: np.ndarray, measure: Measure) -> Html:
     return element("figure", element("figcaption", title), element("div", table, class_="wide"))
 
 
-def _cell(cell: Sequence[Setting], measure: Measure, shade: float) -> Html:
+def _cell(cell: Sequence[Setting], measure: Metric, shade: float) -> Html:
     if np.isnan(shade):
         return element("td", "diverged" if any(setting.num_diverged for setting in cell) else "")
     text = f"{_best(cell, measure):.4g}"
@@ -182,7 +183,7 @@ def _name(value: Any) -> str:
     return show_value(value) or "null"
 
 
-def _shades(values: np.ndarray, measure: Measure) -> np.ndarray:
+def _shades(values: np.ndarray, measure: Metric) -> np.ndarray:
     """Returns how good values are from 0, the worst, to 1, the best."""
     worst, best = np.nanmin(values), np.nanmax(values)
     if not measure.higher_is_better:
@@ -190,7 +191,7 @@ def _shades(values: np.ndarray, measure: Measure) -> np.ndarray:
     return (values - worst) / (best - worst) if best != worst else values - best + 1
 
 
-def _scatter(pair: tuple[str, str], settings: Sequence[Setting], measure: Measure) -> Html:
+def _scatter(pair: tuple[str, str], settings: Sequence[Setting], measure: Metric) -> Html:
     """Returns the settings at the values of two fields, shaded by their ranks."""
     known = [setting for setting in settings if _has_both(pair, setting)]
     measured = rank(measure, [setting for setting in known if setting.mean(measure.validation) is not None])

@@ -1,8 +1,8 @@
 """What the features of each layer of the encoder are worth, beside those that the family offers."""
 
+from aejax.measures.zoo import all_metrics
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
-from aejax.report.measures import MEASURES
 
 MAX_SETTINGS = 6
 
@@ -10,7 +10,7 @@ MAX_SETTINGS = 6
 def layers(content: Content) -> Section | None:
     """Returns a table for each measure: settings and the layers that were measured, in the order of the config."""
     parts: list[Html] = []
-    for measure in MEASURES:
+    for measure in all_metrics():
         settings = content.beside_baselines(measure, MAX_SETTINGS)
         names = list(dict.fromkeys(name for s in settings for name in s.rows[0]["config"].get("evaluation.layers", ())))
         rows = []

@@ -2,16 +2,17 @@
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import find_metric
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.findings import choose
 from aejax.report.html import element, join, table
-from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, WIDE, Series, line_chart
 from aejax.study.results import Setting
 from aejax.study.statistics import Interval, paired_difference
 
-_PROBE, _ERROR = (next(measure for measure in MEASURES if measure.name == name) for name in ("probe_accuracy", "mse"))
+_PROBE, _ERROR = find_metric("probe_accuracy"), find_metric("mse")
 
 
 def gaps(content: Content) -> Section | None:
@@ -64,7 +65,7 @@ def cures(settings: list[Setting]) -> list[str]:
 
 
 def _shown(interval: Interval | None) -> str:
-    return Measure("", "", "", higher_is_better=False).show(interval)
+    return Metric("", "", "", higher_is_better=False).show(interval)
 
 
 def against_features(content: Content) -> Section | None:

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import wide_measure
 from aejax.report.findings import choose, comparable
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import LABELS
-from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series, steps
 from aejax.study.results import Setting
 
@@ -71,7 +72,7 @@ def quality_against_cost(content: Content) -> Section | None:
     rows: list[list[str]] = []
     methods = dict.fromkeys((setting.study, setting.method) for setting in content.settings)
     colors = {method: index % NUM_COLORS for index, method in enumerate(methods)}
-    for measure in MEASURES:
+    for measure in all_metrics():
         groups: dict[str, list[Setting]] = {}
         for setting in content.settings:
             mean = setting.mean(measure.validation)
@@ -98,11 +99,11 @@ def _apart(setting: Setting) -> bool:
     return few or Role.PRETRAINED in setting.role
 
 
-def _value(setting: Setting, measure: Measure) -> float:
+def _value(setting: Setting, measure: Metric) -> float:
     return measure.value(setting.mean(measure.validation) or 0.0)
 
 
-def _front(cost: Cost, group: Sequence[Setting], measure: Measure) -> Front | None:
+def _front(cost: Cost, group: Sequence[Setting], measure: Metric) -> Front | None:
     """Returns the settings of a group that have a cost, or None where it is the same for all."""
     known = [(setting, value) for setting in group if (value := setting.cost(cost.name))]
     if len({value for _, value in known}) < 2:
@@ -113,7 +114,7 @@ def _front(cost: Cost, group: Sequence[Setting], measure: Measure) -> Front | No
 
 
 def _chart(
-    front: Front, group: Sequence[Setting], measure: Measure, colors: Mapping[tuple[str, str], int], title: str
+    front: Front, group: Sequence[Setting], measure: Metric, colors: Mapping[tuple[str, str], int], title: str
 ) -> Html:
     """Returns settings in the colors of their methods, the front in steps, and the best of those that are free."""
     _, settings, costs, values, indices = front
@@ -140,7 +141,7 @@ def _chart(
     return line_chart(series, title=title, x_label=front.cost.title, log_x=True, log_y=log_y)
 
 
-def _rows(fronts: Sequence[Front], measure: Measure) -> list[list[str]]:
+def _rows(fronts: Sequence[Front], measure: Metric) -> list[list[str]]:
     """Returns the cells of every setting on a front: its name, of what it is on the front, costs and measure."""
     found: dict[int, tuple[Setting, list[str]]] = {}
     for front in fronts:

@@ -4,10 +4,12 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 
+from aejax.measures.base import Metric
+from aejax.measures.probe import PROBE
+from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import Setting
 
 MAX_SETTINGS = 4
@@ -17,12 +19,12 @@ def robustness(content: Content) -> Section | None:
     """Returns the probe's accuracy and the MSE by corruption, means over severities, and mean corruption errors."""
     parts: list[Html] = []
     metrics = dict.fromkeys(name for row in content.rows for name in row["metrics"])
-    for measure in MEASURES:
+    for measure in all_metrics():
         names = list(_by_corruption(metrics, measure.name))
         if not names:
             continue
         settings = content.beside_baselines(measure, MAX_SETTINGS)
-        relative = measure.name == "probe_accuracy"
+        relative = measure in PROBE.metrics
         rows = [row for setting in settings if (row := _row(content, measure, names, setting, relative))]
         if not rows:
             continue
@@ -66,7 +68,7 @@ def _by_corruption(metrics: Iterable[str], measure: str) -> dict[str, list[str]]
     return found
 
 
-def _row(content: Content, measure: Measure, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
+def _row(content: Content, measure: Metric, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
     def show(function: Callable[[dict[str, float]], float | None]) -> str:
         return measure.show(setting.interval_of(function), seeded=setting.seeded)
 

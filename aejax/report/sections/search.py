@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aejax.measures.zoo import find_metric
 from aejax.report.content import Content, Section
 from aejax.report.fields import wide
 from aejax.report.html import Html, element, join
-from aejax.report.measures import CHOSEN_BY
 from aejax.report.svg import NUM_COLORS, line_chart, plain_series, steps
 from aejax.study.trials import Trial, best_so_far, trials_of
 
@@ -26,7 +26,7 @@ def search(content: Content) -> Section | None:
     if trials is None or trials.record.search is None:
         return None
     objective = trials.record.search["method"]["objective"]
-    measure = CHOSEN_BY[objective]
+    measure = find_metric(objective.removeprefix("validation_"))
     found = [
         trial._replace(value=None if trial.value is None else measure.value(trial.value)) for trial in trials_of(trials)
     ]

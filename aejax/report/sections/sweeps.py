@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from aejax.measures.base import Metric
+from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.fields import CONTINUOUS, along, logarithmic, numeric, varied, wide_measure, with_value, worst
 from aejax.report.findings import choose
 from aejax.report.html import Html, element, join
-from aejax.report.measures import MEASURES, Measure
 from aejax.report.svg import Dot, interval_chart, line_chart, plain_series
 from aejax.study.results import Setting, show_value
 from aejax.study.statistics import student_interval
@@ -31,7 +32,7 @@ def effects(content: Content) -> Section | None:
     edges: dict[str, list[str]] = {}
     for field in varied(groups):
         own = with_value(field, groups)
-        for measure in MEASURES:
+        for measure in all_metrics():
             known = [setting for setting in own if setting.mean(measure.validation) is not None]
             if not known:
                 continue
@@ -51,7 +52,7 @@ def effects(content: Content) -> Section | None:
     return Section("effects", "Effect of each swept field", body)
 
 
-def best_at_edge(field: str, measure: Measure, settings: list[Setting]) -> str | None:
+def best_at_edge(field: str, measure: Metric, settings: list[Setting]) -> str | None:
     """Returns what to say if the number that validation chooses is the smallest or largest of a field's."""
     values = sorted({setting.fields[field] for setting in settings})
     best = choose(measure, settings).fields[field]
@@ -60,7 +61,7 @@ def best_at_edge(field: str, measure: Measure, settings: list[Setting]) -> str |
     return f"{field} is {show_value(best)}, the {'smallest' if best == values[0] else 'largest'} tried"
 
 
-def _numbers(field: str, measure: Measure, settings: list[Setting]) -> Html:
+def _numbers(field: str, measure: Metric, settings: list[Setting]) -> Html:
     """Returns every member's measure over a field's numbers, and what the settings come to there."""
     members = [
         (setting.fields[field], measure.value(value))
@@ -91,7 +92,7 @@ def _numbers(field: str, measure: Measure, settings: list[Setting]) -> Html:
     )
 
 
-def _choices(field: str, measure: Measure, settings: list[Setting]) -> Html:
+def _choices(field: str, measure: Metric, settings: list[Setting]) -> Html:
     # By seed first: settings of one seed are not independent.
     groups: dict[str, dict[Any, list[float]]] = {}
     for setting in settings:

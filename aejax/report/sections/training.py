@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 
+from aejax.measures.base import digits
+from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.report.measures import MEASURES, digits
 from aejax.report.svg import NUM_COLORS, Series, line_chart
 from aejax.study.contents import Curves
 from aejax.study.results import Setting
@@ -80,7 +81,7 @@ def gap(content: Content) -> Section | None:
     best = content.subjects()[:MAX_CURVES]
     groups = [setting for setting in content.settings if Role.SUBJECT not in setting.role or setting in best]
     rows = []
-    for measure in MEASURES:
+    for measure in all_metrics():
         for group in groups:
             splits = [group.interval(f"{split}_{measure.name}") for split in ("train", "validation", "test")]
             if splits[0] is None or splits[2] is None:

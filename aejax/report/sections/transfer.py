@@ -1,13 +1,14 @@
 """What the features are worth on other data than those that the encoder was trained on."""
 
+from aejax.measures.base import Metric
+from aejax.measures.other_data import TRANSFER
+from aejax.measures.zoo import find_metric
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.report.measures import MEASURES, Measure
 from aejax.study.results import show_value
 
 MAX_SETTINGS = 12
-_MEASURES = {measure.name: measure for measure in MEASURES}
-_PAIRS = [(_MEASURES[name], _MEASURES[f"transfer_{name}"]) for name in ("probe_accuracy", "knn_accuracy")]
+_PAIRS = [(find_metric(metric.name.removeprefix("transfer_")), metric) for metric in TRANSFER.metrics]
 
 
 def transfer(content: Content) -> Section | None:
@@ -15,7 +16,7 @@ def transfer(content: Content) -> Section | None:
     pairs = [pair for pair in _PAIRS if any(setting.mean(pair[1].test) is not None for setting in content.settings)]
     if not pairs:
         return None
-    measures: list[Measure] = [measure for pair in pairs for measure in pair]
+    measures: list[Metric] = [measure for pair in pairs for measure in pair]
     rows = []
     for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
         config = setting.rows[0]["config"]

@@ -21,8 +21,7 @@ from aejax.evaluation.probe import Probe
 from aejax.explain import attribution, checks
 from aejax.study.explaining.parts import Part
 from aejax.study.explaining.subject import Subject, shown
-from aejax.study.members import Member
-from aejax.training.step import init_state
+from aejax.training.fit import fit
 
 NUM_CHECKED = 32  # Images, over which attributions are checked.
 NUM_SHOWN = 8
@@ -60,7 +59,7 @@ def attributions(subject: Subject) -> Part:
         raise UserError("attributions are checked over images, and there is a single test image")
     # The probe stays: one that is fitted to a random network has learned the task, and no random network.
     own = Network(subject.member.variables, subject.probe)
-    random = [own._replace(variables=variables) for variables in _draw_variables(subject.member)]
+    random = [own._replace(variables=variables) for variables in _draw_variables(subject)]
     rows, maps, words = [], [], {}
     for name, target in _targets(subject, stored).items():
         words[name] = target.words
@@ -79,7 +78,7 @@ def _targets(subject: Subject, stored: np.ndarray) -> dict[str, Target]:
     nothing = jnp.zeros(len(stored), jnp.int32)
 
     def code(network: Network, image: jax.Array) -> jax.Array:
-        seen = preprocessing.apply(member.data.preprocessing, image)
+        seen = preprocessing.apply(member.preprocessing, image)
         return member.model.apply(network.variables, seen, method="encode").astype(jnp.float32)
 
     def unit(network: Network, image: jax.Array, question: jax.Array) -> jax.Array:
@@ -148,12 +147,12 @@ def _attribute(
     return judged
 
 
-def _draw_variables(member: Member) -> list[Any]:
+def _draw_variables(subject: Subject) -> list[Any]:
     """Returns the variables of networks that learned nothing."""
+    member = subject.member
 
     @jax.jit
     def draw(seed: Any, data: ResidentData) -> Any:
-        config = dataclasses.replace(member.config, seed=seed)
-        return init_state(member.work.task(config), data).evaluated_variables()
+        return fit(member.make_task(dataclasses.replace(member.config, seed=seed)), data, num_epochs=0).variables
 
-    return [draw(jnp.asarray(FIRST_SEED + index), member.data) for index in range(NUM_RANDOM)]
+    return [draw(jnp.asarray(FIRST_SEED + index), subject.source.data) for index in range(NUM_RANDOM)]

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +23,9 @@ from aejax.study.explaining.subject import Subject
 from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
 from aejax.study.files import lock, remove_leftovers, set_aside, write_json
 from aejax.study.job import Options
-from aejax.study.members import Member, Opener, find_row
 from aejax.study.results import Row, settings
+from aejax.trained.model import Trained
+from aejax.trained.open import Opener, find_row
 
 PARTS: dict[str, Callable[[Subject], parts.Part]] = {
     "traversals": parts.traversals,
@@ -116,11 +117,14 @@ def explain(
         }
         with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
             for status, together in opener.populations(SUBJECT, [row for row in rows if missing[row["id"]]]):
-                members: Iterable[Member] = ()
+                members: list[Trained] = []
                 with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):
-                    members = opener.open_population(status, together)
+                    alike = opener.open_population(status, together)
+                    alike[0].check_decoder()
+                    opener.source(alike[0])
+                    members = alike
                 for opened in members:
-                    subject = Subject(opened, opened.id in pictured, layer)
+                    subject = Subject(opened, opener.source(opened), opened.id in pictured, layer)
                     for part, how in missing[opened.id].items():
                         options.obey_stop()
                         title = f"{names[SUBJECT, opened.id]}: {part}"
@@ -194,7 +198,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
         if method != SUBJECT:
             rows = [row for row in rows if named[row["id"]].setting == named[rows[0]["id"]].setting]
         for member in opener.open(method, [row for row in rows if named[row["id"]].place < MAX_COMPARED]):
-            own = member.work.dataset.test.image
+            own = opener.source(member).dataset.test.image
             image = own if image is None else image
             if not np.array_equal(own, image):
                 continue

@@ -129,10 +129,10 @@ def _vectors_decoded(subject: Subject, found: Dictionary, unit: np.ndarray, acti
 
 
 def _probe_accuracy(subject: Subject, features: dict[str, Any]) -> float:
-    num_classes = subject.member.work.dataset.num_classes
+    num_classes = subject.source.dataset.num_classes
     assert num_classes is not None, "there is a probe, so there are classes"
     probe = jax.jit(lambda features, label: linear_probe(features, label, num_classes=num_classes)[0])
-    label = subject.member.data.label
+    label = subject.source.data.label
     known = {split: jnp.asarray(values)[:MOST_PROBED] for split, values in features.items()}
     return float(probe(known, {split: label[split][:MOST_PROBED] for split in known})["test_probe_accuracy"])
 
@@ -172,7 +172,7 @@ def neighbor_embedding(subject: Subject) -> Part:
 
 def _named(subject: Subject) -> dict[str, Any]:
     """Returns the names of the classes whose numbers the arrays hold, where these are others than the numbers."""
-    names = list(subject.member.work.dataset.classes.names)
+    names = list(subject.source.dataset.classes.names)
     return {} if names == [str(number) for number in range(len(names))] else {"class_names": names}
 
 
@@ -186,7 +186,7 @@ def paths(subject: Subject) -> Part:
     if not subject.pictured:
         return {}, {}
     if subject.label is None:
-        raise DataError(f"{subject.member.work.dataset.name} has no labels, and ways are from class to class")
+        raise DataError(f"{subject.source.dataset.name} has no labels, and ways are from class to class")
     pairs = class_pairs(subject.label, NUM_PATHS, 0)
     probe = subject.probe
     if probe is None:

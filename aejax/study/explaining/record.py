@@ -1,6 +1,5 @@
 """What is known of one explained member, in its two files: facts (.json) and pictures (.npz)."""
 
-import io
 import math
 import pathlib
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aejax.study.explanations import MEMBER, read_facts, read_pictures
-from aejax.study.files import Damaged, set_aside, write_atomically, write_json
+from aejax.study.files import Damaged, set_aside, write_arrays, write_json
 
 Asked = Mapping[str, Any]  # How a part was asked for: `layer`, and whether pictures are kept (`pictured`).
 
@@ -71,9 +70,8 @@ class Explained:
             "numbers": self._facts["numbers"] | numbers,
             "parts": self.parts | {part: said},
         }
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **self._arrays, **{MEMBER: np.array(self._id)})
-        write_atomically(self._path / f"{self._id}.npz", content.getvalue())
+        arrays = self._arrays | {MEMBER: np.array(self._id)}
+        write_arrays(self._path / f"{self._id}.npz", arrays, compressed=True)
         write_json(self._path / f"{self._id}.json", _for_json(self._facts))
 
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from aejax.errors import UserError
 from aejax.evaluation.probe import Probe, fit_probe
-from aejax.evaluation.suite import Representation, pooled
-from aejax.experiment import check_layers
 from aejax.explain.traversals import rank_units
 from aejax.objectives.priors import PriorDistribution
-from aejax.study.members import Member
+from aejax.study.job import Source
+from aejax.trained.model import Trained
 
 MAX_NUMBERS = 4096  # Of a code: every two of its units are compared.
 MAX_DICTIONARY = 512  # Of features that a dictionary is made of, which has many times as many units.
@@ -23,19 +22,20 @@ MAX_DICTIONARY = 512  # Of features that a dictionary is made of, which has many
 class Subject:
     """A member, with what several parts want to know of it, each made once."""
 
-    member: Member
+    member: Trained
+    source: Source  # The data that it was trained on.
     pictured: bool  # Whether pictures are kept of it; numbers always are.
     layer: str | None = None  # Whose features the dictionary is made of; None: the code.
 
     @property
     def label(self) -> np.ndarray | None:
         """The labels of the test images, or None."""
-        return self.member.work.dataset.test.label
+        return self.source.dataset.test.label
 
     @property
     def image(self) -> np.ndarray:
         """The test images as they are stored."""
-        return self.member.work.dataset.test.image
+        return self.source.dataset.test.image
 
     @functools.cached_property
     def code(self) -> dict[str, np.ndarray]:
@@ -44,10 +44,10 @@ class Subject:
         Raises:
           UserError: if they are of more numbers than can be explained.
         """
-        one = jax.eval_shape(self.member.encode, self.image[:1])
-        if one.shape[1] > MAX_NUMBERS:
+        size = self.member.latent_size
+        if size > MAX_NUMBERS:
             raise UserError(
-                f"codes of autoencoder={self.member.config.autoencoder.kind} have {one.shape[1]} numbers, and at most "
+                f"codes of autoencoder={self.member.config.autoencoder.kind} have {size} numbers, and at most "
                 f"{MAX_NUMBERS} can be explained; explain a study with fewer"
             )
         return {name: np.asarray(self.member.encode(image), np.float32) for name, image in self.splits.items()}
@@ -55,17 +55,17 @@ class Subject:
     @property
     def splits(self) -> dict[str, np.ndarray]:
         """The images of every split that has any, as they are stored."""
-        splits = self.member.work.dataset.splits
+        splits = self.source.dataset.splits
         return {name: split.image for name, split in splits.items() if len(split.image)}
 
     @functools.cached_property
     def probe(self) -> Probe | None:
         """The linear probe of the code; None without labels or validation images to choose its strength by."""
-        dataset = self.member.work.dataset
+        dataset = self.source.dataset
         if dataset.num_classes is None or "validation" not in self.splits:
             return None
         code = {split: jnp.asarray(values) for split, values in self.code.items()}
-        return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.member.data.label)
+        return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.source.data.label)
 
     @functools.cached_property
     def prior(self) -> PriorDistribution | None:
@@ -78,13 +78,8 @@ class Subject:
         """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
         if self.prior is None:
             return None
-
-        def log_variance(known: Representation, stored: jax.Array) -> jax.Array:
-            assert known.density is not None, "the family has a posterior"
-            return known.density.posterior(stored)[1]
-
-        found = self.member.map(log_variance, self.image)
-        return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), found))
+        log_variance = self.member.posterior(self.image).log_variance
+        return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), jnp.asarray(log_variance)))
 
     @functools.cached_property
     def ranked_units(self) -> tuple[np.ndarray, np.ndarray]:
@@ -105,18 +100,11 @@ class Subject:
           UserError: if there is no such layer, or if they are too many for a dictionary.
         """
         layer = self.layer
-        if layer is not None:
-            check_layers(self.member.config, [layer], self.image.shape[1:])
-
-        def of_layer(known: Representation, stored: jax.Array) -> jax.Array:
-            assert known.layers is not None, "every network has layers"
-            return pooled(known.layers(stored)[str(layer)])
-
         if layer is None:
             features = self.code
         else:
-            maps = self.splits.items()
-            features = {name: np.asarray(self.member.map(of_layer, image), np.float32) for name, image in maps}
+            splits = self.splits.items()
+            features = {name: np.asarray(self.member.features(image, layer), np.float32) for name, image in splits}
         size = features["test"].shape[1]
         if size > MAX_DICTIONARY:
             raise UserError(
@@ -127,11 +115,11 @@ class Subject:
 
     def decode(self, latent: jax.typing.ArrayLike) -> np.ndarray:
         """Returns images of codes [n, d] as they are shown, uint8."""
-        return shown(self.member.decode(jnp.asarray(latent)))
+        return shown(self.member.to_stored(self.member.decode(latent)))
 
     def decode_exactly(self, latent: jax.typing.ArrayLike) -> np.ndarray:
         """Returns images of codes [n, d] in pixel space, float32: differences of rounded ones would be of steps."""
-        return np.asarray(self.member.decode_exactly(jnp.asarray(latent)), np.float32)
+        return self.member.decode(latent)
 
 
 def shown(image: np.ndarray) -> np.ndarray:

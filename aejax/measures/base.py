@@ -1,0 +1,231 @@
+"""A metric, a measure (a group of metrics that are computed together), and what a measure may need. Free of JAX."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+
+class Estimate(Protocol):
+    """A mean with half the width of its interval, NaN where there is none."""
+
+    @property
+    def mean(self) -> float:
+        """The mean."""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+
+
+class Metric(NamedTuple):
+    """A number that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`."""
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+
+    @property
+    def test(self) -> str:
+        """The name in the results of the value that is reported."""
+        return f"test_{self.name}"
+
+    @property
+    def validation(self) -> str:
+        """The name in the results of the value that choices are made by."""
+        return f"validation_{self.name}"
+
+    @property
+    def heading(self) -> str:
+        """The title with the unit."""
+        return f"{self.title} {self.unit}".strip()
+
+    def value(self, number: float) -> float:
+        """Returns a number of the results in this metric's unit."""
+        return 100.0 * number if self.unit == "%" else number
+
+    def better(self, left: float, right: float) -> bool:
+        """Returns whether the left number is the better one."""
+        return left > right if self.higher_is_better else left < right
+
+    def show(self, interval: Estimate | None, *, seeded: bool = True) -> str:
+        """Returns a mean with its interval as a person reads it, for instance `96.2 ± 1.0`."""
+        if interval is None:
+            return ""
+        mean, half = self.value(interval.mean), self.value(interval.half_width)
+        if not seeded:
+            return digits(mean, 0.01 if self.unit == "%" else abs(mean) * 1e-3)
+        if math.isnan(half):
+            return f"{digits(mean, 0.1 if self.unit == '%' else abs(mean) * 1e-2)} (no interval)"
+        return f"{digits(mean, half)} ± {digits(half, half)}"
+
+
+def digits(value: float, precision: float) -> str:
+    """Returns the value with two significant digits of `precision`."""
+    if not math.isfinite(precision) or precision <= 0:
+        return f"{value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(precision)))
+    return f"{value:.{min(decimals, 8)}f}"
+
+
+class Seen(NamedTuple):
+    """One member and the data that it is measured on: the input of the phase `images`."""
+
+    representation: Any  # See `aejax.evaluation.suite.Representation`.
+    data: Any  # Its own ResidentData.
+    others: Mapping[str, Any]  # Those of `evaluation.other_data`, by their use.
+    evaluation: Any  # The EvaluationConfig.
+    each_image: Mapping[str, Mapping[str, Any]]  # What `each_image` of all measures gave, [images], by split and name.
+    features: dict[str, Any]  # Of the own data by split, [images, size]. A measure may add further ones.
+
+
+class Features(NamedTuple):
+    """The features of one member and what they should tell: the input of the phases `features` and `host`."""
+
+    features: Mapping[str, Any]  # [n, d] by split, and what a measure has added in the phase `images`.
+    target: Mapping[str, Any]  # By split: labels, int [n], or of measures that need factors these, int [n, K].
+    num_classes: int | None  # Of the labels; None of factors.
+    evaluation: Any  # The EvaluationConfig.
+    wanted: Collection[str]  # The names of the measures that are wanted.
+
+
+def _nothing(*_: Any) -> Iterator[str]:
+    return iter(())
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """A condition that several measures have: the reasons why a config, or its data, do not meet it.
+
+    `conflicts` takes the name of a measure that is wanted and the whole config, `misfits` the data set too.
+    """
+
+    conflicts: Callable[[str, Any], Iterator[str]] = _nothing
+    misfits: Callable[[str, Any, Any], Iterator[str]] = _nothing
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A group of metrics that are computed together.
+
+    Its functions are its phases; a measure has one of them or several, and a function that several measures share is
+    called once. Metrics are returned with their split first (`test_mse`).
+
+      each_image  (representation, stored images, their labels or None) -> values [images] by name, of which every split
+                  has the mean
+      images      `Seen` -> scalars: in one compiled program for each member
+      features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
+      host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`
+      members     codes of validation and test images of all members that differ in their seed alone, by split -> values
+                  [members] by name
+
+    A function imports what it computes with when it is called: whoever reads a study needs the rest, and no JAX.
+    """
+
+    name: str
+    metrics: tuple[Metric, ...] = ()  # In all tables and charts, in this order.
+    details: tuple[Metric, ...] = ()  # In a section of their own.
+    needs: tuple[Need, ...] = ()
+    note: str = ""  # The sentence that a table with its metrics prints below itself.
+    by_default: bool = False  # Whether it is measured where `evaluation.measures` is null.
+    # Whether it is measured, by the EvaluationConfig; None: where `evaluation.measures` has its name.
+    asked: Callable[[Any], bool] | None = None
+
+    each_image: Callable[[Any, Any, Any], dict[str, Any]] | None = None
+    images: Callable[[Seen], dict[str, Any]] | None = None
+    features: Callable[[Features], dict[str, Any]] | None = None
+    host: Callable[[Features], dict[str, float]] | None = None
+    members: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
+
+    conflicts: Callable[[Any], Iterator[str]] = _nothing  # Why fields of the whole config do not go together.
+    misfits: Callable[[Any, Any, Mapping[str, Any]], Iterator[str]] = _nothing  # (config, data set, other data sets).
+
+    by_axes: bool = False  # Whether it computes the principal axes of the features.
+    by_pairs: bool = False  # Whether it computes the distances of all images to all others.
+    further_features: Callable[[Mapping[str, int]], int] = lambda sizes: 0  # Their number, by the sizes of the splits.
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether it measures how well features tell labels: of the own data, of layers and of `transfer`."""
+        return LABELS in self.needs
+
+    @property
+    def of_factors(self) -> bool:
+        """Whether it compares codes with the factors that images were made from."""
+        return FACTORS in self.needs
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it wants the features of the own data."""
+        return self.of_labels or self.features is not None
+
+    def functions(self) -> list[Any]:
+        """Returns its functions of all phases."""
+        phases = (self.each_image, self.images, self.features, self.host, self.members)
+        return [function for function in phases if function is not None]
+
+    def is_wanted(self, evaluation: Any) -> bool:
+        """Returns whether a config asks for it, by name or by default."""
+        if self.asked is not None:
+            return self.asked(evaluation)
+        return self.by_default if evaluation.measures is None else self.name in evaluation.measures
+
+
+def _unlabelled(name: str, config: Any, dataset: Any) -> Iterator[str]:
+    if dataset.num_classes is None and name in (config.evaluation.measures or ()):
+        yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"
+
+
+def _without_validation(name: str, config: Any) -> Iterator[str]:
+    if config.data.validation_size == 0:
+        yield (
+            "data.validation_size is 0, and classifiers of features need some validation images: keep some, or set "
+            'evaluation.measures=["reconstruction"]'
+        )
+
+
+def _without_posterior(name: str, config: Any) -> Iterator[str]:
+    if not config.autoencoder.POSTERIOR:
+        yield (
+            f"evaluation.measures has '{name}', and autoencoder={config.autoencoder.kind} has no posterior; leave it "
+            "out, or choose a variational family, such as vae"
+        )
+
+
+def _without_indices(name: str, config: Any) -> Iterator[str]:
+    if not config.autoencoder.DISCRETE:
+        yield (
+            f"evaluation.measures has '{name}', and the codes of autoencoder={config.autoencoder.kind} are not "
+            "discrete; leave it out, or choose a family with such codes, such as vq_vae"
+        )
+
+
+def _without_numbers(name: str, config: Any) -> Iterator[str]:
+    if config.autoencoder.DISCRETE:
+        yield (
+            f"evaluation.measures has '{name}', which is of codes of numbers, and autoencoder="
+            f"{config.autoencoder.kind} has indices; leave it out"
+        )
+
+
+def _without_factors(name: str, config: Any, dataset: Any) -> Iterator[str]:
+    if not dataset.factor_names:
+        yield (
+            f"evaluation.measures has '{name}', and {dataset.name} does not know what its images were made from; leave "
+            "it out, or use data that do: aejax_sprites, dsprites, shapes3d, smallnorb, .npz with 'factor'"
+        )
+
+
+LABELS = Need(misfits=_unlabelled)  # Where they are missing, what is measured by default alone is left out.
+VALIDATION = Need(conflicts=_without_validation)  # Images to choose by.
+POSTERIOR = Need(conflicts=_without_posterior)
+INDICES = Need(conflicts=_without_indices)  # Discrete codes,
+NUMBERS = Need(conflicts=_without_numbers)  # and codes that are not.
+FACTORS = Need(misfits=_without_factors)
+
+
+def labelled(dataset: Any, others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields the data sets whose labels features should tell, with their paths in the config; none without labels."""
+    known = [("data", dataset), *(("evaluation.transfer", data) for use, data in others.items() if use == "transfer")]
+    yield from ((path, data) for path, data in known if data.num_classes is not None)

@@ -1,0 +1,29 @@
+"""Classifiers of features that moments solve without a search: ridge regression, Gaussian classes, class means."""
+
+from typing import Any
+
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric
+
+
+def _solve(given: Features) -> dict[str, Any]:
+    from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
+
+    assert given.num_classes is not None, "a classifier is of labels"
+    names = [name for name in CLOSED_FORMS if name in given.wanted]
+    return closed_form_accuracies(given.features, given.target, num_classes=given.num_classes, names=names)
+
+
+RIDGE, GAUSSIAN, CLASS_MEAN = (
+    Measure(
+        name=name,
+        metrics=(Metric(f"{name}_accuracy", title, "%", True),),
+        needs=(LABELS, VALIDATION),
+        features=_solve,
+        by_axes=by_axes,
+    )
+    for name, title, by_axes in (
+        ("ridge", "ridge", True),
+        ("gaussian", "Gaussian", True),
+        ("class_mean", "class mean", False),
+    )
+)

@@ -1,0 +1,43 @@
+"""Whether classes are clusters of the features: k-means and mixtures that see no label (on the host)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, labelled
+
+
+def _cluster(given: Features) -> dict[str, float]:
+    from aejax.evaluation.clustering import cluster_metrics
+
+    assert given.num_classes is not None, "clusters are as many as classes"
+    return cluster_metrics(
+        {split: given.features[split] for split in given.target},
+        given.target,
+        num_classes=given.num_classes,
+        num_components=given.evaluation.clustering.num_components,
+        whiten=given.evaluation.clustering.whiten,
+        normalize=given.evaluation.clustering.normalize,
+    )
+
+
+def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    for path, data in labelled(dataset, others):
+        if data.num_classes > len(data.train.image):
+            yield (
+                f"evaluation.measures has 'clustering', and the {len(data.train.image)} training images of {data.name} "
+                f"({path}) cannot be as many clusters as there are classes, {data.num_classes}; leave it out"
+            )
+
+
+CLUSTERING = Measure(
+    name="clustering",
+    metrics=tuple(
+        Metric(f"{method}_{name}", f"{title} {unit}", "%", True)
+        for method, title in (("kmeans", "k-means"), ("gmm", "mixture"))
+        for name, unit in (("accuracy", "ACC"), ("nmi", "NMI"), ("ari", "ARI"))
+    ),
+    needs=(LABELS, VALIDATION),
+    host=_cluster,
+    misfits=_too_few,
+    by_axes=True,
+)

@@ -1,0 +1,70 @@
+"""The fields of the config that single measures read, a part for each measure that has some. Free of JAX."""
+
+import dataclasses
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from aejax.config import PositiveFloat, PositiveInt
+from aejax.moved import moved, moved_paths
+
+# On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
+STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """The linear probe, also of "calibration" and "robustness"."""
+
+    strengths: tuple[PositiveFloat, ...] = moved(STRENGTHS, "probe_strengths")  # Of L2; validation chooses one.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NeighborsConfig:
+    """The nearest neighbors, of all measures that have them."""
+
+    num_neighbors: PositiveInt = moved(5, "num_neighbors")
+    temperature: PositiveFloat = moved(0.07, "neighbor_temperature")  # Of "weighted_neighbors".
+    num_components: PositiveInt = moved(64, "num_components")  # Of the features, which "component_neighbors" looks at.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewLabelsConfig:
+    """The probe of few labels."""
+
+    labels_per_class: LabelCounts = moved((1, 10, 100), "labels_per_class")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusteringConfig:
+    """The principal components of features that are clustered."""
+
+    num_components: PositiveInt = moved(36, "cluster_components")  # A mixture takes the square of their number in time.
+    whiten: bool = moved(False, "whiten_clusters")  # Whether each has unit variance, as the neighbors have it.
+    normalize: bool = moved(False, "normalize_clusters")  # Whether each image's are then scaled to length 1.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LikelihoodConfig:
+    """The importance samples by which "likelihood" bounds how likely an image is."""
+
+    num_samples: PositiveInt = moved(1000, "likelihood_samples")  # Of each image,
+    num_images: PositiveInt | None = moved(None, "likelihood_images")  # of the first so many of a split; null: of all.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuresConfig:
+    """The parts of `evaluation` that single measures read."""
+
+    probe: ProbeConfig = ProbeConfig()
+    neighbors: NeighborsConfig = NeighborsConfig()
+    few_labels: FewLabelsConfig = FewLabelsConfig()
+    clustering: ClusteringConfig = ClusteringConfig()
+    likelihood: LikelihoodConfig = LikelihoodConfig()
+
+
+def rename_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns fields that an earlier version recorded, by dotted path, under the paths that they have now."""
+    paths = {f"evaluation.{old}": f"evaluation.{new}" for old, new in moved_paths(MeasuresConfig).items()}
+    return {paths.get(path, path): value for path, value in fields.items()}

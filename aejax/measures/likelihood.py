@@ -1,0 +1,75 @@
+"""What a posterior says of codes, and how likely images are, of families that have a posterior."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aejax.measures import base
+from aejax.measures.base import Measure, Metric, Seen
+
+
+def _describe_posterior(seen: Seen) -> dict[str, Any]:
+    from aejax.evaluation.likelihood import posterior_metrics
+
+    density = seen.representation.density
+    return {} if density is None else posterior_metrics(density, seen.data, seen.representation.at_once)
+
+
+def _bound(seen: Seen) -> dict[str, Any]:
+    from aejax.evaluation.likelihood import likelihood_metrics
+
+    density = seen.representation.density
+    if density is None:
+        return {}
+    return likelihood_metrics(
+        density,
+        seen.data,
+        seen.representation.at_once,
+        num_samples=seen.evaluation.likelihood.num_samples,
+        num_images=seen.evaluation.likelihood.num_images,
+    )
+
+
+def _no_likelihood(config: Any) -> Iterator[str]:
+    likelihood = config.autoencoder.likelihood.kind
+    if likelihood == "half_squared_error":
+        yield (
+            "evaluation.measures has 'likelihood', and half_squared_error lacks the constant that would make it one; "
+            "use autoencoder.likelihood=gaussian"
+        )
+    if config.data.preprocessing != "none":
+        yield (
+            "evaluation.measures has 'likelihood', which is one of images as they are, and "
+            f"data.preprocessing={config.data.preprocessing}; leave one of them out"
+        )
+    if likelihood == "bernoulli" and config.data.binarization is None:
+        yield (
+            "evaluation.measures has 'likelihood', and a Bernoulli's is one of images that are black or white; set "
+            "data.binarization, or autoencoder.likelihood=continuous_bernoulli"
+        )
+
+
+POSTERIOR = Measure(
+    name="posterior",
+    details=(
+        Metric("rate", "rate", "nats", False),
+        Metric("distortion", "distortion", "nats", False),
+        Metric("mutual_information", "mutual information", "nats", True),
+        Metric("total_correlation", "total correlation", "nats", False),
+        Metric("dimension_wise_kl", "dimension-wise KL", "nats", False),
+        Metric("active_units", "active units", "", True),
+        Metric("effective_rank", "effective rank", "", True),
+    ),
+    needs=(base.POSTERIOR,),
+    images=_describe_posterior,
+)
+LIKELIHOOD = Measure(
+    name="likelihood",
+    metrics=(
+        Metric("nll", "−log p(x)", "nats", False),
+        Metric("bits_per_dimension", "bits a dimension", "", False),
+        Metric("elbo", "ELBO", "nats", True),
+    ),
+    needs=(base.POSTERIOR,),
+    images=_bound,
+    conflicts=_no_likelihood,
+)

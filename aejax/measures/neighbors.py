@@ -1,0 +1,72 @@
+"""Classification by the nearest neighbors of a feature vector."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, labelled
+
+
+def _vote(given: Features) -> dict[str, Any]:
+    from aejax.evaluation.neighbors import neighbors_accuracy
+
+    assert given.num_classes is not None, "a vote is of labels"
+    return neighbors_accuracy(
+        given.features,
+        given.target,
+        num_classes=given.num_classes,
+        num_neighbors=given.evaluation.neighbors.num_neighbors,
+        temperature=given.evaluation.neighbors.temperature if WEIGHTED_NEIGHBORS.name in given.wanted else None,
+    )
+
+
+def _vote_by_components(given: Features) -> dict[str, Any]:
+    from aejax.evaluation.neighbors import neighbors_accuracy
+    from aejax.evaluation.pca import whiten
+
+    assert given.num_classes is not None, "a vote is of labels"
+    splits = {split: given.features[split] for split in ("train", "validation", "test")}
+    metrics = neighbors_accuracy(
+        whiten(splits, given.evaluation.neighbors.num_components),
+        given.target,
+        num_classes=given.num_classes,
+        num_neighbors=given.evaluation.neighbors.num_neighbors,
+    )
+    return {name.replace("_knn_", "_component_knn_"): value for name, value in metrics.items()}
+
+
+def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    num_neighbors = config.evaluation.neighbors.num_neighbors
+    for path, data in labelled(dataset, others):
+        if num_neighbors > len(data.train.image):
+            yield (
+                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {len(data.train.image)} training "
+                f"images of {data.name} ({path}); make it smaller, or name other evaluation.measures"
+            )
+
+
+NEIGHBORS = Measure(
+    name="neighbors",
+    metrics=(Metric("knn_accuracy", "k-NN", "%", True),),
+    needs=(LABELS, VALIDATION),
+    by_default=True,
+    features=_vote,
+    misfits=_too_few,
+    by_pairs=True,
+)
+WEIGHTED_NEIGHBORS = Measure(
+    name="weighted_neighbors",
+    metrics=(Metric("weighted_knn_accuracy", "weighted k-NN", "%", True),),
+    needs=(LABELS, VALIDATION),
+    features=_vote,
+    misfits=_too_few,
+    by_pairs=True,
+)
+COMPONENT_NEIGHBORS = Measure(
+    name="component_neighbors",
+    metrics=(Metric("component_knn_accuracy", "k-NN of components", "%", True),),
+    needs=(LABELS, VALIDATION),
+    features=_vote_by_components,
+    misfits=_too_few,
+    by_axes=True,
+    by_pairs=True,
+)

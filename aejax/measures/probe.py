@@ -1,0 +1,91 @@
+"""Linear probe: multinomial logistic regression on frozen features, its calibration, and its robustness."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aejax.cache import memory_bytes
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, Seen, labelled
+
+
+def _probe(given: Features) -> dict[str, Any]:
+    from aejax.evaluation import robustness
+    from aejax.evaluation.probe import linear_probe
+
+    corrupted = given.features.get(robustness.CORRUPTED)
+    if corrupted is None and not {PROBE.name, CALIBRATION.name} & set(given.wanted):
+        return {}
+    assert given.num_classes is not None, "a probe is of labels"
+    metrics, accuracy = linear_probe(
+        given.features,
+        given.target,
+        num_classes=given.num_classes,
+        strengths=given.evaluation.probe.strengths,
+        calibration=CALIBRATION.name in given.wanted,
+    )
+    if corrupted is not None:
+        metrics |= robustness.accuracies(accuracy, corrupted, given.target["test"])
+    return metrics
+
+
+def _corrupt(seen: Seen) -> dict[str, Any]:
+    from aejax.evaluation import robustness
+
+    representation, data = seen.representation, seen.data
+    encode = representation.encode if data.label else None
+    metrics, features = robustness.describe(encode, representation.reconstruct, data.image["test"])
+    seen.features.update(features)
+    return metrics
+
+
+def _copies(sizes: Mapping[str, int]) -> int:
+    from aejax.evaluation import robustness
+
+    return sum(map(len, robustness.STRENGTHS.values())) * min(robustness.NUM_IMAGES, sizes["test"])
+
+
+def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    memory = memory_bytes()
+    for path, data in labelled(dataset, others):
+        num_train = len(data.train.image)
+        needed = 4 * len(config.evaluation.probe.strengths) * num_train * data.num_classes
+        if needed > memory:
+            yield (
+                f"a linear probe of {data.num_classes} classes on the {num_train} training images of {data.name} "
+                f"({path}) takes {needed / 1e9:.3g} GB, and this machine has {memory / 1e9:.3g} GB of memory; leave "
+                "the labels out if they are no classes, or name other evaluation.measures"
+            )
+
+
+def _no_strengths(config: Any) -> Iterator[str]:
+    if not config.evaluation.probe.strengths:
+        yield "evaluation.probe.strengths is empty; give at least one L2 strength"
+
+
+PROBE = Measure(
+    name="probe",
+    metrics=(Metric("probe_accuracy", "linear probe", "%", True),),
+    needs=(LABELS, VALIDATION),
+    by_default=True,
+    features=_probe,
+    conflicts=_no_strengths,
+    misfits=_too_large,
+    by_axes=True,
+)
+CALIBRATION = Measure(
+    name="calibration",
+    metrics=(Metric("probe_calibration_error", "calibration error of the probe", "%", False),),
+    needs=(LABELS, VALIDATION),
+    features=_probe,
+    conflicts=_no_strengths,
+    by_axes=True,
+)
+# Of reconstructions too, and without labels of these alone: its metrics have a section of their own.
+ROBUSTNESS = Measure(
+    name="robustness",
+    needs=(VALIDATION,),
+    images=_corrupt,
+    features=_probe,
+    conflicts=_no_strengths,
+    by_axes=True,
+    further_features=_copies,
+)

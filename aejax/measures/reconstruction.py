@@ -1,0 +1,51 @@
+"""How close reconstructions are to their images, and how often a network that labels train is right."""
+
+from typing import Any
+
+from aejax.measures.base import Measure, Metric, Seen
+
+
+def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
+    from aejax.data.preprocessing import to_unit
+    from aejax.evaluation import image_metrics
+
+    if representation.reconstruct is None:
+        return {}
+    reconstruction, image = representation.reconstruct(stored), to_unit(stored)
+    return {
+        "mse": image_metrics.mean_squared_error(image, reconstruction),
+        "psnr": image_metrics.peak_signal_to_noise_ratio(image, reconstruction),
+        "ssim": image_metrics.structural_similarity(image, reconstruction),
+    }
+
+
+def _gap(seen: Seen) -> dict[str, Any]:
+    from aejax.evaluation.generalization import generalization_gap
+
+    error = {split: values["mse"] for split, values in seen.each_image.items() if "mse" in values}
+    return generalization_gap(error) if "train" in error else {}
+
+
+RECONSTRUCTION = Measure(
+    name="reconstruction",
+    metrics=(Metric("mse", "MSE", "", False), Metric("ssim", "SSIM", "", True)),
+    by_default=True,
+    each_image=_errors,
+    images=_gap,
+)
+
+
+def _is_right(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
+    import jax.numpy as jnp
+
+    if representation.classify is None:
+        return {}
+    return {"accuracy": jnp.argmax(representation.classify(stored), axis=-1) == label}
+
+
+CLASSIFICATION = Measure(
+    name="classification",
+    metrics=(Metric("accuracy", "own classifier", "%", True),),
+    asked=lambda evaluation: True,
+    each_image=_is_right,
+)

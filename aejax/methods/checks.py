@@ -1,0 +1,31 @@
+"""Whether a config asks for methods that there are, and whether these have the labels that they need."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aejax.methods.roles import Role
+from aejax.methods.zoo import baseline, named
+
+
+def conflicts(config: Any) -> Iterator[str]:
+    """Yields why fields of the whole config do not go together with the methods that it asks for.
+
+    Raises:
+      ConfigError: naming a baseline that there is not.
+    """
+    asked = config.evaluation.baselines
+    roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
+    by_labels = config.fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
+    if config.fine_tuning.labels_per_class and not by_labels:
+        yield (
+            "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
+            "in evaluation.baselines"
+        )
+
+
+def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    """Yields which baseline, named by the config, needs labels that the data do not have."""
+    del others
+    for name in config.evaluation.baselines or ():
+        if baseline(name).needs_labels and dataset.num_classes is None:
+            yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"

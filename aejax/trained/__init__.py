@@ -1,0 +1,1 @@
+"""Trained models, by themselves or of a study, opened to be used."""

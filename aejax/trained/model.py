@@ -1,0 +1,346 @@
+"""A trained model: what it makes of images and codes, and how it is kept in a directory of its own."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from aejax.autoencoders.variational import Posterior
+from aejax.config import config_id, to_tree
+from aejax.data import preprocessing
+from aejax.data.description import DataDescription
+from aejax.data.preprocessing import Array, Preprocessing
+from aejax.data.resident import ResidentData, map_examples
+from aejax.errors import ConfigError, DataError, UserError
+from aejax.evaluation.classifier import AUTOENCODER
+from aejax.evaluation.suite import Representation, pooled
+from aejax.experiment import Config, check_layers, load_recorded
+from aejax.methods.base import Method, find_method
+from aejax.methods.roles import Role
+from aejax.methods.zoo import SUBJECT
+from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
+from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
+from aejax.samplers.prior import Prior
+from aejax.study.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.training.step import Task, init_variables
+
+FACTS, ARRAYS = "model.json", "arrays.npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model, with the fitted preprocessing that stands between images and it.
+
+    Images go in as [n, height, width, channels] in the form in which those are stored that it was trained on, uint8 or
+    floats in [0, 1] (one channel may be left out), and come out as float32 on the scale of [0, 1], neither cut nor
+    rounded; `to_stored` does that. All results are numpy arrays.
+    """
+
+    method: str  # Of a study: "autoencoder", "generator", ...
+    config: Config
+    trained_on: DataDescription
+    preprocessing: Preprocessing
+    variables: Any  # Of the Flax module.
+    curves: Mapping[str, np.ndarray]  # The metrics of each epoch, [epochs].
+    _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The id that a study knows it by."""
+        return config_id(self.config)
+
+    def make_task(self, config: Config) -> Task:
+        """Makes the task of a member of its method on the same data, from the member's config."""
+        task = self._method.task(config, self.trained_on.image_shape, self.trained_on.num_classes)
+        assert task is not None, "what is trained has a task"
+        return task
+
+    @functools.cached_property
+    def task(self) -> Task:
+        """What was trained, and how."""
+        return self.make_task(self.config)
+
+    @property
+    def model(self) -> Any:
+        """The Flax module."""
+        return self.task.model
+
+    def encode(self, images: Any) -> np.ndarray:
+        """The latents of images, float32 [n, latent size]; of a posterior, its means."""
+        return self._autoencoder._of_images(_encode, images)
+
+    def decode(self, latents: Any) -> np.ndarray:
+        """The expected images of latents, [n, latent size]."""
+        self.check_decoder()
+        values = jnp.asarray(latents)
+        if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
+            raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
+        return self._autoencoder._map(_decode, values)
+
+    def reconstruct(self, images: Any) -> np.ndarray:
+        """The images as the model gives them back."""
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+        return self._autoencoder._of_images(_reconstruct, images)
+
+    def posterior(self, images: Any) -> Posterior:
+        """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
+        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
+        self._require(has_one, "has no posterior; a variational family has one, such as vae")
+        return Posterior(*self._autoencoder._of_images(_posterior, images))
+
+    def features(self, images: Any, layer: str | None = None) -> np.ndarray:
+        """What a study's classifiers are given of images, float32 [n, size].
+
+        Args:
+          images: see the class.
+          layer: of the encoder, by its name; None: the model's features, mostly the latents.
+
+        Raises:
+          DataError: if there is no such layer, naming all that there are.
+        """
+        if layer is None:
+            return self._autoencoder._of_images(_features, images)
+        check_layers(self.config, [layer], self.trained_on.image_shape)
+        return self._autoencoder._of_images(_layer, images, layer)
+
+    def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
+        """Draws images: by the sampler of a generator, or of a variational family from the prior N(0, I).
+
+        The first of them are the same however many are asked for.
+        """
+        return np.concatenate(list(self.sample_blocks(num, seed=seed)))
+
+    def sample_blocks(self, num: int, *, seed: int = 0) -> Iterator[np.ndarray]:
+        """Yields what `sample` returns, a block at a time."""
+        self.check_decoder()
+        if num < 1:
+            raise DataError(f"{num} images cannot be drawn; ask for at least one")
+        generator, variables = self._generator
+        key = sampling_key(seed, "own")
+
+        @jax.jit
+        def draw(variables: Any, index: jax.Array) -> jax.Array:
+            return draw_block(expected_images(generator, variables, self.outline), key, index)
+
+        for first in range(0, num, IMAGES_AT_ONCE):
+            yield np.asarray(draw(variables, first // IMAGES_AT_ONCE))[: num - first]
+
+    def to_stored(self, images: Array) -> np.ndarray:
+        """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
+        return np.asarray(to_stored(self.outline, jnp.asarray(images)))
+
+    def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
+        """Applies a function of the model's representation and stored images to all of these, a block at a time."""
+        return self._autoencoder._of_images(_represented, images, function)
+
+    def represent(self, variables: Any) -> Representation:
+        """What the model offers for evaluation, with its own variables or others of their shapes."""
+        return self._method.represent(self.task, variables, self.config, self.outline)
+
+    @functools.cached_property
+    def outline(self) -> ResidentData:
+        """The data that it was trained on, without images."""
+        return self.trained_on.outline(self.preprocessing)
+
+    @functools.cached_property
+    def latent_size(self) -> int:
+        """How many numbers a latent has."""
+        own, image = self._autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
+        return int(jax.eval_shape(functools.partial(_encode, own), own.variables, image).shape[1])
+
+    def check_decoder(self) -> None:
+        """Checks that it makes images of latents.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+        if self.preprocessing.kind == "per_image":
+            raise UserError(
+                "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
+                "train with another"
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves the model in a directory, which can be carried elsewhere and needs no data set.
+
+        Raises:
+          UserError: if there is something of that name.
+          OSError: if it cannot be written; then nothing of it is left.
+        """
+        target = pathlib.Path(path)
+        if os.path.lexists(target):
+            raise UserError(f"{target} is there already; name another directory, or remove it")
+        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        arrays = flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
+        try:
+            digest = write_arrays(temporary / ARRAYS, arrays)
+            saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
+            write_json(temporary / FACTS, dataclasses.asdict(saved))
+            temporary.chmod(0o755)
+            os.replace(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Trained":
+        """Loads a model that `save` saved.
+
+        Raises:
+          UserError: if there is none, if it is damaged, or of a version that this one cannot read.
+          OSError: if it cannot be read now.
+        """
+        folder = pathlib.Path(path)
+        if not (folder / FACTS).is_file() and not (folder / ARRAYS).is_file():
+            raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
+        try:
+            saved = read(_Saved, folder / FACTS)
+        except FileNotFoundError:
+            raise Damaged(folder, f"{FACTS} is missing") from None
+        check_digest(folder, ARRAYS, saved.arrays)
+        parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
+        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
+        try:
+            config = load_recorded(saved.config)
+        except ConfigError as error:
+            raise UserError(
+                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+            ) from None
+        fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
+        trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
+        trained._check_variables(folder)
+        return trained
+
+    def _check_variables(self, path: pathlib.Path) -> None:
+        outlined = {name: jnp.shape(leaf) for name, leaf in _leaves(self.variables)}
+        own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
+        if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
+            raise UserError(f"{path} does not hold what this version trains; use the version that saved it")
+
+    @property
+    def _method(self) -> Method:
+        return find_method(self.method)
+
+    def _has(self, role: Role) -> bool:
+        return bool(self._method.role & role)
+
+    def _require(self, condition: bool, otherwise: str) -> None:
+        if not condition:
+            raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.kind} {otherwise}")
+
+    @functools.cached_property
+    def _autoencoder(self) -> "Trained":
+        """The autoencoder in a generator; any other model as it is."""
+        if not self._has(Role.GENERATOR):
+            return self
+        inner = {name: tree[AUTOENCODER] for name, tree in self.variables.items() if AUTOENCODER in tree}
+        return dataclasses.replace(self, method=SUBJECT, variables=inner)
+
+    @property
+    def _generator(self) -> tuple[Any, Any]:
+        """The generator of images, and its variables."""
+        if self._has(Role.GENERATOR):
+            return self.model, self.variables
+        self._require(
+            self.config.autoencoder.POSTERIOR,
+            "has no distribution of codes to sample from; train with a sampler, such as generation.sampler=mixture, "
+            "and open the generator",
+        )
+        wrapped = {name: {AUTOENCODER: tree} for name, tree in self.variables.items()}
+        return make_generator(self.model, Prior()), wrapped
+
+    def _of_images(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
+        return self._map(function, jnp.asarray(self._check_images(images)), *constants)
+
+    def _check_images(self, images: Any) -> Array:
+        image, shape = images if isinstance(images, jax.Array) else np.asarray(images), self.trained_on.image_shape
+        if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
+            image = image[..., None]
+        if image.shape[1:] != shape or not len(image):
+            expected = f"(n, {', '.join(map(str, shape))})"
+            raise DataError(f"images have the shape {image.shape}; those that it was trained on have {expected}")
+        if image.dtype == np.uint8:
+            return image
+        if not jnp.issubdtype(image.dtype, jnp.floating):
+            raise DataError(f"images are {image.dtype}; they should be uint8, or floats in [0, 1]")
+        lowest, highest = float(image.min()), float(image.max())
+        if not 0 <= lowest <= highest <= 1:
+            raise DataError(f"images range from {lowest:g} to {highest:g}; they should be uint8, or floats in [0, 1]")
+        return image.astype(np.float32)
+
+    def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
+        """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
+        key = (function, *constants)
+        if key not in self._programs:
+
+            def run(variables: Any, values: jax.Array) -> Any:
+                block = lambda indices: function(self, variables, values[indices], *constants)  # noqa: E731
+                return map_examples(block, len(values), self.task.at_once)
+
+            self._programs[key] = jax.jit(run)
+        return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Saved:
+    """The content of model.json; `arrays` is the digest of the file beside it."""
+
+    project: Literal["aejax"] = "aejax"
+    format: Literal[1] = 1
+    method: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any]
+    data: DataDescription
+    arrays: str
+
+
+def _leaves(tree: Any) -> list[tuple[str, Any]]:
+    return list(flax.traverse_util.flatten_dict(dict(tree), sep="/").items())
+
+
+def _encode(trained: Trained, variables: Any, block: jax.Array) -> Any:
+    return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
+
+
+def _decode(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
+    seen = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
+    return preprocessing.invert(trained.preprocessing, seen, seen)
+
+
+def _reconstruct(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
+    reconstruct = trained.represent(variables).reconstruct
+    assert reconstruct is not None, "an autoencoder reconstructs"
+    return reconstruct(block)
+
+
+def _posterior(trained: Trained, variables: Any, block: jax.Array) -> tuple[jax.Array, jax.Array]:
+    density = trained.represent(variables).density
+    assert density is not None, "the family has a posterior"
+    mean, log_variance = density.posterior(block)
+    return mean, log_variance
+
+
+def _features(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
+    return trained.represent(variables).encode(block)
+
+
+def _layer(trained: Trained, variables: Any, block: jax.Array, name: str) -> jax.Array:
+    layers = trained.represent(variables).layers
+    assert layers is not None, "every network has layers"
+    return pooled(layers(block)[name])
+
+
+def _represented(trained: Trained, variables: Any, block: jax.Array, function: Callable[..., Any]) -> Any:
+    return function(trained.represent(variables), block)

@@ -1,0 +1,213 @@
+"""The trained members of a study, opened to be used, and their data."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from aejax.data import preprocessing
+from aejax.data.description import DataDescription
+from aejax.data.load import DataConfig, Dataset
+from aejax.data.load import load as load_dataset
+from aejax.errors import DataError, UserError
+from aejax.experiment import Config, check_layers
+from aejax.methods.base import find_method
+from aejax.methods.zoo import METHODS
+from aejax.study.checkpoint import Checkpoints
+from aejax.study.directory import StudyDirectory
+from aejax.study.evidence import read_rows
+from aejax.study.execute import Untrained, check_trained
+from aejax.study.files import Damaged
+from aejax.study.job import Options, Source
+from aejax.study.metrics import read_curves
+from aejax.study.plan import members_of, recorded_configs
+from aejax.study.record import require_record
+from aejax.study.results import Row
+from aejax.study.status import PopulationStatus, read_statuses
+from aejax.trained.model import Trained
+from aejax.training.loop import state_shapes
+from aejax.training.population import Members
+
+
+class Opener:
+    """Opens members of the finished populations of one study; its data are read once, if they are asked for."""
+
+    def __init__(self, directory: StudyDirectory, options: Options):
+        """Takes the study.
+
+        Raises:
+          UserError: if there is none.
+        """
+        record = require_record(directory)
+        self.directory, self._options = directory, options
+        configs = recorded_configs(directory, record)
+        # Labels or none: populations that are there say enough of the data, which need not be read for it.
+        self._members: dict[str, dict[str, Config]] = {}
+        for method in map(find_method, METHODS):
+            wanted = [config for config in configs if method.wanted(config, labelled=True)]
+            self._members[method.name] = members_of(method, wanted)
+        known = read_statuses(directory).values()
+        self._populations = [one for one in known if set(one.members) <= set(self._members.get(one.method, ()))]
+        own = {(population.method, name) for population in self._populations for name in population.members}
+        rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]
+        # Those from whom others go on are stages on the way.
+        self.rows = rows if record.search else [row for row in rows if row["id"] not in record.lineage.values()]
+        self._sources: dict[DataConfig, Source] = {}
+
+    def rows_of(self, method: str) -> list[Row]:
+        """Returns the rows of a method, at least one.
+
+        Raises:
+          UserError: if there is none.
+        """
+        rows = [row for row in self.rows if row["method"] == method]
+        if not rows and self._members[method]:
+            raise UserError(f"{self.directory.path} has no finished {method}; run its command again")
+        if not rows:
+            raise UserError(f"{self.directory.path} has no {method}, because {find_method(method).absent}")
+        return rows
+
+    def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
+        """Checks that of members that have these rows one has such a layer.
+
+        Raises:
+          DataError: if none has, naming the layers of the last.
+        """
+        failure = None
+        for row in rows:
+            config = self._members[method][row["id"]]
+            try:
+                check_layers(config, [layer], self._source(config.data).dataset.train.image.shape[1:])
+            except DataError as error:
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def open(self, method: str, rows: Sequence[Row]) -> Iterator[Trained]:
+        """Yields the members of a method that have these rows, population by population.
+
+        Raises:
+          UserError: see `open_population`.
+        """
+        for status, own in self.populations(method, rows):
+            yield from self.open_population(status, own)
+
+    def populations(self, method: str, rows: Sequence[Row]) -> list[tuple[PopulationStatus, list[Row]]]:
+        """Returns the populations of a method that have members with these rows, each with the rows of its own."""
+        found = []
+        for status in self._populations:
+            own = [row for row in rows if row["id"] in status.members]
+            if status.method == method and own:
+                found.append((status, own))
+        return found
+
+    def open_population(self, status: PopulationStatus, rows: Iterable[Row]) -> list[Trained]:
+        """Returns the members of a population that have these rows.
+
+        Raises:
+          UserError: if there is no checkpoint of it; or if an earlier version wrote that, and its data have changed.
+        """
+        wanted, path = {row["id"]: row for row in rows}, self.directory.population(status.method, status.members)
+        configs = [self._members[status.method][name] for name in status.members]
+        checkpoint = Checkpoints(path, status.members).newest(status.checkpoint, self._options.say, writes=False)
+        if checkpoint is None:
+            raise Untrained(path)
+        kind = configs[0].data.preprocessing
+        if checkpoint.facts.data is None:  # An earlier version wrote it.
+            dataset = self._source(configs[0].data).dataset
+            described, fitted = DataDescription.of(dataset), preprocessing.fit(kind, dataset.train.image)
+            self._check_fingerprint(dataset, wanted[next(iter(wanted))]["data"]["fingerprint"])
+        else:
+            described, fitted = checkpoint.facts.data, preprocessing.from_arrays(kind, checkpoint.read_preprocessing())
+        shape, num_classes = described.image_shape, described.num_classes
+        make_task: Any = functools.partial(find_method(status.method).task, image_shape=shape, num_classes=num_classes)
+        states = checkpoint.read(state_shapes(Members(configs, 1), make_task, described.outline(fitted)))
+        check_trained(path, states)
+        curves: dict[str, Any] = {}
+        with contextlib.suppress(Damaged):  # The report says so.
+            curves, _ = read_curves(path)
+
+        def member(index: int, name: str) -> Trained:
+            variables = jax.tree.map(lambda leaf: leaf[index], states.evaluated_variables())
+            return Trained(status.method, configs[index], described, fitted, variables, curves.get(name, {}))
+
+        return [member(index, name) for index, name in enumerate(status.members) if name in wanted]
+
+    def source(self, member: Trained) -> Source:
+        """The data that a member was trained on, which are read once.
+
+        Raises:
+          UserError: if they are not there, or have changed since.
+        """
+        source = self._source(member.config.data)
+        self._check_fingerprint(source.dataset, member.trained_on.fingerprint)
+        return source
+
+    def _source(self, data: DataConfig) -> Source:
+        if data not in self._sources:
+            self._sources[data] = Source.of(load_dataset(data, "data"), data.preprocessing)
+        return self._sources[data]
+
+    def _check_fingerprint(self, dataset: Dataset, trained_on: str) -> None:
+        if trained_on != dataset.fingerprint:
+            raise UserError(
+                f"{dataset.name} holds other images than those that {self.directory.path} was trained on "
+                f"({dataset.fingerprint}, not {trained_on}); bring those back, or train again"
+            )
+
+
+def open_member(
+    directory: StudyDirectory, method: str, name: str | None, say: Callable[[str], None]
+) -> tuple[Opener, Trained]:
+    """Returns a member of a finished population, and what opened it.
+
+    Args:
+      directory: of the study.
+      method: by its name.
+      name: the first characters of its id; None: the one that validation images find best.
+      say: told which it is.
+
+    Raises:
+      UserError: if there is no such member, or no checkpoint of it.
+    """
+    opener = Opener(directory, Options(say=say))
+    row = _choose(directory, opener.rows_of(method), method, name)
+    (member,) = opener.open(method, [row])
+    diverged = "; it diverged, and is at its last finite state" if row["status"] == "diverged" else ""
+    say(f"member {row['id']}: {describe(row)}{diverged}")
+    return opener, member
+
+
+def describe(row: Row) -> str:
+    """Returns what a person knows a member by: family, sampler and seed."""
+    config = row["config"]
+    parts = [config.get("autoencoder.kind"), config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str) -> Row:
+    """Returns the one row whose id begins so.
+
+    Raises:
+      UserError: if there is none, or several, naming some that are.
+    """
+    found = [row for row in rows if row["id"].startswith(name)]
+    if len(found) != 1:
+        known = "; ".join(f"{row['id']} ({describe(row)})" for row in rows[:6])
+        more = f"; and {len(rows) - 6} more in results.csv" if len(rows) > 6 else ""
+        what = "no member" if not found else f"{len(found)} members"
+        raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {known}{more}")
+    return found[0]
+
+
+def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:
+    if name is not None:
+        return find_row(directory, rows, method, name)
+    trained = [row for row in rows if row["status"] != "diverged"] or rows
+    metric = find_method(method).chosen_by
+    return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))

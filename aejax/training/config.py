@@ -1,0 +1,76 @@
+"""How training goes: for how long, on how many images at once, with which precision."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
+from aejax.data.augmentation import Augmentation
+from aejax.data.load import Dataset
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long to train, on how many images at once, and when to stop early."""
+
+    epochs: NonNegativeInt = 20
+    # Stop after so many of them for now. A search decides then who goes on; schedules are those of all epochs.
+    until_epoch: PositiveInt | None = traced(None)
+    # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
+    pretraining_epochs: NonNegativeInt = 0
+    batch_size: PositiveInt | Literal["all"] = 64
+    target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
+    patience: PositiveInt | None = traced(
+        None
+    )  # Stop after this many epochs without a lower validation loss; keep the best.
+    augmentation: Augmentation = Augmentation()  # Of training images.
+    precision: Precision = "float32"  # Of a step's forward and backward pass; see `train_step`.
+    members_at_once: PositiveInt | None = None  # Per device; null: 1 on CPU, as many as there are on GPU and TPU.
+    devices_per_member: PositiveInt = 1  # That share its batches, each with all of its parameters.
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yields why fields of the whole config do not go together with this training."""
+        if self.batch_size != "all":
+            yield from self._unshared(self.batch_size)
+        if self.patience is not None and config.data.validation_size == 0:
+            yield "training.patience needs validation images, and data.validation_size is 0"
+        if self.pretraining_epochs:
+            yield from _not_by_layers(config.autoencoder)
+
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields why a data set has no such batches."""
+        del config, others
+        num_train = len(dataset.train.image)
+        if self.batch_size != "all" and self.batch_size > num_train:
+            yield (
+                f"training.batch_size={self.batch_size} is larger than the {num_train} training images of "
+                f"{dataset.name}; make it smaller, or 'all'"
+            )
+        yield from self._unshared(num_train if self.batch_size == "all" else self.batch_size)
+
+    def _unshared(self, size: int) -> Iterator[str]:
+        """Yields that the devices of a member cannot share a batch of a size."""
+        if size % self.devices_per_member:
+            yield (
+                f"training.devices_per_member={self.devices_per_member} devices cannot share batches of {size} evenly; "
+                "make training.batch_size a multiple of it"
+            )
+
+
+def _not_by_layers(family: Any) -> Iterator[str]:
+    """Yields why the layers of a family cannot be trained one by one."""
+    corruption, activation = getattr(family, "corruption", None), getattr(family.encoder, "activation", None)
+    if corruption is not None and corruption.NEEDS_UNIT_INTERVAL and activation != "sigmoid":
+        yield (
+            f"training.pretraining_epochs: autoencoder.corruption={corruption.kind} sets the inputs of layers to 0 "
+            "or 1, and these lie between only if autoencoder.encoder.activation=sigmoid; set it so"
+        )
+    if not family.LAYERWISE:
+        yield f"training.pretraining_epochs: layers of '{family.kind}' cannot be trained one by one"
+    if (family.encoder.kind, family.decoder.kind) != ("dense", "mirror"):
+        yield (
+            "training.pretraining_epochs trains dense layers one by one, and autoencoder.encoder="
+            f"{family.encoder.kind}, decoder={family.decoder.kind}; use encoder=dense, decoder=mirror"
+        )
