@@ -61,7 +61,7 @@ class Trained:
         self.model, variables = initialize(family, IMAGE)
         # Biases are zero at first, and codes mostly the same.
         other = lambda leaf: 1.5 * leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)  # noqa: E731
-        self.variables = jax.tree.map(other, variables)
+        self.variables = jax.jit(lambda variables: jax.tree.map(other, variables))(variables)
 
     def __call__(self, method, *arguments, **keywords):
         call = lambda variables: self.model.apply(variables, *arguments, method=method, **keywords)  # noqa: E731
@@ -73,7 +73,7 @@ def test_codes_are_indices_that_decode_to_what_the_latent_decodes_to(family):
     check(Config(autoencoder=family))
     trained = Trained(family)
     places = 16 if family.encoder.kind != "dense" else 3
-    latent, code = trained("encode", IMAGE), trained("code", IMAGE)
+    latent, code = (np.asarray(trained(method, IMAGE)) for method in ("encode", "code"))
     assert latent.shape == (6, places * 4)
     assert code.shape == (6, places * family.num_codebooks)
     assert code.dtype == jnp.int32
@@ -94,7 +94,7 @@ def test_quantization_has_the_gradient_of_the_identity(kind):
     slope = jax.jit(jax.grad(total))(vectors)
     expected = weight
     if kind == "fsq":  # Of the bounded numbers, which the levels' scale divides.
-        bounded = jax.grad(lambda x: jnp.sum(weight * quantizers.bound_levels(x, family.levels)))(vectors)
+        bounded = jax.jit(jax.grad(lambda x: jnp.sum(weight * quantizers.bound_levels(x, family.levels))))(vectors)
         expected = np.asarray(bounded) / np.array([2, 1, 1, 2])
     close(slope, expected)
 
@@ -172,7 +172,8 @@ def test_grids_begin_with_what_is_quantized_spread_over_them(data):
     for family in (Fsq(**SMALL, levels=(4, 3, 2, 5)), LookupFree(encoder=conv, latent_size=4)):
         model, begun, _ = begin(family, data)
         image = data.image["train"].astype(jnp.float32) / 255
-        vectors = np.asarray(model.apply(begun, image, method="preactivate")).reshape(-1, 4)
+        preactivate = jax.jit(lambda variables, image, model=model: model.apply(variables, image, method="preactivate"))
+        vectors = np.asarray(preactivate(begun, image)).reshape(-1, 4)
         np.testing.assert_allclose(vectors.mean(axis=0), np.zeros(4), atol=1e-4)
         np.testing.assert_allclose(np.cov(vectors.T), np.eye(4), atol=0.01)
 
@@ -182,14 +183,21 @@ def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
     model, variables = initialize(family, IMAGE)
     params = variables["params"]
     wide = {"params": params | {"latent": jax.tree.map(lambda leaf: 20 * leaf, params["latent"])}}
-    for own in (variables, wide):
-        z = np.asarray(model.apply(own, IMAGE, method="preactivate"))
-        terms = model.apply(own, Batch(IMAGE, None), train=False, method="terms")
-        close(terms["range"], 0.25 * np.sum(np.maximum(np.abs(z) - 1.5, 0) ** 2, axis=(1, 2)))
-        close(
-            terms["reconstruction"],
-            model.apply(own, model.apply(own, IMAGE, method="encode"), IMAGE, train=False, method="reconstruction"),
+
+    @jax.jit
+    def use(variables):
+        apply = functools.partial(model.apply, variables)
+        latent = apply(IMAGE, method="encode")
+        return (
+            apply(IMAGE, method="preactivate"),
+            apply(Batch(IMAGE, None), train=False, method="terms"),
+            apply(latent, IMAGE, train=False, method="reconstruction"),
         )
+
+    for own in (variables, wide):
+        z, terms, reconstruction = jax.device_get(use(own))
+        close(terms["range"], 0.25 * np.sum(np.maximum(np.abs(z) - 1.5, 0) ** 2, axis=(1, 2)))
+        close(terms["reconstruction"], reconstruction)
         assert np.any(np.abs(z) > 1.5) == (own is wide)
 
 
@@ -298,8 +306,7 @@ def test_codebooks_are_measured_of_discrete_codes_only():
 def test_any_family_has_a_code_which_is_its_latent_if_it_is_not_discrete():
     model = make_autoencoder(Vae(**{name: SMALL[name] for name in ("encoder", "latent_size")}), (8, 8, 1))
     _, variables = initialize(model.config, IMAGE)
-    code = model.apply(variables, IMAGE, method="code")
-    np.testing.assert_array_equal(code, model.apply(variables, IMAGE, method="encode"))
-    np.testing.assert_array_equal(
-        model.apply(variables, code, method="decode_code"), model.apply(variables, code, method="decode")
-    )
+    apply = lambda method, x: jax.jit(lambda: model.apply(variables, x, method=method))()  # noqa: E731
+    code = apply("code", IMAGE)
+    np.testing.assert_array_equal(code, apply("encode", IMAGE))
+    np.testing.assert_array_equal(apply("decode_code", code), apply("decode", code))

@@ -36,7 +36,7 @@ def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
     encoder = make_encoder(config)
     decoder = make_decoder(Mirror(), config, IMAGE.shape[1:])
     features, encoder_variables = jax.jit(encoder.init_with_output)(jax.random.key(0), IMAGE)
-    latent = features.reshape(3, -1)[:, :5]
+    latent = np.asarray(features).reshape(3, -1)[:, :5]
     image, decoder_variables = jax.jit(decoder.init_with_output)(jax.random.key(1), latent)
     assert features.shape[0] == 3
     assert image.shape == IMAGE.shape
@@ -49,7 +49,7 @@ def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
             assert output.dtype == jnp.bfloat16  # The type of the parameters, though x is float32.
             return jnp.square(output.astype(jnp.float32) - 0.5).sum()
 
-        for leaf in jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"])):
+        for leaf in map(np.asarray, jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"]))):
             assert leaf.dtype == jnp.float32
             assert np.isfinite(leaf).all()
             assert np.any(leaf)
@@ -58,7 +58,7 @@ def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
 def test_a_convolutional_network_without_stages_is_a_dense_layer_each_way():
     np.testing.assert_array_equal(make_encoder(BARE).apply({}, IMAGE), IMAGE)
     decoder, latent = make_decoder(Mirror(), BARE, IMAGE.shape[1:]), jnp.asarray([[1.0, -1.0]])
-    variables = decoder.init(jax.random.key(0), latent)
+    variables = jax.jit(decoder.init)(jax.random.key(0), latent)
     assert [leaf.shape for leaf in jax.tree.leaves(variables)] == [(64,), (2, 64)]
     image = decoder.apply(variables, latent)
     np.testing.assert_allclose(image, -decoder.apply(variables, -latent), atol=1e-6)  # Unbounded on both sides.
@@ -66,7 +66,7 @@ def test_a_convolutional_network_without_stages_is_a_dense_layer_each_way():
 
 def test_a_decoder_may_be_another_network_than_its_encoder():
     decoder = make_decoder(Convolutional(widths=(3,)), Dense(), IMAGE.shape[1:])
-    image, _ = decoder.init_with_output(jax.random.key(0), jnp.ones((2, 5)))
+    image, _ = jax.jit(decoder.init_with_output)(jax.random.key(0), jnp.ones((2, 5)))
     assert image.shape == (2, 8, 4, 2)
 
 
@@ -76,7 +76,7 @@ def widths(params):
 
 def test_a_dense_encoder_is_its_layers_in_order():
     encoder = make_encoder(Dense(widths=(7, 6), activation="tanh"))
-    variables = encoder.init(jax.random.key(0), IMAGE)
+    variables = jax.jit(encoder.init)(jax.random.key(0), IMAGE)
     layers = variables["params"]["DenseStack_0"]
     hidden = IMAGE.reshape(3, 64)
     for name in ("Dense_0", "Dense_1"):
@@ -85,7 +85,8 @@ def test_a_dense_encoder_is_its_layers_in_order():
 
 
 def test_a_dense_decoder_has_the_encoders_widths_in_reverse():
-    params = make_decoder(Mirror(), Dense(widths=(7, 6)), (8, 4, 2)).init(jax.random.key(0), jnp.ones((2, 3)))["params"]
+    decoder = make_decoder(Mirror(), Dense(widths=(7, 6)), (8, 4, 2))
+    params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones((2, 3)))["params"]
     assert widths(params["DenseStack_0"]) == [(3, 6), (6, 7)]
     assert widths(params["Dense_0"]) == [(7, 64)]
 
@@ -94,19 +95,21 @@ def test_a_dense_decoder_has_the_encoders_widths_in_reverse():
 @pytest.mark.parametrize("initializer", INITIALIZERS)
 def test_every_activation_and_initializer_trains(activation, initializer):
     encoder = make_encoder(Dense(widths=(4,), activation=activation, initializer=initializer))
-    variables = encoder.init(jax.random.key(0), IMAGE)
-    gradient = jax.grad(lambda variables: jnp.square(encoder.apply(variables, IMAGE)).sum())(variables)
-    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradient))
+    variables = jax.jit(encoder.init)(jax.random.key(0), IMAGE)
+    gradient = jax.jit(jax.grad(lambda variables: jnp.square(encoder.apply(variables, IMAGE)).sum()))(variables)
+    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in map(np.asarray, jax.tree.leaves(gradient)))
 
 
 def test_batch_statistics_move_in_training_and_are_used_outside():
     encoder = make_encoder(Residual(widths=(4,), norm="batch"))
-    variables = encoder.init(jax.random.key(0), IMAGE)
-    trained, updates = encoder.apply(variables, 3 * IMAGE + 1, train=True, mutable=["batch_stats"])
-    before, after = (jax.tree.leaves(tree["batch_stats"]) for tree in (variables, updates))
+    variables = jax.jit(encoder.init)(jax.random.key(0), IMAGE)
+    image = 3 * np.asarray(IMAGE) + 1
+    train = jax.jit(lambda variables: encoder.apply(variables, image, train=True, mutable=["batch_stats"]))
+    trained, updates = train(variables)
+    before, after = (jax.tree.leaves(jax.device_get(tree["batch_stats"])) for tree in (variables, updates))
     assert all(np.any(new != old) for new, old in zip(after, before, strict=True))
-    outside = encoder.apply({"params": variables["params"], **updates}, 3 * IMAGE + 1)
-    assert np.abs(trained - outside).max() > 0.01  # Statistics of this batch there, running ones here.
+    outside = jax.jit(encoder.apply)({"params": variables["params"], **updates}, image)
+    assert np.abs(np.asarray(trained) - outside).max() > 0.01  # Statistics of this batch there, running ones here.
 
 
 @pytest.mark.parametrize(
@@ -152,8 +155,9 @@ def test_a_vit_sees_only_the_visible_tokens():
 def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
     window = (size, size)
     flax = lambda x: nn.max_pool(x, window, strides=window, padding="SAME")  # noqa: E731
-    for function in (lambda pool, x: pool(x), lambda pool, x: jax.grad(lambda x: jnp.square(pool(x)).sum())(x)):
-        np.testing.assert_array_equal(function(lambda x: max_pool(x, size), IMAGE), function(flax, IMAGE))
+    for function in (lambda pool: pool, lambda pool: jax.grad(lambda x: jnp.square(pool(x)).sum())):
+        ours, theirs = (jax.jit(function(pool))(IMAGE) for pool in (lambda x: max_pool(x, size), flax))
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_convolutions_are_given_fewer_images_at_once_on_a_cpu():
