@@ -71,13 +71,13 @@ class Family:
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with this family."""
-        yield from self.likelihood.conflicts(config)
         if self.NEEDS_OTHERS and config.training.batch_size == 1:
             kind = config.autoencoder.kind
             yield f"training.batch_size=1: '{kind}' compares the codes of a batch with each other; make it larger"
         conflict = self.conflict(config.data.preprocessing)
         if conflict is not None:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
+        yield from self.likelihood.conflicts(config)
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why the family cannot be trained on a data set."""

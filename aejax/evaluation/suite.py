@@ -81,6 +81,7 @@ class EvaluationConfig(MeasuresConfig):
             yield from measure.conflicts(config)
         if self.layers:
             yield from self.unread("layers")
+        yield from self.probe.conflicts()
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why data do not allow what is measured; `others` are those of `other_data`, by the same names."""

@@ -1,6 +1,7 @@
 """The fields of the config that single measures read, a part for each measure that has some. Free of JAX."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,6 +19,11 @@ class ProbeConfig:
     """The linear probe, also of "calibration" and "robustness"."""
 
     strengths: tuple[PositiveFloat, ...] = moved(STRENGTHS, "probe_strengths")  # Of L2; validation chooses one.
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields that there is nothing to choose from."""
+        if not self.strengths:
+            yield "evaluation.probe.strengths is empty; give at least one L2 strength"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

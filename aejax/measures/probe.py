@@ -56,18 +56,12 @@ def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator
             )
 
 
-def _no_strengths(config: Any) -> Iterator[str]:
-    if not config.evaluation.probe.strengths:
-        yield "evaluation.probe.strengths is empty; give at least one L2 strength"
-
-
 PROBE = Measure(
     name="probe",
     metrics=(Metric("probe_accuracy", "linear probe", "%", True),),
     needs=(LABELS, VALIDATION),
     by_default=True,
     features=_probe,
-    conflicts=_no_strengths,
     misfits=_too_large,
     by_axes=True,
 )
@@ -76,7 +70,6 @@ CALIBRATION = Measure(
     metrics=(Metric("probe_calibration_error", "calibration error of the probe", "%", False),),
     needs=(LABELS, VALIDATION),
     features=_probe,
-    conflicts=_no_strengths,
     by_axes=True,
 )
 # Of reconstructions too, and without labels of these alone: its metrics have a section of their own.
@@ -85,7 +78,6 @@ ROBUSTNESS = Measure(
     needs=(VALIDATION,),
     images=_corrupt,
     features=_probe,
-    conflicts=_no_strengths,
     by_axes=True,
     further_features=_copies,
 )
