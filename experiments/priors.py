@@ -19,6 +19,7 @@ from aejax.autoencoders.vae import Vae
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import LikelihoodConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli
 from aejax.training.optimizers import Adam, Cosine
@@ -45,8 +46,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("posterior", "likelihood"),
             baselines=(),
-            likelihood_samples=100 if small else 500,
-            likelihood_images=None if small else 1000,
+            likelihood=LikelihoodConfig(num_samples=100 if small else 500, num_images=None if small else 1000),
         ),
     )
 

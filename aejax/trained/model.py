@@ -114,7 +114,7 @@ class Trained:
         return self._autoencoder._of_images(_layer, images, layer)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
-        """Draws images: by the sampler of a generator, or of a variational family from the prior N(0, I).
+        """Draws images: by the sampler of a generator, or of a variational family from its prior.
 
         The first of them are the same however many are asked for.
         """
