@@ -29,7 +29,7 @@ LAYERS = (
     ("user_files",),
     ("config",),
     ("sweep",),
-    ("rng",),
+    ("rng", "statistics"),
     ("data",),
     ("objectives",),
     ("networks",),
@@ -39,7 +39,9 @@ LAYERS = (
     ("evaluation", "measures"),
     ("explain",),
     ("experiment", "methods"),
-    ("study", "trained"),
+    ("store",),
+    ("study",),
+    ("trained",),
     ("search",),
     ("report",),
     ("cli",),
@@ -110,6 +112,24 @@ def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_the_report_reads_stores_measures_and_statistics_alone():
+    allowed = {"errors", "cache", "measures", "statistics", "store", "report"}
+    for path in (ROOT / "aejax" / "report").rglob("*.py"):
+        for name in imports(path):
+            _, *parts = name.split(".")
+            if name.startswith("aejax.") and parts[:2] not in (["methods", "roles"], ["methods", "zoo"]):
+                assert parts[0] in allowed, f"{path} imports {name}"
+
+
+def test_the_store_and_the_report_use_no_jax():
+    for room in ("store", "report", "measures"):
+        for path in (ROOT / "aejax" / room).rglob("*.py"):
+            heads = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+            anywhere = room != "measures"  # Whose functions import what they compute with when they are called.
+            names = set(imports(path)) if anywhere else {getattr(n, "module", None) or n.names[0].name for n in heads}
+            assert not any(name.split(".")[0] in ("jax", "flax", "optax", "orbax") for name in names), path
+
+
 def literals(tree):
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
@@ -127,16 +147,16 @@ def test_who_runs_and_reports_studies_compares_no_name_of_a_measure():
     # The last two are what a head of a fine-tuned network, and pictures, are called too.
     names = set(MEASURES) - kinds() - {"probe", "reconstruction"}
     for path in SOURCES:
-        if path.relative_to(ROOT / "aejax").parts[0] in ("study", "search", "report"):
+        if path.relative_to(ROOT / "aejax").parts[0] in ("store", "study", "trained", "search", "report"):
             for node in ast.walk(ast.parse(path.read_text())):
                 assert not isinstance(node, ast.Compare) or not names & literals(node), f"{path}:{node.lineno}"
 
 
 # Where the pixels of images are meant.
-_OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.study.measure", "aejax.study.results")
+_OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.study.measure", "aejax.store.results")
 
 
-@pytest.mark.parametrize("folder", ["cli", "report", "search", "study"])
+@pytest.mark.parametrize("folder", ["cli", "report", "search", "store", "study", "trained"])
 def test_a_method_is_asked_for_its_role_and_never_for_its_name(folder):
     for path in (ROOT / "aejax" / folder).rglob("*.py"):
         names = set(METHODS) - ({"pixels"} if module_name(path) in _OF_IMAGES else set())

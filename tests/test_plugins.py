@@ -13,8 +13,8 @@ import pytest
 
 from aejax.errors import ConfigError
 from aejax.registry import Registry
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.user_files import load_plugins
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -12,9 +12,9 @@ from typing import Any
 
 from aejax.benchmark.processes import last_words
 from aejax.errors import UserError
-from aejax.study.directory import StudyDirectory
-from aejax.study.metrics import FILE, read_curves
-from aejax.study.stop import EXIT_STATUS
+from aejax.store.directory import StudyDirectory
+from aejax.store.metrics import FILE, read_curves
+from aejax.store.stop import EXIT_STATUS
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CHECKPOINT_SECONDS = 5

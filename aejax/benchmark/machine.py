@@ -9,7 +9,7 @@ PEERS = ("keras", "tensorflow", "torch", "pythae", "scikit-learn")
 
 def machine() -> dict[str, Any]:
     """Returns the environment as a study records it, and the versions of the peers that are installed."""
-    from aejax.study.record import environment
+    from aejax.study.environment import environment
 
     return environment() | {peer: version(peer) for peer in PEERS if is_installed(peer)}
 

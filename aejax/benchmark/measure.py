@@ -14,7 +14,7 @@ from aejax.benchmark.machine import is_installed, machine
 from aejax.benchmark.processes import Failed, Worker
 from aejax.benchmark.suites import IMAGES, OURS, SUITES, Case, Contender
 from aejax.errors import UserError
-from aejax.study.files import write_atomically
+from aejax.store.files import write_atomically
 
 Say = Callable[[str], None]
 MATMUL = "large matrix products"

@@ -12,7 +12,7 @@ from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.data.resident import ResidentData, training_arrays
 from aejax.experiment import Config
 from aejax.networks.convolution import Method
-from aejax.study.files import digest_of_bytes
+from aejax.store.files import digest_of_bytes
 from aejax.training.flops import step_flops, step_products
 from aejax.training.loop import MakeTask, compile_chunk, compile_init
 from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host

@@ -14,7 +14,7 @@ from aejax.benchmark.processes import Failed, Worker
 from aejax.benchmark.suites import IMAGES, OURS, Case, Contender
 from aejax.errors import UserError
 from aejax.report.speed import number, read_record, relative_time
-from aejax.study.record import environment_changes
+from aejax.study.environment import environment_changes
 
 Say = Callable[[str], None]
 Suites = dict[str, dict[str, Case]]

@@ -12,8 +12,8 @@ from absl import flags
 
 from aejax.cli.arguments import define_features, define_number, read_flags, script_help
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import SEARCH, StudyDirectory
-from aejax.study.files import exists
+from aejax.store.directory import SEARCH, StudyDirectory
+from aejax.store.files import exists
 from aejax.user_files import load_function
 
 Say = Callable[[str], None]
@@ -33,11 +33,11 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         return
     from aejax.report.write import write_report
     from aejax.search.run import describe_search, search_and_train
+    from aejax.store.metrics import require_tensorboard
+    from aejax.store.stop import stop_on_signals
     from aejax.study import dry_run, run
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
-    from aejax.study.metrics import require_tensorboard
-    from aejax.study.stop import stop_on_signals
     from aejax.training.population import is_leader
     from aejax.training.setup import DETERMINISTIC, add_xla_options, join_processes
 
@@ -95,12 +95,12 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     if path is None:
         return 0
     from aejax.report.write import write_report
+    from aejax.store.compare import compare_rows, only_in_one, to_text
+    from aejax.store.evidence import read_rows
+    from aejax.store.record import require_record
+    from aejax.store.stop import stop_on_signals
     from aejax.study import run
-    from aejax.study.compare import compare_rows, only_in_one, to_text
-    from aejax.study.evidence import read_rows
     from aejax.study.job import Options
-    from aejax.study.record import require_record
-    from aejax.study.stop import stop_on_signals
 
     directory = StudyDirectory(path)
     require_record(directory)
@@ -129,13 +129,13 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     if path is None:
         return 0
     from aejax.report.write import write_report
+    from aejax.store.compare import compare_rows, only_in_one, to_text
+    from aejax.store.evidence import read_all, read_rows, rows_of
+    from aejax.store.record import require_record
+    from aejax.store.stop import stop_on_signals
     from aejax.study import run
-    from aejax.study.compare import compare_rows, only_in_one, to_text
-    from aejax.study.evidence import read_all, read_rows, rows_of
     from aejax.study.job import Options
     from aejax.study.plan import load_data, recorded_configs
-    from aejax.study.record import require_record
-    from aejax.study.stop import stop_on_signals
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
     original = StudyDirectory(path)
@@ -211,8 +211,8 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
     path = _one_study(values, arguments)
     if path is None:
         return
-    from aejax.study.progress import describe, read_progress
-    from aejax.study.record import require_record
+    from aejax.store.progress import describe, read_progress
+    from aejax.store.record import require_record
 
     directory = StudyDirectory(path)
     require_record(directory)

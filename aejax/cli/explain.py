@@ -6,7 +6,7 @@ from absl import flags
 
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
 
 
 def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -16,8 +16,8 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
       ConfigError: if a flag is wrong.
       UserError: if the study has no such member, or nothing to explain.
     """
-    from aejax.study.explaining.explain import OF_LAYER, OF_STUDY, PARTS
-    from aejax.study.explaining.explain import explain as explain_study
+    from aejax.trained.explaining.explain import OF_LAYER, OF_STUDY, PARTS
+    from aejax.trained.explaining.explain import explain as explain_study
 
     parts = (*PARTS, OF_STUDY)
     values = flags.FlagValues()
@@ -53,8 +53,8 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
             f"--layer={values.layer} is of the part '{OF_LAYER}', which is left out; add --part={OF_LAYER}"
         )
     from aejax.report.write import write_report
+    from aejax.store.stop import stop_on_signals
     from aejax.study.job import Options
-    from aejax.study.stop import stop_on_signals
 
     directory = StudyDirectory(paths[0])
     with stop_on_signals() as stop:

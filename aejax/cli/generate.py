@@ -9,8 +9,8 @@ from absl import flags
 from aejax.cli.arguments import read_flags, script_help
 from aejax.errors import ConfigError, UserError
 from aejax.methods.zoo import GENERATOR, SUBJECT
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import write_arrays, write_atomically
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import write_arrays, write_atomically
 
 KINDS = ("samples", "reconstructions", "interpolations", "arithmetic", "grid")
 MOST_IN_PICTURE = 1024
@@ -51,8 +51,8 @@ def _make(
     import jax.numpy as jnp
 
     from aejax.explain.paths import interpolate
-    from aejax.study import generate as by
-    from aejax.trained.open import open_member
+    from aejax.trained import generate as by
+    from aejax.trained.opening import open_member
 
     kind, num, seed = values.kind, values.num, values.seed
     opener, member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)

@@ -11,9 +11,9 @@ from aejax.methods.zoo import is_ranked
 from aejax.report.findings import Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
 from aejax.report.label_curves import LABELS
-from aejax.study.contents import Curves, Pictures, Population, Study
-from aejax.study.explanations import Explanation
-from aejax.study.results import Row, Setting, settings
+from aejax.store.contents import Curves, Pictures, Population, Study
+from aejax.store.explanations import Explanation
+from aejax.store.results import Row, Setting, settings
 
 
 class Section(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aejax.measures.base import Metric
-from aejax.study.results import Setting, show_value
+from aejax.store.results import Setting, show_value
 
 CONTINUOUS = 20  # So many values of a field, and they are no grid: neighbors are taken together.
 WIDE = 8  # Numbers whose largest is so many times the smallest are shown in logarithms.

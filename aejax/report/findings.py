@@ -8,8 +8,8 @@ from typing import NamedTuple
 from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.zoo import is_ranked
-from aejax.study.results import Setting
-from aejax.study.statistics import Interval, paired_difference
+from aejax.statistics import Interval, paired_difference
+from aejax.store.results import Setting
 
 UNDECIDED = "undecided"
 

@@ -12,11 +12,11 @@ from aejax.report.content import gather
 from aejax.report.page import make_sections
 from aejax.report.tables import make_table, to_aligned, to_markdown
 from aejax.report.write import with_sections
-from aejax.study import explanations, metrics, results
-from aejax.study.contents import read_study
-from aejax.study.directory import SEARCH, StudyDirectory
-from aejax.study.files import DIGEST, digest_of_bytes, exists, packed, read_bytes, to_json, unpacked
-from aejax.study.results import settings
+from aejax.store import explanations, metrics, results
+from aejax.store.contents import read_study
+from aejax.store.directory import SEARCH, StudyDirectory
+from aejax.store.files import DIGEST, digest_of_bytes, exists, packed, read_bytes, to_json, unpacked
+from aejax.store.results import settings
 
 FILES = (
     "study.json",

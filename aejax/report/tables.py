@@ -13,7 +13,7 @@ from aejax.methods.zoo import role_of
 from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
-from aejax.study.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
+from aejax.store.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
 
 class Table(NamedTuple):

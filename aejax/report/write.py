@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from aejax.report.content import Section, gather
 from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
-from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import write_atomically
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import write_atomically
 
 
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:

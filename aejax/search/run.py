@@ -20,12 +20,12 @@ from aejax.methods.base import find_method
 from aejax.methods.zoo import SUBJECT
 from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
 from aejax.search.space import Range, Space, ends
-from aejax.study.directory import SEARCH, StudyDirectory
+from aejax.store.directory import SEARCH, StudyDirectory
+from aejax.store.record import read_record
+from aejax.store.results import Row
 from aejax.study.dry_run import describe
 from aejax.study.executors.base import Executor
 from aejax.study.job import FeatureFunction, Options
-from aejax.study.record import read_record
-from aejax.study.results import Row
 from aejax.study.run import Growth, run
 from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig

@@ -11,13 +11,13 @@ from aejax.cache import read_arrays
 from aejax.experiment import Config
 from aejax.measures.base import Measure
 from aejax.methods.base import find_method
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_all
-from aejax.study.files import lock, read_json, write_json
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_all
+from aejax.store.files import lock, read_json, write_json
+from aejax.store.metrics import shortest
+from aejax.store.results import CODES, FILE
 from aejax.study.job import Job
-from aejax.study.metrics import shortest
 from aejax.study.plan import Roster
-from aejax.study.results import CODES, FILE
 
 Codes = Mapping[str, np.ndarray]  # By split, [members, n, d], in the order of the results.
 

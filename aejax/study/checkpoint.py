@@ -23,7 +23,7 @@ import numpy as np
 
 from aejax.data.description import DataDescription
 from aejax.errors import UserError, is_out_of_memory
-from aejax.study.files import (
+from aejax.store.files import (
     TEMPORARY,
     Damaged,
     check_digest,
@@ -34,7 +34,7 @@ from aejax.study.files import (
     write_arrays,
     write_json,
 )
-from aejax.study.quiet import keep_orbax_quiet
+from aejax.store.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
 PREPROCESSING = "preprocessing.npz"

@@ -9,8 +9,8 @@ from aejax.data.load import Dataset
 from aejax.data.resident import outline
 from aejax.experiment import Config
 from aejax.methods.roles import Role
+from aejax.store.directory import StudyDirectory
 from aejax.study.demand import Needs, num_bytes
-from aejax.study.directory import StudyDirectory
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
 from aejax.study.job import Job

@@ -19,10 +19,10 @@ from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.experiment import Config
 from aejax.methods.base import FitOnHost, find_method
-from aejax.study import metrics
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import PICTURES, Evidence, read_evidence
-from aejax.study.files import (
+from aejax.store import metrics
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import PICTURES, Evidence, read_evidence
+from aejax.store.files import (
     Measured,
     digest_of,
     lock,
@@ -31,13 +31,13 @@ from aejax.study.files import (
     write_arrays,
     write_json,
 )
+from aejax.store.metrics import MetricsWriter, Written
+from aejax.store.results import CODES
+from aejax.store.results import FILE as RESULTS
+from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import FittedPopulation, measure
-from aejax.study.metrics import MetricsWriter, Written
-from aejax.study.results import CODES
-from aejax.study.results import FILE as RESULTS
-from aejax.study.status import PopulationStatus, read_status, write_status
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, Start, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all

@@ -15,9 +15,9 @@ from aejax.data.resident import ResidentData, make_resident
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
 from aejax.methods.base import Method
+from aejax.store.directory import StudyDirectory
+from aejax.store.stop import StopRequest
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.directory import StudyDirectory
-from aejax.study.stop import StopRequest
 from aejax.sweep import Population
 from aejax.training.loop import compile_chunk, epochs_per_chunk
 from aejax.training.population import Members, agree, fit_members, is_leader, share

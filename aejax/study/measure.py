@@ -16,9 +16,9 @@ from aejax.data.resident import ResidentData
 from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_place
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
+from aejax.store.metrics import shortest
 from aejax.study.generation import evaluation_cost, measure_generators
 from aejax.study.job import Work
-from aejax.study.metrics import shortest
 from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
 from aejax.training.population import Members, Program, fit_members, shapes_of_member, to_host
 

@@ -16,12 +16,12 @@ from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check_data, load_recorded
 from aejax.methods.base import Method, find_method
 from aejax.methods.zoo import METHODS, SUBJECT
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import Damaged
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import Damaged
+from aejax.store.record import Record
+from aejax.store.status import FILE as STATUS
+from aejax.store.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.study.job import Job
-from aejax.study.record import Record
-from aejax.study.status import FILE as STATUS
-from aejax.study.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.sweep import Population, group
 
 # From whose state a member of the autoencoder goes on, by their ids; who is not in it begins anew.

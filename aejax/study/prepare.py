@@ -14,14 +14,14 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.errors import DataError, UserError, in_one_line
 from aejax.experiment import Config
 from aejax.methods.roles import Role
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import Evidence, read_all, rows_of
+from aejax.store.record import Record, read_record, unite
 from aejax.study.demand import Needs, needs_of
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import Evidence, read_all, rows_of
 from aejax.study.executors.base import Executor
 from aejax.study.generation import check_features, try_features
 from aejax.study.job import FeatureFunction, Job
 from aejax.study.plan import NO_LINEAGE, Lineage, Roster, data_key, describe_data, load_data, recorded_configs
-from aejax.study.record import Record, read_record, unite
 
 
 class Feasible(NamedTuple):

@@ -17,13 +17,22 @@ from aejax.experiment import Config
 from aejax.methods.base import find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_all, read_rows, rows_of
+from aejax.store.files import lock
+from aejax.store.progress import read_progress
+from aejax.store.record import (
+    Record,
+    read_record,
+    require_record,
+    write_record,
+)
+from aejax.store.results import Results, Row, to_rows
 from aejax.study.across import Beside, add_metrics, measure_across, members_of, renew_across, write_metrics
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_all, read_rows, rows_of
+from aejax.study.environment import environment_changes, this_start
 from aejax.study.execute import clear, write_results
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
-from aejax.study.files import lock
 from aejax.study.generation import check_features
 from aejax.study.job import Options
 from aejax.study.plan import (
@@ -38,16 +47,6 @@ from aejax.study.plan import (
     recorded_configs,
 )
 from aejax.study.prepare import choose_feasible, prepare, to_do
-from aejax.study.progress import read_progress
-from aejax.study.record import (
-    Record,
-    environment_changes,
-    read_record,
-    require_record,
-    this_start,
-    write_record,
-)
-from aejax.study.results import Results, Row, to_rows
 from aejax.study.worker import Worker
 from aejax.training.population import is_leader, wait_for_all
 

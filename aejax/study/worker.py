@@ -11,12 +11,12 @@ import jax
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import Interrupted, InUse, UserError, in_one_line, is_out_of_memory
 from aejax.methods.zoo import SUBJECT
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
+from aejax.store.status import State, read_status, read_statuses, write_status
 from aejax.study.execute import Arrays, evaluate, execute
 from aejax.study.foresee import foresee
 from aejax.study.job import Job, Options, Source, Work
 from aejax.study.plan import Roster
-from aejax.study.status import State, read_status, read_statuses, write_status
 
 
 class Worker:

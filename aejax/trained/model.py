@@ -31,7 +31,7 @@ from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.study.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.training.step import Task, init_variables
 
 FACTS, ARRAYS = "model.json", "arrays.npz"

@@ -13,8 +13,8 @@ from aejax.errors import DataError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.training.step import TrainingConfig
 from tests.data.image_sets import IMAGE, LABEL, SETS, black, write
 from tests.data.loading import refusal

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aejax.data.load import DataConfig, load
-from aejax.study.directory import StudyDirectory
-from aejax.study.record import require_record
+from aejax.store.directory import StudyDirectory
+from aejax.store.record import require_record
 from tests.data.loading import gray, load_file, refusal, rows, save
 
 ROOT = pathlib.Path(__file__).parent.parent.parent

@@ -13,8 +13,8 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check, load_recorded
 from aejax.report.tables import to_markdown
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.plan import data_configs
 from tests.data.image_sets import IMAGE, write
 from tests.study.studies import train

@@ -13,8 +13,8 @@ from aejax.experiment import Config, check, check_data
 from aejax.measures.zoo import MEASURES, register
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.training.config import TrainingConfig
 from tests.study.studies import train
 

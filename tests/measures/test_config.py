@@ -12,9 +12,9 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, load_recorded
 from aejax.measures.config import NeighborsConfig
 from aejax.networks.dense import Dense
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
-from aejax.study.results import settings
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.results import settings
 from aejax.training.config import TrainingConfig
 from tests.study.studies import edit_json, train
 

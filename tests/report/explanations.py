@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from aejax.study.explanations import Explanation, Similarity
+from aejax.store.explanations import Explanation, Similarity
 
 TARGETS = {"unit": "unit 17", "probe": "the probe's logit of its class", "error": "the reconstruction error"}
 METHODS = ("integrated_gradients", "smooth_grad", "occlusion", "edges")

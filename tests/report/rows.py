@@ -4,7 +4,7 @@ import re
 
 from aejax.report.content import Content
 from aejax.report.findings import findings
-from aejax.study.results import settings
+from aejax.store.results import settings
 
 DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
 

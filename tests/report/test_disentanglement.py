@@ -6,7 +6,7 @@ import numpy as np
 
 from aejax.report.findings import signed
 from aejax.report.sections.disentanglement import MIG, beat, disentanglement, plain_vae
-from aejax.study.statistics import paired_difference, probability_of_improvement
+from aejax.statistics import paired_difference, probability_of_improvement
 from tests.report.rows import cells, make_content, make_row
 
 NOISE = [0.0, 0.01, -0.01, 0.02, -0.02]

@@ -18,10 +18,10 @@ from aejax.report.sections.paths import HEIGHT, WIDTH, paths
 from aejax.report.sections.similarity import similarity
 from aejax.report.sections.traversals import manifold, traversals
 from aejax.report.sections.units import dictionary, units
-from aejax.study.contents import Study
-from aejax.study.explanations import Explanation
-from aejax.study.record import Record
-from aejax.study.statistics import student_interval
+from aejax.statistics import student_interval
+from aejax.store.contents import Study
+from aejax.store.explanations import Explanation
+from aejax.store.record import Record
 from tests.report.explanations import digits, make_explanations, make_similarity
 from tests.report.rows import cells
 

@@ -10,8 +10,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from aejax.report.content import gather
 from aejax.report.page import make_sections, to_html
-from aejax.study.contents import Study
-from aejax.study.record import Record
+from aejax.store.contents import Study
+from aejax.store.record import Record
 from tests.report.browsing import show
 from tests.report.explanations import digits, make_explanations, make_similarity
 from tests.report.rows import make_row

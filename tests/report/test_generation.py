@@ -7,10 +7,10 @@ from aejax.report.content import Content
 from aejax.report.findings import findings
 from aejax.report.sections.generation import generation
 from aejax.report.tables import to_markdown
-from aejax.study.contents import Population, Study
-from aejax.study.record import Record
-from aejax.study.results import settings
-from aejax.study.status import PopulationStatus
+from aejax.store.contents import Population, Study
+from aejax.store.record import Record
+from aejax.store.results import settings
+from aejax.store.status import PopulationStatus
 from tests.report.rows import cells, make_content, make_row
 
 # Of two autoencoders: the Fréchet distance of each sampler's images for seeds 0, 1, 2.

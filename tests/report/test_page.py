@@ -14,7 +14,7 @@ from aejax.experiment import Config
 from aejax.report.html import Html, element, join
 from aejax.report.svg import make_axis
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 from tests.report.browsing import show

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aejax.report.sections.pareto import pareto_front, quality_against_cost
 from aejax.report.sections.search import history
-from aejax.study.trials import Trial, best_so_far
+from aejax.store.trials import Trial, best_so_far
 from tests.report.rows import cells, make_content, make_row
 
 POINTS = st.lists(st.tuples(st.integers(1, 6), st.integers(-3, 3)), min_size=1, max_size=20)

@@ -8,9 +8,9 @@ import pytest
 from aejax.errors import UserError
 from aejax.experiment import check, load_recorded
 from aejax.report.publish import MARKS, MAX_BYTES, renew_tables
-from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.record import require_record
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
+from aejax.store.record import require_record
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "experiments" / "results"

@@ -5,7 +5,7 @@ import pytest
 
 from aejax.report.findings import findings
 from aejax.report.tables import make_table, to_csv, to_latex, to_markdown
-from aejax.study.results import settings, varying_fields
+from aejax.store.results import settings, varying_fields
 
 DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
 

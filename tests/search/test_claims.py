@@ -14,12 +14,12 @@ from aejax.networks.dense import Dense
 from aejax.search.methods import Halving, Random, Tpe
 from aejax.search.run import Search, find
 from aejax.search.space import Range
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.statistics import student_interval
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
 from aejax.study.run import run
-from aejax.study.statistics import student_interval
 from aejax.sweep import expand, grid, product
 from aejax.training.step import TrainingConfig
 

@@ -15,12 +15,12 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, load_recorded
 from aejax.networks.dense import Dense
 from aejax.search.run import Search, find, search_and_train
-from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.record import require_record
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
-from aejax.study.record import require_record
 from aejax.study.run import run
 from aejax.training.step import TrainingConfig
 from tests.study.studies import StopAtSave

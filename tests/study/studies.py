@@ -11,11 +11,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from aejax.errors import Interrupted
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import read_json, write_json
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import read_json, write_json
+from aejax.store.stop import StopRequest
 from aejax.study.job import Options
 from aejax.study.run import run
-from aejax.study.stop import StopRequest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 COST = {

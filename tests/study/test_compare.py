@@ -10,10 +10,10 @@ import pytest
 from aejax.cli import commands
 from aejax.errors import ConfigError, UserError
 from aejax.report import publish as publishing
-from aejax.study.compare import compare_rows, only_in_one, to_text
-from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.compare import compare_rows, only_in_one, to_text
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from tests.study.studies import ROOT, edit_json
 
 CONFIG = [

@@ -16,9 +16,9 @@ from aejax.cli import commands
 from aejax.cli.explain import explain
 from aejax.cli.generate import generate
 from aejax.errors import UserError
-from aejax.study.contents import read_study
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import read_json, to_json
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import read_json, to_json
 from tests.study.studies import ROOT
 
 FILES = {

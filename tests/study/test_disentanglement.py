@@ -13,12 +13,12 @@ from aejax.evaluation.disentanglement import METRICS, disentanglement_metrics, u
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.plan import load_data
 from aejax.study.run import evaluate_again
-from aejax.trained.open import Opener
+from aejax.trained.opening import Opener
 from aejax.training.step import TrainingConfig
 from tests.study.studies import edit_json, train
 

@@ -15,18 +15,18 @@ from aejax.cli.commands import train
 from aejax.cli.request import parse
 from aejax.errors import ConfigError, UserError
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import write_json
+from aejax.store.progress import describe, progress, read_progress
+from aejax.store.record import Record, write_record
+from aejax.store.status import PopulationStatus, read_statuses, write_status
+from aejax.store.stop import STOP_FILE
 from aejax.study.executors.ray_cluster import ON_ALL_NETWORKS
 from aejax.study.executors.remote import make_ticket
 from aejax.study.executors.slurm import Slurm
-from aejax.study.files import write_json
 from aejax.study.job import Options
 from aejax.study.plan import Roster, load_data
-from aejax.study.progress import describe, progress, read_progress
-from aejax.study.record import Record, write_record
 from aejax.study.run import run
-from aejax.study.status import PopulationStatus, read_statuses, write_status
-from aejax.study.stop import STOP_FILE
 from aejax.study.worker import Worker
 from tests.study.studies import assert_same_study, finish, script
 

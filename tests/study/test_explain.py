@@ -16,13 +16,13 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.explain.dictionary import DictionaryConfig
 from aejax.networks.dense import Dense
-from aejax.study.directory import StudyDirectory
-from aejax.study.explaining import attributions, parts, subject
-from aejax.study.explaining import explain as explaining
-from aejax.study.explaining.explain import OF_STUDY, PARTS, explain
-from aejax.study.explanations import SIMILARITY, directory_of, read_explanations, read_similarity
+from aejax.store.directory import StudyDirectory
+from aejax.store.explanations import SIMILARITY, directory_of, read_explanations, read_similarity
+from aejax.store.stop import StopRequest
 from aejax.study.job import Options
-from aejax.study.stop import StopRequest
+from aejax.trained.explaining import attributions, parts, subject
+from aejax.trained.explaining import explain as explaining
+from aejax.trained.explaining.explain import OF_STUDY, PARTS, explain
 from aejax.training.step import TrainingConfig
 from tests.study.studies import train
 

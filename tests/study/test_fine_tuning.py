@@ -13,8 +13,8 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.run import evaluate_again
 from aejax.training.fine_tuning import FineTuningConfig

@@ -21,13 +21,13 @@ from aejax.samplers.flow import MaskedFlow
 from aejax.samplers.mixture import Mixture
 from aejax.samplers.prior import Prior
 from aejax.samplers.zoo import GenerationConfig
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.generation import call
 from aejax.study.job import Options
 from aejax.study.run import evaluate_again, run
 from aejax.trained.model import Trained
-from aejax.trained.open import Opener
+from aejax.trained.opening import Opener
 from aejax.training.step import TrainingConfig
 from tests.study.studies import assert_same_study, train
 

@@ -10,8 +10,8 @@ import pytest
 
 from aejax.config import override
 from aejax.experiment import Config
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.run import run
 from tests.study.studies import ROOT

@@ -5,8 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 # A step a member, on all images: its activations take far more than all that there is of other memory. The
@@ -15,7 +15,7 @@ CODE = """
 import pathlib, resource, sys
 from aejax.config import override
 from aejax.experiment import Config
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
 from aejax.study.run import run
 from aejax.training.setup import set_up_jax
 

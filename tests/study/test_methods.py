@@ -16,10 +16,10 @@ from aejax.methods.roles import Entry, Role
 from aejax.methods.zoo import METHODS, SUBJECT, named, order_of, role_of
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.results import settings
 from aejax.study.job import Options
-from aejax.study.results import settings
 from aejax.study.run import run
 from aejax.training.step import TrainingConfig
 from tests.report.rows import make_row

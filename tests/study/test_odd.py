@@ -18,11 +18,11 @@ from aejax.explain import embeddings
 from aejax.explain.dictionary import DictionaryConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import HalfSquaredError
-from aejax.study.directory import StudyDirectory
-from aejax.study.explaining import attributions, parts
-from aejax.study.explaining import explain as explaining
-from aejax.study.explaining.explain import OF_STUDY, PARTS
-from aejax.study.explanations import read_explanations, read_similarity
+from aejax.store.directory import StudyDirectory
+from aejax.store.explanations import read_explanations, read_similarity
+from aejax.trained.explaining import attributions, parts
+from aejax.trained.explaining import explain as explaining
+from aejax.trained.explaining.explain import OF_STUDY, PARTS
 from aejax.training.step import TrainingConfig
 from tests.study.studies import train
 

@@ -7,8 +7,8 @@ from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.run import run
 from aejax.training.step import TrainingConfig

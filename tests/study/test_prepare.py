@@ -20,16 +20,16 @@ from aejax.measures.reconstruction import RECONSTRUCTION
 from aejax.search.methods import Sobol
 from aejax.search.run import Search, describe_search, find
 from aejax.search.space import Range
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.status import read_statuses
 from aejax.study import demand
-from aejax.study.directory import StudyDirectory
 from aejax.study.dry_run import describe
-from aejax.study.evidence import read_rows
 from aejax.study.executors.local import Local
 from aejax.study.executors.remote import Remote
 from aejax.study.job import Options
 from aejax.study.plan import Roster, load_data
 from aejax.study.run import PopulationsFailed, Unfinished, evaluate_again, run
-from aejax.study.status import read_statuses
 
 MIXTURE = {"generation.sampler": "mixture"}
 SMALL = {

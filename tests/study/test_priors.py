@@ -7,9 +7,9 @@ from aejax.cli import commands, request
 from aejax.cli.explain import explain
 from aejax.errors import Interrupted
 from aejax.evaluation import feature_network
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
-from aejax.study.explanations import read_explanations
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.explanations import read_explanations
 from aejax.sweep import group
 from tests.study.studies import read_csv, read_lines, train
 

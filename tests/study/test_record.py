@@ -12,18 +12,17 @@ from aejax.config import to_tree
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import Damaged, lock, open_in_place, read_json, write_json
-from aejax.study.record import (
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import Damaged, lock, open_in_place, read_json, write_json
+from aejax.store.record import (
     Record,
     Start,
-    environment,
-    environment_changes,
     read_record,
     require_record,
     unite,
     write_record,
 )
+from aejax.study.environment import environment, environment_changes
 from aejax.training.optimizers import Adam, Momentum
 from tests.study.studies import edit_json
 

@@ -18,9 +18,9 @@ from aejax.methods.roles import Role
 from aejax.methods.zoo import METHODS, role_of
 from aejax.networks.dense import Dense
 from aejax.report.tables import to_csv
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.study.dry_run import describe
-from aejax.study.evidence import read_rows
 from aejax.study.job import Options
 from aejax.study.run import evaluate_again, run
 from aejax.training.fine_tuning import FineTuningConfig

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from aejax.study.statistics import (
+from aejax.statistics import (
     interquartile_mean,
     paired_difference,
     probability_of_improvement,

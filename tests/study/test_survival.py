@@ -18,11 +18,11 @@ from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.report.write import write_report
+from aejax.store.directory import StudyDirectory
+from aejax.store.status import read_status
 from aejax.study import execute
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.directory import StudyDirectory
 from aejax.study.run import PopulationsFailed
-from aejax.study.status import read_status
 from aejax.training.step import TrainingConfig
 from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, edit_json, finish, read_csv, script, train
 

@@ -16,8 +16,8 @@ from aejax.measures.config import LikelihoodConfig
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, OptimalGaussian
 from aejax.report.write import write_report
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
 from aejax.training.step import TrainingConfig
 from tests.study.studies import read_csv, read_lines, train
 

@@ -24,17 +24,17 @@ from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.samplers.drawing import sampling_key
 from aejax.samplers.generator import IMAGES_AT_ONCE
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.files import read_json, write_json
+from aejax.store.record import require_record
 from aejax.study.execute import restore_trained
-from aejax.study.files import read_json, write_json
 from aejax.study.job import Options, Work
 from aejax.study.measure import evaluation_programs
 from aejax.study.plan import Roster, load_data, recorded_configs
-from aejax.study.record import require_record
 from aejax.study.worker import Worker
 from aejax.trained.model import Trained
-from aejax.trained.open import Opener
+from aejax.trained.opening import Opener
 from aejax.training.fit import fit
 from aejax.training.population import shapes_of_member
 from aejax.training.step import TrainingConfig

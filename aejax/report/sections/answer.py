@@ -9,8 +9,8 @@ from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import label_curves
 from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import is_search, notes, told
-from aejax.study.results import columns_of_fields, show_value
-from aejax.study.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
+from aejax.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
+from aejax.store.results import columns_of_fields, show_value
 
 MAX_DOTS = 12  # Settings of one method in a chart; a table holds them all.
 

@@ -10,9 +10,9 @@ from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, image_element, join, on_canvas, picture, table
 from aejax.report.panels import panels
 from aejax.report.tables import Table, to_aligned
-from aejax.study.explanations import Explanation
-from aejax.study.results import show_value
-from aejax.study.statistics import student_interval
+from aejax.statistics import student_interval
+from aejax.store.explanations import Explanation
+from aejax.store.results import show_value
 
 IMAGE = 56  # Pixels of the page, about, that a map is wide.
 MEANINGLESS = "edges"

@@ -7,7 +7,7 @@ from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
 from aejax.report.svg import Series, line_chart
-from aejax.study.results import Setting
+from aejax.store.results import Setting
 
 RATE, DISTORTION = POSTERIOR.details[:2]
 

@@ -14,8 +14,8 @@ from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
-from aejax.study.results import Setting
-from aejax.study.statistics import Range, probability_of_improvement
+from aejax.statistics import Range, probability_of_improvement
+from aejax.store.results import Setting
 
 _METRICS = (*DISENTANGLEMENT.metrics, *UNSUPERVISED_RANKING.metrics)
 MIG, UDR = _METRICS[0], _METRICS[-1]

@@ -8,7 +8,7 @@ from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, image_element, join, on_canvas, to_png
 from aejax.report.panels import panels
 from aejax.report.svg import NUM_CLASS_COLORS, drawing
-from aejax.study.explanations import Explanation
+from aejax.store.explanations import Explanation
 
 SIDE = 640  # Of a map, in units of which coordinates are whole numbers.
 MARGIN = 14

@@ -9,7 +9,7 @@ from aejax.report.content import Content, Section
 from aejax.report.findings import UNDECIDED
 from aejax.report.html import Html, element, join, table
 from aejax.report.tables import Table, to_aligned
-from aejax.study.statistics import paired_difference, student_interval
+from aejax.statistics import paired_difference, student_interval
 
 _CODE = (
     Metric("num_units", "units", "", True),

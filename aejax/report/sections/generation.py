@@ -9,8 +9,8 @@ from aejax.methods.zoo import METHODS, named
 from aejax.report.content import Content, Section
 from aejax.report.findings import compare, rank, signed
 from aejax.report.html import Html, element, figure, join, picture, table
-from aejax.study.results import Setting
-from aejax.study.statistics import student_interval
+from aejax.statistics import student_interval
+from aejax.store.results import Setting
 
 REFERENCES = named(Role.REFERENCE)
 COLLAPSED = "test_modes_collapsed"

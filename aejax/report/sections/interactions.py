@@ -15,7 +15,7 @@ from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied
 from aejax.report.findings import choose, rank
 from aejax.report.html import Html, element, join
 from aejax.report.svg import line_chart, plain_series
-from aejax.study.results import Setting, show_value
+from aejax.store.results import Setting, show_value
 
 MAX_VALUES = 12  # Of a field in a table.
 MAX_PAIRS = 6  # Of each measure.

@@ -9,8 +9,8 @@ from aejax.report.content import Content, Section
 from aejax.report.findings import choose
 from aejax.report.html import element, join, table
 from aejax.report.svg import NUM_COLORS, WIDE, Series, line_chart
-from aejax.study.results import Setting
-from aejax.study.statistics import Interval, paired_difference
+from aejax.statistics import Interval, paired_difference
+from aejax.store.results import Setting
 
 _PROBE, _ERROR = find_metric("probe_accuracy"), find_metric("mse")
 

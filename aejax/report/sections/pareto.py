@@ -15,7 +15,7 @@ from aejax.report.findings import choose, comparable
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import LABELS
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series, steps
-from aejax.study.results import Setting
+from aejax.store.results import Setting
 
 FEWEST = 3  # Settings of the autoencoder, of which it is worth asking which to pay for.
 

@@ -8,7 +8,7 @@ from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, figure, join, picture
 from aejax.report.panels import panels
 from aejax.report.svg import NUM_CLASS_COLORS, drawing
-from aejax.study.explanations import Explanation
+from aejax.store.explanations import Explanation
 
 WIDTH = 620  # Pixels of the page, about, that a path is wide.
 HEIGHT = 70  # Of its probabilities.

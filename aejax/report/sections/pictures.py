@@ -4,7 +4,7 @@ import numpy as np
 
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, figure, join, picture
-from aejax.study.contents import Pictures
+from aejax.store.contents import Pictures
 
 MAX_PICTURED = 4
 

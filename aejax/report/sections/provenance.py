@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.study.results import Row, show_value, varying_fields
+from aejax.store.results import Row, show_value, varying_fields
 
 MAX_ROWS = 50
 

@@ -10,7 +10,7 @@ from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
-from aejax.study.results import Setting
+from aejax.store.results import Setting
 
 MAX_SETTINGS = 4
 

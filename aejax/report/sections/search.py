@@ -9,7 +9,7 @@ from aejax.report.content import Content, Section
 from aejax.report.fields import wide
 from aejax.report.html import Html, element, join
 from aejax.report.svg import NUM_COLORS, line_chart, plain_series, steps
-from aejax.study.trials import Trial, best_so_far, trials_of
+from aejax.store.trials import Trial, best_so_far, trials_of
 
 _TEXT = (
     "The objective of each trial on validation images, over its number and over the seconds of all trials up to it. "

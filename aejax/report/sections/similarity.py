@@ -7,7 +7,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join
 from aejax.report.svg import drawing
-from aejax.study.explanations import Similarity
+from aejax.store.explanations import Similarity
 
 SMALL = 14  # Names up to which each cell has room for its number.
 _LETTER = 6.6  # Width of a letter, at most.

@@ -12,8 +12,8 @@ from aejax.report.fields import CONTINUOUS, along, logarithmic, numeric, varied,
 from aejax.report.findings import choose
 from aejax.report.html import Html, element, join
 from aejax.report.svg import Dot, interval_chart, line_chart, plain_series
-from aejax.study.results import Setting, show_value
-from aejax.study.statistics import student_interval
+from aejax.statistics import student_interval
+from aejax.store.results import Setting, show_value
 
 _TEXT = (
     "Validation images, by which settings are chosen. One point for each member, over one field alone: whatever else "

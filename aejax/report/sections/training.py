@@ -11,8 +11,8 @@ from aejax.methods.zoo import role_of
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
 from aejax.report.svg import NUM_COLORS, Series, line_chart
-from aejax.study.contents import Curves
-from aejax.study.results import Setting
+from aejax.store.contents import Curves
+from aejax.store.results import Setting
 
 MAX_CURVES = 6  # Settings in one chart: more, and nobody can tell them apart.
 

@@ -5,7 +5,7 @@ from aejax.measures.other_data import TRANSFER
 from aejax.measures.zoo import find_metric
 from aejax.report.content import Content, Section
 from aejax.report.html import element, join, table
-from aejax.study.results import show_value
+from aejax.store.results import show_value
 
 MAX_SETTINGS = 12
 _PAIRS = [(find_metric(metric.name.removeprefix("transfer_")), metric) for metric in TRANSFER.metrics]

@@ -5,7 +5,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, figure, join, picture
 from aejax.report.panels import cards, panels
-from aejax.study.explanations import Explanation
+from aejax.store.explanations import Explanation
 
 FRAME = 100  # Pixels of the page, about, that an image is wide.
 

@@ -5,7 +5,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, picture
 from aejax.report.panels import cards, panels
-from aejax.study.explanations import Explanation
+from aejax.store.explanations import Explanation
 
 COLUMNS = 8  # Of images that drive a unit.
 _SIZE = 28  # Pixels of the page, about, that such an image is wide.

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from aejax.errors import UserError, in_one_line
+from aejax.store.stop import EXIT_STATUS
 from aejax.study.executors.remote import Answer, Died, Remote, Ticket
-from aejax.study.stop import EXIT_STATUS
 from aejax.study.worker import Worker
 
 CONNECT_SECONDS = 10.0

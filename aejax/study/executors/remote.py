@@ -18,14 +18,14 @@ from typing import Any, ClassVar, NamedTuple
 from aejax.errors import ConfigError, Interrupted, InUse, UserError, in_one_line
 from aejax.experiment import Config
 from aejax.samplers.zoo import CLASSIFIER
-from aejax.study.directory import StudyDirectory
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import exists
+from aejax.store.record import require_record
+from aejax.store.status import PopulationStatus, read_status
+from aejax.store.stop import StopFile, passed_on
 from aejax.study.executors.base import Outcome
-from aejax.study.files import exists
 from aejax.study.job import Job, Options
 from aejax.study.plan import Roster, data_key, read_data, recorded_configs
-from aejax.study.record import require_record
-from aejax.study.status import PopulationStatus, read_status
-from aejax.study.stop import StopFile, passed_on
 from aejax.study.worker import Worker
 from aejax.training.setup import add_xla_options, set_up_jax
 from aejax.user_files import load_plugins, loaded_plugins

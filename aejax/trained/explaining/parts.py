@@ -33,7 +33,7 @@ from aejax.explain.embeddings import principal_components, tsne
 from aejax.explain.paths import class_pairs, class_paths
 from aejax.explain.traversals import latent_grid, traverse, unit_values
 from aejax.explain.units import Units, decoder_atoms, describe_units
-from aejax.study.explaining.subject import Subject, shown
+from aejax.trained.explaining.subject import Subject, shown
 
 MAX_TRAVERSED, NUM_STEPS, GRID_SIDE = 24, 11, 14
 MAX_UNITS, NUM_TOP = 64, 16

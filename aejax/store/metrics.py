@@ -12,7 +12,7 @@ import numpy as np
 
 from aejax.config import config_id
 from aejax.errors import UserError
-from aejax.study.files import exists, is_measured, open_in_place, read_bytes, set_aside
+from aejax.store.files import exists, is_measured, open_in_place, read_bytes, set_aside
 
 FILE = "metrics.jsonl"
 

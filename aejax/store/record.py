@@ -3,12 +3,8 @@
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
-import platform
 import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Literal
@@ -18,11 +14,10 @@ from pydantic_core import PydanticCustomError
 
 from aejax.config import flatten, load, to_tree
 from aejax.errors import ConfigError, UserError
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import Damaged, exists, read_json, write_json
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import Damaged, exists, read_json, write_json
 
 FORMAT: Literal[1] = 1
-PACKAGES = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy")
 
 
 def _moment(text: str) -> str:
@@ -106,7 +101,7 @@ def _read(path: pathlib.Path) -> Record:
     tree = read_json(path)
     if tree.get("project") != "aejax":
         raise UserError(f"{path} is not one of aejax's; choose another --workdir")
-    by, this = _written_by(tree), f"aejax {_version('aejax')}"
+    by, this = _written_by(tree), f"aejax {package_version('aejax')}"
     if isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
         raise UserError(
             f"{path} is of format {tree['format']}, which {by or 'a later version'} wrote, and this is "
@@ -189,55 +184,9 @@ def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[
     return [f"{path} is {shown(old, path)} there and {shown(new, path)} here" for path in paths]
 
 
-def this_start() -> Start:
-    """Returns the start of this process: what numbers may depend on beside configs and data."""
-    arguments = [argument for argument in sys.argv if not argument.startswith("--workdir")]
-    return Start(
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        # Bytes of an argument that are not UTF-8 are escaped: JSON holds text alone.
-        command=shlex.join(["python", *arguments]).encode(errors="backslashreplace").decode(),
-        environment=environment(),
-    )
-
-
-def environment() -> dict[str, Any]:
-    """Returns versions, devices, cores, flags, and the commit of the project's checkout (null where there is none)."""
-    import jax
-
-    devices = jax.devices()
-    return {
-        "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
-        "backend": jax.default_backend(),
-        "device": devices[0].device_kind,
-        "devices": len(devices),
-        "cores": os.cpu_count(),
-        "flags": {name: os.environ[name] for name in sorted(os.environ) if name == "XLA_FLAGS" or name[:4] == "JAX_"},
-        **_commit(),
-    }
-
-
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _commit() -> dict[str, Any]:
-    def git(*arguments: str) -> str:
-        root = pathlib.Path(__file__).parent
-        return subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, encoding="utf-8", check=True
-        ).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "clean": not git("status", "--porcelain", "--untracked-files=no")}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "clean": None}
-
-
-def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Returns a line for each part of the environment that differs."""
-    names = dict.fromkeys([*old, *new])
-    return [f"{name}: {old.get(name)} then, {new.get(name)} now" for name in names if old.get(name) != new.get(name)]

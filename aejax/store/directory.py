@@ -22,7 +22,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from aejax.errors import UserError
-from aejax.study.files import exists, lock, refuse_links, remove_leftovers
+from aejax.store.files import exists, lock, refuse_links, remove_leftovers
 
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 

@@ -13,10 +13,10 @@ from aejax.config import NonNegativeInt, PositiveInt
 from aejax.measures.config import rename_fields
 from aejax.methods.roles import Role
 from aejax.methods.zoo import order_of, role_of
-from aejax.study.directory import population_name
-from aejax.study.files import Damaged, Number, read
-from aejax.study.statistics import Interval, student_interval
-from aejax.study.status import MemberId
+from aejax.statistics import Interval, student_interval
+from aejax.store.directory import population_name
+from aejax.store.files import Damaged, Number, read
+from aejax.store.status import MemberId
 
 FILE = "results.json"
 CODES = "codes.npz"

@@ -15,17 +15,17 @@ from aejax.explain.similarity import similarity_matrix
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT, named
 from aejax.networks.named import blocks
-from aejax.study.directory import StudyDirectory
-from aejax.study.explaining import parts
-from aejax.study.explaining.attributions import attributions
-from aejax.study.explaining.record import Asked, Explained
-from aejax.study.explaining.subject import Subject
-from aejax.study.explanations import SIMILARITY, directory_of, read_similarity
-from aejax.study.files import lock, remove_leftovers, set_aside, write_json
+from aejax.store.directory import StudyDirectory
+from aejax.store.explanations import SIMILARITY, directory_of, read_similarity
+from aejax.store.files import lock, remove_leftovers, set_aside, write_json
+from aejax.store.results import Row, settings
 from aejax.study.job import Options
-from aejax.study.results import Row, settings
+from aejax.trained.explaining import parts
+from aejax.trained.explaining.attributions import attributions
+from aejax.trained.explaining.record import Asked, Explained
+from aejax.trained.explaining.subject import Subject
 from aejax.trained.model import Trained
-from aejax.trained.open import Opener, find_row
+from aejax.trained.opening import Opener, find_row
 
 PARTS: dict[str, Callable[[Subject], parts.Part]] = {
     "traversals": parts.traversals,

@@ -19,8 +19,8 @@ from aejax.errors import UserError
 from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.probe import Probe
 from aejax.explain import attribution, checks
-from aejax.study.explaining.parts import Part
-from aejax.study.explaining.subject import Subject, shown
+from aejax.trained.explaining.parts import Part
+from aejax.trained.explaining.subject import Subject, shown
 from aejax.training.fit import fit
 
 NUM_CHECKED = 32  # Images, over which attributions are checked.

@@ -1,7 +1,7 @@
 """The explanations of a study's members, as they lie in the study's directory. No training code.
 
 <workdir>/explanations/<id>.json        numbers of a member, and what its pictures show
-<workdir>/explanations/<id>.npz         the pictures; see `aejax.study.explaining.parts`
+<workdir>/explanations/<id>.npz         the pictures; see `aejax.trained.explaining.parts`
 <workdir>/explanations/similarity.json  how alike members and their layers represent images
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from aejax.config import NonNegativeInt, PositiveInt, Seed, load
 from aejax.errors import ConfigError
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import Fault
-from aejax.study.files import ASIDE, Damaged, Number, read, read_json, read_npz, unpacked
-from aejax.study.status import MemberId
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import Fault
+from aejax.store.files import ASIDE, Damaged, Number, read, read_json, read_npz, unpacked
+from aejax.store.status import MemberId
 
 DIRECTORY = "explanations"
 SIMILARITY = "similarity.json"

@@ -16,17 +16,17 @@ from aejax.errors import DataError, UserError
 from aejax.experiment import Config, check_layers
 from aejax.methods.base import find_method
 from aejax.methods.zoo import METHODS
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_rows
+from aejax.store.files import Damaged
+from aejax.store.metrics import read_curves
+from aejax.store.record import require_record
+from aejax.store.results import Row
+from aejax.store.status import PopulationStatus, read_statuses
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_rows
 from aejax.study.execute import Untrained, check_trained
-from aejax.study.files import Damaged
 from aejax.study.job import Options, Source
-from aejax.study.metrics import read_curves
 from aejax.study.plan import members_of, recorded_configs
-from aejax.study.record import require_record
-from aejax.study.results import Row
-from aejax.study.status import PopulationStatus, read_statuses
 from aejax.trained.model import Trained
 from aejax.training.loop import state_shapes
 from aejax.training.population import Members

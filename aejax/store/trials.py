@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.study.contents import Study
+from aejax.store.contents import Study
 
 
 class Trial(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from aejax.study.explanations import MEMBER, read_facts, read_pictures
-from aejax.study.files import Damaged, set_aside, write_arrays, write_json
+from aejax.store.explanations import MEMBER, read_facts, read_pictures
+from aejax.store.files import Damaged, set_aside, write_arrays, write_json
 
 Asked = Mapping[str, Any]  # How a part was asked for: `layer`, and whether pictures are kept (`pictured`).
 

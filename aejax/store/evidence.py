@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aejax.config import flatten
-from aejax.study import metrics, results, status
-from aejax.study.directory import StudyDirectory
-from aejax.study.files import Damaged, digest_of_bytes, read_bytes
-from aejax.study.record import Record
-from aejax.study.results import Results, Row, read_results, sort_rows, to_rows
-from aejax.study.status import PopulationStatus, read_status
+from aejax.store import metrics, results, status
+from aejax.store.directory import StudyDirectory
+from aejax.store.files import Damaged, digest_of_bytes, read_bytes
+from aejax.store.record import Record
+from aejax.store.results import Results, Row, read_results, sort_rows, to_rows
+from aejax.store.status import PopulationStatus, read_status
 
 PICTURES = "pictures.npz"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from aejax.study.results import Row
+from aejax.store.results import Row
 
 Verdict = Literal["bitwise equal", "within tolerance", "different"]
 

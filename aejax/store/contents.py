@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from aejax.study import metrics
-from aejax.study.directory import SEARCH, StudyDirectory
-from aejax.study.evidence import PICTURES, Evidence, Fault, read_all, rows_of
-from aejax.study.explanations import Explanation, Similarity, read_explanations, read_similarity
-from aejax.study.files import Damaged, exists, read_npz
-from aejax.study.record import Record, require_record
-from aejax.study.results import Row
-from aejax.study.status import PopulationStatus
+from aejax.store import metrics
+from aejax.store.directory import SEARCH, StudyDirectory
+from aejax.store.evidence import PICTURES, Evidence, Fault, read_all, rows_of
+from aejax.store.explanations import Explanation, Similarity, read_explanations, read_similarity
+from aejax.store.files import Damaged, exists, read_npz
+from aejax.store.record import Record, require_record
+from aejax.store.results import Row
+from aejax.store.status import PopulationStatus
 
 Curves = dict[str, dict[str, np.ndarray]]  # Of each member by its id: the metrics of its epochs, [epochs].
 Pictures = dict[str, np.ndarray]  # See `aejax.study.execute`; none where a population has none.

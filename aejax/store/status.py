@@ -7,8 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from aejax.config import NonNegativeFloat, NonNegativeInt, PositiveInt
-from aejax.study.directory import StudyDirectory, population_name
-from aejax.study.files import Damaged, exists, read, write_json
+from aejax.store.directory import StudyDirectory, population_name
+from aejax.store.files import Damaged, exists, read, write_json
 
 FILE = "status.json"
 
@@ -63,7 +63,7 @@ def write_status(path: pathlib.Path, status: PopulationStatus) -> None:
 def read_statuses(directory: StudyDirectory) -> dict[pathlib.Path, PopulationStatus]:
     """The status of every population of a study by its directory, but for those whose status is missing or damaged.
 
-    `aejax.study.evidence` says which these are.
+    `aejax.store.evidence` says which these are.
     """
     found: dict[pathlib.Path, PopulationStatus] = {}
     for path in directory.populations():

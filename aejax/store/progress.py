@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.study.directory import StudyDirectory
-from aejax.study.evidence import read_all
-from aejax.study.record import Record, read_record
-from aejax.study.status import PopulationStatus, State, read_statuses
+from aejax.store.directory import StudyDirectory
+from aejax.store.evidence import read_all
+from aejax.store.record import Record, read_record
+from aejax.store.status import PopulationStatus, State, read_statuses
 
 LATE = 0.1  # Of what a population was expected to take, or has taken, it is expected to take more when it is late.
 RECENT = 10  # So many populations that finished last say how long others take: machines and sweeps change.
