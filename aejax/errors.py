@@ -60,7 +60,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Returns what went wrong where nobody expected it, in one line that is not too long."""
+    """An unexpected error in one line that is not too long."""
     return f"{type(error).__name__}: {printable(' '.join(str(error).split()), 500)}".removesuffix(": ")
 
 

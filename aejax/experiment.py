@@ -5,8 +5,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.zoo import Autoencoder, unknown_layers
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.zoo import FamilyConfig, unknown_layers
 from aejax.config import Seed, flatten, load, traced, unflatten
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import ConfigError, DataError
@@ -24,7 +24,7 @@ class Config:
 
     seed: Seed = traced(0)
     data: DataConfig = DataConfig()
-    autoencoder: Autoencoder = Plain()
+    autoencoder: FamilyConfig = PlainConfig()
     optimizer: Optimizer = Adam()
     training: TrainingConfig = TrainingConfig()
     fine_tuning: FineTuningConfig = FineTuningConfig()

@@ -60,7 +60,7 @@ def loaded_plugins() -> list[str]:
 
 
 def call(path: pathlib.Path, flag: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Returns what a function of a file gives.
+    """Calls a function that a file defines, and returns its result.
 
     Raises:
       ConfigError: if it fails or would end the process, with the line of the file where it does.

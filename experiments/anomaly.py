@@ -17,7 +17,7 @@ easily drawn, has less error than the others (29.3 ± 3.4 %).
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -35,7 +35,7 @@ def get_config(variant: str) -> Config:
     own, other = ("fashion", "mnist") if variant == "fashion" else ("mnist", "fashion")
     return Config(
         data=DataConfig(name=_NAMES[own], **_SIZES),
-        autoencoder=Plain(encoder=Dense(widths=(256,)), latent_size=32),
+        autoencoder=PlainConfig(encoder=Dense(widths=(256,)), latent_size=32),
         optimizer=Adam(schedule=Cosine()),
         training=TrainingConfig(epochs=20, batch_size=100),
         evaluation=EvaluationConfig(

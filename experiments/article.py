@@ -17,7 +17,7 @@ the error is 0.042, forty times larger, and the probe at 93.4 %, not shown to di
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -33,7 +33,7 @@ def get_config(variant: str) -> Config:
     descent = variant == "descent"
     return Config(
         data=DataConfig(name="fashion_mnist" if variant == "fashion" else "mnist", validation_size=1000),
-        autoencoder=Plain(
+        autoencoder=PlainConfig(
             encoder=Dense(widths=()),
             latent_size=256,
             latent_activation="relu",

@@ -13,7 +13,7 @@ weight of 2, 6 at 8, none at 64, where every member is flagged as collapsed. By 
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.vae import BetaVae
+from aejax.autoencoders.vae import BetaVaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -28,7 +28,7 @@ def get_config() -> Config:
     """Returns the config of one seed and weight."""
     return Config(
         data=DataConfig(name="mnist", validation_size=5000, binarization="dynamic"),
-        autoencoder=BetaVae(encoder=Dense(widths=(400,)), latent_size=16, likelihood=Bernoulli()),
+        autoencoder=BetaVaeConfig(encoder=Dense(widths=(400,)), latent_size=16, likelihood=Bernoulli()),
         optimizer=Adam(learning_rate=1e-3, schedule=Cosine()),
         training=TrainingConfig(epochs=15, batch_size=100),
         evaluation=EvaluationConfig(

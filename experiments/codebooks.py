@@ -17,7 +17,7 @@ errors of 0.0049 and 0.0054 with two seeds, below the grid's.
 from typing import Any
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.vq_vae import VqVae
+from aejax.autoencoders.vq_vae import VqVaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -33,7 +33,7 @@ def get_config(variant: str) -> Config:
     mnist = variant == "mnist"
     return Config(
         data=DataConfig(name="mnist", validation_size=5000) if mnist else DataConfig(),
-        autoencoder=VqVae(encoder=Dense(widths=_widths(variant)), num_positions=16 if mnist else 4),
+        autoencoder=VqVaeConfig(encoder=Dense(widths=_widths(variant)), num_positions=16 if mnist else 4),
         # Without these what is to be quantized may run so far off that a grid has no gradient there.
         optimizer=Adam(learning_rate=2e-3, schedule=Cosine(warmup_epochs=2.0), clip_norm=1.0),
         training=TrainingConfig(epochs=15 if mnist else 60, batch_size=128 if mnist else 32),

@@ -19,7 +19,7 @@ their FactorVAE scores (0.62) are no better than the VAE's (0.61). UDR, which kn
 from typing import Any
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -47,7 +47,7 @@ def get_config(variant: str) -> Config:
     cpu = variant == "cpu"
     return Config(
         data=DataConfig(name="aejax_sprites" if cpu else "aejax_sprites/64x64"),
-        autoencoder=Vae(encoder=_encoder(variant), latent_size=SIZE, likelihood=Bernoulli()),
+        autoencoder=VaeConfig(encoder=_encoder(variant), latent_size=SIZE, likelihood=Bernoulli()),
         optimizer=Adam(learning_rate=1e-3 if cpu else 1e-4, schedule=Cosine()),
         # 140 and 8,640 steps an epoch: 30,100 and 302,400 in all.
         training=TrainingConfig(epochs=215 if cpu else 35, batch_size=64),

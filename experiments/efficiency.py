@@ -17,7 +17,7 @@ adds nothing. At no budget do these features reach raw pixels (92.7 %).
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -34,7 +34,7 @@ def get_config(variant: str) -> Config:
     until_error = variant == "error"
     return Config(
         data=DataConfig(name="mnist", validation_size=1000),
-        autoencoder=Plain(encoder=Dense(widths=(256,)), latent_size=32, likelihood=MeanSquaredError()),
+        autoencoder=PlainConfig(encoder=Dense(widths=(256,)), latent_size=32, likelihood=MeanSquaredError()),
         training=TrainingConfig(epochs=300, target_error=0.015) if until_error else TrainingConfig(batch_size=128),
         evaluation=EvaluationConfig(
             measures=("reconstruction",) if until_error else ("reconstruction", "probe"),

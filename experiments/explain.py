@@ -21,7 +21,7 @@ fails. `edges` fails in all 25 members.
 from typing import Any
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -37,7 +37,7 @@ def get_config(variant: str) -> Config:
     mnist = variant == "mnist"
     return Config(
         data=DataConfig(name="mnist", validation_size=5000) if mnist else DataConfig(),
-        autoencoder=Plain(encoder=Dense(widths=_widths(variant)), latent_size=_size(variant)),
+        autoencoder=PlainConfig(encoder=Dense(widths=_widths(variant)), latent_size=_size(variant)),
         optimizer=Adam(learning_rate=1e-3, schedule=Cosine()),
         training=TrainingConfig(epochs=15 if mnist else 60, batch_size=128 if mnist else 32),
         evaluation=EvaluationConfig(measures=("reconstruction", "probe"), baselines=("pixels", "supervised")),

@@ -25,8 +25,8 @@ convolutional kind errs on 10.79 ± 0.22 %.
 
 from aejax import sweep as sweeps
 from aejax.autoencoders.base import Family
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
@@ -78,13 +78,13 @@ def get_config(variant: str) -> Config:
 def _autoencoder(variant: str) -> Family:
     if variant in _CONV:
         encoder = Convolutional(widths=(16,), strides=(1,), kernel_size=5)
-        return ConvWinnerTakeAll(encoder=encoder, rate=0.2, likelihood=Bernoulli())
+        return ConvWinnerTakeAllConfig(encoder=encoder, rate=0.2, likelihood=Bernoulli())
     if variant == "fine_tuned":
         encoder = Convolutional(widths=(), strides=(1,), kernel_size=7)
-        return ConvWinnerTakeAll(
+        return ConvWinnerTakeAllConfig(
             encoder=encoder, decoder_kernel_size=7, rate=0.2, pool=7, two_sided=True, likelihood=Bernoulli()
         )
-    return Plain(encoder=Dense(widths=()), latent_size=1000, latent_activation="relu", likelihood=Bernoulli())
+    return PlainConfig(encoder=Dense(widths=()), latent_size=1000, latent_activation="relu", likelihood=Bernoulli())
 
 
 def sweep(variant: str) -> sweeps.Sweep:

@@ -24,7 +24,7 @@ mixture of the codes' directions has an accuracy of 61.4 ± 6.0 (winner-take-all
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.denoising import Denoising
+from aejax.autoencoders.denoising import DenoisingConfig
 from aejax.data.corruption import Deformation
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
@@ -47,7 +47,7 @@ def get_config(variant: str) -> Config:
     """Returns the config of one seed of the first family; `sweep` adds the other."""
     return Config(
         data=DataConfig(name=_NAMES[variant], validation_size=5000),
-        autoencoder=Denoising(
+        autoencoder=DenoisingConfig(
             encoder=Convolutional(widths=(16, 32), strides=(2, 2), kernel_size=5),
             latent_size=16 if variant == "fashion" else 32,
             likelihood=Bernoulli(),

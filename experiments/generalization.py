@@ -18,7 +18,7 @@ nine tenths (Fashion-MNIST; winner-take-all 88.7 ± 1.2 %) of what they cost the
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -43,7 +43,7 @@ def get_config(variant: str) -> Config:
     robustness = () if variant == "classes" else ("robustness",)
     return Config(
         data=own,
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
         optimizer=Adam(schedule=Cosine()),
         training=TrainingConfig(epochs=20, batch_size=100),
         evaluation=EvaluationConfig(

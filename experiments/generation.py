@@ -27,7 +27,7 @@ and 3.2 ± 0.2 times as far as the Gaussian, and of the plain autoencoder collap
 from typing import Any
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -47,7 +47,7 @@ def get_config(variant: str) -> Config:
     name = {"fashion": "fashion_mnist", "small": "digits"}.get(variant, "mnist")
     return Config(
         data=DataConfig(name=name, validation_size=None if small else 5000),
-        autoencoder=Plain(encoder=Dense(widths=(64,) if small else (256,)), latent_size=8 if small else 16),
+        autoencoder=PlainConfig(encoder=Dense(widths=(64,) if small else (256,)), latent_size=8 if small else 16),
         # With the usual momentum the codes of networks that play against each other are chased about.
         optimizer=Adam(learning_rate=2e-3, schedule=Cosine(), beta1=0.5 if adversarial else 0.9),
         training=TrainingConfig(

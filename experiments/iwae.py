@@ -18,7 +18,7 @@ bound, and 86.76, 85.54 and 84.78 with as many importance samples.
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.iwae import Iwae
+from aejax.autoencoders.iwae import IwaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -36,7 +36,7 @@ def get_config(variant: str) -> Config:
     full = variant == "full"
     return Config(
         data=DataConfig(name="mnist", validation_size=400 if full else 5000, binarization="dynamic"),
-        autoencoder=Iwae(
+        autoencoder=IwaeConfig(
             encoder=Dense(widths=(200, 200), activation="tanh"), latent_size=50, num_samples=1, likelihood=Bernoulli()
         ),
         optimizer=Adam(learning_rate=1e-3, epsilon=1e-4, schedule=Stages() if full else Cosine()),

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -37,7 +37,7 @@ def get_config(variant: str) -> Config:
     del variant
     return Config(
         data=DataConfig(name="mnist", train_size=1000, validation_size=2000),
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=256, latent_activation="relu"),
         training=TrainingConfig(epochs=100, batch_size=100),
         evaluation=EvaluationConfig(baselines=("pixels", "pca"), probe=ProbeConfig(strengths=(0.3, 0.1, 0.03, 0.01))),
     )

@@ -15,7 +15,7 @@ pseudo-inputs. (The paper has 84.75 with N(0, I) and 82.38 with 500 pseudo-input
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -35,7 +35,7 @@ def get_config(variant: str) -> Config:
         data=DataConfig(
             name="digits" if small else "mnist", validation_size=300 if small else 1000, binarization="dynamic"
         ),
-        autoencoder=Vae(
+        autoencoder=VaeConfig(
             encoder=Dense(widths=(64,) if small else (200, 200)),
             latent_size=8 if small else 40,
             likelihood=Bernoulli(),

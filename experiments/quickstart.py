@@ -10,7 +10,7 @@ Expected: more accurate than PCA of the same size by linear probe and k-NN, belo
 linear probe no better than the pixels themselves: the answer is no.
 """
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
 from aejax.training.optimizers import Adam
@@ -20,7 +20,7 @@ from aejax.training.step import TrainingConfig
 def get_config() -> Config:
     """Returns the config of one seed."""
     return Config(
-        autoencoder=Plain(encoder=Dense(widths=(256,)), latent_size=32),
+        autoencoder=PlainConfig(encoder=Dense(widths=(256,)), latent_size=32),
         optimizer=Adam(learning_rate=1e-3),
         training=TrainingConfig(epochs=100, batch_size=64),
     )

@@ -18,7 +18,7 @@ CIFAR-100 these features are worse than the pixels: the probe is right on 16.0 Â
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -38,7 +38,7 @@ def get_config(variant: str) -> Config:
     deep, color = variant == "fashion", variant == "cifar100"
     return Config(
         data=DataConfig(name=_NAMES[variant], train_size=20_000 if color else None, validation_size=5000),
-        autoencoder=ConvWinnerTakeAll(
+        autoencoder=ConvWinnerTakeAllConfig(
             encoder=Convolutional(widths=(16,) if deep else (), strides=(1,), kernel_size=5 if deep else 7),
             decoder_kernel_size=7,
             rate=0.2,

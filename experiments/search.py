@@ -16,7 +16,7 @@ and `halving`, which finds the same point), 96.1 ± 0.4 % (`tpe`), 96.7 ± 0.5 %
 the validation images that they were chosen by they have 95.8 to 96.5 %, which says nothing of that.
 """
 
-from aejax.autoencoders.denoising import Denoising
+from aejax.autoencoders.denoising import DenoisingConfig
 from aejax.data.corruption import Gaussian
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
@@ -43,7 +43,7 @@ def get_config(variant: str) -> Config:
     del variant
     return Config(
         data=DataConfig(validation_size=400),
-        autoencoder=Denoising(encoder=Dense(widths=(64,)), latent_size=16, corruption=Gaussian()),
+        autoencoder=DenoisingConfig(encoder=Dense(widths=(64,)), latent_size=16, corruption=Gaussian()),
         optimizer=Adam(schedule=Cosine()),
         training=TrainingConfig(epochs=27),
         evaluation=EvaluationConfig(measures=("reconstruction", "probe", "neighbors"), baselines=("pixels", "pca")),

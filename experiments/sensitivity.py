@@ -14,7 +14,7 @@ stay below 0.3.
 import numpy as np
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -25,7 +25,7 @@ from aejax.training.step import TrainingConfig
 def get_config() -> Config:
     """Returns the config of one seed of one setting."""
     return Config(
-        autoencoder=Plain(encoder=Dense(widths=(64,)), latent_size=16),
+        autoencoder=PlainConfig(encoder=Dense(widths=(64,)), latent_size=16),
         optimizer=AdamW(),
         training=TrainingConfig(epochs=20, batch_size=64),
         evaluation=EvaluationConfig(baselines=("pixels", "pca", "untrained")),

@@ -13,7 +13,7 @@ error that a constant rate reaches in 100 epochs, and momentum reconstructs wors
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -27,7 +27,7 @@ def get_config() -> Config:
     """Returns the config of one seed."""
     return Config(
         data=DataConfig(name="mnist", train_size=1000, validation_size=2000),
-        autoencoder=Plain(
+        autoencoder=PlainConfig(
             encoder=Dense(widths=()),
             latent_size=256,
             latent_activation="relu",

@@ -15,7 +15,7 @@ Expected: `dense` 88.76 ± 0.06 nats, and an evidence lower bound of −94.1 ± 
 all 32 units in use; by k-NN 97.62 ± 0.11 %, by the probe 89.7 ± 0.4 %, below the pixels' 91.2.
 """
 
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -34,7 +34,7 @@ def get_config(variant: str) -> Config:
     dense = variant == "dense"
     return Config(
         data=DataConfig(name="mnist", validation_size=1000, binarization="dynamic"),
-        autoencoder=Vae(
+        autoencoder=VaeConfig(
             encoder=Dense(widths=(200, 200)) if dense else Convolutional(),
             latent_size=50 if dense else 32,
             likelihood=Bernoulli(),

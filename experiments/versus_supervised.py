@@ -24,7 +24,7 @@ by 3.7 ± 1.3 and 4.39 ± 0.85 points.
 import dataclasses
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.denoising import Denoising
+from aejax.autoencoders.denoising import DenoisingConfig
 from aejax.data.augmentation import Augmentation
 from aejax.data.corruption import Deformation
 from aejax.data.load import DataConfig
@@ -50,7 +50,7 @@ def get_config(variant: str) -> Config:
     moves = _CLOTHES if variant == "fashion" else _DIGITS
     return Config(
         data=DataConfig(name="fashion_mnist" if variant == "fashion" else "mnist", validation_size=5000),
-        autoencoder=Denoising(
+        autoencoder=DenoisingConfig(
             encoder=Convolutional(widths=(16, 32), strides=(2, 2), kernel_size=5),
             latent_size=32,
             likelihood=Bernoulli(),

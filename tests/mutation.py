@@ -186,7 +186,7 @@ MUTATIONS = (
     ),
     Mutation(
         "checkpoint: digests are not compared",
-        "study/files.py",
+        "store/files.py",
         "if found != digest:",
         "if not found:",
         "tests/study/test_survival.py -k damaged_one",
@@ -222,21 +222,21 @@ MUTATIONS = (
     # Evaluation.
     Mutation(
         "Student's interval: a degree of freedom too many",
-        "study/statistics.py",
+        "statistics.py",
         "(1 + confidence) / 2, num - 1)",
         "(1 + confidence) / 2, num)",
         "tests/study/test_statistics.py",
     ),
     Mutation(
         "Student's interval: deviation divided by n",
-        "study/statistics.py",
+        "statistics.py",
         "np.std(values, ddof=1)",
         "np.std(values)",
         "tests/study/test_statistics.py",
     ),
     Mutation(
         "intervals: not widened for several comparisons",
-        "study/statistics.py",
+        "statistics.py",
         "return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)",
         "return student_interval(differences, CONFIDENCE)",
         "tests/study/test_statistics.py",

@@ -17,7 +17,7 @@ from aejax.objectives.priors import StandardNormal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adversarial(Family):
+class AdversarialConfig(Family):
     """Loss: −log p(x|z) − weight · log D(z) with z = encode(x), which is not random.
 
     D is the probability that a discriminator gives to a code being a draw of the prior p(z) = N(0, I). It learns by
@@ -42,10 +42,10 @@ class Adversarial(Family):
         return only_identity(self) or super().conflict(preprocessing)
 
 
-class AdversarialAutoencoder(Autoencoder):
-    """The networks of an `Adversarial` config."""
+class Adversarial(Autoencoder):
+    """The networks of an `AdversarialConfig`."""
 
-    config: Adversarial
+    config: AdversarialConfig
 
     def setup(self) -> None:
         """Makes the networks, the discriminator among them."""

@@ -13,7 +13,7 @@ from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AnnealedVae(WithKL):
+class AnnealedVaeConfig(WithKL):
     """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity` in `warmup_epochs`, linearly.
 
     The KL is the batch's mean, as C is of all images and not of each.
@@ -36,10 +36,10 @@ class AnnealedVae(WithKL):
         return super().conflict(preprocessing)
 
 
-class AnnealedVaeAutoencoder(VariationalAutoencoder):
-    """The networks of an `AnnealedVae` config."""
+class AnnealedVae(VariationalAutoencoder):
+    """The networks of an `AnnealedVaeConfig`."""
 
-    config: AnnealedVae
+    config: AnnealedVaeConfig
 
     def divergences(
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool

@@ -148,7 +148,7 @@ class Autoencoder(nn.Module):
         return self.make_rng("noise") if train else jax.random.key(0)
 
     def corrupt(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns what an encoder, or a layer that is trained by itself, is given in the place of its input x."""
+        """Corrupts the input x of an encoder, or of a layer that is trained by itself."""
         del train
         return x
 
@@ -166,17 +166,17 @@ class Autoencoder(nn.Module):
         return self.activate(self.preactivate(image, train=train), train=train)
 
     def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns what classifiers are given, [batch, size]: the latent, unless a family says otherwise."""
+        """The features for classifiers, [batch, size]: the latent, unless a family says otherwise."""
         return self.encode(image, train=train)
 
     def code(self, image: jax.Array) -> jax.Array:
-        """Returns what a distribution of codes is fitted to: the latent, [batch, size], or of a family that is DISCRETE
+        """The code to which samplers are fitted: the latent, [batch, size], or of a family that is DISCRETE
         indices, int32 [batch, size].
         """
         return self.encode(image)
 
     def decode_code(self, code: jax.Array) -> jax.Array:
-        """Returns what `decode` gives, for codes as `code` gives them."""
+        """Decodes codes as `code` gives them."""
         return self.decode(code)
 
     def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
@@ -184,7 +184,7 @@ class Autoencoder(nn.Module):
         return self.complete(self.emit(latent, train=train))
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
-        """Returns what the decoder itself gives, [batch, *output_shape]."""
+        """The decoder's own output, [batch, *output_shape]."""
         return self.decoder(latent, train=train)
 
     def complete(self, output: jax.Array) -> jax.Array:

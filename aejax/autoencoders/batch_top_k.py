@@ -22,7 +22,7 @@ _DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BatchTopK(Family):
+class BatchTopKConfig(Family):
     """Loss: −log p(x | decode(keep the k · batch largest of encode(batch)))."""
 
     kind: Literal["batch_top_k"] = "batch_top_k"
@@ -37,14 +37,14 @@ class BatchTopK(Family):
         return exceeding(self, ("k",))
 
 
-class BatchTopKAutoencoder(Autoencoder):
-    """The networks of a `BatchTopK` config.
+class BatchTopK(Autoencoder):
+    """The networks of `BatchTopKConfig`.
 
     Outside training an image must not depend on others: units are kept from a threshold on, the running mean over
     training steps of the smallest positive value that was kept, in the collection "activity".
     """
 
-    config: BatchTopK
+    config: BatchTopKConfig
 
     def setup(self) -> None:
         """Makes the networks and the threshold."""

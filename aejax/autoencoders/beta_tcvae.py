@@ -13,7 +13,7 @@ from aejax.objectives.divergences import Estimator, decompose_kl
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BetaTcVae(WithKL):
+class BetaTcVaeConfig(WithKL):
     """Loss: −log p(x|z) + alpha · mutual information + beta · total correlation + gamma · dimension-wise KL.
 
     Each part is an estimate from the draws and posteriors of the batch; with all weights 1 they add to an unbiased
@@ -39,10 +39,10 @@ class BetaTcVae(WithKL):
         return super().conflict(preprocessing)
 
 
-class BetaTcVaeAutoencoder(VariationalAutoencoder):
-    """The networks of a `BetaTcVae` config."""
+class BetaTcVae(VariationalAutoencoder):
+    """The networks of `BetaTcVaeConfig`."""
 
-    config: BetaTcVae
+    config: BetaTcVaeConfig
 
     def divergences(
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool

@@ -10,7 +10,7 @@ from aejax.autoencoders.jacobian import JacobianAutoencoder, JacobianFamily
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Contractive(JacobianFamily):
+class ContractiveConfig(JacobianFamily):
     """Loss: −log p(x | decode(h)) + weight · ‖J(x)‖²_F with h = encode(x), J = ∂h/∂x.
 
     In the paper the decoder's weights are the encoder's. Here they are free, so a code may also contract by a smaller
@@ -20,7 +20,7 @@ class Contractive(JacobianFamily):
     kind: Literal["contractive"] = "contractive"
 
 
-class ContractiveAutoencoder(JacobianAutoencoder):
-    """The networks of a `Contractive` config."""
+class Contractive(JacobianAutoencoder):
+    """The networks of `ContractiveConfig`."""
 
-    config: Contractive
+    config: ContractiveConfig

@@ -18,7 +18,7 @@ from aejax.objectives.selection import drop_below, kth_largest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvWinnerTakeAll(Family):
+class ConvWinnerTakeAllConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where each map keeps its largest value, and the decoder is one layer.
 
     The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. The defaults
@@ -44,10 +44,10 @@ class ConvWinnerTakeAll(Family):
         return f"encoder.strides={list(self.encoder.strides)}, but its maps are as large as the image; use [1]"
 
 
-class ConvWinnerTakeAllAutoencoder(Autoencoder):
-    """The networks of a `ConvWinnerTakeAll` config. Its code is the maps, flattened: height · width · latent_size."""
+class ConvWinnerTakeAll(Autoencoder):
+    """The networks of `ConvWinnerTakeAllConfig`. Its code is the maps, flattened: height · width · latent_size."""
 
-    config: ConvWinnerTakeAll
+    config: ConvWinnerTakeAllConfig
 
     def setup(self) -> None:
         """Makes the networks: all of them convolutions of stride 1."""
@@ -94,6 +94,6 @@ class ConvWinnerTakeAllAutoencoder(Autoencoder):
         return flatten(ACTIVATIONS[self.config.latent_activation](pooled))
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
-        """Returns what the decoder itself gives, [batch, *output_shape]."""
+        """The decoder's own output, [batch, *output_shape]."""
         del train
         return self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size))

@@ -11,7 +11,7 @@ from aejax.data.preprocessing import Kind
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Denoising(Family):
+class DenoisingConfig(Family):
     """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x) (Vincent et al., 2008, 2010)."""
 
     kind: Literal["denoising"] = "denoising"
@@ -27,10 +27,10 @@ class Denoising(Family):
         return None
 
 
-class DenoisingAutoencoder(Autoencoder):
-    """The networks of a `Denoising` config. Outside training nothing is corrupted."""
+class Denoising(Autoencoder):
+    """The networks of `DenoisingConfig`. Outside training nothing is corrupted."""
 
-    config: Denoising
+    config: DenoisingConfig
 
     def corrupt(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns x corrupted, in training."""

@@ -13,7 +13,7 @@ from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DipVae(WithKL):
+class DipVaeConfig(WithKL):
     """Loss: −log p(x|z) + KL + off_diagonal · Σ_{i≠j} C_ij² + diagonal · Σ_i (C_ii − 1)².
 
     C is of the posteriors' means over the batch (DIP-VAE-I), or of the codes drawn from them (DIP-VAE-II): then the
@@ -41,10 +41,10 @@ class DipVae(WithKL):
         return super().conflict(preprocessing)
 
 
-class DipVaeAutoencoder(VariationalAutoencoder):
-    """The networks of a `DipVae` config."""
+class DipVae(VariationalAutoencoder):
+    """The networks of `DipVaeConfig`."""
 
-    config: DipVae
+    config: DipVaeConfig
 
     def divergences(
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool

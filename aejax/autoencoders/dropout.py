@@ -11,7 +11,7 @@ from aejax.config import Rate, traced
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dropout(Family):
+class DropoutConfig(Family):
     """Loss: −log p(x | decode(r · encode(x) / (1 − rate))) with r ~ Bernoulli(1 − rate) for each latent unit.
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. Units are
@@ -23,10 +23,10 @@ class Dropout(Family):
     rate: Rate = traced(0.2)  # Probability that a unit is dropped.
 
 
-class DropoutAutoencoder(Autoencoder):
-    """The networks of a `Dropout` config. Outside training nothing is dropped."""
+class Dropout(Autoencoder):
+    """The networks of `DropoutConfig`. Outside training nothing is dropped."""
 
-    config: Dropout
+    config: DropoutConfig
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size]; in training with units dropped."""

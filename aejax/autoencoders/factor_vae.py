@@ -13,7 +13,7 @@ from aejax.networks.discriminators import CodeDiscriminator
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FactorVae(WithKL):
+class FactorVaeConfig(WithKL):
     """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) + gamma · log D(z) / (1 − D(z)).
 
     D is the probability that a discriminator gives to z being a code, and not one whose units come from different
@@ -34,10 +34,10 @@ class FactorVae(WithKL):
     discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)
 
 
-class FactorVaeAutoencoder(VariationalAutoencoder):
-    """The networks of a `FactorVae` config."""
+class FactorVae(VariationalAutoencoder):
+    """The networks of `FactorVaeConfig`."""
 
-    config: FactorVae
+    config: FactorVaeConfig
 
     def setup(self) -> None:
         """Makes the networks, the discriminator among them."""

@@ -19,7 +19,7 @@ Levels = Annotated[int, Field(ge=2, lt=2**15)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Fsq(Quantized):
+class FsqConfig(Quantized):
     """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊²: no code is learned, and all are within reach.
 
     Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024, which has
@@ -52,10 +52,10 @@ class Fsq(Quantized):
         return super().conflict(preprocessing)
 
 
-class FsqAutoencoder(GridAutoencoder):
-    """The networks of an `Fsq` config."""
+class Fsq(GridAutoencoder):
+    """The networks of an `FsqConfig`."""
 
-    config: Fsq
+    config: FsqConfig
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction, and what lies beyond the border, squared and weighted: [batch] each."""

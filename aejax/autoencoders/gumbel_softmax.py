@@ -16,7 +16,7 @@ from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GumbelSoftmax(Quantized):
+class GumbelSoftmaxConfig(Quantized):
     """Loss: −log p(x|y) + Σ KL(q(·|x) ‖ uniform), y ~ softmax((log q(·|x) + Gumbel noise) / temperature) for each code.
 
     The temperature falls from `temperature` to `final_temperature` within `anneal_epochs`, exponentially. Outside
@@ -41,10 +41,10 @@ class GumbelSoftmax(Quantized):
         return self.latent_size
 
 
-class GumbelSoftmaxAutoencoder(QuantizedAutoencoder):
-    """The networks of a `GumbelSoftmax` config."""
+class GumbelSoftmax(QuantizedAutoencoder):
+    """The networks of `GumbelSoftmaxConfig`."""
 
-    config: GumbelSoftmax
+    config: GumbelSoftmaxConfig
 
     def quantize(self, vectors: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns one-hot vectors of the likeliest categories, with the gradient of the probabilities."""

@@ -14,7 +14,7 @@ from aejax.objectives.penalties import JacobianNorm, curvature
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HigherOrderContractive(JacobianFamily):
+class HigherOrderContractiveConfig(JacobianFamily):
     """Loss: `Contractive`'s + hessian_weight · E_ε ‖J(x) − J(x + ε)‖²_F with ε ~ N(0, noise_scale² I)."""
 
     TERMS: ClassVar[tuple[str, ...]] = (*JacobianFamily.TERMS, "curvature")
@@ -25,10 +25,10 @@ class HigherOrderContractive(JacobianFamily):
     num_corruptions: PositiveInt = 1  # Draws of ε for each example and step.
 
 
-class HigherOrderContractiveAutoencoder(JacobianAutoencoder):
-    """The networks of a `HigherOrderContractive` config. Outside training the noise is fixed."""
+class HigherOrderContractive(JacobianAutoencoder):
+    """The networks of `HigherOrderContractiveConfig`. Outside training the noise is fixed."""
 
-    config: HigherOrderContractive
+    config: HigherOrderContractiveConfig
 
     def penalties(
         self, norm: JacobianNorm, image: jax.Array, sketch: jax.Array, key: jax.Array

@@ -13,7 +13,7 @@ from aejax.objectives.divergences import Kernel, RadialBasis, prior_discrepancy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InfoVae(WithKL):
+class InfoVaeConfig(WithKL):
     """Loss: −log p(x|z) + (1 − alpha) · KL + (alpha + scale − 1) · MMD(q(z), p(z)).
 
     q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
@@ -44,10 +44,10 @@ class InfoVae(WithKL):
         return super().conflict(preprocessing)
 
 
-class InfoVaeAutoencoder(VariationalAutoencoder):
-    """The networks of an `InfoVae` config."""
+class InfoVae(VariationalAutoencoder):
+    """The networks of an `InfoVaeConfig`."""
 
-    config: InfoVae
+    config: InfoVaeConfig
 
     def divergences(
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool

@@ -14,7 +14,7 @@ from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Iwae(Variational):
+class IwaeConfig(Variational):
     """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x): with k = 1 that of `vae`, with more a closer bound.
 
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
@@ -47,10 +47,10 @@ class Iwae(Variational):
         return super().conflict(preprocessing)
 
 
-class IwaeAutoencoder(VariationalAutoencoder):
-    """The networks of an `Iwae` config."""
+class Iwae(VariationalAutoencoder):
+    """The networks of an `IwaeConfig`."""
 
-    config: Iwae
+    config: IwaeConfig
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the negative bound, [batch]."""

@@ -21,7 +21,7 @@ from aejax.objectives.selection import drop_below, keep_largest, kth_largest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KSparse(Family):
+class KSparseConfig(Family):
     """Loss: −log p(x | decode(keep the k largest of encode(x))) + auxiliary_weight · AuxK.
 
     The units compete after their activation: with "identity" as in Makhzani and Frey, with "relu" as in Gao et al.,
@@ -66,13 +66,13 @@ def exceeding(family: Family, names: tuple[str, ...]) -> str | None:
     return None
 
 
-class KSparseAutoencoder(Autoencoder):
-    """The networks of a `KSparse` config.
+class KSparse(Autoencoder):
+    """The networks of `KSparseConfig`.
 
     With AuxK the collection "activity" counts for each unit the steps since an image last kept it.
     """
 
-    config: KSparse
+    config: KSparseConfig
 
     def setup(self) -> None:
         """Makes the networks, and the counter where it is needed."""

@@ -11,7 +11,7 @@ from aejax.networks.layers import Activation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LatentNoise(Family):
+class LatentNoiseConfig(Family):
     """Loss: −log p(x | decode(encode(x) + ε)) with ε ~ N(0, scale²) for each latent unit.
 
     Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014, with noise
@@ -25,10 +25,10 @@ class LatentNoise(Family):
     scale: NonNegativeFloat = traced(0.3)  # Standard deviation of the noise.
 
 
-class LatentNoiseAutoencoder(Autoencoder):
-    """The networks of a `LatentNoise` config. Outside training there is no noise."""
+class LatentNoise(Autoencoder):
+    """The networks of `LatentNoiseConfig`. Outside training there is no noise."""
 
-    config: LatentNoise
+    config: LatentNoiseConfig
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size]; in training with noise added."""

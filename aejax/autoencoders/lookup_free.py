@@ -17,7 +17,7 @@ MOST_SIGNS = 24  # The entropy of all codes is summed over each of them.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LookupFree(Quantized):
+class LookupFreeConfig(Quantized):
     """Loss: −log p(x|e) + commitment · Σ ‖z − sg(e)‖² + entropy · Σ (H(p(·|z)) − H(E p(·|z))), e the signs of z.
 
     p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes, and its mean is over all codes
@@ -48,10 +48,10 @@ class LookupFree(Quantized):
         return super().conflict(preprocessing)
 
 
-class LookupFreeAutoencoder(GridAutoencoder):
-    """The networks of a `LookupFree` config."""
+class LookupFree(GridAutoencoder):
+    """The networks of `LookupFreeConfig`."""
 
-    config: LookupFree
+    config: LookupFreeConfig
 
     def quantize(self, vectors: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the signs, −1 or 1, [batch, codes, latent_size]."""

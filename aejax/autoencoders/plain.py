@@ -7,13 +7,13 @@ from aejax.autoencoders.base import Autoencoder, Family
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plain(Family):
+class PlainConfig(Family):
     """Loss: −log p(x | decode(encode(x)))."""
 
     kind: Literal["plain"] = "plain"
 
 
-class PlainAutoencoder(Autoencoder):
-    """The networks of a `Plain` config."""
+class Plain(Autoencoder):
+    """The networks of `PlainConfig`."""
 
-    config: Plain
+    config: PlainConfig

@@ -71,7 +71,7 @@ class QuantizedAutoencoder(Autoencoder):
         return make_dense(size, self.config.encoder.initializer)
 
     def some_vectors(self, variables: Any, data: ResidentData, num: int) -> jax.Array:
-        """Returns what is quantized of some training images, [n, latent_size], with n at least `num` if there are such.
+        """Vectors to quantize, of some training images: [n, latent_size], with n at least `num` if there are so many.
 
         The model is not bound to any variables.
         """
@@ -86,7 +86,7 @@ class QuantizedAutoencoder(Autoencoder):
         return vectors.reshape(-1, self.config.latent_size)
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns what is quantized, float32 [batch, codes, latent_size]."""
+        """The vectors to quantize, float32 [batch, codes, latent_size]."""
         hidden = self.encoder(image, train=train)
         vectors = self.latent(hidden if len(self.places) == 2 else flatten(hidden))
         return vectors.reshape(len(image), math.prod(self.places), -1).astype(jnp.float32)
@@ -112,11 +112,11 @@ class QuantizedAutoencoder(Autoencoder):
         return self.indices(self.preactivate(image))
 
     def decode_code(self, code: jax.Array) -> jax.Array:
-        """Returns what `decode` makes of codes int32 [batch, codes · codebooks]."""
+        """Decodes codes int32 [batch, codes · codebooks]."""
         return self.decode(flatten(self.look_up(code)))
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
-        """Returns what the decoder itself gives, [batch, *output_shape]."""
+        """The decoder's own output, [batch, *output_shape]."""
         if len(self.places) == 2:
             latent = latent.reshape(-1, *self.places, self.config.latent_size)
         return super().emit(latent, train=train)

@@ -31,7 +31,7 @@ class Regularized(Family):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RaeL2(Regularized):
+class RaeL2Config(Regularized):
     """Loss: `Regularized`'s + decoder_weight · ‖θ‖² over the decoder's kernels, biases and scales of normalizations."""
 
     TERMS = (*Regularized.TERMS, "decoder")
@@ -41,7 +41,7 @@ class RaeL2(Regularized):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RaeGP(Regularized):
+class RaeGPConfig(Regularized):
     """Loss: `Regularized`'s + decoder_weight · ‖∂x̂/∂z‖²_F, x̂ the expected image, in pixels, at z = encode(x)."""
 
     TERMS = (*Regularized.TERMS, "decoder")
@@ -52,7 +52,7 @@ class RaeGP(Regularized):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RaeSN(Regularized):
+class RaeSNConfig(Regularized):
     """Loss: `Regularized`'s; the decoder's kernels are divided by their largest singular values."""
 
     LAYERWISE: ClassVar[bool] = False
@@ -81,10 +81,10 @@ class RegularizedAutoencoder(Autoencoder):
         }
 
 
-class RaeL2Autoencoder(RegularizedAutoencoder):
-    """The networks of a `RaeL2` config."""
+class RaeL2(RegularizedAutoencoder):
+    """The networks of `RaeL2Config`."""
 
-    config: RaeL2
+    config: RaeL2Config
 
     def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Returns the decoder's squared parameters, the same for every example."""
@@ -94,10 +94,10 @@ class RaeL2Autoencoder(RegularizedAutoencoder):
         return {"decoder": jnp.broadcast_to(self.config.decoder_weight * square, latent.shape[:1])}
 
 
-class RaeGPAutoencoder(RegularizedAutoencoder):
-    """The networks of a `RaeGP` config. Outside training the random directions are the same every time."""
+class RaeGP(RegularizedAutoencoder):
+    """The networks of `RaeGPConfig`. Outside training the random directions are the same every time."""
 
-    config: RaeGP
+    config: RaeGPConfig
 
     def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Returns the decoder's squared derivative at each latent.
@@ -115,10 +115,10 @@ class RaeGPAutoencoder(RegularizedAutoencoder):
         return {"decoder": self.config.decoder_weight * square}
 
 
-class RaeSNAutoencoder(RegularizedAutoencoder):
-    """The networks of a `RaeSN` config."""
+class RaeSN(RegularizedAutoencoder):
+    """The networks of `RaeSNConfig`."""
 
-    config: RaeSN
+    config: RaeSNConfig
 
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent to the image, normalized."""

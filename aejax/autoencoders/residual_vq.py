@@ -8,7 +8,7 @@ from aejax.config import PositiveInt
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ResidualVq(WithCodebook):
+class ResidualVqConfig(WithCodebook):
     """Loss: −log p(x|Σ_d e_d) + commitment · Σ_d ‖r_d − sg(e_d)‖², e_d the vector nearest to r_d = z − Σ_{c<d} e_c.
 
     Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, section
@@ -27,7 +27,7 @@ class ResidualVq(WithCodebook):
         return self.depth
 
 
-class ResidualVqAutoencoder(CodebookAutoencoder):
-    """The networks of a `ResidualVq` config."""
+class ResidualVq(CodebookAutoencoder):
+    """The networks of `ResidualVqConfig`."""
 
-    config: ResidualVq
+    config: ResidualVqConfig

@@ -16,7 +16,7 @@ from aejax.objectives.penalties import rate_divergence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SparseKL(Family):
+class SparseKLConfig(Family):
     """Loss: −log p(x | decode(h)) + weight · Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)).
 
     ρ_j is the mean of unit j over the batch (in the notes: over the training set), so the penalty depends on the
@@ -42,10 +42,10 @@ class SparseKL(Family):
         return super().conflict(preprocessing)
 
 
-class SparseKLAutoencoder(Autoencoder):
-    """The networks of a `SparseKL` config."""
+class SparseKL(Autoencoder):
+    """The networks of `SparseKLConfig`."""
 
-    config: SparseKL
+    config: SparseKLConfig
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction and the batch's weighted penalty, each [batch]."""

@@ -15,7 +15,7 @@ from aejax.objectives.penalties import absolute_sum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SparseL1(Family):
+class SparseL1Config(Family):
     """Loss: −log p(x | decode(h)) + weight · Σ_j |h_j| with h = encode(x).
 
     The penalty alone does not fix the code's scale: a decoder with larger weights makes do with a smaller code. Weight
@@ -31,10 +31,10 @@ class SparseL1(Family):
     weight: NonNegativeFloat = traced(1e-2)
 
 
-class SparseL1Autoencoder(Autoencoder):
-    """The networks of a `SparseL1` config."""
+class SparseL1(Autoencoder):
+    """The networks of `SparseL1Config`."""
 
-    config: SparseL1
+    config: SparseL1Config
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction and the weighted penalty on the code, each [batch]."""

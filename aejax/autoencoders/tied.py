@@ -12,7 +12,7 @@ from aejax.networks.dense import TransposedDenseDecoder, encoder_kernels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tied(Family):
+class TiedConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where each layer W x + b of the encoder has a layer Wᵀ h + b′ to mirror it.
 
     Source: Vincent et al., "Stacked denoising autoencoders", 2010. The biases are each direction's own.
@@ -33,10 +33,10 @@ class Tied(Family):
         return super().conflict(preprocessing)
 
 
-class TiedAutoencoder(Autoencoder):
-    """The networks of a `Tied` config."""
+class Tied(Autoencoder):
+    """The networks of `TiedConfig`."""
 
-    config: Tied
+    config: TiedConfig
 
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent and the encoder's kernels to the image."""
@@ -44,7 +44,7 @@ class TiedAutoencoder(Autoencoder):
         return TransposedDenseDecoder(self.config.encoder, self.image_shape)
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
-        """Returns what the decoder itself gives, [batch, *output_shape]."""
+        """The decoder's own output, [batch, *output_shape]."""
         del train
         params = self.variables["params"]
         hidden = encoder_kernels(params.get("encoder", {}))  # Without hidden layers the encoder has no parameters.

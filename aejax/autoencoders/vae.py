@@ -11,7 +11,7 @@ from aejax.data.resident import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Vae(WithKL):
+class VaeConfig(WithKL):
     """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) with z ~ q(z|x): the negative of the evidence lower bound.
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, equation 10 with one draw.
@@ -20,14 +20,14 @@ class Vae(WithKL):
     kind: Literal["vae"] = "vae"
 
 
-class VaeAutoencoder(VariationalAutoencoder):
-    """The networks of a `Vae` config."""
+class Vae(VariationalAutoencoder):
+    """The networks of `VaeConfig`."""
 
-    config: Vae
+    config: VaeConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BetaVae(WithKL):
+class BetaVaeConfig(WithKL):
     """Loss: −log p(x|z) + beta · KL(q(z|x) ‖ p(z)). Beta multiplies the KL, in nats per image, and nothing else.
 
     Source: Higgins et al., "β-VAE: learning basic visual concepts with a constrained variational framework", 2017,
@@ -38,10 +38,10 @@ class BetaVae(WithKL):
     beta: NonNegativeFloat = traced(4.0)
 
 
-class BetaVaeAutoencoder(VariationalAutoencoder):
-    """The networks of a `BetaVae` config."""
+class BetaVae(VariationalAutoencoder):
+    """The networks of `BetaVaeConfig`."""
 
-    config: BetaVae
+    config: BetaVaeConfig
 
     def divergences(
         self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool

@@ -18,7 +18,7 @@ from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VaeGan(WithKL):
+class VaeGanConfig(WithKL):
     """Loss: L + KL(q(z|x) ‖ p(z)) with L = ‖h(x) − h(x̂)‖² / 2 scale², x̂ the image expected of z ~ q(z|x).
 
     That is the encoder's. h(x) is the last hidden layer of a discriminator, D(x) the probability that it gives to x
@@ -58,10 +58,10 @@ class VaeGan(WithKL):
         return super().conflict(preprocessing)
 
 
-class VaeGanAutoencoder(VariationalAutoencoder):
-    """The networks of a `VaeGan` config."""
+class VaeGan(VariationalAutoencoder):
+    """The networks of `VaeGanConfig`."""
 
-    config: VaeGan
+    config: VaeGanConfig
 
     def setup(self) -> None:
         """Makes the networks, the discriminator among them."""

@@ -39,7 +39,7 @@ class WithCodebook(Quantized):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VqVae(WithCodebook):
+class VqVaeConfig(WithCodebook):
     """Loss: −log p(x|e) + commitment · Σ ‖z − sg(e)‖² (+ Σ ‖sg(z) − e‖²), e the vector of the codebook nearest to z.
 
     Source: van den Oord, Vinyals and Kavukcuoglu, "Neural discrete representation learning", 2017, equation 3, and for
@@ -58,7 +58,7 @@ class VqVae(WithCodebook):
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields are of the other update, or None."""
-        default = VqVae()
+        default = VqVaeConfig()
         if self.update == "gradient":
             for name in ("decay", "revive_below"):
                 if getattr(self, name) not in (None, getattr(default, name)):
@@ -98,7 +98,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
         self.codebooks.fit(vectors, num_iterations=LLOYD_ITERATIONS)
 
     def search(self, vectors: jax.Array, *, train: bool) -> quantizers.Quantized:
-        """Returns what the codebooks make of vectors [batch, codes, latent_size]: fields [batch, codes, ...]."""
+        """Quantizes vectors [batch, codes, latent_size]; all fields are [batch, codes, ...]."""
         found = self.codebooks.quantize(vectors.reshape(-1, vectors.shape[-1]), train=train)
         return quantizers.Quantized(*(field.reshape(*vectors.shape[:2], *field.shape[1:]) for field in found))
 
@@ -125,7 +125,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
         return {name: terms[name] for name in self.config.term_names()}
 
 
-class VqVaeAutoencoder(CodebookAutoencoder):
-    """The networks of a `VqVae` config."""
+class VqVae(CodebookAutoencoder):
+    """The networks of `VqVaeConfig`."""
 
-    config: VqVae
+    config: VqVaeConfig

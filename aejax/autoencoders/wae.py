@@ -15,7 +15,7 @@ from aejax.objectives.priors import StandardNormal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Wae(Family):
+class WaeConfig(Family):
     """Loss: −log p(x|z) + weight · MMD(q(z), p(z)) with z = encode(x), which is not random.
 
     Source: Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", 2018, algorithm 2 (WAE-MMD). Its
@@ -34,10 +34,10 @@ class Wae(Family):
         return only_identity(self) or super().conflict(preprocessing)
 
 
-class WaeAutoencoder(Autoencoder):
-    """The networks of a `Wae` config."""
+class Wae(Autoencoder):
+    """The networks of `WaeConfig`."""
 
-    config: Wae
+    config: WaeConfig
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction, and how far the batch's codes are from the prior, the same for all, [batch]."""

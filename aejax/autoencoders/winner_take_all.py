@@ -15,7 +15,7 @@ from aejax.objectives.selection import keep_largest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WinnerTakeAll(Family):
+class WinnerTakeAllConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where in training a unit keeps its largest values over the batch.
 
     Outside training every value is kept, as in the paper, whose subject is features: reconstructions are then those of
@@ -29,10 +29,10 @@ class WinnerTakeAll(Family):
     rate: Share = traced(0.05)  # Share of the batch for which a unit keeps its value; at least one image.
 
 
-class WinnerTakeAllAutoencoder(Autoencoder):
-    """The networks of a `WinnerTakeAll` config."""
+class WinnerTakeAll(Autoencoder):
+    """The networks of `WinnerTakeAllConfig`."""
 
-    config: WinnerTakeAll
+    config: WinnerTakeAllConfig
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size]; in training a share `rate` of each column is not 0."""

@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.networks.convolution import Method
@@ -51,14 +51,14 @@ def make_model(network: str, image_shape: tuple[int, ...], method: Method | None
     """
     loss = MeanSquaredError()
     if network == "dense":
-        config = Plain(encoder=Dense(widths=()), latent_size=width, latent_activation="relu", likelihood=loss)
+        config = PlainConfig(encoder=Dense(widths=()), latent_size=width, latent_activation="relu", likelihood=loss)
         return make_autoencoder(config, image_shape)
     if network == "conv":
-        config = Plain(encoder=Convolutional(method=method), latent_size=LATENT_SIZE, likelihood=loss)
+        config = PlainConfig(encoder=Convolutional(method=method), latent_size=LATENT_SIZE, likelihood=loss)
         return make_autoencoder(config, image_shape)
     if network == "vae":
         return make_autoencoder(
-            Vae(encoder=Dense(widths=(512,)), latent_size=16, likelihood=HalfSquaredError()), image_shape
+            VaeConfig(encoder=Dense(widths=(512,)), latent_size=16, likelihood=HalfSquaredError()), image_shape
         )
     if network.startswith(FAMILY):
         return make_autoencoder(of_family(network.removeprefix(FAMILY)), image_shape)

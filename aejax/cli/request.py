@@ -69,7 +69,7 @@ class Experiment:
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
-    """Returns what the flags of scripts/train.py ask for, or None after printing the help.
+    """Reads the flags of scripts/train.py; None after printing the help.
 
     Raises:
       ConfigError: naming the flag or field that is wrong, in one line.
@@ -287,7 +287,7 @@ def _fields_help() -> str:
 
 
 def load_experiment(reference: str) -> Experiment:
-    """Returns what an experiment file defines, named as `path.py` or `path.py:variant`.
+    """Reads an experiment file, named as `path.py` or `path.py:variant`.
 
     The file defines `get_config()` and perhaps `sweep()` or `search()`. If it defines `VARIANTS`, a tuple of names of
     which the first is the default, all take the variant's name. The first line of its docstring is the question; its

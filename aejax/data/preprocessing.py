@@ -157,7 +157,7 @@ def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
 
 
 def invert(preprocessing: Preprocessing, x: jax.Array, image: Array) -> jax.Array:
-    """Returns what a model gave, [..., H, W, C], in pixel space: the scale of [0, 1], not clipped to it.
+    """Undoes preprocessing: a model's output, [..., H, W, C], on the scale of pixels in [0, 1], not clipped to it.
 
     Args:
       preprocessing: what `apply` was given.

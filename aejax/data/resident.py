@@ -116,7 +116,7 @@ def images_at_once(image_shape: tuple[int, ...]) -> int:
 
 
 def map_examples(function: Callable[[jax.Array], Any], num_examples: int, at_once: int = EXAMPLES_AT_ONCE) -> Any:
-    """Returns what `function(indices)` gives per example, for all examples, computed a block at a time.
+    """Maps `function(indices)`, which works on a block of examples, over all examples.
 
     Args:
       function: takes int32 [block] indices and returns arrays [block, ...].

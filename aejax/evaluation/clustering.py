@@ -84,7 +84,7 @@ def _assign(x: Mapping[str, np.ndarray] | None, num_clusters: int) -> dict[str, 
 def _components(
     features: Mapping[str, np.ndarray], num_components: int, whiten: bool, normalize: bool
 ) -> dict[str, np.ndarray] | None:
-    """Returns what is clustered: float32, of variance 1 in the mean over components, or in each.
+    """The features to cluster, float32, with variance 1 in the mean over components, or in each.
 
     None if the features are not finite.
     """

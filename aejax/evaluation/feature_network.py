@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.autoencoders.plain import Plain, PlainAutoencoder
+from aejax.autoencoders.plain import Plain, PlainConfig
 from aejax.cache import cached_arrays
 from aejax.config import to_tree
 from aejax.data.load import Dataset
@@ -73,8 +73,8 @@ def feature_network(dataset: Dataset) -> FeatureNetwork:
     shape = dataset.train.image.shape[1:]
     convolutional = Convolutional(widths=(32, 64))
     encoder = Dense(widths=(256, 128)) if convolutional.misfit(shape) else convolutional
-    family = Plain(encoder=encoder, latent_size=NUM_FEATURES, latent_activation="relu")
-    classifier = Classifier(PlainAutoencoder(family, shape), dataset.num_classes)
+    family = PlainConfig(encoder=encoder, latent_size=NUM_FEATURES, latent_activation="relu")
+    classifier = Classifier(Plain(family, shape), dataset.num_classes)
     recipe = [to_tree(family), to_tree(OPTIMIZER), to_tree(TRAINING), NUM_STEPS, SEED, dataset.fingerprint]
     key = hashlib.sha256(json.dumps([*recipe, jax.__version__, jax.default_backend()]).encode()).hexdigest()[:16]
     arrays = cached_arrays(f"features-{key}", lambda: _train(classifier, dataset))

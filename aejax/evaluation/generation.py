@@ -36,7 +36,7 @@ class Reference(NamedTuple):
 
 
 def make_reference(features: jax.Array, k: int = NUM_NEIGHBORS) -> Reference:
-    """Returns what `compare` needs of real images.
+    """Prepares real images for `compare`.
 
     Args:
       features: of the images, [n, d].
@@ -232,7 +232,7 @@ def _num_around(queries: jax.Array, centers: jax.Array, radius: jax.Array) -> ja
 
 
 def _map_distances(function: Callable[[jax.Array, jax.Array], Any], queries: jax.Array, others: jax.Array) -> Any:
-    """Returns what a function makes of the distances [block, others] and the indices [block] of a block of queries."""
+    """Maps a function of distances [block, others] and indices [block] over blocks of queries."""
     # Products of centered features are smaller, and so is what is lost in their difference.
     center = jnp.mean(others, axis=0, keepdims=True)
     queries, others = queries - center, others - center
@@ -279,7 +279,7 @@ class Nearest(NamedTuple):
 
 
 def nearest_training(image: jax.Array, training: Array) -> Nearest:
-    """Returns what lies nearest to images among those of training, and how many of them are memorized.
+    """The training images nearest to some images, and how many of these are memorized.
 
     An image counts as memorized if it is less than a third as far from its nearest training image as from the second
     nearest (Yoon, Choi, Kwon and Ryu, "Diffusion probabilistic models generalize when they fail to memorize", 2023), or

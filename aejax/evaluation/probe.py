@@ -256,7 +256,7 @@ def standardize(features: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _shift(center: jax.Array | None, weights: jax.Array) -> jax.Array | float:
-    """Returns what weights [L, d, C] make of the center of the features, [L, C]; 0 where that is the origin."""
+    """The logits that weights [L, d, C] give to the center of the features, [L, C]; 0 where that is the origin."""
     return 0.0 if center is None else jnp.einsum("d,ldc->lc", center, weights, precision=_HIGHEST)
 
 

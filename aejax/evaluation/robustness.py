@@ -159,7 +159,7 @@ def _rotate(key: jax.Array, image: jax.Array, strength: jax.Array) -> jax.Array:
 
 
 def _map(function: Callable[[Any], jax.Array], rows: Any) -> jax.Array:
-    """Returns what the function makes of each row of the arrays, so many at once that they fit into memory."""
+    """Maps a function over the rows of arrays, as many at once as fit into memory."""
     return jax.lax.map(function, rows, batch_size=min(_IMAGES_AT_ONCE, rows[1].shape[0]))
 
 

@@ -231,9 +231,9 @@ def pooled(output: jax.Array) -> jax.Array:
 
 
 def of_place(name: str, place: str) -> str:
-    """Returns what a metric of features is called, by their place: `test_transfer_probe_accuracy`; own ones as it is.
+    """The full name of a metric by the place of its features, such as `test_transfer_probe_accuracy`.
 
-    Of a layer that is, for instance, `test_encoder/Conv_0_probe_accuracy`.
+    Of the study's own features that is its own name; of a layer, for instance, `test_encoder/Conv_0_probe_accuracy`.
     """
     if place == "own":
         return name

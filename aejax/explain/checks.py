@@ -112,7 +112,7 @@ def areas(function: Function, image: jax.Array, target: jax.Array, baseline: jax
 
 
 def random_areas(function: Function, image: jax.Array, target: jax.Array, baseline: jax.Array) -> Areas:
-    """Returns what `areas` has in the mean over `NUM_ORDERS` random orders, always the same."""
+    """The mean of `areas` over `NUM_ORDERS` random orders, always the same."""
 
     def one(index: jax.Array) -> Areas:
         order = jax.random.uniform(rng.at(rng.stream(rng.root(0), "orders of pixels"), index), image.shape[:3])

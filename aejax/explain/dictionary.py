@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import rng
-from aejax.autoencoders.k_sparse import KSparse, KSparseAutoencoder
+from aejax.autoencoders.k_sparse import KSparse, KSparseConfig
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt
 from aejax.data.preprocessing import Array
 from aejax.data.resident import ResidentData, training_arrays
@@ -119,7 +119,7 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
             f"k={config.k} is more than the {num_units} units of a dictionary of {size} numbers; make it smaller, or "
             "expansion larger"
         )
-    family = KSparse(
+    family = KSparseConfig(
         latent_size=num_units,
         latent_activation="relu",
         likelihood=HalfSquaredError(output="identity"),
@@ -128,7 +128,7 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
         dead_after=config.dead_after,
         unit_norm=True,
     )
-    model = KSparseAutoencoder(family, (1, 1, size))
+    model = KSparse(family, (1, 1, size))
     mean = np.mean(x, axis=0, keepdims=True)
     data = training_arrays(image=_as_images(jnp.asarray(x - mean)))
     optimizer = Adam(learning_rate=config.learning_rate, schedule=Cosine())
@@ -145,7 +145,7 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
     return Dictionary(run(data, jnp.asarray(seed)), mean)
 
 
-def _begin(model: KSparseAutoencoder, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
+def _begin(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
     """Returns the variables with units that look for training examples, as far as there are enough of these."""
     image = data.image["train"]
     order = jax.random.permutation(rng.stream(rng.root(seed), "examples"), len(image))
@@ -157,11 +157,11 @@ def _begin(model: KSparseAutoencoder, seed: jax.Array, variables: Any, data: Res
 
 
 def _as_images(centered: jax.Array) -> jax.Array:
-    """Returns what the model is given of features less their mean [n, d]: of norm √d, [n, 1, 1, d]; 0 stays 0."""
+    """Scales centered features [n, d] to norm √d, as images [n, 1, 1, d]; 0 stays 0."""
     size = centered.shape[1]
     norm = jnp.linalg.norm(centered, axis=1, keepdims=True)
     return (centered * (np.sqrt(size) / jnp.where(norm > 0, norm, 1.0))).reshape(-1, 1, 1, size)
 
 
-def _keeps(model: KSparseAutoencoder, image: jax.Array) -> jax.Array:
+def _keeps(model: KSparse, image: jax.Array) -> jax.Array:
     return model.encode(image) > 0

@@ -43,7 +43,7 @@ class Units(NamedTuple):
 
 
 def describe_units(activation: np.ndarray, label: np.ndarray | None, least_variance: ArrayLike | None = None) -> Units:
-    """Returns what is known of units.
+    """Describes units.
 
     Args:
       activation: of test images, float [n, d].
@@ -142,7 +142,7 @@ def duplicate_units(activation: np.ndarray, dead: np.ndarray) -> np.ndarray:
 
 
 def decoder_atoms(decode: Decode, base: np.ndarray, unit: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Returns what raising a unit adds to the image, decode(base + step · e) − decode(base), float32 [u, h, w, c].
+    """The image that raising a unit adds, decode(base + step · e) − decode(base), float32 [u, h, w, c].
 
     Args:
       decode: gives the images of codes [n, d].

@@ -79,7 +79,7 @@ class AutoencoderMethod(Method):
 
 
 def _stages(model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
-    """Returns what an autoencoder trains, one after another."""
+    """The stages in which an autoencoder is trained."""
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:

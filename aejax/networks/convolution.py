@@ -111,7 +111,7 @@ def _meetings(taps: int, stride: int, low: int) -> list[list[Pair]]:
 
 
 def _patches(x: jax.Array, taps: Pair, strides: Pair, pads: tuple[Pair, Pair]) -> jax.Array:
-    """Returns what each output position sees of the image, [batch, rows, columns, taps · channels]."""
+    """The patch of the image under each output position, [batch, rows, columns, taps · channels]."""
     batch, height, width, channels = x.shape
     rows, columns = (
         (size + sum(pad) - tap) // stride + 1

@@ -14,7 +14,7 @@ CONTAINER = "encoder"  # Whose layers are told apart; a layer of the model itsel
 
 
 def with_layers(call: Callable[[], Any]) -> tuple[Any, dict[str, jax.Array]]:
-    """Returns what a call of a model's method gives, and what every layer in it gave, in the order in which they end.
+    """Calls a model's method; returns its result, and the output of every layer in it, in the order in which they end.
 
     Of a layer that is called more than once it is the last.
     """

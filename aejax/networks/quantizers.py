@@ -150,7 +150,7 @@ class Codebooks(nn.Module):
             self.usage = self.variable("codebook", "usage", jnp.ones, shape[:2])
 
     def quantize(self, x: jax.Array, *, train: bool = False) -> Quantized:
-        """Returns what becomes of x, float32 [n, width]; in training, codebooks that move by themselves move."""
+        """Quantizes x, float32 [n, width]; in training, codebooks that move by themselves move."""
         rest, total, indices, terms = x, jnp.zeros_like(x), [], []
         for level in range(self.depth):
             vectors, constant = self.vectors.value[level].astype(jnp.float32), jax.lax.stop_gradient(rest)

@@ -70,7 +70,7 @@ class Content:
         return shown
 
     def explanations(self) -> list[tuple[str, Explanation]]:
-        """Returns what was explained of members, and what to call each."""
+        """The explanations of members, and the name of each."""
         several = len(self.studies) > 1
         return [
             (f"{name}: {one.title}" if several else one.title, one)

@@ -29,21 +29,21 @@ def in_line(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Returns what Markdown shows as the text, in one line, of which it is no beginning: see `markdown_line`."""
+    """Escapes a text for the inside of a line of Markdown; for its beginning see `markdown_line`."""
     return _MARKDOWN.sub(lambda found: "\\" + found[0], in_line(text))
 
 
 def markdown_line(text: str) -> str:
-    """Returns what Markdown shows as the text, where a paragraph begins with it."""
+    """Escapes a text with which a paragraph of Markdown begins."""
     return _BLOCK.sub(lambda found: f"{found[1] or ''}\\", markdown(text.strip()))
 
 
 def latex(text: str) -> str:
-    """Returns what LaTeX sets as the text, in one line."""
+    """Escapes a text for LaTeX, in one line."""
     return in_line(text).translate(str.maketrans(_LATEX))
 
 
 def csv_cell(text: str) -> str:
-    """Returns what a spreadsheet takes for the text: an apostrophe stands before what it would take for a formula."""
+    """Escapes a text for a spreadsheet: an apostrophe stands before one that it would take for a formula."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")  # Which would end the row.
     return f"'{text}" if text.startswith(_FORMULA) else text

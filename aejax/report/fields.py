@@ -56,7 +56,7 @@ def wide_measure(measure: Metric, values: Sequence[float] | np.ndarray) -> bool:
 
 
 def worst(measure: Metric) -> float:
-    """Returns what a diverged member counts as."""
+    """The value that a diverged member counts as."""
     return -np.inf if measure.higher_is_better else np.inf
 
 

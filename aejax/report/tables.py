@@ -82,7 +82,7 @@ class Told(NamedTuple):
 
 
 def told(groups: Sequence[Setting]) -> list[Told]:
-    """Returns what is told of settings: of test images, or where no metric of these was kept, of validation images."""
+    """The metrics to report: those of test images, or where none of these was kept, of validation images."""
     columns = [Told(measure, measure.test, f"{measure.title} {measure.unit}".strip()) for measure in all_metrics()]
     if is_search([row for group in groups for row in group.rows]):
         columns = [Told(of, of.validation, f"validation {of.title} {of.unit}".strip()) for of in all_metrics()]
@@ -124,7 +124,7 @@ def to_latex(rows: Sequence[Row]) -> str:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Returns what a reader must know beside the table: protocol, and members that failed."""
+    """The notes below a table: protocol, and members that failed."""
     if is_search(rows):
         return [
             "The trials of a search: they are compared on validation images, and the best of many flatters itself. "

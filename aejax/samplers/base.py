@@ -25,7 +25,7 @@ class CodeSpace(NamedTuple):
 
 
 def code_space(autoencoder: Any) -> CodeSpace:
-    """Returns what the codes of an autoencoder are."""
+    """The space of an autoencoder's codes."""
     image = jax.ShapeDtypeStruct((1, *autoencoder.image_shape), jnp.float32)
     code = jax.eval_shape(lambda x: autoencoder.init_with_output(jax.random.key(0), x, method="code")[0], image)
     return CodeSpace(code.shape[1], autoencoder.config.num_categories if autoencoder.config.DISCRETE else None)
@@ -75,7 +75,7 @@ class Sampler(nn.Module):
         }
 
     def known(self, name: str) -> jax.Array:
-        """Returns what was fitted at once, by its name."""
+        """A variable that was fitted at once, by its name."""
         return self.fitted[name].value
 
     def fitted_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -83,7 +83,7 @@ class Sampler(nn.Module):
         return {}
 
     def fit(self, code: Any, seed: Any) -> Mapping[str, Any]:
-        """Returns what is fitted at once, by name, without variables.
+        """Fits at once, without variables; returns arrays by name.
 
         Args:
           code: of training images, [examples, size]; on the host if the config says so.
@@ -126,7 +126,7 @@ class Standardizing(Sampler):
         return (code - self.known("mean")[None]) / self._scale()[None]
 
     def restore(self, x: jax.Array) -> jax.Array:
-        """Returns what `standardize` undoes, [batch, size]; a unit that never varies is at its mean, whatever x."""
+        """Undoes `standardize`, [batch, size]; a unit that never varies is at its mean, whatever x."""
         return x * self.known("deviation")[None] + self.known("mean")[None]
 
     def log_volume(self) -> jax.Array:

@@ -31,7 +31,7 @@ def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
 
 
 def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """Returns what a generator draws, in the form in which images of the data are stored."""
+    """Draws images from a generator, in the form in which images of the data are stored."""
     draw = expected_images(model, variables, data)
     return lambda num, key: to_stored(data, draw(num, key))
 

@@ -79,7 +79,7 @@ class FlowSampler(Standardizing):
         return self.restore(x)
 
     def to_noise(self, code: jax.Array) -> jax.Array:
-        """Returns what `from_noise` undoes, [num, size]."""
+        """The inverse of `from_noise`, [num, size]."""
         x = self.standardize(code)
         return (self.flow.forward(x) if self.is_masked else self.flow.inverse(x))[0]
 

@@ -80,7 +80,7 @@ def fit_at_once(generator: Generator, seed: Any, variables: Any, data: ResidentD
 
 
 def fit_on_host(sampler: Sampler, code: np.ndarray, seeds: list[int]) -> dict[str, Any]:
-    """Returns what samplers that are fitted in host memory begin with: variables, arrays [members, ...].
+    """Fits samplers in host memory; returns the variables to begin with, arrays [members, ...].
 
     `code` is [members, examples, size], and each member has a seed.
     """
@@ -89,5 +89,5 @@ def fit_on_host(sampler: Sampler, code: np.ndarray, seeds: list[int]) -> dict[st
 
 
 def in_place(fitted: Any) -> dict[str, Any]:
-    """Returns what was fitted at once as variables of a generator."""
+    """Variables of a generator that hold what was fitted at once."""
     return {FITTED: {SAMPLER: dict(fitted)}} if fitted else {}

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.vae import Vae, VaeAutoencoder
+from aejax.autoencoders.vae import Vae, VaeConfig
 from aejax.config import PositiveInt
 from aejax.data.resident import Batch
 from aejax.networks.dense import Dense
@@ -37,12 +37,12 @@ class TwoStageSampler(Standardizing):
     def setup(self) -> None:
         """Makes the second autoencoder, to which a code is an image of one row."""
         super().setup()
-        family = Vae(
+        family = VaeConfig(
             encoder=Dense(widths=self.config.widths),
             latent_size=self.config.latent_size or self.space.size,
             likelihood=LearnedGaussian(output="identity"),
         )
-        self.second = VaeAutoencoder(family, (1, self.space.size, 1))
+        self.second = Vae(family, (1, self.space.size, 1))
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the second autoencoder's loss of standardized codes, [batch] each."""

@@ -142,7 +142,7 @@ def describe_search(
     executor: Executor,
     features: FeatureFunction | None,
 ) -> str:
-    """Returns what the first trials of a search would train, as text; the arguments are as of `search_and_train`."""
+    """Describes the first trials of a search; the arguments are those of `search_and_train`."""
     begun = _begin(config, search, directory)
     trials = describe(begun.first.configs, begun.directory, executor=executor, features=features, **begun.how)
     return f"the first trials of the search; then the rest, and the winner on {seeds} fresh seeds:\n{trials}"
@@ -206,7 +206,7 @@ def find(
     executor: Executor,
     options: Options,
 ) -> Found:
-    """Returns what a search finds, which is run as far as it was not yet; see `search_and_train`."""
+    """Runs the rest of a search, and returns its result; see `search_and_train`."""
     begun = _begin(config, search, directory)
     asked = begun.asked
     run(

@@ -40,7 +40,7 @@ class Study:
 
 
 def read_study(directory: StudyDirectory) -> Study:
-    """Returns what lies in a directory; files that are missing, damaged or another study's are among the faults.
+    """Reads a study's directory; files that are missing, damaged or another study's are among the faults.
 
     Raises:
       UserError: if it holds no study, or if its study.json is damaged.

@@ -142,7 +142,7 @@ def thin(content: bytes, every: int) -> bytes:
 
 
 def shortest(value: np.generic) -> float | int:
-    """Returns what stands in JSON for a value: of a float, no more digits than tell it from the next of its type."""
+    """A value for JSON: of a float, no more digits than tell it from the next of its type."""
     return float(str(value)) if isinstance(value, np.floating) else value.item()
 
 

@@ -171,7 +171,7 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
 
 
 def _setting(config: Any) -> Any:
-    """Returns what a config says beside the seed."""
+    """A config with the seed left out: its setting."""
     return dataclasses.replace(config, seed=0)
 
 

@@ -26,7 +26,7 @@ def describe(
     executor: Executor = Local(),  # noqa: B008
     **others: Any,
 ) -> str:
-    """Returns what a run would do that is not done: its members, populations, compilations, parameters, FLOPs, memory.
+    """Describes the work that a run would do: members, populations, compilations, parameters, FLOPs, memory.
 
     The arguments are those of `prepare`, which raises all that a run would raise before it trains.
     """

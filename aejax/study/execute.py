@@ -119,7 +119,7 @@ def write_results(path: pathlib.Path, results: dict[str, Any], pictures: Arrays,
 
 
 def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
-    """Returns what a function gives; where the devices' memory is exhausted, with half as many members at once."""
+    """Calls a function; where the devices' memory is exhausted, again with half as many members at once."""
     while True:
         try:
             return function()
@@ -296,7 +296,7 @@ def _begin(work: Work, parents: Sequence[Job]) -> tuple[list[Any], float]:
 
 
 def _fit_on_host(work: Work, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any], float]:
-    """Returns what is fitted in host memory to the codes of training images, as variables; and the seconds it took."""
+    """Fits a part in host memory to the codes of training images; returns it as variables, and the seconds it took."""
     members = work.members
 
     def codes(config: Config, given: Any, data: ResidentData) -> jax.Array:

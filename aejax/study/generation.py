@@ -206,7 +206,7 @@ def measure_generators(
 
 
 def evaluation_cost(members: Members, seconds: float, compile_seconds: float) -> dict[str, float]:
-    """Returns what it cost to evaluate all members, as results.json holds it: seconds of each, and of compiling."""
+    """The cost of evaluating all members, as results.json holds it: seconds of each, and of compiling."""
     return {"evaluation_seconds": seconds / members.num, "evaluation_compile_seconds": compile_seconds}
 
 

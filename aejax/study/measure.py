@@ -73,7 +73,7 @@ def measure(
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
-    """Returns what results.json says of a data set that a number used."""
+    """The entry of results.json for a data set that a number used."""
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
@@ -178,7 +178,7 @@ _classify = jax.jit(classify, static_argnums=(2, 3))
 
 
 def _each_member(members: Members, index: int, tree: Any, function: Callable[[Any], Any]) -> list[Any]:
-    """Returns what a function makes of each member of a round, of arrays [members of the round, ...] on the host."""
+    """Maps a function over the members of a round, of arrays [members of the round, ...] on the host."""
     on_host = members.fetch_round(index, tree)
     first, after = members.span(index)
     return [function(jax.tree.map(lambda leaf: leaf[member], on_host)) for member in range(after - first)]  # noqa: B023
@@ -219,7 +219,7 @@ def _measure_round(
 def _pictures(
     work: Work, variables: list[Any], seen: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Returns what pictures.npz holds: some test images, and what the best few settings make of them.
+    """The content of pictures.npz: some test images, and their reconstructions by the best few settings.
 
     `id` names the members, the first seed of a setting each; `image`, and what was `seen` of the members
     (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the

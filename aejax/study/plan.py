@@ -60,7 +60,7 @@ def _require_plugins(directory: StudyDirectory, record: Record) -> None:
 def load_data(
     configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
 ) -> dict[DataConfig, Dataset]:
-    """Returns what `read_data` does, checked against every config that uses it: for who is to train.
+    """Reads data as `read_data` does, and checks that they allow what every config asks of them.
 
     Raises:
       DataError: if they do not allow what a config asks for.

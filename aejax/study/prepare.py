@@ -53,7 +53,7 @@ def prepare(
     later: Sequence[Config] = (),
     check: Callable[[Mapping[DataConfig, Dataset]], None] = lambda datasets: None,
 ) -> Prepared:
-    """Returns what there is to do for a study in a directory.
+    """Prepares a study: the work that is left to do in its directory.
 
     Args:
       configs: the members that are asked for.

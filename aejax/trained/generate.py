@@ -54,7 +54,7 @@ def test_images(dataset: Dataset, num: int | None, seed: int) -> tuple[np.ndarra
 
 
 def class_direction(member: Trained, dataset: Dataset, source: int, target: int) -> np.ndarray:
-    """Returns what to add to the latents of one class for those of another: the difference of their means, [size].
+    """The direction from one class to another in the latent space: the difference of their means, [size].
 
     Raises:
       UserError: if no training images are of one of the classes.

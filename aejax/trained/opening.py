@@ -184,7 +184,7 @@ def open_member(
 
 
 def describe(row: Row) -> str:
-    """Returns what a person knows a member by: family, sampler and seed."""
+    """A member's name for people: family, sampler and seed."""
     config = row["config"]
     parts = [config.get("autoencoder.kind"), config.get("generation.sampler.kind"), f"seed {config.get('seed')}"]
     return ", ".join(str(part) for part in parts if part)

@@ -63,7 +63,7 @@ def compile_in_background(lowered: Any, options: Mapping[str, Any] = NO_OPTIONS)
 
 
 def result_of(compiling: Compiling) -> Compiled:
-    """Returns what came of a compilation, once it is done; raises why it failed."""
+    """Waits for a compilation and returns its result, or raises the error that it ended with."""
     error = compiling.exception()
     if error is not None:
         # A copy: the traceback of one that is kept would keep whatever its readers had in memory.

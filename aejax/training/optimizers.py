@@ -22,7 +22,7 @@ class Constant:
     warmup_epochs: NonNegativeFloat = traced(0.0)
 
     def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
-        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        """The factor of the learning rate at a moment, counted in (fractional) epochs."""
         del num_epochs
         return _warmup(epoch, self.warmup_epochs)
 
@@ -36,7 +36,7 @@ class Cosine:
     final_fraction: Rate = traced(0.0)
 
     def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
-        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        """The factor of the learning rate at a moment, counted in (fractional) epochs."""
         decay_epochs = jnp.maximum(num_epochs - self.warmup_epochs, 1e-6)
         progress = jnp.clip((epoch - self.warmup_epochs) / decay_epochs, 0.0, 1.0)
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * progress))
@@ -57,7 +57,7 @@ class Stages:
     decay: Share = traced(10 ** (-1 / 7))  # What the learning rate is multiplied by from stage to stage.
 
     def factor(self, epoch: jax.Array, num_epochs: int) -> jax.Array:
-        """Returns what the learning rate is multiplied by at a moment, counted in (fractional) epochs."""
+        """The factor of the learning rate at a moment, counted in (fractional) epochs."""
         del num_epochs
         # After i stages (growth^i − 1) / (growth − 1) epochs are over; the end of an epoch belongs to it.
         growth = jnp.asarray(self.growth, jnp.float32)

@@ -68,7 +68,7 @@ def wait_for_all(what: str) -> None:
 
 
 def agree(value: bool) -> bool:
-    """Returns what the leader says; a process waits here until all have come."""
+    """The leader's value, in every process; each waits here for all others."""
     if jax.process_count() == 1:
         return value
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
@@ -185,7 +185,7 @@ class Members:
         return len(self.rounds)
 
     def fetch(self, rounds: Sequence[Any]) -> Any:
-        """Returns what the rounds gave as arrays [num, ...] in host memory: one copy of them, made leaf by leaf."""
+        """The results of all rounds as arrays [num, ...] in host memory: one copy, made leaf by leaf."""
 
         def gather(*parts: Any) -> np.ndarray:
             gathered = np.empty((self.num, *parts[0].shape[1:]), parts[0].dtype)
@@ -197,7 +197,7 @@ class Members:
         return jax.tree.map(gather, *rounds)
 
     def fetch_round(self, index: int, tree: Any) -> Any:
-        """Returns what the round at `index` gave as arrays [members of that round, ...] in host memory."""
+        """The results of the round at `index` as arrays [members of that round, ...] in host memory."""
         first, after = self.span(index)
         return jax.tree.map(lambda x: x[: after - first], to_host(tree))
 
@@ -347,7 +347,7 @@ class Program:
         )
 
     def __call__(self, index: int, member: Any, shared: Any) -> Any:
-        """Returns what the function returned for the members of the round at `index`, arrays [round_size, ...]."""
+        """Runs the program for the members of the round at `index`; returns arrays [round_size, ...]."""
         result = self.compiled(self._members.rounds[index], member, self._members.view(shared))
         if jax.default_backend() == "cpu":
             # Of two programs at a time, of which one finds no memory, XLA's CPU client may never end the other. A host

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from aejax import rng
-from aejax.autoencoders.adversarial import Adversarial
-from aejax.autoencoders.factor_vae import FactorVae
-from aejax.autoencoders.vae_gan import VaeGan
+from aejax.autoencoders.adversarial import AdversarialConfig
+from aejax.autoencoders.factor_vae import FactorVaeConfig
+from aejax.autoencoders.vae_gan import VaeGanConfig
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError, DataError
 from aejax.experiment import Config, check, check_data
@@ -23,9 +23,9 @@ from aejax.training.step import TrainingConfig, init_state, train_step
 from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
 from tests.methods import make_task
 
-ADVERSARIAL = Adversarial(**SMALL, weight=3.0, discriminator_widths=(5,))
-VAE_GAN = VaeGan(**SMALL, gamma=0.5, scale=0.2, discriminator=Dense(widths=(7, 5), activation="leaky_relu"))
-FACTOR_VAE = FactorVae(**SMALL, discriminator_widths=(5,), gamma=3.0)
+ADVERSARIAL = AdversarialConfig(**SMALL, weight=3.0, discriminator_widths=(5,))
+VAE_GAN = VaeGanConfig(**SMALL, gamma=0.5, scale=0.2, discriminator=Dense(widths=(7, 5), activation="leaky_relu"))
+FACTOR_VAE = FactorVaeConfig(**SMALL, discriminator_widths=(5,), gamma=3.0)
 by_kind = pytest.mark.parametrize("family", [ADVERSARIAL, VAE_GAN], ids=lambda family: family.kind)
 
 
@@ -296,12 +296,12 @@ def test_a_frozen_network_says_the_same_and_learns_and_notes_nothing():
 
 def test_fields_and_images_that_do_not_go_together_are_refused(dataset):
     for family, message in (
-        (Adversarial(latent_activation="relu"), "latent_activation=relu"),
-        (VaeGan(latent_activation="relu"), "latent_activation=relu"),
-        (VaeGan(likelihood=LearnedGaussian()), "learned_gaussian"),
+        (AdversarialConfig(latent_activation="relu"), "latent_activation=relu"),
+        (VaeGanConfig(latent_activation="relu"), "latent_activation=relu"),
+        (VaeGanConfig(likelihood=LearnedGaussian()), "learned_gaussian"),
     ):
         with pytest.raises(ConfigError, match=message):
             check(Config(autoencoder=family))
-    odd = VaeGan(discriminator=Convolutional(strides=(3,)))
+    odd = VaeGanConfig(discriminator=Convolutional(strides=(3,)))
     with pytest.raises(DataError, match="discriminator=conv"):
         check_data(Config(autoencoder=odd, training=TrainingConfig(batch_size=20)), dataset)

@@ -8,11 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.autoencoders.denoising import Denoising
-from aejax.autoencoders.dropout import Dropout
-from aejax.autoencoders.latent_noise import LatentNoise
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.tied import Tied
+from aejax.autoencoders.denoising import DenoisingConfig
+from aejax.autoencoders.dropout import DropoutConfig
+from aejax.autoencoders.latent_noise import LatentNoiseConfig
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.tied import TiedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
@@ -32,14 +32,14 @@ def codes(family):
     model, variables = initialize(dataclasses.replace(family, encoder=SMALL, latent_size=50), IMAGE)
     noisy = model.apply(variables, IMAGE, train=True, method="encode", rngs={"noise": jax.random.key(1)})
     clean = model.apply(variables, IMAGE, method="encode")
-    plain = Plain(encoder=SMALL, latent_size=50, latent_activation=family.latent_activation)
+    plain = PlainConfig(encoder=SMALL, latent_size=50, latent_activation=family.latent_activation)
     expected = make_autoencoder(plain, IMAGE.shape[1:]).apply(variables, IMAGE, method="encode")
     np.testing.assert_array_equal(clean, expected)  # Outside training there is nothing but the encoder.
     return np.asarray(clean), np.asarray(noisy)
 
 
 def test_noise_has_the_scale_that_was_asked_for_and_outside_training_there_is_none():
-    clean, noisy = codes(LatentNoise(scale=0.5))
+    clean, noisy = codes(LatentNoiseConfig(scale=0.5))
     noise = noisy - clean
     assert abs(noise.std() / 0.5 - 1) < 0.03
     assert abs(noise.mean()) < 0.02
@@ -48,7 +48,7 @@ def test_noise_has_the_scale_that_was_asked_for_and_outside_training_there_is_no
 
 
 def test_units_are_dropped_at_the_rate_and_the_rest_keeps_the_expectation():
-    clean, noisy = codes(Dropout(rate=0.3))
+    clean, noisy = codes(DropoutConfig(rate=0.3))
     dropped = noisy == 0
     assert np.all(clean != 0)
     assert abs(dropped.mean() - 0.3) < 0.02
@@ -59,22 +59,22 @@ def test_units_are_dropped_at_the_rate_and_the_rest_keeps_the_expectation():
 
 
 def test_a_rate_of_zero_drops_nothing():
-    clean, noisy = codes(Dropout(rate=0.0))
+    clean, noisy = codes(DropoutConfig(rate=0.0))
     np.testing.assert_array_equal(clean, noisy)
 
 
 def test_rates_are_one_population_and_more_is_harder_to_train(data):
-    metrics = fit_population(Dropout(encoder=SMALL), "rate", [0.0, 0.2, 0.8], data)
+    metrics = fit_population(DropoutConfig(encoder=SMALL), "rate", [0.0, 0.2, 0.8], data)
     assert np.all(np.diff(metrics["train_loss"][:, -1]) > 0)
 
 
 def test_scales_are_one_population():
-    members = expand(Config(autoencoder=LatentNoise()), grid("autoencoder.scale", [0.0, 0.3, 3.0]))
+    members = expand(Config(autoencoder=LatentNoiseConfig()), grid("autoencoder.scale", [0.0, 0.3, 3.0]))
     assert [len(population.members) for population in group(members)] == [3]
 
 
 def test_a_tied_linear_autoencoder_spans_the_principal_axes_with_one_kernel():
-    error, params, axes = fit_linear(Tied)
+    error, params, axes = fit_linear(TiedConfig)
     assert 0.999 <= error <= 1.01
     kernel = np.asarray(params["latent"]["kernel"])
     assert share_outside(kernel.T, axes) < 0.03
@@ -82,7 +82,7 @@ def test_a_tied_linear_autoencoder_spans_the_principal_axes_with_one_kernel():
 
 
 def test_a_tied_decoder_is_the_encoder_transposed():
-    family = Tied(encoder=Dense(widths=(12, 7), activation="tanh"), latent_size=5)
+    family = TiedConfig(encoder=Dense(widths=(12, 7), activation="tanh"), latent_size=5)
     model, variables = initialize(family, IMAGE)
     params = jax.tree.map(lambda leaf: np.asarray(leaf) + 0.01, variables["params"])
     stack, latent, biases = params["encoder"]["DenseStack_0"], params["latent"], params["decoder"]
@@ -96,7 +96,7 @@ def test_a_tied_decoder_is_the_encoder_transposed():
 
 
 def test_a_tied_decoder_computes_in_the_type_of_its_parameters():
-    model, variables = initialize(Tied(encoder=SMALL), IMAGE)
+    model, variables = initialize(TiedConfig(encoder=SMALL), IMAGE)
     latent = jnp.ones((2, 32))
     assert model.apply(variables, latent, method="decode").dtype == jnp.float32
     low = optax.tree.cast(variables, jnp.bfloat16)
@@ -105,7 +105,7 @@ def test_a_tied_decoder_computes_in_the_type_of_its_parameters():
 
 @pytest.mark.parametrize("widths", [(), (12,)])
 def test_the_weight_images_of_tied_weights_are_the_encoders(widths):
-    _, variables = initialize(Tied(encoder=Dense(widths=widths), latent_size=5), IMAGE)
+    _, variables = initialize(TiedConfig(encoder=Dense(widths=widths), latent_size=5), IMAGE)
     params = variables["params"]
     layer = params["encoder"]["DenseStack_0"]["Dense_0"] if widths else params["latent"]
     images = weight_images(params, (8, 8, 1))
@@ -116,8 +116,8 @@ def test_the_weight_images_of_tied_weights_are_the_encoders(widths):
 @pytest.mark.parametrize(
     ("family", "says"),
     [
-        (Tied(encoder=Convolutional()), "autoencoder=tied: encoder=conv has no kernels to transpose; use dense"),
-        (Tied(decoder=Dense()), "autoencoder=tied: decoder=dense cannot share the encoder's kernels; use mirror"),
+        (TiedConfig(encoder=Convolutional()), "autoencoder=tied: encoder=conv has no kernels to transpose; use dense"),
+        (TiedConfig(decoder=Dense()), "autoencoder=tied: decoder=dense cannot share the encoder's kernels; use mirror"),
     ],
 )
 def test_networks_that_cannot_be_tied_are_refused(family, says):
@@ -126,7 +126,7 @@ def test_networks_that_cannot_be_tied_are_refused(family, says):
 
 
 def test_outside_training_denoising_is_given_images_as_they_are():
-    model, variables = initialize(Denoising(encoder=SMALL, latent_size=5), IMAGE)
+    model, variables = initialize(DenoisingConfig(encoder=SMALL, latent_size=5), IMAGE)
 
     def loss(train):
         batch = Batch(IMAGE, None, len(IMAGE))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from aejax import sweep
-from aejax.autoencoders.contractive import Contractive
-from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
-from aejax.autoencoders.sparse_kl import SparseKL
-from aejax.autoencoders.sparse_l1 import SparseL1
+from aejax.autoencoders.contractive import ContractiveConfig
+from aejax.autoencoders.higher_order_contractive import HigherOrderContractiveConfig
+from aejax.autoencoders.sparse_kl import SparseKLConfig
+from aejax.autoencoders.sparse_l1 import SparseL1Config
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import load
 from aejax.data.resident import Batch
@@ -59,14 +59,14 @@ def train(family, data, epochs):
 
 
 def test_sparsity_of_l1_is_the_weighted_absolute_sum_of_the_latent():
-    model, variables = make(SparseL1(latent_size=7, latent_activation="tanh", weight=0.5))
+    model, variables = make(SparseL1Config(latent_size=7, latent_activation="tanh", weight=0.5))
     latent = np.asarray(model.apply(variables, BATCH.image, method="encode"))
     sparsity = compute(model, variables)[0]["sparsity"]
     np.testing.assert_allclose(sparsity, 0.5 * np.abs(latent).sum(axis=1), rtol=1e-5)
 
 
 def test_training_drives_mean_activations_to_their_target(data):
-    family = SparseKL(latent_size=12, weight=10.0, target=0.1)
+    family = SparseKLConfig(latent_size=12, weight=10.0, target=0.1)
     variables = jax.jit(lambda: train(family, data, 60))()
     image = data.batch("train", np.arange(240)).image
     latent = make_autoencoder(family, (8, 8, 1)).apply(variables, image, method="encode")
@@ -82,14 +82,16 @@ def test_training_drives_mean_activations_to_their_target(data):
     ],
 )
 def test_contraction_is_the_jacobian_of_the_encoder(encoder, jacobian, tolerance):
-    model, variables = make(Contractive(encoder=encoder, latent_size=4, weight=0.5, jacobian=jacobian, num_probes=3000))
+    model, variables = make(
+        ContractiveConfig(encoder=encoder, latent_size=4, weight=0.5, jacobian=jacobian, num_probes=3000)
+    )
     rows = jax.jit(jax.jacobian(lambda x: model.apply(variables, x[None], method="encode")[0]))
     expected = [0.5 * np.square(rows(x)).sum() for x in BATCH.image]
     np.testing.assert_allclose(compute(model, variables)[0]["contraction"], expected, rtol=tolerance)
 
 
 def test_the_closed_form_is_exact_and_so_are_its_gradients():
-    family = HigherOrderContractive(encoder=Dense(widths=()), latent_size=5, jacobian="exact", num_corruptions=3)
+    family = HigherOrderContractiveConfig(encoder=Dense(widths=()), latent_size=5, jacobian="exact", num_corruptions=3)
     exact, variables = make(family)
     closed = make_autoencoder(dataclasses.replace(family, jacobian="closed_form"), SHAPE)
 
@@ -105,7 +107,7 @@ def test_the_closed_form_is_exact_and_so_are_its_gradients():
 
 
 def test_probes_and_noise_are_drawn_in_training_and_fixed_outside():
-    model, variables = make(HigherOrderContractive(latent_size=5))
+    model, variables = make(HigherOrderContractiveConfig(latent_size=5))
     first, again, other = (compute(model, variables, jax.random.key(seed))[0] for seed in (0, 0, 1))
     fixed, same = (compute(model, variables)[0] for _ in range(2))
     for name in ("contraction", "curvature"):
@@ -115,14 +117,14 @@ def test_probes_and_noise_are_drawn_in_training_and_fixed_outside():
 
 
 def test_batch_statistics_are_updated_once_as_in_any_other_family():
-    model, variables = make(Contractive(encoder=BATCH_NORM, latent_size=4))
+    model, variables = make(ContractiveConfig(encoder=BATCH_NORM, latent_size=4))
     _, updated = compute(model, variables, jax.random.key(0))
     plain = lambda model: model.decode(model.encode(BATCH.image, train=True), train=True)  # noqa: E731
     _, expected = jax.jit(lambda: model.apply(variables, method=plain, mutable=["batch_stats"]))()
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), updated, expected)
 
 
-@pytest.mark.parametrize("family", [Contractive(jacobian="closed_form"), HigherOrderContractive()])
+@pytest.mark.parametrize("family", [ContractiveConfig(jacobian="closed_form"), HigherOrderContractiveConfig()])
 def test_steps_in_bfloat16_keep_the_terms_in_float32(family):
     model, variables = make(dataclasses.replace(family, latent_size=5))
     low = jax.tree.map(lambda x: x.astype(jnp.bfloat16), variables)
@@ -133,7 +135,7 @@ def test_steps_in_bfloat16_keep_the_terms_in_float32(family):
 
 
 def test_training_contracts(data):
-    family = Contractive(latent_size=8, weight=1.0, jacobian="closed_form")
+    family = ContractiveConfig(latent_size=8, weight=1.0, jacobian="closed_form")
 
     @jax.jit
     def norm(weight):
@@ -148,10 +150,10 @@ def test_training_contracts(data):
 @pytest.mark.parametrize(
     ("family", "names"),
     [
-        (SparseL1, ["weight"]),
-        (SparseKL, ["weight", "target"]),
-        (Contractive, ["weight"]),
-        (HigherOrderContractive, ["weight", "hessian_weight", "noise_scale"]),
+        (SparseL1Config, ["weight"]),
+        (SparseKLConfig, ["weight", "target"]),
+        (ContractiveConfig, ["weight"]),
+        (HigherOrderContractiveConfig, ["weight", "hessian_weight", "noise_scale"]),
     ],
 )
 def test_swept_weights_are_one_population(family, names):
@@ -162,7 +164,7 @@ def test_swept_weights_are_one_population(family, names):
 
 
 def test_members_side_by_side_have_weights_and_gradients_of_their_own(data):
-    family = HigherOrderContractive(latent_size=5)
+    family = HigherOrderContractiveConfig(latent_size=5)
     choices = [{}, {"weight": 0.4}, {"hessian_weight": 9.0}, {"noise_scale": 1.0}]
     configs = [Config(autoencoder=dataclasses.replace(family, **choice)) for choice in choices]
 
@@ -190,9 +192,9 @@ def test_members_side_by_side_have_weights_and_gradients_of_their_own(data):
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (SparseKL(latent_activation="relu"), "latent_activation=relu"),
-        (Contractive(jacobian="closed_form", encoder=Dense()), "jacobian=closed_form"),
-        (HigherOrderContractive(jacobian="closed_form", encoder=Convolutional()), "jacobian=closed_form"),
+        (SparseKLConfig(latent_activation="relu"), "latent_activation=relu"),
+        (ContractiveConfig(jacobian="closed_form", encoder=Dense()), "jacobian=closed_form"),
+        (HigherOrderContractiveConfig(jacobian="closed_form", encoder=Convolutional()), "jacobian=closed_form"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(family, message):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
 from aejax.experiment import Config, check
@@ -20,7 +20,7 @@ from tests.autoencoders.families import fit, fit_linear, share_outside
 
 def test_a_linear_autoencoder_reaches_the_error_of_pca():
     """Baldi and Hornik (1989): the optimum of a linear autoencoder spans the leading principal axes."""
-    error, params, axes = fit_linear(Plain)
+    error, params, axes = fit_linear(PlainConfig)
     assert 0.999 <= error <= 1.01
     # The decoder spans the same subspace: projecting its columns on the leading axes loses nothing.
     assert share_outside(params["decoder"]["Dense_0"]["kernel"], axes) < 0.03
@@ -28,7 +28,7 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca():
 
 def test_constant_images_are_reconstructed():
     config = Config(
-        autoencoder=Plain(latent_size=4),
+        autoencoder=PlainConfig(latent_size=4),
         optimizer=Adam(learning_rate=0.01),
         training=TrainingConfig(epochs=300, batch_size="all"),
     )
@@ -99,4 +99,4 @@ def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
 
 
 def test_models_come_from_the_zoo_by_kind():
-    assert type(make_autoencoder(Plain(), (8, 8, 1))) is FAMILIES["plain"]
+    assert type(make_autoencoder(PlainConfig(), (8, 8, 1))) is FAMILIES["plain"]

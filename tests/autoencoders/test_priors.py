@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders.annealed_vae import AnnealedVae
-from aejax.autoencoders.beta_tcvae import BetaTcVae
-from aejax.autoencoders.dip_vae import DipVae
-from aejax.autoencoders.info_vae import InfoVae
-from aejax.autoencoders.iwae import Iwae
-from aejax.autoencoders.vae import BetaVae, Vae
+from aejax.autoencoders.annealed_vae import AnnealedVaeConfig
+from aejax.autoencoders.beta_tcvae import BetaTcVaeConfig
+from aejax.autoencoders.dip_vae import DipVaeConfig
+from aejax.autoencoders.info_vae import InfoVaeConfig
+from aejax.autoencoders.iwae import IwaeConfig
+from aejax.autoencoders.vae import BetaVaeConfig, VaeConfig
 from aejax.autoencoders.variational import Variational
-from aejax.autoencoders.wae import Wae
+from aejax.autoencoders.wae import WaeConfig
 from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.config import override
 from aejax.data.preprocessing import Preprocessing
@@ -59,9 +59,9 @@ def measured(model, variables):
 @pytest.mark.parametrize(
     "family",
     [
-        BetaVae(**SMALL, beta=2.0),
-        pytest.param(Iwae(**SMALL, num_samples=4, gradient="dreg"), marks=pytest.mark.slow),
-        pytest.param(BetaTcVae(**SMALL), marks=pytest.mark.slow),
+        BetaVaeConfig(**SMALL, beta=2.0),
+        pytest.param(IwaeConfig(**SMALL, num_samples=4, gradient="dreg"), marks=pytest.mark.slow),
+        pytest.param(BetaTcVaeConfig(**SMALL), marks=pytest.mark.slow),
     ],
     ids=lambda family: family.kind,
 )
@@ -86,7 +86,7 @@ def test_one_pseudo_input_with_a_standard_normal_posterior_gives_the_numbers_of_
 
 def test_gradients_of_pseudo_inputs_are_finite_differences():
     """And they reach the loss in no other way than by the prior: through the KL, whose draw is held."""
-    model, variables = initialize(Vae(**SMALL, prior=VampPrior(num_components=3)), IMAGE)
+    model, variables = initialize(VaeConfig(**SMALL, prior=VampPrior(num_components=3)), IMAGE)
     variables = jax.tree.map(lambda leaf: 1.5 * leaf + 0.1, variables)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
     posterior, latent = jax.jit(
@@ -188,12 +188,12 @@ def initialize_shapes(family):
 def test_both_estimates_of_the_importance_weighted_gradient_train_the_prior_alike():
     """Draws are not made of a mixture's parameters, so that of these there is but one estimate."""
     prior = MixturePrior(num_components=3)
-    _, variables = initialize_shapes(Iwae(**SMALL_TOO, prior=prior))
+    _, variables = initialize_shapes(IwaeConfig(**SMALL_TOO, prior=prior))
 
     @jax.jit
     def slopes():
         def loss(parameters, gradient):
-            model = make_autoencoder(Iwae(**SMALL_TOO, prior=prior, gradient=gradient), IMAGE.shape[1:])
+            model = make_autoencoder(IwaeConfig(**SMALL_TOO, prior=prior, gradient=gradient), IMAGE.shape[1:])
             return jnp.mean(loss_of(model, {"params": {**variables["params"], "prior": parameters}})["bound"])
 
         return [jax.grad(loss)(variables["params"]["prior"], gradient) for gradient in ("standard", "dreg")]
@@ -205,7 +205,7 @@ def test_both_estimates_of_the_importance_weighted_gradient_train_the_prior_alik
 
 
 def test_the_prior_sampler_draws_from_the_prior_that_was_learned():
-    model, variables = initialize(Vae(**SMALL, prior=MixturePrior(num_components=2)), IMAGE)
+    model, variables = initialize(VaeConfig(**SMALL, prior=MixturePrior(num_components=2)), IMAGE)
     prior = {
         "logit": jnp.log(jnp.array([0.25, 0.75])),
         "mean": jnp.array([[4.0, 0.0, 1.0], [-4.0, 2.0, 1.0]]),
@@ -222,7 +222,7 @@ def test_the_prior_sampler_draws_from_the_prior_that_was_learned():
 
 
 def test_pseudo_inputs_begin_as_training_images(data):
-    model, variables = initialize_shapes(Vae(**SMALL, prior=VampPrior(num_components=4)))
+    model, variables = initialize_shapes(VaeConfig(**SMALL, prior=VampPrior(num_components=4)))
     begun = model.begin(variables, data)["params"]
     expected = data.batch("train", jnp.array([0, 79, 159, 239])).image
     assert np.array_equal(begun["prior"]["pseudo_input"], expected)
@@ -231,7 +231,7 @@ def test_pseudo_inputs_begin_as_training_images(data):
 
 @pytest.mark.slow
 def test_members_of_a_population_have_their_own_spread_of_components(data):
-    metrics = fit_population(Vae(**SMALL, prior=MixturePrior(num_components=4)), "prior.spread", [0.1, 1.0], data)
+    metrics = fit_population(VaeConfig(**SMALL, prior=MixturePrior(num_components=4)), "prior.spread", [0.1, 1.0], data)
     assert np.isfinite(metrics["train_loss"]).all()
     assert metrics["train_loss"][0, 0] != metrics["train_loss"][1, 0]
 
@@ -239,11 +239,11 @@ def test_members_of_a_population_have_their_own_spread_of_components(data):
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (AnnealedVae(prior=VampPrior()), "prior=vamp would move away from the codes"),
-        (DipVae(prior=MixturePrior()), "prior=mixture: the covariance of codes"),
-        (Vae(prior=MixturePrior(), free_bits=0.1), "free_bits=0.1"),
-        (Vae(prior=VampPrior(), encoder=Residual(norm="batch")), "encoder.norm=batch"),
-        (InfoVae(prior=VampPrior(), alpha=2.0), "negative weight"),
+        (AnnealedVaeConfig(prior=VampPrior()), "prior=vamp would move away from the codes"),
+        (DipVaeConfig(prior=MixturePrior()), "prior=mixture: the covariance of codes"),
+        (VaeConfig(prior=MixturePrior(), free_bits=0.1), "free_bits=0.1"),
+        (VaeConfig(prior=VampPrior(), encoder=Residual(norm="batch")), "encoder.norm=batch"),
+        (InfoVaeConfig(prior=VampPrior(), alpha=2.0), "negative weight"),
     ],
 )
 def test_what_does_not_go_with_a_learned_prior_is_refused_in_one_line(family, message):
@@ -253,9 +253,9 @@ def test_what_does_not_go_with_a_learned_prior_is_refused_in_one_line(family, me
 
 
 def test_more_pseudo_inputs_than_images_and_a_prior_of_a_family_without_one_are_refused(dataset):
-    config = Config(autoencoder=Vae(prior=VampPrior(num_components=241)))
+    config = Config(autoencoder=VaeConfig(prior=VampPrior(num_components=241)))
     with pytest.raises(DataError, match=r"autoencoder.prior.num_components=241 .* there are 240"):
         check_data(config, dataset)
     check_data(override(config, {"autoencoder.prior.num_components": 240}), dataset)
     with pytest.raises(ConfigError, match=r"unknown field 'autoencoder.prior': not of this autoencoder, but of .*vae"):
-        override(Config(autoencoder=Wae()), {"autoencoder.prior": "vamp"})
+        override(Config(autoencoder=WaeConfig()), {"autoencoder.prior": "vamp"})

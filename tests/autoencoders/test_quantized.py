@@ -12,12 +12,12 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax.autoencoders.fsq import Fsq
-from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
-from aejax.autoencoders.lookup_free import LookupFree
-from aejax.autoencoders.residual_vq import ResidualVq
-from aejax.autoencoders.vae import Vae
-from aejax.autoencoders.vq_vae import VqVae
+from aejax.autoencoders.fsq import FsqConfig
+from aejax.autoencoders.gumbel_softmax import GumbelSoftmaxConfig
+from aejax.autoencoders.lookup_free import LookupFreeConfig
+from aejax.autoencoders.residual_vq import ResidualVqConfig
+from aejax.autoencoders.vae import VaeConfig
+from aejax.autoencoders.vq_vae import VqVaeConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
@@ -36,12 +36,12 @@ IMAGE = GENERATOR.uniform(size=(6, 8, 8, 1)).astype(np.float32)
 SMALL = {"encoder": Dense(widths=(12,)), "latent_size": 4, "num_positions": 3}
 CONV = {"encoder": Convolutional(widths=(3,)), "latent_size": 4}
 FAMILIES = {
-    "vq_vae": VqVae(**SMALL, codebook_size=8),
-    "vq_vae of a map, by gradients": VqVae(**CONV, codebook_size=8, update="gradient"),
-    "residual_vq": ResidualVq(**CONV, codebook_size=4, depth=3),
-    "fsq": Fsq(**CONV, levels=(4, 3, 2, 5)),
-    "lookup_free": LookupFree(**CONV),
-    "gumbel_softmax": GumbelSoftmax(**SMALL),
+    "vq_vae": VqVaeConfig(**SMALL, codebook_size=8),
+    "vq_vae of a map, by gradients": VqVaeConfig(**CONV, codebook_size=8, update="gradient"),
+    "residual_vq": ResidualVqConfig(**CONV, codebook_size=4, depth=3),
+    "fsq": FsqConfig(**CONV, levels=(4, 3, 2, 5)),
+    "lookup_free": LookupFreeConfig(**CONV),
+    "gumbel_softmax": GumbelSoftmaxConfig(**SMALL),
 }
 
 
@@ -100,7 +100,7 @@ def test_quantization_has_the_gradient_of_the_identity(kind):
 
 
 def test_a_decoder_of_maps_sees_each_place_of_a_map_by_itself():
-    trained = Trained(VqVae(encoder=Convolutional(widths=(3,), kernel_size=2), latent_size=4, codebook_size=8))
+    trained = Trained(VqVaeConfig(encoder=Convolutional(widths=(3,), kernel_size=2), latent_size=4, codebook_size=8))
     code = np.zeros((1, 16), np.int32)
     other = code.copy()
     other[0, 1] = 5  # Row 0, column 1: with this kernel, of the pixels at rows 0, 1 and columns 2, 3.
@@ -146,7 +146,7 @@ def begin(family, data):
 
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_kmeans_begins_with_a_fraction_of_the_error_and_all_codes_in_use(update, data):
-    model, begun, drawn = begin(VqVae(**CONV, codebook_size=16, update=update), data)
+    model, begun, drawn = begin(VqVaeConfig(**CONV, codebook_size=16, update=update), data)
     image = data.image["test"].astype(jnp.float32) / 255
 
     @jax.jit
@@ -169,7 +169,7 @@ def test_kmeans_begins_with_a_fraction_of_the_error_and_all_codes_in_use(update,
 
 def test_grids_begin_with_what_is_quantized_spread_over_them(data):
     conv = dataclasses.replace(CONV["encoder"], widths=(8,))
-    for family in (Fsq(**SMALL, levels=(4, 3, 2, 5)), LookupFree(encoder=conv, latent_size=4)):
+    for family in (FsqConfig(**SMALL, levels=(4, 3, 2, 5)), LookupFreeConfig(encoder=conv, latent_size=4)):
         model, begun, _ = begin(family, data)
         image = data.image["train"].astype(jnp.float32) / 255
         preactivate = jax.jit(lambda variables, image, model=model: model.apply(variables, image, method="preactivate"))
@@ -179,7 +179,7 @@ def test_grids_begin_with_what_is_quantized_spread_over_them(data):
 
 
 def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
-    family = Fsq(**SMALL | {"latent_size": 2}, levels=(3, 4), range_weight=0.5)
+    family = FsqConfig(**SMALL | {"latent_size": 2}, levels=(3, 4), range_weight=0.5)
     model, variables = initialize(family, IMAGE)
     params = variables["params"]
     wide = {"params": params | {"latent": jax.tree.map(lambda leaf: 20 * leaf, params["latent"])}}
@@ -202,7 +202,7 @@ def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
 
 
 def test_lookup_free_codes_pay_for_doubt_and_for_all_being_the_same():
-    family = LookupFree(**SMALL, commitment=0.5, entropy=2.0, temperature=3.0)
+    family = LookupFreeConfig(**SMALL, commitment=0.5, entropy=2.0, temperature=3.0)
     trained = Trained(family)
     terms = trained("terms", Batch(IMAGE, None), train=False)
     vectors = np.asarray(trained("preactivate", IMAGE), np.float64)
@@ -248,7 +248,7 @@ def test_the_temperature_falls_exponentially_and_then_stays():
 
 
 def test_a_member_alone_has_the_bits_that_it_has_in_a_population(data):
-    family = VqVae(**CONV, codebook_size=8)
+    family = VqVaeConfig(**CONV, codebook_size=8)
     together = fit_population(family, "commitment", [0.1, 0.25, 1.0], data)
     alone = fit_population(family, "commitment", [0.25], data)
     assert len(np.unique(together["train_loss"][:, -1])) == 3
@@ -284,11 +284,11 @@ def test_a_step_may_be_in_bfloat16(kind):
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (VqVae(latent_activation="relu"), "latent_activation=relu"),
-        (VqVae(update="gradient", decay=0.9), "decay"),
-        (Fsq(latent_size=3), "latent_size=3"),
-        (Fsq(latent_size=3, levels=(2048, 2048, 2048)), "2\\^31"),
-        (LookupFree(latent_size=30), "latent_size=30"),
+        (VqVaeConfig(latent_activation="relu"), "latent_activation=relu"),
+        (VqVaeConfig(update="gradient", decay=0.9), "decay"),
+        (FsqConfig(latent_size=3), "latent_size=3"),
+        (FsqConfig(latent_size=3, levels=(2048, 2048, 2048)), "2\\^31"),
+        (LookupFreeConfig(latent_size=30), "latent_size=30"),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(family, message):
@@ -298,13 +298,13 @@ def test_fields_that_do_not_go_together_are_refused(family, message):
 
 def test_codebooks_are_measured_of_discrete_codes_only():
     evaluation = EvaluationConfig(measures=("codebook",))
-    check(Config(autoencoder=VqVae(), evaluation=evaluation))
+    check(Config(autoencoder=VqVaeConfig(), evaluation=evaluation))
     with pytest.raises(ConfigError, match="autoencoder=vae are not discrete"):
-        check(Config(autoencoder=Vae(), evaluation=evaluation))
+        check(Config(autoencoder=VaeConfig(), evaluation=evaluation))
 
 
 def test_any_family_has_a_code_which_is_its_latent_if_it_is_not_discrete():
-    model = make_autoencoder(Vae(**{name: SMALL[name] for name in ("encoder", "latent_size")}), (8, 8, 1))
+    model = make_autoencoder(VaeConfig(**{name: SMALL[name] for name in ("encoder", "latent_size")}), (8, 8, 1))
     _, variables = initialize(model.config, IMAGE)
     apply = lambda method, x: jax.jit(lambda: model.apply(variables, x, method=method))()  # noqa: E731
     code = apply("code", IMAGE)

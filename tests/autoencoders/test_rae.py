@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
+from aejax.autoencoders.rae import RaeGPConfig, RaeL2Config, RaeSNConfig
 from aejax.data.resident import Batch
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -27,7 +27,9 @@ def terms_of(model, variables, **options):
 
 
 def test_the_embedding_and_the_decoders_norm_are_those_of_numpy():
-    model, variables = initialize(RaeL2(encoder=SMALL, latent_size=3, embedding_weight=0.5, decoder_weight=0.2), IMAGE)
+    model, variables = initialize(
+        RaeL2Config(encoder=SMALL, latent_size=3, embedding_weight=0.5, decoder_weight=0.2), IMAGE
+    )
     params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])  # Biases are zero at first.
     terms = terms_of(model, {"params": params})
     latent = np.asarray(model.apply({"params": params}, IMAGE, method="encode"))
@@ -39,7 +41,7 @@ def test_the_embedding_and_the_decoders_norm_are_those_of_numpy():
 
 
 def test_the_gradient_penalty_of_all_probes_is_that_of_the_jacobian_in_pixels():
-    model, variables = initialize(RaeGP(encoder=SMALL, latent_size=3, decoder_weight=0.2, num_probes=None), IMAGE)
+    model, variables = initialize(RaeGPConfig(encoder=SMALL, latent_size=3, decoder_weight=0.2, num_probes=None), IMAGE)
     latent = model.apply(variables, IMAGE, method="encode")
 
     def pixels(z):
@@ -66,7 +68,7 @@ def test_random_probes_estimate_the_squared_jacobian_without_bias():
 
 
 def test_probes_are_drawn_in_training_and_fixed_outside():
-    model, variables = initialize(RaeGP(encoder=SMALL, latent_size=3), IMAGE)
+    model, variables = initialize(RaeGPConfig(encoder=SMALL, latent_size=3), IMAGE)
     outside = [terms_of(model, variables)["decoder"] for _ in range(2)]
     inside = [terms_of(model, variables, train=True, rngs={"noise": jax.random.key(i)})["decoder"] for i in range(2)]
     np.testing.assert_array_equal(*outside)
@@ -85,7 +87,7 @@ def effective(variables):
 
 
 def test_a_trained_decoder_decodes_with_kernels_of_spectral_norm_one(dataset):
-    family = RaeSN(encoder=SMALL, latent_size=3)
+    family = RaeSNConfig(encoder=SMALL, latent_size=3)
     config = Config(autoencoder=family, training=TrainingConfig(epochs=8, batch_size=20))
     _, model, variables, _ = fit(config, dataset.train.image)
     params = effective(variables)
@@ -103,7 +105,7 @@ def test_a_trained_decoder_decodes_with_kernels_of_spectral_norm_one(dataset):
 
 def test_every_kernel_of_a_decoder_is_normalized_from_the_start_and_follows_in_bfloat16():
     encoder = Residual(widths=(6,), blocks=0, norm="batch")
-    model, variables = initialize(RaeSN(encoder=encoder, latent_size=3), IMAGE)
+    model, variables = initialize(RaeSNConfig(encoder=encoder, latent_size=3), IMAGE)
 
     @jax.jit
     def step(params, collections):
@@ -141,18 +143,18 @@ def test_the_derivative_of_a_normalized_kernel_is_that_of_dividing_by_the_larges
 
 def test_a_larger_weight_of_the_decoder_makes_its_term_smaller_within_one_population(data):
     weights = [1e-3, 1e-1, 10.0]
-    metrics = fit_population(RaeGP(encoder=SMALL), "decoder_weight", weights, data)
+    metrics = fit_population(RaeGPConfig(encoder=SMALL), "decoder_weight", weights, data)
     assert np.all(np.diff(metrics["validation_decoder"][:, -1] / np.asarray(weights)) < 0)
 
 
 def test_a_larger_weight_of_the_embedding_makes_the_code_smaller_within_one_population(data):
     weights = [1e-3, 1e-1, 10.0]
-    metrics = fit_population(RaeSN(encoder=SMALL), "embedding_weight", weights, data)
+    metrics = fit_population(RaeSNConfig(encoder=SMALL), "embedding_weight", weights, data)
     assert np.all(np.diff(metrics["validation_embedding"][:, -1] / np.asarray(weights)) < 0)
 
 
 def test_every_weight_of_every_kind_varies_within_a_population():
-    for family in (RaeL2(), RaeGP(), RaeSN()):
+    for family in (RaeL2Config(), RaeGPConfig(), RaeSNConfig()):
         for field in {"embedding_weight", "decoder_weight"} & {field.name for field in dataclasses.fields(family)}:
             members = expand(Config(autoencoder=family), grid(f"autoencoder.{field}", [0.0, 0.1, 1.0]))
             assert [len(population.members) for population in group(members)] == [3]

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders.batch_top_k import BatchTopK
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
-from aejax.autoencoders.k_sparse import KSparse
-from aejax.autoencoders.winner_take_all import WinnerTakeAll
+from aejax.autoencoders.batch_top_k import BatchTopKConfig
+from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig
+from aejax.autoencoders.k_sparse import KSparseConfig
+from aejax.autoencoders.winner_take_all import WinnerTakeAllConfig
 from aejax.config import override
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
@@ -43,17 +43,17 @@ def step(model, variables):
 
 
 def test_k_sparse_keeps_the_largest_units_of_each_image():
-    model, variables = initialize(KSparse(latent_size=30, k=3, inference_k=6), IMAGE)
+    model, variables = initialize(KSparseConfig(latent_size=30, k=3, inference_k=6), IMAGE)
     dense = np.asarray(apply(model, variables, IMAGE, "preactivate"))
     for train, k in ((True, 3), (False, 6)):
         latent, _ = encode(model, variables, train=train)
         assert (np.count_nonzero(latent, axis=1) == k).all()
         np.testing.assert_array_equal(latent, np.where(dense >= np.sort(dense, axis=1)[:, -k, None], dense, 0))
-    model, variables = initialize(KSparse(latent_size=30, k=3), IMAGE)
+    model, variables = initialize(KSparseConfig(latent_size=30, k=3), IMAGE)
     assert (np.count_nonzero(encode(model, variables, train=False)[0], axis=1) == 3).all()
 
 
-@pytest.mark.parametrize("family", [KSparse(latent_size=30), BatchTopK(latent_size=30)])
+@pytest.mark.parametrize("family", [KSparseConfig(latent_size=30), BatchTopKConfig(latent_size=30)])
 def test_members_that_keep_different_numbers_are_one_population(family, data):
     metrics = fit_population(family, "k", [2, 4, 8], data)
     loss = metrics["train_reconstruction"]
@@ -61,7 +61,7 @@ def test_members_that_keep_different_numbers_are_one_population(family, data):
     assert loss[0, -1] > loss[1, -1] > loss[2, -1]
 
 
-REVIVING = KSparse(
+REVIVING = KSparseConfig(
     latent_size=12,
     k=3,
     auxiliary_weight=0.25,
@@ -157,7 +157,7 @@ def test_unit_norm_holds_from_tied_vectors_on_and_turns_them_only():
 
 
 def test_only_auxk_has_a_second_term():
-    plain = KSparse(likelihood=MeanSquaredError())
+    plain = KSparseConfig(likelihood=MeanSquaredError())
     check(Config(autoencoder=plain))
     assert plain.term_names() == ("reconstruction",)
     reviving = dataclasses.replace(plain, auxiliary_weight=0.03125)
@@ -167,7 +167,7 @@ def test_only_auxk_has_a_second_term():
 
 
 def test_batch_top_k_keeps_k_units_on_average_and_remembers_a_threshold():
-    model, variables = initialize(BatchTopK(latent_size=30, k=4), IMAGE)
+    model, variables = initialize(BatchTopKConfig(latent_size=30, k=4), IMAGE)
     dense = np.maximum(apply(model, variables, IMAGE, "preactivate"), 0)
     np.testing.assert_array_equal(encode(model, variables, train=False)[0], dense)
 
@@ -198,7 +198,7 @@ def test_batch_top_k_keeps_k_units_on_average_and_remembers_a_threshold():
 
 @pytest.mark.parametrize(("rate", "winners"), [(0.01, 1), (0.1, 2), (0.15, 3), (1.0, 20)])
 def test_winner_take_all_keeps_a_share_of_the_images_of_each_unit(rate, winners):
-    model, variables = initialize(WinnerTakeAll(latent_size=30, rate=rate), IMAGE)
+    model, variables = initialize(WinnerTakeAllConfig(latent_size=30, rate=rate), IMAGE)
     dense = np.maximum(apply(model, variables, IMAGE, "preactivate"), 0)
     latent, _ = encode(model, variables, train=True)
     positive = np.count_nonzero(dense, axis=0)
@@ -207,7 +207,7 @@ def test_winner_take_all_keeps_a_share_of_the_images_of_each_unit(rate, winners)
     np.testing.assert_array_equal(encode(model, variables, train=False)[0], dense)
 
 
-CONV = ConvWinnerTakeAll(
+CONV = ConvWinnerTakeAllConfig(
     encoder=Convolutional(widths=(4,), strides=(1,)), latent_size=5, decoder_kernel_size=3, rate=0.1, pool=3
 )
 
@@ -255,7 +255,7 @@ def test_a_winner_draws_its_maps_kernel_at_its_place():
     np.testing.assert_allclose(drawn - empty, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", [WinnerTakeAll(latent_size=30), CONV])
+@pytest.mark.parametrize("family", [WinnerTakeAllConfig(latent_size=30), CONV])
 def test_the_supervised_baseline_learns_from_codes_without_sparsity(family):
     model, variables = initialize(family, IMAGE)
     classifier = Classifier(model, 4)
@@ -271,7 +271,7 @@ def test_the_supervised_baseline_learns_from_codes_without_sparsity(family):
     assert np.count_nonzero(tested) > 0.3 * tested.size
 
 
-@pytest.mark.parametrize("family", [REVIVING, BatchTopK(latent_size=12, k=3)])
+@pytest.mark.parametrize("family", [REVIVING, BatchTopKConfig(latent_size=12, k=3)])
 def test_steps_in_bfloat16_leave_what_is_counted_as_it_is(family):
     config = Config(autoencoder=family, training=TrainingConfig(epochs=1, batch_size=10, precision="bfloat16"))
     _, _, variables, metrics = fit(config, IMAGE)
@@ -283,13 +283,13 @@ def test_steps_in_bfloat16_leave_what_is_counted_as_it_is(family):
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (KSparse(latent_size=10), "autoencoder=k_sparse: k=25 is more than the 10 units"),
-        (KSparse(latent_size=10, k=2, inference_k=11), "inference_k=11 is more than the 10 units"),
-        (KSparse(latent_size=31, auxiliary_weight=0.1), "auxiliary_k=32 is more than the 31 units"),
-        (KSparse(unit_norm=True, encoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
-        (KSparse(unit_norm=True, decoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
-        (BatchTopK(latent_size=10), "autoencoder=batch_top_k: k=25 is more than the 10 units"),
-        (ConvWinnerTakeAll(encoder=Convolutional(strides=(1, 2))), r"encoder.strides=\[1, 2\], but its maps"),
+        (KSparseConfig(latent_size=10), "autoencoder=k_sparse: k=25 is more than the 10 units"),
+        (KSparseConfig(latent_size=10, k=2, inference_k=11), "inference_k=11 is more than the 10 units"),
+        (KSparseConfig(latent_size=31, auxiliary_weight=0.1), "auxiliary_k=32 is more than the 31 units"),
+        (KSparseConfig(unit_norm=True, encoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
+        (KSparseConfig(unit_norm=True, decoder=Dense(widths=(20,))), "unit_norm is for one layer on either side"),
+        (BatchTopKConfig(latent_size=10), "autoencoder=batch_top_k: k=25 is more than the 10 units"),
+        (ConvWinnerTakeAllConfig(encoder=Convolutional(strides=(1, 2))), r"encoder.strides=\[1, 2\], but its maps"),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(family, message):
@@ -298,12 +298,12 @@ def test_fields_that_do_not_go_together_are_refused(family, message):
 
 
 def test_what_makes_sense_is_not_refused():
-    check(Config(autoencoder=KSparse(latent_size=30)))  # Without AuxK its number of units is asked by nobody.
-    check(Config(autoencoder=ConvWinnerTakeAll()))
+    check(Config(autoencoder=KSparseConfig(latent_size=30)))  # Without AuxK its number of units is asked by nobody.
+    check(Config(autoencoder=ConvWinnerTakeAllConfig()))
 
 
 @pytest.mark.parametrize("field", ["encoder", "decoder"])
 def test_a_convolutional_code_has_no_choice_of_network(field):
-    config = Config(autoencoder=ConvWinnerTakeAll())
+    config = Config(autoencoder=ConvWinnerTakeAllConfig())
     with pytest.raises(ConfigError, match=f"autoencoder.{field}"):
         override(config, {f"autoencoder.{field}": "resnet"})

@@ -7,14 +7,14 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax.autoencoders.annealed_vae import AnnealedVae
-from aejax.autoencoders.beta_tcvae import BetaTcVae
-from aejax.autoencoders.dip_vae import DipVae
-from aejax.autoencoders.factor_vae import FactorVae
-from aejax.autoencoders.info_vae import InfoVae
-from aejax.autoencoders.iwae import Iwae
-from aejax.autoencoders.vae import BetaVae, Vae
-from aejax.autoencoders.wae import Wae
+from aejax.autoencoders.annealed_vae import AnnealedVaeConfig
+from aejax.autoencoders.beta_tcvae import BetaTcVaeConfig
+from aejax.autoencoders.dip_vae import DipVaeConfig
+from aejax.autoencoders.factor_vae import FactorVaeConfig
+from aejax.autoencoders.info_vae import InfoVaeConfig
+from aejax.autoencoders.iwae import IwaeConfig
+from aejax.autoencoders.vae import BetaVaeConfig, VaeConfig
+from aejax.autoencoders.wae import WaeConfig
 from aejax.cli.request import load_experiment
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
@@ -31,17 +31,17 @@ from aejax.sweep import expand, grid, group
 from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
 
 FAMILIES = (
-    Vae(**SMALL),
-    BetaVae(**SMALL),
-    AnnealedVae(**SMALL),
-    FactorVae(**SMALL, discriminator_widths=(5,)),
-    BetaTcVae(**SMALL),
-    DipVae(**SMALL),
-    InfoVae(**SMALL),
-    Wae(**SMALL),
-    Iwae(**SMALL),
-    Iwae(**SMALL, gradient="dreg"),
-    Iwae(**SMALL, average="elbo"),
+    VaeConfig(**SMALL),
+    BetaVaeConfig(**SMALL),
+    AnnealedVaeConfig(**SMALL),
+    FactorVaeConfig(**SMALL, discriminator_widths=(5,)),
+    BetaTcVaeConfig(**SMALL),
+    DipVaeConfig(**SMALL),
+    InfoVaeConfig(**SMALL),
+    WaeConfig(**SMALL),
+    IwaeConfig(**SMALL),
+    IwaeConfig(**SMALL, gradient="dreg"),
+    IwaeConfig(**SMALL, average="elbo"),
 )
 
 
@@ -80,7 +80,7 @@ def close(found, expected):
 def test_beta_multiplies_the_kl_in_nats_and_nothing_else_whatever_the_sizes(shape, latent_size):
     image = np.random.default_rng(1).uniform(size=shape).astype(np.float32)
     small = SMALL | {"latent_size": latent_size}
-    plain, weighted = Computed(Vae(**small), image), Computed(BetaVae(**small, beta=2.5), image)
+    plain, weighted = Computed(VaeConfig(**small), image), Computed(BetaVaeConfig(**small, beta=2.5), image)
     close(plain.terms["reconstruction"], plain.distortion(plain.latent[0]))
     close(plain.terms["kl"], plain.kl)
     close(weighted.terms["reconstruction"], plain.terms["reconstruction"])
@@ -88,14 +88,14 @@ def test_beta_multiplies_the_kl_in_nats_and_nothing_else_whatever_the_sizes(shap
 
 
 def test_the_annealed_kl_is_held_at_its_capacity():
-    computed = Computed(AnnealedVae(**SMALL, gamma=7.0, capacity=1.5, warmup_epochs=4.0))
+    computed = Computed(AnnealedVaeConfig(**SMALL, gamma=7.0, capacity=1.5, warmup_epochs=4.0))
     close(computed.terms["kl"], np.full(6, 7 * abs(computed.kl.mean() - 1.5)))
     early = computed.apply("terms", Batch(IMAGE, None, epoch=jnp.asarray(1.0)), train=False)
     close(early["kl"], np.full(6, 7 * abs(computed.kl.mean() - 0.375)))
 
 
 def test_factor_vae_reads_the_total_correlation_from_its_discriminator():
-    computed = Computed(FactorVae(**SMALL, gamma=3.0, discriminator_widths=(5,)))
+    computed = Computed(FactorVaeConfig(**SMALL, gamma=3.0, discriminator_widths=(5,)))
     params = jax.tree.map(np.asarray, computed.variables["params"]["discriminator"])
     first, last = params["Dense_0"], params["Dense_1"]
 
@@ -117,7 +117,7 @@ def test_factor_vae_reads_the_total_correlation_from_its_discriminator():
 
 
 def test_the_parts_of_beta_tcvae_have_their_weights_and_the_datas_size():
-    computed = Computed(BetaTcVae(**SMALL, alpha=2.0, beta=3.0, gamma=4.0))
+    computed = Computed(BetaTcVaeConfig(**SMALL, alpha=2.0, beta=3.0, gamma=4.0))
     terms = computed.apply("terms", Batch(IMAGE, None, dataset_size=100), train=False)
     latent, mean, log_variance = (
         x.astype(np.float32) for x in (computed.latent[0], computed.mean, computed.log_variance)
@@ -132,7 +132,7 @@ def test_the_parts_of_beta_tcvae_have_their_weights_and_the_datas_size():
 
 @pytest.mark.parametrize("of", ["means", "codes"])
 def test_dip_vae_draws_the_codes_covariance_to_the_priors(of):
-    computed = Computed(DipVae(**SMALL, covariance_of=of, off_diagonal=2.0, diagonal=5.0))
+    computed = Computed(DipVaeConfig(**SMALL, covariance_of=of, off_diagonal=2.0, diagonal=5.0))
     covariance = np.cov(computed.mean.T, bias=True)
     if of == "codes":
         covariance = covariance + np.diag(np.exp(computed.log_variance).mean(axis=0))
@@ -144,12 +144,12 @@ def test_dip_vae_draws_the_codes_covariance_to_the_priors(of):
 
 def test_info_vae_and_wae_weigh_the_discrepancy_from_the_prior():
     prior = jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (6, 3))
-    info = Computed(InfoVae(**SMALL, alpha=0.25, scale=10.0))
+    info = Computed(InfoVaeConfig(**SMALL, alpha=0.25, scale=10.0))
     close(info.terms["kl"], 0.75 * info.kl)
     latent = info.latent[0].astype(np.float32)
     discrepancy = jax.jit(maximum_mean_discrepancy, static_argnums=0)
     close(info.terms["discrepancy"], np.full(6, 9.25 * discrepancy(RadialBasis(), latent, prior)))
-    wae, prior = Computed(Wae(**SMALL, weight=4.0)), jax.random.normal(jax.random.key(0), (6, 3))
+    wae, prior = Computed(WaeConfig(**SMALL, weight=4.0)), jax.random.normal(jax.random.key(0), (6, 3))
     latent = wae.apply("encode", IMAGE)
     expected = 4 * discrepancy(InverseMultiquadratic(), latent, prior)
     close(wae.terms["discrepancy"], np.full(6, expected))
@@ -158,7 +158,7 @@ def test_info_vae_and_wae_weigh_the_discrepancy_from_the_prior():
 
 @pytest.mark.parametrize("average", ["iwae", "elbo"])
 def test_iwae_averages_weights_and_the_vae_beside_it_their_logarithms(average):
-    computed = Computed(Iwae(**SMALL, num_samples=4, average=average))
+    computed = Computed(IwaeConfig(**SMALL, num_samples=4, average=average))
     deviation = np.exp(computed.log_variance / 2)
     log_weight = np.stack(
         [
@@ -173,7 +173,7 @@ def test_iwae_averages_weights_and_the_vae_beside_it_their_logarithms(average):
 
 
 def test_the_kls_weight_warms_up_and_free_bits_cost_nothing():
-    warm = Computed(BetaVae(**SMALL, beta=2.0, warmup_epochs=4.0))
+    warm = Computed(BetaVaeConfig(**SMALL, beta=2.0, warmup_epochs=4.0))
     close(warm.terms["kl"], 2 * warm.kl)
     for epoch, share in ((1.0, 0.25), (4.0, 1.0), (9.0, 1.0)):
         terms = warm.apply("terms", Batch(IMAGE, None, epoch=jnp.asarray(epoch)), train=False)
@@ -181,7 +181,7 @@ def test_the_kls_weight_warms_up_and_free_bits_cost_nothing():
         close(terms["reconstruction"], warm.terms["reconstruction"])
     units = 0.5 * (warm.mean**2 + np.exp(warm.log_variance) - 1 - warm.log_variance)
     bits = float(np.sort(units.mean(axis=0))[1] + 1e-3)
-    free = Computed(Vae(**SMALL, free_bits=bits))
+    free = Computed(VaeConfig(**SMALL, free_bits=bits))
     close(np.mean(free.terms["kl"]), np.sum(np.maximum(units.mean(axis=0), bits)))
 
     def mean_kl(bias):
@@ -233,13 +233,13 @@ def test_every_weight_varies_within_a_population():
 
 def test_a_step_may_be_in_bfloat16(data):
     """With all that there is to be computed in it: encoder, decoder, posterior, discriminator."""
-    family = FactorVae(**SMALL, discriminator_widths=(5,))
+    family = FactorVaeConfig(**SMALL, discriminator_widths=(5,))
     metrics = fit_population(family, "gamma", [0.1, 10.0], data, precision="bfloat16")
     assert np.isfinite(metrics["train_loss"]).all()
 
 
 def test_a_larger_weight_of_the_kl_leaves_more_untold_and_the_study_of_it_is_one_population(data):
-    metrics = fit_population(BetaVae(**SMALL), "beta", [0.0, 1.0, 30.0], data)
+    metrics = fit_population(BetaVaeConfig(**SMALL), "beta", [0.0, 1.0, 30.0], data)
     assert np.all(np.diff(metrics["train_reconstruction"][:, -1]) > 0)
     experiment = load_experiment("experiments/beta.py")
     members = expand(experiment.config, experiment.sweep)
@@ -250,13 +250,13 @@ def test_a_larger_weight_of_the_kl_leaves_more_untold_and_the_study_of_it_is_one
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (Vae(latent_activation="relu"), "latent_activation=relu"),
-        (InfoVae(alpha=0.0, scale=0.001), "negative weight"),
-        (InfoVae(alpha=1.5), "negative weight"),
-        (BetaTcVae(free_bits=0.5), "free_bits=0.5"),
-        (Iwae(average="elbo", gradient="dreg"), "gradient=dreg"),
-        (Iwae(likelihood=OptimalGaussian()), "closest"),
-        (Iwae(likelihood=MeanSquaredError()), "no log-likelihood"),
+        (VaeConfig(latent_activation="relu"), "latent_activation=relu"),
+        (InfoVaeConfig(alpha=0.0, scale=0.001), "negative weight"),
+        (InfoVaeConfig(alpha=1.5), "negative weight"),
+        (BetaTcVaeConfig(free_bits=0.5), "free_bits=0.5"),
+        (IwaeConfig(average="elbo", gradient="dreg"), "gradient=dreg"),
+        (IwaeConfig(likelihood=OptimalGaussian()), "closest"),
+        (IwaeConfig(likelihood=MeanSquaredError()), "no log-likelihood"),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(family, message):
@@ -265,5 +265,5 @@ def test_fields_that_do_not_go_together_are_refused(family, message):
 
 
 def test_the_default_weight_of_the_discrepancy_is_positive():
-    assert InfoVae().alpha + InfoVae().scale - 1 > 0
-    assert Wae().weight > 0
+    assert InfoVaeConfig().alpha + InfoVaeConfig().scale - 1 > 0
+    assert WaeConfig().weight > 0

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
-from aejax.autoencoders.iwae import Iwae
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.iwae import IwaeConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.resident import Batch
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -19,8 +19,8 @@ from tests.autoencoders.families import IMAGE, SMALL, fit, initialize
 
 def bounds(family, num):
     """Returns draws of a family's loss, [draws, images], from one set of parameters."""
-    model, variables = initialize(Vae(**SMALL), IMAGE)
-    model = model.clone(config=family) if isinstance(family, Vae) else initialize(family, IMAGE)[0]
+    model, variables = initialize(VaeConfig(**SMALL), IMAGE)
+    model = model.clone(config=family) if isinstance(family, VaeConfig) else initialize(family, IMAGE)[0]
     variables = jax.tree.map(lambda leaf: 3 * leaf + 0.1, variables)
 
     @jax.jit
@@ -32,9 +32,9 @@ def bounds(family, num):
 
 
 def test_one_draw_gives_the_evidence_lower_bound_and_more_a_closer_one():
-    losses = {1: bounds(Iwae(**SMALL, num_samples=1), 4000)}
-    losses |= {num: bounds(Iwae(**SMALL, num_samples=num), 2000) for num in (5, 50)}
-    elbo = bounds(Vae(**SMALL), 4000)
+    losses = {1: bounds(IwaeConfig(**SMALL, num_samples=1), 4000)}
+    losses |= {num: bounds(IwaeConfig(**SMALL, num_samples=num), 2000) for num in (5, 50)}
+    elbo = bounds(VaeConfig(**SMALL), 4000)
     difference = losses[1].mean(axis=0) - elbo.mean(axis=0)
     error = np.sqrt((losses[1].var(axis=0) + elbo.var(axis=0)) / 4000)
     assert np.all(np.abs(difference) < 4 * error)
@@ -43,13 +43,13 @@ def test_one_draw_gives_the_evidence_lower_bound_and_more_a_closer_one():
 
 
 def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance(dataset):
-    config = Config(autoencoder=Vae(**SMALL), training=TrainingConfig(epochs=20, batch_size=20))
+    config = Config(autoencoder=VaeConfig(**SMALL), training=TrainingConfig(epochs=20, batch_size=20))
     data, _, variables, _ = fit(config, dataset.train.image)
     batch = Batch(data.batch("train", jnp.arange(6)).image, None)
 
     def gradients(gradient):
         """Returns draws of the loss and of its gradients with respect to a layer of the encoder and of the decoder."""
-        model, _ = initialize(Iwae(**SMALL, num_samples=8, gradient=gradient), IMAGE)
+        model, _ = initialize(IwaeConfig(**SMALL, num_samples=8, gradient=gradient), IMAGE)
 
         def draw(key):
             def loss(params):
@@ -73,7 +73,7 @@ def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance
 
 
 def test_an_optimal_scale_is_the_batchs_in_training_and_their_average_outside(dataset):
-    family = Vae(**SMALL | {"likelihood": OptimalGaussian()})
+    family = VaeConfig(**SMALL | {"likelihood": OptimalGaussian()})
     config = Config(
         autoencoder=family,
         optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),
@@ -103,7 +103,7 @@ def test_a_linear_vae_with_a_learned_scale_reaches_probabilistic_pca():
     log_determinant = np.sum(np.log(variance[:latents])) + (64 - latents) * np.log(noise)
     closed = 0.5 * (64 * np.log(2 * np.pi) + log_determinant + 64)
 
-    family = Vae(encoder=Dense(widths=()), latent_size=latents, likelihood=LearnedGaussian(output="identity"))
+    family = VaeConfig(encoder=Dense(widths=()), latent_size=latents, likelihood=LearnedGaussian(output="identity"))
     config = Config(
         autoencoder=family,
         optimizer=Adam(learning_rate=0.02, schedule=Cosine()),

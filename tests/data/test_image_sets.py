@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.cache import memory_bytes
 from aejax.cli import commands
 from aejax.config import override
@@ -148,7 +148,7 @@ def test_labels_that_do_not_allow_what_is_asked_are_one_line(tmp_path, arrays, c
 def test_three_training_images_are_enough_where_no_neighbors_are_asked_for(tmp_path):
     np.savez(tmp_path / "images.npz", image=IMAGE[:5], label=LABEL[:5])
     config = Config(
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=4),
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=4),
         data=DataConfig(name=str(tmp_path / "images.npz")),
         training=TrainingConfig(epochs=1, batch_size="all"),
         evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.residual_vq import ResidualVqConfig
 from aejax.evaluation.codebook import Codes, codebook_metrics
 from aejax.evaluation.suite import EvaluationConfig, describe
 from aejax.experiment import Config
@@ -31,7 +31,7 @@ def test_usage_and_perplexity_are_of_the_histogram_of_all_codes(data):
 
 
 def test_of_several_codebooks_it_is_the_mean(data):
-    family = ResidualVq(encoder=Dense(widths=()), latent_size=2, num_positions=3, codebook_size=16, depth=2)
+    family = ResidualVqConfig(encoder=Dense(widths=()), latent_size=2, num_positions=3, codebook_size=16, depth=2)
     config = Config(autoencoder=family)
     method = find_method("autoencoder")
     task = method.task(config, (8, 8, 1), 4)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import ResidentData
@@ -126,16 +126,16 @@ def test_bits_are_of_discrete_images_and_the_first_images_count():
 @pytest.mark.parametrize(
     ("family", "data", "message"),
     [
-        (Plain(), DataConfig(), "plain has no posterior"),
-        (Vae(likelihood=HalfSquaredError()), DataConfig(), "half_squared_error lacks the constant"),
-        (Vae(likelihood=Bernoulli()), DataConfig(), "data.binarization"),
+        (PlainConfig(), DataConfig(), "plain has no posterior"),
+        (VaeConfig(likelihood=HalfSquaredError()), DataConfig(), "half_squared_error lacks the constant"),
+        (VaeConfig(likelihood=Bernoulli()), DataConfig(), "data.binarization"),
         (
-            Vae(likelihood=Gaussian(output="identity")),
+            VaeConfig(likelihood=Gaussian(output="identity")),
             DataConfig(binarization="fixed", preprocessing="standardize"),
             "undoes that",
         ),
         (
-            Vae(likelihood=Gaussian(output="identity")),
+            VaeConfig(likelihood=Gaussian(output="identity")),
             DataConfig(preprocessing="standardize"),
             "as they are",
         ),

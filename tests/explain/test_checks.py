@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.experiment import Config
 from aejax.explain.attribution import edges, integrated_gradients
 from aejax.explain.checks import (
@@ -106,7 +106,7 @@ def test_verdicts():
 def trained(dataset):
     """(by how much a linear classifier prefers a class, trained variables, random ones, test images, their classes)"""
     config = Config(
-        autoencoder=Plain(encoder=Dense(widths=(32,)), latent_size=6),
+        autoencoder=PlainConfig(encoder=Dense(widths=(32,)), latent_size=6),
         optimizer=Adam(learning_rate=0.01),
         training=TrainingConfig(epochs=30, batch_size=40),
     )

@@ -6,7 +6,7 @@ import importlib.util
 import pytest
 
 from aejax import registry
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.vae import VaeConfig
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check, check_data
@@ -70,7 +70,7 @@ RANK = Measure(
     misfits=_too_few,
 )
 '''
-FAMILY = Vae(encoder=Dense(widths=(8,)), latent_size=3)
+FAMILY = VaeConfig(encoder=Dense(widths=(8,)), latent_size=3)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_what_a_new_measure_needs_is_asked_before_anything_is_trained(dataset):
     with pytest.raises(ConfigError, match="has 'rank', and autoencoder=plain has no posterior"):
         check(config())
     with pytest.raises(ConfigError, match=r"has 'rank', and autoencoder.latent_size=65; make it 64"):
-        check(config(autoencoder=Vae(latent_size=65)))
+        check(config(autoencoder=VaeConfig(latent_size=65)))
     unlabelled = dataset.__class__(**{**dataset.__dict__, "num_classes": None})
     with pytest.raises(DataError, match="evaluation asks for 'rank', which needs them"):
         check_data(config(autoencoder=FAMILY), unlabelled)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.config import config_id, flatten, override, to_tree, unflatten
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError
@@ -61,7 +61,7 @@ def test_old_paths_are_those_of_the_fields_now_and_ids_are_what_they_were():
 def test_a_study_of_the_version_before_grows_by_a_seed(tmp_path):
     config = Config(
         data=DataConfig(train_size=100),
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=2),
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=2),
         training=TrainingConfig(epochs=1),
         evaluation=EvaluationConfig(
             measures=("reconstruction",), baselines=(), neighbors=NeighborsConfig(num_neighbors=3)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.config import override
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
@@ -29,7 +29,7 @@ REPETITIONS = 10
 QUIET = Options(say=lambda _: None)
 CONFIG = Config(
     data=DataConfig(validation_size=300),
-    autoencoder=Plain(encoder=Dense(widths=(32,)), latent_size=8),
+    autoencoder=PlainConfig(encoder=Dense(widths=(32,)), latent_size=8),
     training=TrainingConfig(epochs=27),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
 )

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.cli.request import parse
 from aejax.config import load, override
 from aejax.data.load import DataConfig
@@ -27,7 +27,7 @@ from tests.study.studies import StopAtSave
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
-    autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=4),
+    autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=4),
     training=TrainingConfig(epochs=9),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=("pca",)),
 )

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from aejax.autoencoders.fsq import Fsq
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.fsq import FsqConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.disentanglement import METRICS, disentanglement_metrics, unsupervised_ranking
@@ -43,7 +43,7 @@ def path(dataset, tmp_path_factory):
 def config(path):
     return Config(
         data=DataConfig(name=str(path)),
-        autoencoder=Vae(encoder=Dense(widths=(16,)), latent_size=3),
+        autoencoder=VaeConfig(encoder=Dense(widths=(16,)), latent_size=3),
         training=TrainingConfig(epochs=20, batch_size=20),
         evaluation=EvaluationConfig(measures=("reconstruction", "disentanglement"), baselines=()),
     )
@@ -109,7 +109,7 @@ def without_udr(results):
 
 
 def test_what_it_cannot_be_measured_of_is_refused_before_training(config, path, tmp_path):
-    discrete = dataclasses.replace(config, autoencoder=Fsq(encoder=Dense(widths=(16,)), num_positions=2))
+    discrete = dataclasses.replace(config, autoencoder=FsqConfig(encoder=Dense(widths=(16,)), num_positions=2))
     with pytest.raises(ConfigError, match="is of codes of numbers, and autoencoder=fsq has indices"):
         check(discrete)
     with pytest.raises(DataError, match="digits does not know what its images were made from"):

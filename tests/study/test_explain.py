@@ -7,8 +7,8 @@ import signal
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.cli.explain import explain as command
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted, UserError
@@ -52,7 +52,7 @@ def save(dataset, path, *, labelled):
     np.savez(path, image=np.concatenate([split.image for split in splits]), **label)
     return Config(
         data=DataConfig(name=str(path)),
-        autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=4),
+        autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=4),
         training=TrainingConfig(epochs=30, batch_size=20),
         evaluation=EvaluationConfig(measures=("reconstruction",), baselines=("supervised",) if labelled else ()),
     )
@@ -185,7 +185,7 @@ def other(dataset, tmp_path_factory):
     """A variational autoencoder of images without labels."""
     path = tmp_path_factory.mktemp("unlabelled")
     config = save(dataset, path / "quadrants.npz", labelled=False)
-    family = Vae(encoder=Dense(widths=(16,)), latent_size=3)
+    family = VaeConfig(encoder=Dense(widths=(16,)), latent_size=3)
     train([dataclasses.replace(config, autoencoder=family)], path / "study")
     return StudyDirectory(path / "study")
 

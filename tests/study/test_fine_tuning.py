@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.errors import Interrupted, UserError
 from aejax.evaluation.suite import EvaluationConfig
@@ -25,7 +25,7 @@ from tests.study.studies import assert_same_study, read_parameters, train
 LAYER = "encoder/DenseStack_0/Dense_0"
 CONFIG = Config(
     data=DataConfig(validation_size=100),
-    autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=4),
+    autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=4),
     training=TrainingConfig(epochs=2, batch_size=32),
     fine_tuning=FineTuningConfig(epochs=2, layers=(), labels_per_class=5, scratch_epochs=3),
     evaluation=EvaluationConfig(

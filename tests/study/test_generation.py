@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.cli.generate import generate
 from aejax.config import override
 from aejax.data.load import DataConfig
@@ -49,7 +49,7 @@ def config(dataset, tmp_path_factory):
     np.savez(path, image=np.concatenate([p.image for p in parts]), label=np.concatenate([p.label for p in parts]))
     return Config(
         data=DataConfig(name=str(path)),
-        autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=4),
+        autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=4),
         training=TrainingConfig(epochs=30, batch_size=20),
         generation=GenerationConfig(epochs=40, batch_size=50, num_neighbors=3),
         evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.config import override
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError
@@ -26,7 +26,7 @@ from tests.report.rows import make_row
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
-    autoencoder=Plain(encoder=Dense(widths=()), latent_size=4),
+    autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=4),
     training=TrainingConfig(epochs=1),
     evaluation=EvaluationConfig(measures=("ridge",), baselines=("random_projection",)),
 )

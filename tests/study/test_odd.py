@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from aejax.autoencoders.k_sparse import KSparse
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.k_sparse import KSparseConfig
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.cli.explain import explain
 from aejax.cli.generate import generate
 from aejax.data.load import DataConfig
@@ -41,7 +41,7 @@ def quick():
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 1)).astype(np.uint8)
 LABELS = np.arange(60) % 3
 CONFIG = Config(
-    autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=3),
+    autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=3),
     training=TrainingConfig(epochs=2, batch_size="all"),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
 )
@@ -133,7 +133,7 @@ def test_a_study_without_a_finished_member_says_so(single):
             command([str(empty.path), *(["--kind=grid"] if command is generate else [])], lambda _: None)
 
 
-DEAD = Plain(encoder=Dense(widths=(8,)), latent_size=3, latent_activation="relu")
+DEAD = PlainConfig(encoder=Dense(widths=(8,)), latent_size=3, latent_activation="relu")
 EQUAL = np.repeat(IMAGES[:1], 30, axis=0)
 ODD = {
     "one test image": ({"image": IMAGES, "label": LABELS, "test_image": IMAGES[:1], "test_label": LABELS[:1]}, CONFIG),
@@ -152,12 +152,13 @@ ODD = {
     "units that rest": (
         {"image": IMAGES, "label": LABELS},
         dataclasses.replace(
-            CONFIG, autoencoder=KSparse(encoder=Dense(widths=(8,)), latent_size=6, k=1, likelihood=HalfSquaredError())
+            CONFIG,
+            autoencoder=KSparseConfig(encoder=Dense(widths=(8,)), latent_size=6, k=1, likelihood=HalfSquaredError()),
         ),
     ),
     "a posterior of equal images": (
         {"image": EQUAL, "label": np.arange(30) % 2},
-        dataclasses.replace(CONFIG, autoencoder=Vae(encoder=Dense(widths=(8,)), latent_size=2)),
+        dataclasses.replace(CONFIG, autoencoder=VaeConfig(encoder=Dense(widths=(8,)), latent_size=2)),
     ),
 }
 
@@ -196,7 +197,7 @@ def test_members_that_cannot_be_explained_are_left_out_of_a_sweep(tmp_path):
     data = DataConfig(name=str(tmp_path / "images.npz"))
     plain = dataclasses.replace(CONFIG, data=data)
     deep = dataclasses.replace(
-        plain, autoencoder=Plain(encoder=Dense(widths=(8, 8)), latent_size=3, likelihood=HalfSquaredError())
+        plain, autoencoder=PlainConfig(encoder=Dense(widths=(8, 8)), latent_size=3, likelihood=HalfSquaredError())
     )
     family = dataclasses.replace(plain.autoencoder, likelihood=HalfSquaredError(output="identity"))
     per_image = dataclasses.replace(

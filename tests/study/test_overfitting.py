@@ -2,7 +2,7 @@
 
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -24,7 +24,7 @@ def test_planted_overfits_are_flagged_and_sound_runs_are_not(train_size, latent_
         Config(
             seed=seed,
             data=DataConfig(name="mnist", train_size=train_size, validation_size=1000),
-            autoencoder=Plain(encoder=Dense(widths=()), latent_size=latent_size, latent_activation="relu"),
+            autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=latent_size, latent_activation="relu"),
             training=TrainingConfig(epochs=epochs, batch_size=50),
             evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
         )

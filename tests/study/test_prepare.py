@@ -6,7 +6,7 @@ import resource
 import numpy as np
 import pytest
 
-from aejax.autoencoders.fsq import Fsq
+from aejax.autoencoders.fsq import FsqConfig
 from aejax.cli import commands
 from aejax.config import override
 from aejax.data.demand import Demand
@@ -122,7 +122,7 @@ def test_what_the_data_do_not_allow_is_refused_before_training(config, tmp_path,
 
 
 def test_more_codes_than_can_be_counted_are_refused_before_anything_is_read():
-    family = Fsq(levels=(8,) * 10, latent_size=10)
+    family = FsqConfig(levels=(8,) * 10, latent_size=10)
     with pytest.raises(ConfigError, match="counts each of 1073741824 codes"):
         check(Config(autoencoder=family, evaluation=EvaluationConfig(measures=("codebook",))))
     check(Config(autoencoder=family))

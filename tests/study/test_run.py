@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig, load
 from aejax.errors import DataError, UserError
 from aejax.evaluation.suite import EvaluationConfig
@@ -29,7 +29,7 @@ from aejax.training.step import TrainingConfig
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
-    autoencoder=Plain(encoder=Dense(widths=(16,)), latent_size=8),
+    autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=8),
     training=TrainingConfig(epochs=3, batch_size=32),
     fine_tuning=FineTuningConfig(epochs=2),
     evaluation=EvaluationConfig(probe=ProbeConfig(strengths=(1e-3, 1e-1))),
@@ -197,7 +197,7 @@ def test_features_are_probed_on_other_data_too(tmp_path):
 def test_all_images_may_be_trained_on(tmp_path):
     config = Config(
         data=DataConfig(validation_size=0),
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=4),
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=4),
         training=TrainingConfig(epochs=2),
         evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
     )

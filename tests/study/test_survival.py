@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.errors import Interrupted, UserError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -27,7 +27,7 @@ from aejax.training.step import TrainingConfig
 from tests.study.studies import ARGUMENTS, ROOT, assert_same_study, edit_json, finish, read_csv, script, train
 
 CONFIG = Config(
-    autoencoder=Plain(encoder=Dense(widths=(8,)), latent_size=2),
+    autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=2),
     training=TrainingConfig(epochs=300),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
 )

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from aejax.autoencoders.vae import BetaVae
-from aejax.autoencoders.wae import Wae
+from aejax.autoencoders.vae import BetaVaeConfig
+from aejax.autoencoders.wae import WaeConfig
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, Interrupted
 from aejax.evaluation.suite import EvaluationConfig
@@ -23,7 +23,7 @@ from tests.study.studies import read_csv, read_lines, train
 
 CONFIG = Config(
     data=DataConfig(binarization="dynamic", validation_size=100),
-    autoencoder=BetaVae(encoder=Dense(widths=(16,)), latent_size=3, likelihood=Bernoulli(), warmup_epochs=4.0),
+    autoencoder=BetaVaeConfig(encoder=Dense(widths=(16,)), latent_size=3, likelihood=Bernoulli(), warmup_epochs=4.0),
     training=TrainingConfig(epochs=100, batch_size=64),
     evaluation=EvaluationConfig(
         measures=("reconstruction", "posterior", "likelihood"),
@@ -116,4 +116,4 @@ def test_other_data_are_black_and_white_where_the_own_are(other):
 def test_what_compares_codes_with_each_other_needs_more_than_one():
     training = TrainingConfig(batch_size=1)
     with pytest.raises(ConfigError, match="batch_size=1"):
-        check(Config(autoencoder=Wae(), training=training))
+        check(Config(autoencoder=WaeConfig(), training=training))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from aejax import rng
-from aejax.autoencoders.plain import Plain
-from aejax.autoencoders.vae import Vae
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.config import config_id
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, load
@@ -58,7 +58,7 @@ def images(dataset, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(images):
-    family = Vae(encoder=Dense(widths=(16,)), latent_size=3)
+    family = VaeConfig(encoder=Dense(widths=(16,)), latent_size=3)
     family = dataclasses.replace(family, likelihood=dataclasses.replace(family.likelihood, output="identity"))
     return Config(
         data=DataConfig(name=str(images), preprocessing="zca"),
@@ -268,7 +268,8 @@ def test_what_is_no_model_or_another_versions_is_refused_in_a_line(saved, tmp_pa
 
 def test_a_model_that_was_fitted_to_arrays_is_one_too(dataset, tmp_path):
     config = Config(
-        autoencoder=Plain(encoder=Dense(widths=()), latent_size=2), training=TrainingConfig(epochs=1, batch_size=60)
+        autoencoder=PlainConfig(encoder=Dense(widths=()), latent_size=2),
+        training=TrainingConfig(epochs=1, batch_size=60),
     )
     data = make_resident(dataset, "none")
     fitted = fit(make_task("autoencoder", (8, 8, 1), 4)(config), data)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.config import override
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import Dataset
@@ -24,7 +24,7 @@ from aejax.training.optimizers import AdamW, Sgd
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
 from tests.methods import make_task
 
-DEEP = Plain(encoder=Dense(widths=(12, 9)), latent_size=5)
+DEEP = PlainConfig(encoder=Dense(widths=(12, 9)), latent_size=5)
 LAYERS = ["encoder/DenseStack_0/Dense_0", "encoder/DenseStack_0/Dense_1", "latent"]
 CONFIG = Config(
     autoencoder=DEEP, optimizer=Sgd(), training=TrainingConfig(batch_size=40), fine_tuning=FineTuningConfig(epochs=2)
@@ -68,7 +68,7 @@ def test_those_layers_are_trained_that_are_named_and_the_head(local, layers):
 
 def test_a_part_of_a_block_can_be_trained_alone(local):
     config = dataclasses.replace(
-        CONFIG, autoencoder=Plain(encoder=Residual(widths=(4,), strides=(4,), groups=2), latent_size=5)
+        CONFIG, autoencoder=PlainConfig(encoder=Residual(widths=(4,), strides=(4,), groups=2), latent_size=5)
     )
     _, before, after = tuned(local, config, layers=("encoder/Block_0/Conv_1",))
     assert {name for name, change in moved(before, after).items() if change} == {"encoder/Block_0/Conv_1", "head"}
@@ -132,7 +132,7 @@ def test_labelled_images_are_augmented_in_a_way_of_their_own(local, method):
 
 def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
     encoder = Residual(widths=(4,), strides=(4,), norm="batch")
-    config = dataclasses.replace(CONFIG, autoencoder=Plain(encoder=encoder, latent_size=5))
+    config = dataclasses.replace(CONFIG, autoencoder=PlainConfig(encoder=encoder, latent_size=5))
     _, before, after = tuned(local, config, layers=())
     jax.tree.map(np.testing.assert_array_equal, before.collections, after.collections)
     assert jax.tree.leaves(before.collections)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain, PlainAutoencoder
+from aejax.autoencoders.plain import Plain, PlainConfig
 from aejax.data.resident import training_arrays
 from aejax.networks.dense import Dense
 from aejax.samplers.base import CodeSpace
@@ -22,7 +22,7 @@ TRAINING = TrainingConfig(epochs=3, batch_size=20)
 
 
 def task(seed=0, model=None):
-    model = model or PlainAutoencoder(Plain(encoder=Dense(widths=()), latent_size=2), (1, 1, 5))
+    model = model or Plain(PlainConfig(encoder=Dense(widths=()), latent_size=2), (1, 1, 5))
     return Task(model, Adam(learning_rate=0.01), TRAINING, seed, (Stage(3),))
 
 

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.autoencoders.denoising import Denoising
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.denoising import DenoisingConfig
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.corruption import Masking
 from aejax.data.resident import make_resident
 from aejax.errors import ConfigError
@@ -21,7 +21,7 @@ from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, evaluate_terms
 from tests.methods import make_task
 
-DEEP = Plain(encoder=Dense(widths=(12,)), latent_size=5)
+DEEP = PlainConfig(encoder=Dense(widths=(12,)), latent_size=5)
 TRAINING = TrainingConfig(pretraining_epochs=2, epochs=3, batch_size=40)
 CONFIG = Config(autoencoder=DEEP, optimizer=Adam(learning_rate=3e-3, schedule=Cosine()), training=TRAINING)
 
@@ -52,7 +52,7 @@ def changed(before, after):
 
 
 def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local):
-    config = dataclasses.replace(CONFIG, autoencoder=Plain(encoder=Dense(widths=(12, 9)), latent_size=5))
+    config = dataclasses.replace(CONFIG, autoencoder=PlainConfig(encoder=Dense(widths=(12, 9)), latent_size=5))
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
     state = fit(task, local, num_epochs=0).state
     chunk = jax.jit(lambda state: fit(task, local, state=state, num_epochs=2).state)
@@ -68,7 +68,7 @@ def test_layers_are_trained_one_after_another_and_each_with_its_mirror(local):
 def test_weight_decay_and_average_leave_other_stages_alone(local):
     config = dataclasses.replace(
         CONFIG,
-        autoencoder=Plain(encoder=Dense(widths=(12, 9)), latent_size=5),
+        autoencoder=PlainConfig(encoder=Dense(widths=(12, 9)), latent_size=5),
         optimizer=AdamW(learning_rate=1e-2, weight_decay=1.0, averaging=0.999),
     )
     task = make_task("autoencoder", (8, 8, 1), 4)(config)
@@ -153,7 +153,7 @@ def test_a_stages_steps_are_counted_with_that_stages_operations(local):
 
 
 def test_a_denoising_autoencoders_layers_see_corrupted_inputs(local):
-    family = Denoising(encoder=Dense(widths=(12,)), latent_size=9, corruption=Masking(rate=0.5))
+    family = DenoisingConfig(encoder=Dense(widths=(12,)), latent_size=9, corruption=Masking(rate=0.5))
     task, _, state, _ = run(dataclasses.replace(CONFIG, autoencoder=family), local, 7)
     batch, variables = local.batch("train", np.arange(240)), state.current_variables()
     for stage in task.stages:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.plain import PlainConfig
 from aejax.data.resident import make_resident
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -16,7 +16,7 @@ from aejax.training.state import Status
 from aejax.training.step import TrainingConfig, init_state, train_step
 from tests.methods import make_task
 
-ARTICLE = Plain(encoder=Dense(widths=()), latent_size=10, latent_activation="relu")
+ARTICLE = PlainConfig(encoder=Dense(widths=()), latent_size=10, latent_activation="relu")
 
 
 @pytest.fixture(scope="module")

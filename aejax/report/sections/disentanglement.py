@@ -103,7 +103,7 @@ def _family(setting: Setting) -> str:
 
 
 def _strength(setting: Setting) -> str:
-    """Returns what tells a setting from others of its family."""
+    """The fields in which a setting differs from others of its family."""
     return setting.label.removeprefix(_family(setting)).removeprefix(" · ")
 
 
@@ -126,7 +126,7 @@ def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
 
 
 def _told(beside: Beside | None) -> list[str]:
-    """Returns what the table tells of a setting beside the plain VAE; nothing of that itself."""
+    """The cells that compare a setting with the plain VAE; empty for that itself."""
     if beside is None:
         return ["", "", ""]
     chance = beside.chance.show() if beside.chance else ""

@@ -92,7 +92,7 @@ def _settings(content: Content) -> list[_Setting]:
 
 
 def _made_of(content: Content) -> str:
-    """Returns what the dictionaries were made of: of one layer in all members, unless these were asked for apart."""
+    """The layer that the dictionaries were fitted to: one for all members, unless these were asked for apart."""
     made = [
         one.facts.get("layer") for _, one in content.explanations() if "dictionary_unexplained" in one.facts["numbers"]
     ]

@@ -70,7 +70,7 @@ def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
 
 
 def _names(settings: list[Setting]) -> dict[int, str]:
-    """Returns what to call each setting, by its identity: family and sampler, where that tells them apart."""
+    """The name of each setting, by its identity: family and sampler, where these tell them apart."""
     kinds = {id(s): [s.study, s.rows[0]["config"].get("autoencoder.kind"), s.fields.get(SAMPLER)] for s in settings}
     short = {key: " · ".join(filter(None, parts)) for key, parts in kinds.items()}
     told = list(short.values())
@@ -115,7 +115,7 @@ def _gaussian_of(setting: Setting, own: list[Setting]) -> Setting | None:
 
 
 def _drawings(content: Content, ranked: list[Setting]) -> list[Html]:
-    """Returns what the first few settings draw, and the training images nearest to the first of these."""
+    """Images drawn by the first few settings, and the training images nearest to the first of these."""
     names = _names(ranked)
     figures: list[Html] = []
     for setting in ranked:

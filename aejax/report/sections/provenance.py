@@ -41,7 +41,7 @@ def failures(content: Content) -> Section | None:
 
 
 def cost(content: Content) -> Section | None:
-    """Returns what every population took."""
+    """The cost of every population."""
     kinds: dict[tuple[str, str], list[dict[str, float]]] = {}
     members: dict[tuple[str, str], int] = {}
     for row in content.rows:

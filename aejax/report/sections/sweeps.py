@@ -53,7 +53,7 @@ def effects(content: Content) -> Section | None:
 
 
 def best_at_edge(field: str, measure: Metric, settings: list[Setting]) -> str | None:
-    """Returns what to say if the number that validation chooses is the smallest or largest of a field's."""
+    """A warning if validation chooses the smallest or largest value of a field."""
     values = sorted({setting.fields[field] for setting in settings})
     best = choose(measure, settings).fields[field]
     if len(values) < 2 or best not in (values[0], values[-1]):

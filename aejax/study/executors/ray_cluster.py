@@ -111,7 +111,7 @@ class RayCluster(Remote):
         return bool(self._ray.wait([handle], timeout=0)[0])
 
     def result(self, handle: Any) -> Answer:
-        """Returns what the ticket gave."""
+        """The answer of the population's process."""
         try:
             return self._ray.get(handle)
         except self._ray.exceptions.RayTaskError as error:

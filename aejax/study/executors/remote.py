@@ -154,7 +154,7 @@ class Remote(abc.ABC):
 
     @abc.abstractmethod
     def engine(self, worker: Worker) -> contextlib.AbstractContextManager[Any]:
-        """Returns what connects to the engine for as long as populations of a worker's study are executed.
+        """Connects to the engine for as long as populations of a worker's study are executed.
 
         Raises:
           UserError: if it cannot be reached.
@@ -178,7 +178,7 @@ class Remote(abc.ABC):
 
     @abc.abstractmethod
     def result(self, handle: Any) -> Answer:
-        """Returns what the ticket gave, of one that has ended.
+        """The answer of a population's process that has ended.
 
         Raises:
           Died: if it gave nothing.
@@ -196,7 +196,7 @@ def _has_begun(job: Job, directory: StudyDirectory) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: int) -> Worker:
-    """Returns what executes populations of a study in this process; it reads the data once, unless the study grows.
+    """The worker of this process for a study; it reads the data once, unless the study grows.
 
     Raises:
       UserError: if there is no such study here, or the data are not those that it was begun with.

@@ -73,7 +73,7 @@ class Slurm(Remote):
         return handle.done()
 
     def result(self, handle: Any) -> Answer:
-        """Returns what the ticket gave."""
+        """The answer of the population's process."""
         try:
             return handle.result()
         except self._submitit.core.utils.FailedJobError:
@@ -92,7 +92,7 @@ class _Task:
         return self._ticket()
 
     def checkpoint(self) -> Any:
-        """Returns what takes the place of a job that is preempted: the population is saved already."""
+        """The job that takes the place of a preempted one: the population is saved already."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)

@@ -110,7 +110,7 @@ def _targets(subject: Subject, stored: np.ndarray) -> dict[str, Target]:
 def _attribute(
     target: Target, stored: np.ndarray, own: Network, random: list[Network]
 ) -> dict[str, tuple[dict[str, Any], np.ndarray]]:
-    """Returns what the checks say of each method, and the map of each image, [n, height, width]."""
+    """The checks of each attribution method, and the map of each image, [n, height, width]."""
     image = preprocessing.to_unit(stored)
     baseline = jnp.zeros(image.shape[1:])
     where = checks.foreground(np.asarray(image), np.asarray(baseline))

@@ -172,7 +172,7 @@ class _LeftOut:
 
 
 def _names(rows: Sequence[Row]) -> Names:
-    """Returns what to call members: by their family, if that tells their setting from others."""
+    """The names of members: their family, if that tells their setting from others."""
     names = {}
     for method in COMPARED:
         groups = settings([row for row in rows if row["method"] == method])
@@ -215,7 +215,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
 
 
 def _outputs(known: Representation, stored: jax.Array) -> dict[str, jax.Array]:
-    """Returns what every layer of an encoder makes of images, [n, size], and the features."""
+    """The output of every layer of an encoder for images, [n, size], and the features."""
     assert known.layers is not None, "every network has layers"
     outputs = {name: pooled(output) for name, output in known.layers(stored).items()}
     return outputs | {FEATURES: known.encode(stored)}

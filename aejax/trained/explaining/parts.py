@@ -46,7 +46,7 @@ Part = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def traversals(subject: Subject) -> Part:
-    """Returns what each unit does to an image, and images of a plane through the codes."""
+    """Traverses each unit of the code, and a plane through the codes."""
     facts = {"traversed_by": "variance" if subject.prior is None else "kl"}
     if not subject.pictured:
         return facts, {}
@@ -62,7 +62,7 @@ def traversals(subject: Subject) -> Part:
 
 
 def units(subject: Subject) -> Part:
-    """Returns what the units of the code stand for."""
+    """Describes the units of the code."""
     code = subject.code["test"]
     prior = subject.prior
     found = describe_units(code, subject.label, None if prior is None else ACTIVE * np.asarray(prior.variance()))
@@ -77,7 +77,7 @@ def units(subject: Subject) -> Part:
 
 
 def dictionary(subject: Subject) -> Part:
-    """Returns what the units of a sparse dictionary stand for, beside the features that it is made of."""
+    """Describes the units of a sparse dictionary, beside the features that it is made of."""
     features, seed = subject.features, subject.member.config.seed
     size = features["test"].shape[1]
     # Of few numbers there are few units: an example keeps one in eight of them at most.
@@ -120,7 +120,7 @@ def _without_counts(name: str, found: Units) -> dict[str, float]:
 
 
 def _vectors_decoded(subject: Subject, found: Dictionary, unit: np.ndarray, activation: np.ndarray) -> np.ndarray:
-    """Returns what a unit's vector adds to the image at the base code: as much of it as the image has that has most."""
+    """The image that a unit's vector adds at the base code, as much of it as the image has that has most."""
     features = subject.features["test"][: len(activation)]
     share = activation * (np.asarray(found.distance(features)) / np.sqrt(features.shape[1]))
     codes = subject.base[None] + share.max(axis=0)[unit][:, None] * np.asarray(found.vectors)[unit]
