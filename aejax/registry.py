@@ -94,15 +94,15 @@ class Registry(Mapping[str, Part], Generic[Part]):
     __eq__ = object.__eq__  # Annotations are compared and hashed with what they hold.
     __hash__ = object.__hash__
 
-    def beside(self, *others: type) -> "Choice":
+    def beside(self, *others: type) -> "ExtendedRegistry":
         """These kinds after others, whose config classes no part reads, such as that of none."""
-        return Choice(self, others)
+        return ExtendedRegistry(self, others)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
         return handler.generate_schema(_union(self.configs))
 
 
-class Choice(NamedTuple):
+class ExtendedRegistry(NamedTuple):
     """The kinds of a registry and some others, as metadata of an annotation."""
 
     registry: Registry[Any]
@@ -120,7 +120,7 @@ class Choice(NamedTuple):
 def config_classes(hint: Any) -> tuple[type, ...]:
     """The config classes that a field may have, by its annotation with extras; none where it is a plain value."""
     for extra in getattr(hint, "__metadata__", ()):
-        if isinstance(extra, Registry | Choice):
+        if isinstance(extra, Registry | ExtendedRegistry):
             return extra.configs
     options = typing.get_args(hint) or (hint,)
     return tuple(option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option))

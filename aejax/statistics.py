@@ -25,16 +25,16 @@ class Interval(NamedTuple):
         return abs(self.mean) > self.half_width
 
 
-class Range(NamedTuple):
+class IntervalEstimate(NamedTuple):
     """An estimate and the ends of its confidence interval."""
 
     estimate: float
     low: float
     high: float
 
-    def reversed(self) -> "Range":
+    def reversed(self) -> "IntervalEstimate":
         """Returns a probability's complement: of a measure of which less is better, the chance to be better."""
-        return Range(1 - self.estimate, 1 - self.high, 1 - self.low)
+        return IntervalEstimate(1 - self.estimate, 1 - self.high, 1 - self.low)
 
     def show(self) -> str:
         """Returns it as a person reads it, for instance `0.72 [0.55, 0.86]`."""
@@ -79,7 +79,7 @@ def paired_difference(
     return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)
 
 
-def interquartile_mean(values: Sequence[float]) -> Range | None:
+def interquartile_mean(values: Sequence[float]) -> IntervalEstimate | None:
     """Returns the mean of the middle half (Agarwal et al., 2021) with a bootstrap interval, or None below 20 values."""
     import scipy.stats
 
@@ -88,7 +88,9 @@ def interquartile_mean(values: Sequence[float]) -> Range | None:
     return _bootstrap((values,), lambda x: float(scipy.stats.trim_mean(x, 0.25)))
 
 
-def probability_of_improvement(left: Sequence[float], right: Sequence[float], num_comparisons: int = 1) -> Range | None:
+def probability_of_improvement(
+    left: Sequence[float], right: Sequence[float], num_comparisons: int = 1
+) -> IntervalEstimate | None:
     """Returns how probable it is that a value of `left` exceeds one of `right`; ties count half.
 
     The Mann-Whitney statistic over the number of pairs (Agarwal et al., 2021): from 20 values on either side with a
@@ -115,7 +117,7 @@ def probability_of_improvement(left: Sequence[float], right: Sequence[float], nu
     return _newcombe(statistic(left, right), len(left), len(right), confidence)
 
 
-def _newcombe(estimate: float, num_left: int, num_right: int, confidence: float) -> Range:
+def _newcombe(estimate: float, num_left: int, num_right: int, confidence: float) -> IntervalEstimate:
     """Returns a probability of improvement with its score interval.
 
     Source: Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2:
@@ -137,15 +139,17 @@ def _newcombe(estimate: float, num_left: int, num_right: int, confidence: float)
     step = 1e-9
     low = float(scipy.optimize.brentq(excess, 0.0, estimate - step)) if estimate > 0 else 0.0
     high = float(scipy.optimize.brentq(excess, estimate + step, 1.0)) if estimate < 1 else 1.0
-    return Range(estimate, low, high)
+    return IntervalEstimate(estimate, low, high)
 
 
-def _bootstrap(samples: tuple[Sequence[float], ...], statistic: Any, confidence: float = CONFIDENCE) -> Range:
+def _bootstrap(
+    samples: tuple[Sequence[float], ...], statistic: Any, confidence: float = CONFIDENCE
+) -> IntervalEstimate:
     import scipy.stats
 
     estimate = statistic(*samples)
     if all(np.ptp(sample) == 0 for sample in samples):
-        return Range(estimate, estimate, estimate)
+        return IntervalEstimate(estimate, estimate, estimate)
     interval = scipy.stats.bootstrap(
         samples,
         statistic,
@@ -155,4 +159,4 @@ def _bootstrap(samples: tuple[Sequence[float], ...], statistic: Any, confidence:
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Range(estimate, float(interval.low), float(interval.high))
+    return IntervalEstimate(estimate, float(interval.low), float(interval.high))

@@ -17,7 +17,7 @@ the validation images that they were chosen by they have 95.8 to 96.5 %, which s
 """
 
 from aejax.autoencoders.denoising import DenoisingConfig
-from aejax.data.corruption import Gaussian
+from aejax.data.corruption import GaussianNoise
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -43,7 +43,7 @@ def get_config(variant: str) -> Config:
     del variant
     return Config(
         data=DataConfig(validation_size=400),
-        autoencoder=DenoisingConfig(encoder=Dense(widths=(64,)), latent_size=16, corruption=Gaussian()),
+        autoencoder=DenoisingConfig(encoder=Dense(widths=(64,)), latent_size=16, corruption=GaussianNoise()),
         optimizer=Adam(schedule=Cosine()),
         training=TrainingConfig(epochs=27),
         evaluation=EvaluationConfig(measures=("reconstruction", "probe", "neighbors"), baselines=("pixels", "pca")),

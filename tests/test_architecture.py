@@ -1,6 +1,7 @@
 """The house rules that no type checker knows: imports go one way, every field is read, every experiment works."""
 
 import ast
+import collections
 import dataclasses
 import inspect
 import json
@@ -75,6 +76,17 @@ def test_imports_go_down_only(path):
     for name in imports(path):
         if name.startswith("aejax."):
             assert layer(name) <= layer(module), f"{module} imports {name}, which lies above it"
+
+
+def test_no_two_classes_have_one_name():
+    """Private ones count too, and so do those inside of functions: a name says what a thing is wherever it is read."""
+    places = collections.defaultdict(list)
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert len(places) > 100
+    assert not {name: lines for name, lines in places.items() if len(lines) > 1}
 
 
 def test_no_cycles_between_modules():

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from aejax.autoencoders.quantized import GridAutoencoder, Quantized
+from aejax.autoencoders.quantized import GridAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
@@ -19,7 +19,7 @@ Levels = Annotated[int, Field(ge=2, lt=2**15)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FsqConfig(Quantized):
+class FsqConfig(QuantizedConfig):
     """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊²: no code is learned, and all are within reach.
 
     Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024, which has
@@ -28,7 +28,7 @@ class FsqConfig(Quantized):
     1,024 codes was 490 and the error a quarter larger; with weights from 0.003 to 0.1 it was 880 to 975.
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Quantized.TERMS, "range")
+    TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "range")
 
     kind: Literal["fsq"] = "fsq"
     latent_size: PositiveInt = 5  # As many as there are `levels`.

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.quantized import Quantized, QuantizedAutoencoder
+from aejax.autoencoders.quantized import QuantizedAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.layers import flatten
@@ -16,7 +16,7 @@ from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GumbelSoftmaxConfig(Quantized):
+class GumbelSoftmaxConfig(QuantizedConfig):
     """Loss: −log p(x|y) + Σ KL(q(·|x) ‖ uniform), y ~ softmax((log q(·|x) + Gumbel noise) / temperature) for each code.
 
     The temperature falls from `temperature` to `final_temperature` within `anneal_epochs`, exponentially. Outside
@@ -26,7 +26,7 @@ class GumbelSoftmaxConfig(Quantized):
     that of the categorical posterior, in closed form, and not that of the relaxed one (as Maddison et al. have it).
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Quantized.TERMS, "kl")
+    TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "kl")
 
     kind: Literal["gumbel_softmax"] = "gumbel_softmax"
     latent_size: PositiveInt = 32  # Categories: a code's vector is the one-hot of its category.

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.quantized import GridAutoencoder, Quantized
+from aejax.autoencoders.quantized import GridAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
@@ -17,7 +17,7 @@ MOST_SIGNS = 24  # The entropy of all codes is summed over each of them.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LookupFreeConfig(Quantized):
+class LookupFreeConfig(QuantizedConfig):
     """Loss: −log p(x|e) + commitment · Σ ‖z − sg(e)‖² + entropy · Σ (H(p(·|z)) − H(E p(·|z))), e the signs of z.
 
     p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes, and its mean is over all codes
@@ -27,7 +27,7 @@ class LookupFreeConfig(Quantized):
     where the sums are means and the temperature is not told.
     """
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Quantized.TERMS, "commitment", "entropy")
+    TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment", "entropy")
     NEEDS_OTHERS = True
 
     kind: Literal["lookup_free"] = "lookup_free"

@@ -21,7 +21,7 @@ VECTORS_TO_WHITEN = 2**14
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Quantized(Family):
+class QuantizedConfig(Family):
     """The fields that all have whose codes are discrete."""
 
     LAYERWISE: ClassVar[bool] = False

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.quantized import Quantized, QuantizedAutoencoder
+from aejax.autoencoders.quantized import QuantizedAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveInt, Rate, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
@@ -19,10 +19,10 @@ VECTORS_FOR_EACH_CODE = 30  # That k-means is given, if the training images have
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WithCodebook(Quantized):
+class WithCodebook(QuantizedConfig):
     """The fields that all have whose codes are vectors of a codebook."""
 
-    TERMS: ClassVar[tuple[str, ...]] = (*Quantized.TERMS, "commitment")
+    TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment")
 
     codebook_size: PositiveInt = 512
     commitment: NonNegativeFloat = traced(0.25)

@@ -24,7 +24,7 @@ NUM_NEIGHBORS, NUM_AXES, NUM_FEATURES = 5, 64, 256
 Splits = dict[str, Any]
 
 
-class _Runner(NamedTuple):
+class _EvaluationRunner(NamedTuple):
     work: Callable[[], Any]
     describe: Callable[[], dict[str, Any]]
 
@@ -38,7 +38,7 @@ class _Runner(NamedTuple):
         return self.describe()
 
 
-def make_runner(what: str) -> _Runner:
+def make_runner(what: str) -> _EvaluationRunner:
     """Returns a runner of one evaluation: "probe", "neighbors", "pca", or scikit-learn's ("sklearn probe", ...).
 
     "measures" are all that an experiment can ask of features, "clusters" those of them that the host computes.
@@ -70,7 +70,7 @@ def _together(splits: Splits) -> np.ndarray:
     return np.concatenate([splits["train"], splits["validation"]])
 
 
-def _probe(features: Splits, label: Splits) -> _Runner:
+def _probe(features: Splits, label: Splits) -> _EvaluationRunner:
     features, label = jax.device_put((features, label))
     work = jax.jit(lambda features, label: linear_probe(features, label, num_classes=10, strengths=STRENGTHS)[0])
 
@@ -81,10 +81,10 @@ def _probe(features: Splits, label: Splits) -> _Runner:
         accuracy = jnp.mean(predict(fit, features["test"])[:, 0] == label["test"])
         return {"test_accuracy_at_0.001": 100 * float(accuracy)}
 
-    return _Runner(lambda: work(features, label), describe)
+    return _EvaluationRunner(lambda: work(features, label), describe)
 
 
-def _sklearn_probe(features: Splits, label: Splits) -> _Runner:
+def _sklearn_probe(features: Splits, label: Splits) -> _EvaluationRunner:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -93,10 +93,10 @@ def _sklearn_probe(features: Splits, label: Splits) -> _Runner:
     strength = 1 / (len(inputs) * COMMON_STRENGTH)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
     accuracy = lambda: 100 * float(model.score(features["test"], label["test"]))  # noqa: E731
-    return _Runner(lambda: model.fit(inputs, labels) and None, lambda: {"test_accuracy_at_0.001": accuracy()})
+    return _EvaluationRunner(lambda: model.fit(inputs, labels) and None, lambda: {"test_accuracy_at_0.001": accuracy()})
 
 
-def _neighbors(features: Splits, label: Splits) -> _Runner:
+def _neighbors(features: Splits, label: Splits) -> _EvaluationRunner:
     features, label = jax.device_put((features, label))
     work = jax.jit(functools.partial(neighbors_accuracy, num_classes=10, num_neighbors=NUM_NEIGHBORS))
     accuracy: dict[str, Any] = {}
@@ -105,10 +105,10 @@ def _neighbors(features: Splits, label: Splits) -> _Runner:
         accuracy.update(work(features, label))
         return accuracy
 
-    return _Runner(run, lambda: {"test_accuracy": 100 * float(accuracy["test_knn_accuracy"])})
+    return _EvaluationRunner(run, lambda: {"test_accuracy": 100 * float(accuracy["test_knn_accuracy"])})
 
 
-def _sklearn_neighbors(features: Splits, label: Splits) -> _Runner:
+def _sklearn_neighbors(features: Splits, label: Splits) -> _EvaluationRunner:
     from sklearn.neighbors import KNeighborsClassifier
 
     accuracy: dict[str, Any] = {}
@@ -119,10 +119,10 @@ def _sklearn_neighbors(features: Splits, label: Splits) -> _Runner:
         model.fit(_together(features), _together(label))
         accuracy["test_accuracy"] = 100 * float(model.score(features["test"], label["test"]))
 
-    return _Runner(run, lambda: accuracy)
+    return _EvaluationRunner(run, lambda: accuracy)
 
 
-def _measures(features: Splits, label: Splits) -> _Runner:
+def _measures(features: Splits, label: Splits) -> _EvaluationRunner:
     on_device, labels = jax.device_put((features, label))
     config = EvaluationConfig(measures=tuple(of_labels()))
     work = jax.jit(functools.partial(classify, config=config, num_classes=10))
@@ -132,19 +132,21 @@ def _measures(features: Splits, label: Splits) -> _Runner:
         metrics.update(jax.device_get(work(on_device, labels)) | cluster_metrics(features, label, num_classes=10))
         return ()
 
-    return _Runner(run, lambda: {name: 100 * float(metrics[name]) for name in metrics if name.startswith("test_")})
+    return _EvaluationRunner(
+        run, lambda: {name: 100 * float(metrics[name]) for name in metrics if name.startswith("test_")}
+    )
 
 
-def _clusters(features: Splits, label: Splits) -> _Runner:
-    return _Runner(lambda: cluster_metrics(features, label, num_classes=10), dict)
+def _clusters(features: Splits, label: Splits) -> _EvaluationRunner:
+    return _EvaluationRunner(lambda: cluster_metrics(features, label, num_classes=10), dict)
 
 
-def _pca(image: Splits) -> _Runner:
+def _pca(image: Splits) -> _EvaluationRunner:
     train, work = jax.device_put(image["train"]), jax.jit(functools.partial(fit_pca, size=NUM_AXES))
-    return _Runner(lambda: work(train), dict)
+    return _EvaluationRunner(lambda: work(train), dict)
 
 
-def _sklearn_pca(image: Splits) -> _Runner:
+def _sklearn_pca(image: Splits) -> _EvaluationRunner:
     from sklearn.decomposition import PCA
 
     train = image["train"].reshape(len(image["train"]), -1)
@@ -152,4 +154,4 @@ def _sklearn_pca(image: Splits) -> _Runner:
     def run() -> None:
         PCA(NUM_AXES, random_state=0).fit(train.astype(np.float32) / 255)
 
-    return _Runner(run, dict)
+    return _EvaluationRunner(run, dict)

@@ -19,19 +19,23 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec({"scikit-learn": "sklearn"}.get(package, package)) is not None
 
 
-class _Runner(NamedTuple):
-    known: dict[str, Any]
+class FactsRunner(NamedTuple):
+    """A runner that has facts and nothing to run."""
+
+    values: dict[str, Any]
 
     def run(self) -> float:
+        """Does nothing, once."""
         return 1
 
     def facts(self) -> dict[str, Any]:
-        return {"machine": self.known}
+        """Returns the values."""
+        return self.values
 
 
-def make_runner() -> _Runner:
+def make_runner() -> FactsRunner:
     """Returns a runner whose facts are the machine: a process that asks a device for them takes memory of it."""
     from aejax.training.setup import set_up_jax
 
     set_up_jax()
-    return _Runner(machine())
+    return FactsRunner({"machine": machine()})

@@ -11,7 +11,7 @@ from typing import Any
 import tqdm
 
 from aejax.benchmark.machine import is_installed, machine
-from aejax.benchmark.processes import Failed, Worker
+from aejax.benchmark.processes import ContenderProcess, Failed
 from aejax.benchmark.suites import IMAGES, OURS, SUITES, Case, Contender
 from aejax.errors import UserError
 from aejax.store.files import write_atomically
@@ -45,12 +45,12 @@ def _measure_case(name: str, case: Case, repetitions: int, say: Say) -> dict[str
     contenders: dict[str, Measurement] = {}
     with (
         tqdm.tqdm(total=len(wanted) * (repetitions + 1), desc=name, disable=None) as bar,
-        contextlib.ExitStack() as workers,
+        contextlib.ExitStack() as processes,
     ):
         for title, contender in wanted.items():
             try:
-                worker = workers.enter_context(start(contender))
-                contenders[title] = Measurement(worker, contender, case.unit)
+                process = processes.enter_context(start(contender))
+                contenders[title] = Measurement(process, contender, case.unit)
             except Failed as error:
                 say(f"{name}: {title} left out; {error}")
                 bar.total -= repetitions + 1
@@ -70,7 +70,7 @@ def _measure_case(name: str, case: Case, repetitions: int, say: Say) -> dict[str
     return record if matmul is None else record | {"matmul_gflops": matmul["values"]}
 
 
-def start(contender: Contender, environment: Mapping[str, str] | None = None) -> Worker:
+def start(contender: Contender, environment: Mapping[str, str] | None = None) -> ContenderProcess:
     """Returns a process for a contender.
 
     Raises:
@@ -79,24 +79,24 @@ def start(contender: Contender, environment: Mapping[str, str] | None = None) ->
     missing = [package for package in contender.requires if not is_installed(package)]
     if missing:
         raise Failed(f"{', '.join(missing)} is not installed (pip install 'aejax[bench]')")
-    return Worker(contender.module, environment)
+    return ContenderProcess(contender.module, environment)
 
 
 class Measurement:
     """A contender that has run once in a process, and is measured there."""
 
-    def __init__(self, worker: Worker, contender: Contender, unit: str, timeout: float | None = None):
+    def __init__(self, process: ContenderProcess, contender: Contender, unit: str, timeout: float | None = None):
         """Runs the work once, compilation included.
 
         Raises:
           Failed: if it does not work here, or not within so many seconds.
         """
-        self.contender, self._worker, self._unit = contender, worker, unit
+        self.contender, self._process, self._unit = contender, process, unit
         self._values: list[float] = []
         self._seconds: list[float] = []
         self._facts: dict[str, Any] = {}
         try:
-            self._first_seconds = worker.ask({"arguments": contender.arguments}, timeout)["first_seconds"]
+            self._first_seconds = process.ask({"arguments": contender.arguments}, timeout)["first_seconds"]
         except Failed as error:
             raise Failed(f"it fails here: {error}") from None
 
@@ -106,7 +106,7 @@ class Measurement:
         Raises:
           Failed: if it fails, or takes longer than `timeout`.
         """
-        answer = self._worker.ask({"seconds": seconds}, timeout)
+        answer = self._process.ask({"seconds": seconds}, timeout)
         each = answer["seconds"] / answer["runs"]
         rate = each if self._unit == "s" else answer["amount"] / answer["seconds"]
         self._facts = answer["facts"]

@@ -1,26 +1,17 @@
 """What a member takes of a device's memory, and how many fit into it: asked of the compiler, and nothing is trained."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
-from aejax.benchmark.ours import make_work
+from aejax.benchmark.machine import FactsRunner
+from aejax.benchmark.ours import make_problem
 from aejax.cache import memory_bytes
 from aejax.training.population import MEMORY_SHARE, Members, device_memory
 from aejax.training.setup import set_up_jax
 
 
-class _Runner(NamedTuple):
-    known: dict[str, Any]
-
-    def run(self) -> float:
-        return 1
-
-    def facts(self) -> dict[str, Any]:
-        return self.known
-
-
-def make_runner(sizes: tuple[int, int] = (16, 64), **arguments: Any) -> _Runner:
+def make_runner(sizes: tuple[int, int] = (16, 64), **arguments: Any) -> FactsRunner:
     """Returns a runner whose facts are those of training programs of two sizes, members side by side on each device.
 
     `mb_a_member` is by how much the larger one takes more, for each member more; `mb_beside` what is left of it, which
@@ -29,18 +20,18 @@ def make_runner(sizes: tuple[int, int] = (16, 64), **arguments: Any) -> _Runner:
 
     Args:
       sizes: of members on each device.
-      **arguments: those of `make_work`, without `members`.
+      **arguments: those of `make_problem`, without `members`.
     """
     set_up_jax()
     programs = []
     for size in sizes:
-        work = make_work(members=size * jax.device_count(), **arguments)
-        programs.append(work.compile(Members(work.configs, size)))
+        problem = make_problem(members=size * jax.device_count(), **arguments)
+        programs.append(problem.compile(Members(problem.configs, size)))
     small, large = programs
     each = (large.memory_bytes - small.memory_bytes) / (sizes[1] - sizes[0])
     beside = small.memory_bytes - sizes[0] * each
     usable = device_memory() or int(MEMORY_SHARE * memory_bytes())
-    return _Runner(
+    return FactsRunner(
         {
             "value": each / 1e6,
             "mb_a_member": each / 1e6,

@@ -12,7 +12,7 @@ from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
 from aejax.data.resident import Batch
-from aejax.networks.convolution import Method
+from aejax.networks.convolution import ConvolutionMethod
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.layers import make_dense
@@ -38,7 +38,9 @@ def of_family(kind: str) -> Any:
     return dataclasses.replace(config(), encoder=Dense(widths=(256,)), latent_size=size)
 
 
-def make_model(network: str, image_shape: tuple[int, ...], method: Method | None = None, width: int = 256) -> nn.Module:
+def make_model(
+    network: str, image_shape: tuple[int, ...], method: ConvolutionMethod | None = None, width: int = 256
+) -> nn.Module:
     """Returns a model with `terms`.
 
     vae: a VAE 784-512-16-512-784 with ReLU and half the squared error of pixels behind a sigmoid. "family x": x at its

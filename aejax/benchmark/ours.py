@@ -11,7 +11,7 @@ from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.data.resident import ResidentData, training_arrays
 from aejax.experiment import Config
-from aejax.networks.convolution import Method
+from aejax.networks.convolution import ConvolutionMethod
 from aejax.store.files import digest_of_bytes
 from aejax.training.flops import step_flops, step_products
 from aejax.training.loop import MakeTask, compile_chunk, compile_init
@@ -42,10 +42,10 @@ def make_runner(
         jax.config.update("jax_num_cpu_devices", devices)
     if network == "matmul":
         return _Matmul(**arguments)
-    return (_Products if products else _Training)(network=network, **arguments)
+    return (_Products if products else _PopulationTraining)(network=network, **arguments)
 
 
-class Work(NamedTuple):
+class TrainingProblem(NamedTuple):
     """What a population trains: an epoch of a number of random images, each member from its own seed."""
 
     configs: list[Config]
@@ -57,16 +57,16 @@ class Work(NamedTuple):
         return compile_chunk(members, self.make_task, self.data, 1)
 
 
-def make_work(
+def make_problem(
     network: str,
     batch_size: int,
     num_images: int,
     members: int = 1,
-    method: Method | None = None,
+    method: ConvolutionMethod | None = None,
     precision: Precision = "float32",
     image_shape: Sequence[int] | None = None,
     width: int = 256,
-) -> Work:
+) -> TrainingProblem:
     """Returns the training of a number of members of a network (see `make_model`) on random images."""
     training = TrainingConfig(batch_size=batch_size, epochs=1_000_000, precision=precision)
     configs = [Config(seed=seed, training=training) for seed in range(members)]
@@ -74,27 +74,27 @@ def make_work(
     model = make_model(network, shape, method, width)
     opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
     stages = (Stage(training.epochs, opponents=opponents),)
-    return Work(
+    return TrainingProblem(
         configs,
         lambda config: Task(model, config.optimizer, config.training, config.seed, stages),
         share(training_arrays(image=random_images(shape, num_images))),
     )
 
 
-class _Training:
+class _PopulationTraining:
     """Every member trains for an epoch, all of them as the memory of the devices allows it."""
 
     def __init__(self, members_at_once: int | None = None, bits: bool = False, **arguments: Any):
         """`bits`: whether facts say which parameters the first epoch ends with."""
-        self._work = make_work(**arguments)
-        configs, make_task, self._data = self._work
+        self._problem = make_problem(**arguments)
+        configs, make_task, self._data = self._problem
 
         def memory(members: Members) -> int:
-            program = self._work.compile(members)
+            program = self._problem.compile(members)
             return program.memory_bytes + (members.num_rounds - 1) * program.member_bytes
 
         population = fit_members(configs, members_at_once, memory)
-        self._chunk = self._work.compile(population)
+        self._chunk = self._problem.compile(population)
         self._at_once, self._rounds = population.at_once, population.num_rounds
         init = compile_init(population, make_task, self._data, {})
         self._compile_seconds = self._chunk.compile_seconds + init.compile_seconds
@@ -136,7 +136,7 @@ class _Products:
     """
 
     def __init__(self, batch_size: int, num_images: int, **arguments: Any):
-        configs, make_task, data = make_work(batch_size=batch_size, num_images=num_images, **arguments)
+        configs, make_task, data = make_problem(batch_size=batch_size, num_images=num_images, **arguments)
         task = make_task(configs[0])
         products = step_products(task, task.stages[0], data)
         num_steps = num_images // batch_size

@@ -18,7 +18,7 @@ class Failed(Exception):
     """A contender could not be measured; the message says why in one line."""
 
 
-class Worker:
+class ContenderProcess:
     """A process of `aejax.benchmark.worker`; use it as a context manager."""
 
     def __init__(self, module: str, environment: Mapping[str, str] | None = None):
@@ -33,7 +33,7 @@ class Worker:
             start_new_session=True,  # So that what it started can be ended with it.
         )
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> "ContenderProcess":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

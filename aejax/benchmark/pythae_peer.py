@@ -8,12 +8,12 @@ import numpy as np
 from aejax.benchmark.ours import random_images
 
 
-def make_runner(batch_size: int, num_images: int) -> "_Training":
+def make_runner(batch_size: int, num_images: int) -> "_PythaeTraining":
     """Returns a runner that trains the VAE 784-512-16-512-784 for an epoch."""
-    return _Training(batch_size, num_images)
+    return _PythaeTraining(batch_size, num_images)
 
 
-class _Training:
+class _PythaeTraining:
     def __init__(self, batch_size: int, num_images: int):
         import torch
         from pythae.data.datasets import BaseDataset

@@ -16,13 +16,13 @@ SHAPES = {"dense": (28, 28, 1), "conv": (28, 28, 1), "vae": (28, 28, 1), "vit": 
 
 def make_runner(
     network: str, batch_size: int, num_images: int, variant: Variant = "plain", device: str | None = None
-) -> "_Training":
+) -> "_TorchTraining":
     """Returns a runner that trains for an epoch.
 
     Variants: "loader" reads from a DataLoader; "fused" has Adam as one kernel; "layout" that, and channels last;
     "compiled" that of `torch.compile` with fused Adam. `device` is "cuda" or "cpu"; None: a GPU, if there is one.
     """
-    return _Training(network, batch_size, num_images, variant, device)
+    return _TorchTraining(network, batch_size, num_images, variant, device)
 
 
 def set_up_torch(device: str | None) -> str:
@@ -51,7 +51,7 @@ def load_images(network: str, num_images: int, device: str) -> torch.Tensor:
 
 def draw_noise(model: nn.Module, *shape: int, device: str) -> tuple[torch.Tensor, ...]:
     """Returns the inputs of a network beside images: for a VAE its noise, [*shape, latent size]; for others none."""
-    return (torch.randn(*shape, model.latent_size, device=device),) if isinstance(model, Vae) else ()
+    return (torch.randn(*shape, model.latent_size, device=device),) if isinstance(model, TorchVae) else ()
 
 
 def peak_memory(device: str, members: int = 1) -> dict[str, float]:
@@ -62,7 +62,7 @@ def peak_memory(device: str, members: int = 1) -> dict[str, float]:
     return {"memory_mb": most, "mb_a_member": most / members}
 
 
-class _Training:
+class _TorchTraining:
     """One model that trains for an epoch."""
 
     def __init__(self, network: str, batch_size: int, num_images: int, variant: Variant, device: str | None):
@@ -108,7 +108,7 @@ class _Training:
         return peak_memory(self._device)
 
 
-class Dense(nn.Module):
+class TorchDense(nn.Module):
     """784-256-784."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Dense(nn.Module):
         return functional.mse_loss(self.layers(image), image)
 
 
-class Convolutional(nn.Module):
+class TorchConvolutional(nn.Module):
     """32 and 64 channels, kernel 3, stride 2, a latent of 64, and its mirror."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class Convolutional(nn.Module):
         return functional.mse_loss(self.decoder(self.encoder(image)), image)
 
 
-class Vae(nn.Module):
+class TorchVae(nn.Module):
     """784-512-16-512-784: half the squared error of pixels, and the divergence of Gaussian codes."""
 
     latent_size = 16
@@ -168,7 +168,7 @@ class Vae(nn.Module):
         return ((output - image).square().sum(1) / 2 + divergence).mean()
 
 
-class Block(nn.Module):
+class TorchBlock(nn.Module):
     """Self-attention, then a hidden layer, each on normalised tokens and added to them."""
 
     def __init__(self, width: int, heads: int):
@@ -188,7 +188,7 @@ class Block(nn.Module):
         return tokens + self.contract(functional.gelu(self.expand(self.norms[1](tokens)), approximate="tanh"))
 
 
-class VisiblePatches(nn.Module):
+class TorchVisiblePatches(nn.Module):
     """A ViT encoder of 12 blocks, width 192 and 3 heads on 16 of 64 tokens, and a layer back to their pixels."""
 
     def __init__(self, size: int = 4, width: int = 192, visible: int = 16):
@@ -196,7 +196,7 @@ class VisiblePatches(nn.Module):
         self.size, self.visible = size, visible
         self.patches = nn.Conv2d(3, width, size, size)
         self.register_buffer("positions", torch.randn(1, 64, width))
-        self.blocks = nn.Sequential(*(Block(width, 3) for _ in range(12)), nn.LayerNorm(width))
+        self.blocks = nn.Sequential(*(TorchBlock(width, 3) for _ in range(12)), nn.LayerNorm(width))
         self.pixels = nn.Linear(width, 3 * size * size)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -209,4 +209,9 @@ class VisiblePatches(nn.Module):
         return functional.mse_loss(output.sigmoid(), target)
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"dense": Dense, "conv": Convolutional, "vae": Vae, "vit": VisiblePatches}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "dense": TorchDense,
+    "conv": TorchConvolutional,
+    "vae": TorchVae,
+    "vit": TorchVisiblePatches,
+}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aejax.benchmark.accelerator_suites import AGAIN, EPOCHS, MB, MEMORY, WAVES, Scale
 from aejax.benchmark.measure import Measurement, start, write_record
-from aejax.benchmark.processes import Failed, Worker
+from aejax.benchmark.processes import ContenderProcess, Failed
 from aejax.benchmark.suites import IMAGES, OURS, Case, Contender
 from aejax.errors import UserError
 from aejax.report.speed import number, read_record, relative_time
@@ -33,7 +33,7 @@ class Processes:
     def __init__(self) -> None:
         self._caches = tempfile.TemporaryDirectory(prefix="aejax-accelerator-")
         self._module = ""
-        self._worker: Worker | None = None
+        self._process: ContenderProcess | None = None
 
     def __enter__(self) -> "Processes":
         return self
@@ -42,24 +42,24 @@ class Processes:
         self.end(patience=10.0 if kind is None else 0.0)
         self._caches.cleanup()
 
-    def serve(self, contender: Contender) -> Worker:
+    def serve(self, contender: Contender) -> ContenderProcess:
         """Returns a process for a contender.
 
         Raises:
           Failed: if a package is missing that it needs.
         """
-        if self._worker is None or contender.alone or self._module != contender.module or not self._worker.is_alive:
+        if self._process is None or contender.alone or self._module != contender.module or not self._process.is_alive:
             self.end(patience=10.0)
             folder = tempfile.mkdtemp(dir=self._caches.name) if contender.alone else self._caches.name
-            self._worker = start(contender, {"XDG_CACHE_HOME": folder})
+            self._process = start(contender, {"XDG_CACHE_HOME": folder})
             self._module = "" if contender.alone else contender.module
-        return self._worker
+        return self._process
 
     def end(self, patience: float) -> None:
         """Ends the process, if there is one."""
-        if self._worker is not None:
-            self._worker.close(patience)
-        self._worker = None
+        if self._process is not None:
+            self._process.close(patience)
+        self._process = None
 
 
 class _Row(NamedTuple):
@@ -104,9 +104,9 @@ class Turns:
         """
         self._path = path
         try:
-            worker = self._processes.serve(MACHINE)
-            worker.ask({"arguments": MACHINE.arguments}, self._scale.longest)
-            environment = worker.ask({"seconds": 0}, self._scale.longest)["facts"]["machine"]
+            process = self._processes.serve(MACHINE)
+            process.ask({"arguments": MACHINE.arguments}, self._scale.longest)
+            environment = process.ask({"seconds": 0}, self._scale.longest)["facts"]["machine"]
         except Failed as error:
             raise UserError(f"no device can be used: {error}") from None
         environment.pop("clean")  # The record itself may be a file of the checkout.
@@ -193,8 +193,8 @@ class Turns:
         until = min(self._deadline, begun + max(self._scale.longest, 2 * (contender.seconds or 0)))
         patience = lambda: max(until - time.monotonic(), 0.0)  # noqa: E731
         try:
-            worker = self._processes.serve(contender)
-            measurement = Measurement(worker, contender, row.case.unit, patience())
+            process = self._processes.serve(contender)
+            measurement = Measurement(process, contender, row.case.unit, patience())
             for _ in range(self._scale.repetitions if contender.repeats else 1):
                 measurement.repeat(self._scale.seconds, patience())
         finally:

@@ -21,14 +21,13 @@ from aejax.experiment import Config, check
 from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
-from aejax.study.executors.choose import NAMES
-from aejax.study.executors.choose import Request as ExecutorRequest
+from aejax.study.executors.choose import NAMES, ExecutorRequest
 from aejax.user_files import call, import_file
 
 Made = TypeVar("Made", Config, Search)
 
 
-class Processes(NamedTuple):
+class ProcessGroup(NamedTuple):
     """Several processes that train together, and which of them this is; None: what the cluster says."""
 
     coordinator: str | None
@@ -49,7 +48,7 @@ class Request:
     tensorboard: bool
     checkpoint_seconds: float
     executor: ExecutorRequest
-    processes: Processes | None
+    processes: ProcessGroup | None
     search: Search | None  # Of which `configs` hold but one.
     seeds: int
     deterministic: bool
@@ -151,18 +150,18 @@ def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps
     return load(Search, to_tree(search))
 
 
-def _parse_processes(values: flags.FlagValues) -> Processes | None:
+def _parse_processes(values: flags.FlagValues) -> ProcessGroup | None:
     if values.coordinator is None and values.num_processes is None and values.process is None:
         return None
     if values.executor != "local":
         raise ConfigError(f"--coordinator goes with --executor=local, and this is {values.executor}")
     if values.coordinator == "auto":
-        return Processes(None, values.num_processes, values.process)
+        return ProcessGroup(None, values.num_processes, values.process)
     if values.coordinator is None or values.num_processes is None or values.process is None:
         raise ConfigError("--coordinator=host:port, --num_processes and --process go together (or --coordinator=auto)")
     if values.process >= values.num_processes:
         raise ConfigError(f"--process={values.process}: there are {values.num_processes}, counted from 0 on")
-    return Processes(values.coordinator, values.num_processes, values.process)
+    return ProcessGroup(values.coordinator, values.num_processes, values.process)
 
 
 def _parse_executor(values: flags.FlagValues) -> ExecutorRequest:

@@ -31,7 +31,7 @@ class Masking:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gaussian:
+class GaussianNoise:
     """Noise is added."""
 
     NEEDS_UNIT_INTERVAL: ClassVar[bool] = False
@@ -79,4 +79,4 @@ class Deformation(Augmentation):
         return augment(self, key, x)
 
 
-Corruption = Annotated[Masking | Gaussian | SaltAndPepper | Deformation, Field(discriminator="kind")]
+Corruption = Annotated[Masking | GaussianNoise | SaltAndPepper | Deformation, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from aejax.autoencoders.base import Autoencoder
-from aejax.autoencoders.quantized import Quantized
+from aejax.autoencoders.quantized import QuantizedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
@@ -73,7 +73,7 @@ class AutoencoderMethod(Method):
             at_once=task.at_once,
             density=Density(call("posterior"), distortion, discrete, prior) if family.POSTERIOR else None,
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
-            if isinstance(family, Quantized)
+            if isinstance(family, QuantizedConfig)
             else None,
         )
 

@@ -13,7 +13,7 @@ from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.methods.images import ImageMethod
 from aejax.samplers.base import FITTED, CodeSpace
 from aejax.samplers.drawing import Draw, draw_splits, to_stored
-from aejax.samplers.gaussian import Gaussian, GaussianSampler
+from aejax.samplers.gaussian import FullGaussian, GaussianSampler
 from aejax.training.step import Task
 
 PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
@@ -49,7 +49,7 @@ def _gaussian_of_pixels(data: ResidentData) -> Draw:
     if num_pixels > min(len(stored), MOST_DECOMPOSED):
         return lambda num, key: to_stored(data, gaussian_like(stored, num, key))
     pixels = preprocessing.to_unit(stored)
-    sampler = GaussianSampler(Gaussian(), CodeSpace(num_pixels))
+    sampler = GaussianSampler(FullGaussian(), CodeSpace(num_pixels))
     fitted = {FITTED: dict(sampler.fit(pixels.reshape(len(pixels), -1), 0))}
 
     def draw(num: int, key: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.networks.layers import make_dense
-from aejax.networks.vit import Block, ViT
+from aejax.networks.vit import TransformerBlock, ViT
 
 
 class CausalTransformer(nn.Module):
@@ -25,7 +25,7 @@ class CausalTransformer(nn.Module):
         config = self.config
         self.embedding = nn.Embed(self.num_categories + 1, config.width)  # The last is what stands before the first.
         self.position = self.param("position", nn.initializers.normal(0.02), (self.length, config.width))
-        self.blocks = [Block(config) for _ in range(config.depth)]
+        self.blocks = [TransformerBlock(config) for _ in range(config.depth)]
         self.norm = nn.LayerNorm()
         self.head = make_dense(self.num_categories, config.initializer)
 

@@ -19,22 +19,22 @@ from jax import lax
 
 from aejax.networks.layers import INITIALIZERS, Initializer, matrix_product
 
-Method = Literal["matmul", "native"]
+ConvolutionMethod = Literal["matmul", "native"]
 Pair = tuple[int, int]  # One number for the height, one for the width.
 Padding = Literal["SAME", "VALID"] | tuple[Pair, Pair]  # Explicit: (before, after) for the height and for the width.
 
 # The faster one in the records of `scripts/benchmark.py --suite=conv`. Where there is none yet, the one that stays a
 # batched matrix product under vmap.
-FASTEST: dict[str, Method] = {"cpu": "matmul"}
+FASTEST: dict[str, ConvolutionMethod] = {"cpu": "matmul"}
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def default_method(backend: str) -> Method:
+def default_method(backend: str) -> ConvolutionMethod:
     """Returns how a convolution is computed on a backend unless a config says otherwise."""
     return FASTEST.get(backend, "matmul")
 
 
-def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, method: Method) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, method: ConvolutionMethod) -> jax.Array:
     """Returns the cross-correlation of images with a kernel, as `lax.conv_general_dilated` does.
 
     Args:
@@ -51,7 +51,9 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, m
     return matrix_product(_patches(x, taps, strides, pads), kernel.reshape(-1, kernel.shape[-1]))
 
 
-def convolve_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, method: Method) -> jax.Array:
+def convolve_transpose(
+    x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, method: ConvolutionMethod
+) -> jax.Array:
     """Returns the transpose of `convolve` with the same kernel, strides and padding, applied to its outputs.
 
     Args:
@@ -172,7 +174,7 @@ class Conv(nn.Module):
     initializer: Initializer
     transpose: bool = False
     padding: Padding = "SAME"
-    method: Method | None = None  # None: the faster one on this backend.
+    method: ConvolutionMethod | None = None  # None: the faster one on this backend.
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from aejax.config import PositiveInt
-from aejax.networks.convolution import Conv, Method
+from aejax.networks.convolution import Conv, ConvolutionMethod
 from aejax.networks.layers import ACTIVATIONS, Activation, Initializer, make_dense
 
 
@@ -21,7 +21,7 @@ class Staged:
     kernel_size: PositiveInt = 3
     activation: Activation = "relu"
     initializer: Initializer = "glorot_uniform"  # Also of the latent layer.
-    method: Method | None = None  # How convolutions are computed; null: the faster way on this backend.
+    method: ConvolutionMethod | None = None  # How convolutions are computed; null: the faster way on this backend.
 
     def stages(self) -> list[tuple[int, int]]:
         """Returns the (width, stride) of each stage."""

@@ -55,7 +55,7 @@ def sincos_positions(grid: tuple[int, int], width: int) -> np.ndarray:
     return positions[None].astype(np.float32)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Self-attention, then a hidden layer, each on normalised tokens and added to them."""
 
     config: ViT
@@ -100,8 +100,8 @@ class ViTEncoder(nn.Module):
         tokens = tokens + jnp.asarray(sincos_positions(grid, config.width), tokens.dtype)
         if visible is not None:
             tokens = jnp.take_along_axis(tokens, visible[:, :, None], axis=1)
-        for _ in range(config.depth):
-            tokens = Block(config)(tokens)
+        for index in range(config.depth):
+            tokens = TransformerBlock(config, name=f"Block_{index}")(tokens)
         return nn.LayerNorm(dtype=tokens.dtype)(tokens)
 
 
@@ -121,8 +121,8 @@ class ViTDecoder(nn.Module):
         tokens = make_dense(count * config.width, config.initializer, name="dense")(latent)
         tokens = tokens.reshape(-1, count, config.width)
         tokens = tokens + jnp.asarray(sincos_positions(grid, config.width), tokens.dtype)
-        for _ in range(config.depth):
-            tokens = Block(config)(tokens)
+        for index in range(config.depth):
+            tokens = TransformerBlock(config, name=f"Block_{index}")(tokens)
         tokens = nn.LayerNorm(dtype=tokens.dtype)(tokens).reshape(-1, *grid, config.width)
         channels, size = self.image_shape[-1], config.patch_size
         return Conv(channels, size, size, config.initializer, transpose=True, name="patches")(tokens)

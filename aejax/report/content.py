@@ -11,7 +11,7 @@ from aejax.methods.zoo import is_ranked
 from aejax.report.findings import Finding, choose, findings, rank, tested_on
 from aejax.report.html import Html
 from aejax.report.label_curves import LABELS
-from aejax.store.contents import Curves, Pictures, Population, Study
+from aejax.store.contents import Curves, Pictures, SavedPopulation, Study
 from aejax.store.explanations import Explanation
 from aejax.store.results import Row, Setting, settings
 
@@ -43,7 +43,7 @@ class Content:
         return ", ".join(self.studies)
 
     @property
-    def populations(self) -> list[tuple[str, Population]]:
+    def populations(self) -> list[tuple[str, SavedPopulation]]:
         """The name of its study and every population that was begun."""
         return [(name, population) for name, study in self.studies.items() for population in study.populations]
 
@@ -99,13 +99,13 @@ class Content:
                     }
         return {}
 
-    def _of(self, setting: Setting) -> list[Population]:
+    def _of(self, setting: Setting) -> list[SavedPopulation]:
         """Returns the populations that members of a setting belong to."""
         found = (self._by_member.get((setting.study, setting.method, row["id"])) for row in setting.rows)
         return list({id(population): population for population in found if population is not None}.values())
 
     @functools.cached_property
-    def _by_member(self) -> dict[tuple[str, str, str], Population]:
+    def _by_member(self) -> dict[tuple[str, str, str], SavedPopulation]:
         several = len(self.studies) > 1
         return {
             (name if several else "", population.status.method, member): population

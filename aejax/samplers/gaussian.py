@@ -11,16 +11,16 @@ from aejax.samplers.base import Sampler, SamplerConfig, covariance_root, log_nor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gaussian(SamplerConfig):
+class FullGaussian(SamplerConfig):
     """N(μ, Σ) with the mean and the covariance of the training codes."""
 
     kind: Literal["gaussian"] = "gaussian"
 
 
 class GaussianSampler(Sampler):
-    """The sampler of a `Gaussian` config."""
+    """The sampler of a `FullGaussian` config."""
 
-    config: Gaussian
+    config: FullGaussian
 
     def fitted_shapes(self) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of the mean and of the covariance's lower root."""

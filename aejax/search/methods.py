@@ -22,7 +22,7 @@ Trials = Annotated[int, Field(gt=0, le=MOST)]
 Factor = Annotated[float, Field(gt=1, allow_inf_nan=False)]
 
 
-class Trial(NamedTuple):
+class Proposal(NamedTuple):
     """A member to train: where it lies in the space, for how long, and from which earlier one it goes on."""
 
     slot: int  # Trials of one slot are one candidate, at several rungs.
@@ -33,11 +33,11 @@ class Trial(NamedTuple):
 
 # Yields trials, which are numbered from 0 on in the order of the yields, and is sent the loss of each: smaller is
 # better, infinite where it diverged.
-Proposals = Generator[list[Trial], list[float], None]
+Proposals = Generator[list[Proposal], list[float], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Method(abc.ABC):
+class SearchMethod(abc.ABC):
     """What all methods have."""
 
     # Whether candidates may be given, instead of being found in the space; then their number is that of the trials.
@@ -75,29 +75,29 @@ def _points(space: Space, num: int, seed: int, *, sobol: bool) -> list[Override]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Random(Method):
+class Random(SearchMethod):
     """Independent draws."""
 
     kind: Literal["random"] = "random"
 
     def propose(self, space: Space, epochs: int, candidates: Sequence[Override]) -> Proposals:
         """Yields all trials at once."""
-        yield [Trial(i, point) for i, point in enumerate(_points(space, self.trials, self.seed, sobol=False))]
+        yield [Proposal(i, point) for i, point in enumerate(_points(space, self.trials, self.seed, sobol=False))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sobol(Method):
+class Sobol(SearchMethod):
     """Points of a scrambled Sobol sequence, which fill the space more evenly than draws (Owen, 1998)."""
 
     kind: Literal["sobol"] = "sobol"
 
     def propose(self, space: Space, epochs: int, candidates: Sequence[Override]) -> Proposals:
         """Yields all trials at once."""
-        yield [Trial(i, point) for i, point in enumerate(_points(space, self.trials, self.seed, sobol=True))]
+        yield [Proposal(i, point) for i, point in enumerate(_points(space, self.trials, self.seed, sobol=True))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tpe(Method):
+class Tpe(SearchMethod):
     """Tree-structured Parzen estimators (Bergstra et al., 2011), by Optuna, asked for a batch of trials at a time."""
 
     kind: Literal["tpe"] = "tpe"
@@ -113,7 +113,7 @@ class Tpe(Method):
         distributions = {path: _distribution(optuna, domain) for path, domain in space.items()}
         for start in range(0, self.trials, self.batch):
             asked = [study.ask(distributions) for _ in range(min(self.batch, self.trials - start))]
-            losses = yield [Trial(start + i, _point(space, trial.params)) for i, trial in enumerate(asked)]
+            losses = yield [Proposal(start + i, _point(space, trial.params)) for i, trial in enumerate(asked)]
             for trial, loss in zip(asked, losses, strict=True):
                 study.tell(trial, loss)
 
@@ -147,7 +147,7 @@ def _point(space: Space, params: dict[str, Any]) -> Override:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Halving(Method):
+class Halving(SearchMethod):
     """Successive halving (Karnin et al., 2013; Jamieson and Talwalkar, 2016): the worse stop early.
 
     All candidates train for a few epochs; the best of them, one in `reduction`, go on for `reduction` times as many in
@@ -169,7 +169,7 @@ class Halving(Method):
                 f"{self.reduction ** (self.rungs - 1)} epochs, and training.epochs is {epochs}; ask for fewer rungs"
             )
         points = candidates or _points(space, self.trials, self.seed, sobol=True)
-        rung = [Trial(i, point) for i, point in enumerate(points)]
+        rung = [Proposal(i, point) for i, point in enumerate(points)]
         number = 0
         for until in untils:
             rung = [trial._replace(until_epoch=until) for trial in rung]
@@ -181,7 +181,7 @@ class Halving(Method):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PopulationBased(Method):
+class PopulationBased(SearchMethod):
     """Population-based training (Jaderberg et al., 2017): the worse go on from the better, with other numbers.
 
     After each round the worst of the population take over the states of the best, and change the numbers that they
@@ -202,7 +202,7 @@ class PopulationBased(Method):
             raise ConfigError(f"--search=rounds={self.rounds} is more than training.epochs={epochs}; ask for fewer")
         generator = np.random.default_rng(self.seed)
         points = _points(space, self.trials, self.seed, sobol=True)
-        members = [Trial(i, point) for i, point in enumerate(points)]
+        members = [Proposal(i, point) for i, point in enumerate(points)]
         num_replaced = min(max(1, round(self.share * len(members))), len(members) // 2)
         number = 0
         for done in range(1, self.rounds + 1):
@@ -229,4 +229,4 @@ class PopulationBased(Method):
         return changed
 
 
-SearchMethod = Annotated[Random | Sobol | Tpe | Halving | PopulationBased, Field(discriminator="kind")]
+AnySearchMethod = Annotated[Random | Sobol | Tpe | Halving | PopulationBased, Field(discriminator="kind")]

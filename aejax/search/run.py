@@ -18,7 +18,7 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics, measure_of
 from aejax.methods.base import find_method
 from aejax.methods.zoo import SUBJECT
-from aejax.search.methods import Method, Proposals, SearchMethod, Sobol, Trial
+from aejax.search.methods import AnySearchMethod, Proposal, Proposals, SearchMethod, Sobol
 from aejax.search.space import Range, Space, ends
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.record import read_record
@@ -35,7 +35,7 @@ from aejax.training.fine_tuning import FineTuningConfig
 class Search:
     """A method, and where it looks: in a space, or among candidates (points of a sweep)."""
 
-    method: SearchMethod = Sobol()
+    method: AnySearchMethod = Sobol()
     space: Space = dataclasses.field(default_factory=dict)
     candidates: tuple[dict[str, Any], ...] = ()
 
@@ -238,7 +238,7 @@ def member_id(config: Config) -> str:
     return config_id(find_method(SUBJECT).reduce(config))
 
 
-def _trial_config(config: Config, method: Method) -> Config:
+def _trial_config(config: Config, method: SearchMethod) -> Config:
     """Returns the config without what is of no use to a trial."""
     measure = measure_of(_metric(method.objective))
     enough = measure.by_default and not measure.reads_features  # Then no classifier is fitted.
@@ -272,7 +272,7 @@ class _Asked:
         self._config, self._metric = config, _metric(search.method.objective)
         self._changes = search.method.CHANGES_WHILE_TRAINING
         self._proposals: Proposals = search.method.propose(search.space, config.training.epochs, search.candidates)
-        self.trials: list[Trial] = []
+        self.trials: list[Proposal] = []
         self.configs: list[Config] = []
         self.losses: list[list[float]] = []
 
@@ -305,7 +305,7 @@ class _Asked:
                 }
                 return Growth(list(new.values()), lineage)
 
-    def _member(self, trial: Trial) -> Config:
+    def _member(self, trial: Proposal) -> Config:
         config = override(self._config, trial.point)
         training = dataclasses.replace(config.training, until_epoch=trial.until_epoch)
         # Where states change hands, members that agree in their numbers must be told apart.

@@ -18,7 +18,7 @@ Pictures = dict[str, np.ndarray]  # See `aejax.study.execute`; none where a popu
 
 
 @dataclasses.dataclass(frozen=True)
-class Population:
+class SavedPopulation:
     """A population that was begun."""
 
     status: PopulationStatus
@@ -32,7 +32,7 @@ class Study:
 
     record: Record
     rows: list[Row]
-    populations: list[Population]
+    populations: list[SavedPopulation]
     search: "Study | None" = None  # The trials by which its settings were found.
     explanations: tuple[Explanation, ...] = ()  # Of its members, by setting and seed.
     similarity: Similarity | None = None
@@ -55,7 +55,7 @@ def read_study(directory: StudyDirectory) -> Study:
             continue
         curves, curve_faults = _read_curves(one, one.status, record)
         pictures, picture_faults = _read_pictures(one)
-        populations.append(Population(one.status, curves, pictures))
+        populations.append(SavedPopulation(one.status, curves, pictures))
         faults += [*curve_faults, *picture_faults]
     rows = rows_of(found)
     if record.search is None:

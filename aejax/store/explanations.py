@@ -52,7 +52,7 @@ class Attribution:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Facts:
+class ExplanationFacts:
     """The content of <id>.json."""
 
     id: MemberId
@@ -124,7 +124,7 @@ def read_facts(path: pathlib.Path) -> dict[str, Any]:
     """
     facts = read_json(path)
     try:
-        name = load(Facts, facts).id
+        name = load(ExplanationFacts, facts).id
     except ConfigError as error:
         raise Damaged(path, str(error)) from None
     if name != path.stem:

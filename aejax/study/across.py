@@ -22,7 +22,7 @@ from aejax.study.plan import Roster
 Codes = Mapping[str, np.ndarray]  # By split, [members, n, d], in the order of the results.
 
 
-class Beside(NamedTuple):
+class Replicate(NamedTuple):
     """A finished member, to be measured beside those that differ from it in their seed alone."""
 
     method: str
@@ -33,15 +33,15 @@ class Beside(NamedTuple):
     place: Any  # Of the population, for whoever asks.
 
 
-def members_of(job: Job, results: Mapping[str, Any], codes: Any, place: Any) -> list[Beside]:
+def members_of(job: Job, results: Mapping[str, Any], codes: Any, place: Any) -> list[Replicate]:
     """Returns the members of a population; `results` are as results.json holds them."""
     pairs = enumerate(zip(job.population.members, results["members"], strict=True))
-    return [Beside(job.method.name, config, of["metrics"], codes, number, place) for number, (config, of) in pairs]
+    return [Replicate(job.method.name, config, of["metrics"], codes, number, place) for number, (config, of) in pairs]
 
 
-def measure_across(members: Sequence[Beside], say: Callable[[str], None]) -> dict[Any, dict[int, dict[str, float]]]:
+def measure_across(members: Sequence[Replicate], say: Callable[[str], None]) -> dict[Any, dict[int, dict[str, float]]]:
     """Returns further metrics of members, by population and index: those of groups in which a member lacks some."""
-    groups: dict[tuple[str, Config], list[Beside]] = {}
+    groups: dict[tuple[str, Config], list[Replicate]] = {}
     for member in members:
         groups.setdefault((member.method, dataclasses.replace(member.config, seed=0)), []).append(member)
     found: dict[Any, dict[int, dict[str, float]]] = {}
@@ -55,11 +55,11 @@ def measure_across(members: Sequence[Beside], say: Callable[[str], None]) -> dic
     return found
 
 
-def _has(member: Beside, measure: Measure) -> bool:
+def _has(member: Replicate, measure: Measure) -> bool:
     return any({metric.validation, metric.test} & set(member.metrics) for metric in measure.metrics)
 
 
-def _measure(measure: Measure, group: Sequence[Beside], say: Callable[[str], None]) -> list[dict[str, float]]:
+def _measure(measure: Measure, group: Sequence[Replicate], say: Callable[[str], None]) -> list[dict[str, float]]:
     """Returns the metrics of a group's members; none of those whose codes are not finite, or of all if one has none."""
     metrics: list[dict[str, float]] = [{} for _ in group]
     known: dict[Any, Codes] = {}  # By population.
@@ -88,7 +88,7 @@ def renew_across(directory: StudyDirectory, roster: Roster, say: Callable[[str],
     evaluations = {find_method(method).evaluation(config) for method, config in roster.configs}
     if not any(measure.members for evaluation in evaluations for measure in evaluation.wanted()):
         return
-    members: list[Beside] = []
+    members: list[Replicate] = []
     for one in read_all(directory):
         if one.is_finished and one.results is not None and one.status is not None and roster.has(one.status):
             results = dataclasses.asdict(one.results)

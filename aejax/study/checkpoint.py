@@ -42,7 +42,7 @@ KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Facts:
+class CheckpointFacts:
     """The content of facts.json: numbers that are needed to go on, and the digest of every file of the state.
 
     The others are None where an earlier version wrote it.
@@ -59,7 +59,7 @@ class Checkpoint(NamedTuple):
     """A checkpoint that is whole."""
 
     path: pathlib.Path
-    facts: Facts
+    facts: CheckpointFacts
 
     def read(self, shapes: Any) -> Any:
         """The state, arrays in host memory.
@@ -122,7 +122,7 @@ class Checkpoints:
                 _write(temporary.absolute() / "state", state)
             except Exception as error:  # TensorStore raises ValueError, RuntimeError and others for a full disk.
                 raise _as_os_error(error, self.path) from error
-            content = Facts(
+            content = CheckpointFacts(
                 facts=facts,
                 digests=_digests(temporary / "state"),
                 members=self._members,
@@ -173,7 +173,7 @@ class Checkpoints:
             say(f"{line}; " + ("no other is whole" if whole is None else f"the newest whole one is {whole.path.name}"))
         return whole
 
-    def _check(self, path: pathlib.Path) -> Facts:
+    def _check(self, path: pathlib.Path) -> CheckpointFacts:
         """Returns the facts of a checkpoint, after comparing its files with their digests.
 
         Raises:
@@ -183,7 +183,7 @@ class Checkpoints:
         if not path.is_dir():
             raise Damaged(path, "it is no directory")
         try:
-            facts = read(Facts, path / FACTS)
+            facts = read(CheckpointFacts, path / FACTS)
         except FileNotFoundError:
             raise Damaged(path, f"{FACTS} is missing") from None
         except Damaged as damage:

@@ -39,7 +39,7 @@ from aejax.study.foresee import compile_variables
 from aejax.study.job import Job, Options, Place, Work
 from aejax.study.measure import FittedPopulation, measure
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, Start, TrainedPopulation, state_shapes, train
+from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
@@ -150,7 +150,7 @@ def evaluate(
     return measure(work, _fitted(work, trained))
 
 
-def restore_trained(work: Work) -> Start:
+def restore_trained(work: Work) -> StartingPoint:
     """Returns the state of a population's trained members.
 
     Raises:
@@ -159,12 +159,12 @@ def restore_trained(work: Work) -> Start:
     status = read_status(work.path)
     start, _ = _restore(work, None if status is None else status.checkpoint, writes=False)
     if start is None:
-        raise Untrained(work.path)
+        raise NotTrained(work.path)
     check_trained(work.path, start.state)
     return start
 
 
-class Untrained(UserError):
+class NotTrained(UserError):
     """There is no whole checkpoint of a population's trained members."""
 
     def __init__(self, path: pathlib.Path):
@@ -181,7 +181,7 @@ def check_trained(path: pathlib.Path, state: TrainState) -> None:
       Untrained: if one is not.
     """
     if np.any(state.status == Status.RUNNING):
-        raise Untrained(path)
+        raise NotTrained(path)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class _Resume:
     metrics_digest: str | None = None
 
 
-def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[Start | None, Written]:
+def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[StartingPoint | None, Written]:
     """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it.
 
     `writes` is whether the leader has locked the population and goes on with it: it sets damaged checkpoints aside.
@@ -217,7 +217,7 @@ def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[Start | N
             f"{work.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version that "
             f"study.json names, or remove {work.path} and train again"
         ) from None
-    return Start(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
+    return StartingPoint(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
 
 
 def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
@@ -313,11 +313,11 @@ def _fit_on_host(work: Work, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any]
     return fitted, time.perf_counter() - started
 
 
-def _continue(work: Work, parents: Sequence[Job]) -> Start:
+def _continue(work: Work, parents: Sequence[Job]) -> StartingPoint:
     """Returns the states from which the members go on: those in which others have paused."""
     state = _learnt(work, parents, [config_id(config) for config in work.job.continues], lambda state: state)
     status = np.where(state.status == Status.PAUSED, Status.RUNNING, state.status).astype(np.int32)
-    return Start(state.replace(status=status), Cost())
+    return StartingPoint(state.replace(status=status), Cost())
 
 
 def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:

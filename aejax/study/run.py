@@ -28,7 +28,7 @@ from aejax.store.record import (
     write_record,
 )
 from aejax.store.results import Results, Row, to_rows
-from aejax.study.across import Beside, add_metrics, measure_across, members_of, renew_across, write_metrics
+from aejax.study.across import Replicate, add_metrics, measure_across, members_of, renew_across, write_metrics
 from aejax.study.environment import environment_changes, this_start
 from aejax.study.execute import clear, write_results
 from aejax.study.executors.base import Executor
@@ -229,7 +229,7 @@ def evaluate_again(
         ]
         left_out = choose_feasible(baselines, datasets, Local()).left_out
         measured: dict[pathlib.Path, dict[str, Any]] = {}
-        members: list[Beside] = []
+        members: list[Replicate] = []
         problems: list[str] = []
         for found in read_all(directory):
             problems += map(str, found.faults)

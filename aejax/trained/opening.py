@@ -24,7 +24,7 @@ from aejax.store.record import require_record
 from aejax.store.results import Row
 from aejax.store.status import PopulationStatus, read_statuses
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.execute import Untrained, check_trained
+from aejax.study.execute import NotTrained, check_trained
 from aejax.study.job import Options, Source
 from aejax.study.plan import members_of, recorded_configs
 from aejax.trained.model import Trained
@@ -116,7 +116,7 @@ class Opener:
         configs = [self._members[status.method][name] for name in status.members]
         checkpoint = Checkpoints(path, status.members).newest(status.checkpoint, self._options.say, writes=False)
         if checkpoint is None:
-            raise Untrained(path)
+            raise NotTrained(path)
         kind = configs[0].data.preprocessing
         if checkpoint.facts.data is None:  # An earlier version wrote it.
             dataset = self._source(configs[0].data).dataset

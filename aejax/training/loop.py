@@ -44,7 +44,7 @@ class Saver(Protocol):
         """Saves the state of all members, arrays [members, ...] in host memory, and what it cost so far."""
 
 
-class Start(NamedTuple):
+class StartingPoint(NamedTuple):
     """What a `Saver` saved, to go on from."""
 
     state: TrainState
@@ -103,7 +103,7 @@ def train(
     write: Write,
     description: str,
     saver: Saver | None = None,
-    start: Start | None = None,
+    start: StartingPoint | None = None,
     begin: Sequence[Any] | None = None,
     begin_seconds: float = 0.0,
     chunk_epochs: int | None = None,

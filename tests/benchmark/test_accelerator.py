@@ -9,7 +9,7 @@ import pytest
 
 from aejax.benchmark import accelerator_suites, suites, turns
 from aejax.benchmark.accelerator import accelerator
-from aejax.benchmark.processes import Failed, Worker
+from aejax.benchmark.processes import ContenderProcess, Failed
 from aejax.errors import ConfigError, UserError
 from aejax.report.speed import read_record, to_table
 from tests.study.studies import finish, script
@@ -88,16 +88,16 @@ def test_what_has_no_time_left_is_left_out_and_another_machines_record_refused(t
 
 def test_what_takes_too_long_is_ended_and_a_dead_process_says_so():
     arguments = {"network": "dense", "batch_size": 4, "num_images": 8}
-    with Worker(suites.OURS) as worker:
+    with ContenderProcess(suites.OURS) as process:
         with pytest.raises(Failed, match=r"no answer within 0\.01 s"):
-            worker.ask({"arguments": arguments}, timeout=0.01)
-        assert not worker.is_alive
-    with Worker("aejax.no_such_module") as worker, pytest.raises(Failed, match="No module named"):
-        worker.ask({"arguments": {}})
-    with Worker(suites.OURS) as worker:
-        os.kill(worker._process.pid, signal.SIGKILL)
+            process.ask({"arguments": arguments}, timeout=0.01)
+        assert not process.is_alive
+    with ContenderProcess("aejax.no_such_module") as process, pytest.raises(Failed, match="No module named"):
+        process.ask({"arguments": {}})
+    with ContenderProcess(suites.OURS) as process:
+        os.kill(process._process.pid, signal.SIGKILL)
         with pytest.raises(Failed, match="ended with status -9: it said nothing"):
-            worker.ask({"arguments": arguments})
+            process.ask({"arguments": arguments})
 
 
 def test_a_row_is_expected_to_take_what_as_many_members_took():
@@ -150,8 +150,11 @@ def test_everything_runs_at_its_smallest(tmp_path):
 def test_a_study_that_does_not_begin_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     case = accelerator_suites.accelerator_suites(accelerator_suites.Scale(), "cpu")["study"].popitem()[1]
-    with Worker(accelerator_suites.STUDY) as worker, pytest.raises(Failed, match="status 1: error: mnist is not prep"):
-        worker.ask({"arguments": case.contenders["aejax"].arguments})
+    with (
+        ContenderProcess(accelerator_suites.STUDY) as process,
+        pytest.raises(Failed, match="status 1: error: mnist is not prep"),
+    ):
+        process.ask({"arguments": case.contenders["aejax"].arguments})
 
 
 @pytest.mark.torch

@@ -108,11 +108,11 @@ def test_the_matrix_products_alone_are_all_computed_in_every_step():
     """None is left out because nobody reads it, and none computed once, before the loop."""
     runner = ours.make_runner(network="vae", batch_size=8, num_images=24, products=True)
     assert runner.run() == 24
-    work = ours.make_work(network="vae", batch_size=8, num_images=24)
-    task = work.make_task(work.configs[0])
+    problem = ours.make_problem(network="vae", batch_size=8, num_images=24)
+    task = problem.make_task(problem.configs[0])
     compiled = runner._run.lower(runner._carry).compile()
     # XLA counts the body of a loop once.
-    assert compiled.cost_analysis()["flops"] >= step_flops(task, task.stages[0], work.data)
+    assert compiled.cost_analysis()["flops"] >= step_flops(task, task.stages[0], problem.data)
     before_the_loop = compiled.as_text().partition("ENTRY")[2]
     assert " while(" in before_the_loop
     assert not re.search(r" (fusion|dot)\(", before_the_loop)

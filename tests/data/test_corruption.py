@@ -6,7 +6,7 @@ import pytest
 
 from aejax.config import override
 from aejax.data.augmentation import Augmentation, augment
-from aejax.data.corruption import Deformation, Gaussian, Masking, SaltAndPepper
+from aejax.data.corruption import Deformation, GaussianNoise, Masking, SaltAndPepper
 from aejax.errors import ConfigError
 from aejax.experiment import Config, check
 
@@ -31,10 +31,10 @@ def test_salt_and_pepper_are_as_frequent(rate):
 
 
 def test_gaussian_noise_has_its_scale():
-    noise = np.asarray(Gaussian(scale=0.2).corrupt(KEY, X)) - X
+    noise = np.asarray(GaussianNoise(scale=0.2).corrupt(KEY, X)) - X
     assert abs(noise.std() / 0.2 - 1) < 4 / np.sqrt(2 * X.size)
     assert abs(noise.mean()) < 4 * 0.2 / np.sqrt(X.size)
-    np.testing.assert_array_equal(Gaussian(scale=0.0).corrupt(KEY, X), X)
+    np.testing.assert_array_equal(GaussianNoise(scale=0.0).corrupt(KEY, X), X)
 
 
 def test_a_deformation_moves_every_image_as_augmentation_does():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aejax.experiment import Config
-from aejax.training.loop import Start, compile_chunk, train, train_chunk
+from aejax.training.loop import StartingPoint, compile_chunk, train, train_chunk
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members, default_members_at_once, fit_members
 from aejax.training.state import Status
@@ -36,7 +36,7 @@ class Saver:
         return True
 
     def save(self, state, cost):
-        self.saved.append(Start(jax.tree.map(np.copy, state), cost))
+        self.saved.append(StartingPoint(jax.tree.map(np.copy, state), cost))
 
 
 def fit(configs, data, *, members_at_once=None, memory_limit=None, chunk_epochs=None, saver=None, start=None):

@@ -14,7 +14,7 @@ from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
 from aejax.report.html import Html, element, join, table
 from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
-from aejax.statistics import Range, probability_of_improvement
+from aejax.statistics import IntervalEstimate, probability_of_improvement
 from aejax.store.results import Setting
 
 _METRICS = (*DISENTANGLEMENT.metrics, *UNSUPERVISED_RANKING.metrics)
@@ -29,11 +29,11 @@ _TEXT = (
 )
 
 
-class Beside(NamedTuple):
+class PlainComparison(NamedTuple):
     """A setting beside the plain VAE: the difference of their MIG, and the probability that it has more."""
 
     comparison: Comparison
-    chance: Range | None
+    chance: IntervalEstimate | None
 
 
 def disentanglement(content: Content) -> Section | None:
@@ -65,7 +65,7 @@ def plain_vae(settings: Sequence[Setting]) -> Setting | None:
     return choose(MIG, own) if own else None
 
 
-def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, Beside]:
+def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, PlainComparison]:
     """Returns every other setting, by its identity, beside the plain VAE."""
     alike = [s for s in settings if s.mean(MIG.validation) is not None and tested_on(s) == tested_on(plain)]
     others = [setting for setting in alike if setting is not plain]
@@ -75,7 +75,7 @@ def beat(settings: Sequence[Setting], plain: Setting) -> dict[int, Beside]:
         comparison = compare(MIG, setting, plain, len(others))
         if comparison is not None:
             chance = probability_of_improvement(list(setting.values(MIG.test).values()), base, len(others))
-            found[id(setting)] = Beside(comparison, chance)
+            found[id(setting)] = PlainComparison(comparison, chance)
     return found
 
 
@@ -111,7 +111,7 @@ def _name(setting: Setting) -> str:
     return " · ".join(filter(None, [_family(setting), _strength(setting)]))
 
 
-def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
+def _table(settings: Sequence[Setting], beside: dict[int, PlainComparison]) -> Html:
     shown = [measure for measure in _METRICS[1:] if any(_show(measure, setting) for setting in settings)]
     rows = []
     for setting in settings:
@@ -125,7 +125,7 @@ def _table(settings: Sequence[Setting], beside: dict[int, Beside]) -> Html:
     return table(heading, rows, class_="sortable", choices=("family", "beside the plain VAE"))
 
 
-def _told(beside: Beside | None) -> list[str]:
+def _told(beside: PlainComparison | None) -> list[str]:
     """The cells that compare a setting with the plain VAE; empty for that itself."""
     if beside is None:
         return ["", "", ""]

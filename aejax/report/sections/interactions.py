@@ -33,7 +33,7 @@ _SCATTERED = (
 )
 
 
-class Grid(NamedTuple):
+class SettingGrid(NamedTuple):
     """Two fields of which every pair of values was tried, and the settings of each pair."""
 
     fields: tuple[str, str]  # Of the rows, and of the columns.
@@ -86,7 +86,7 @@ def interaction(table: np.ndarray) -> float | None:
     return float(np.sum(left**2) / np.sum((values - values.mean()) ** 2))
 
 
-def make_grid(pair: tuple[str, str], settings: Sequence[Setting]) -> Grid | None:
+def make_grid(pair: tuple[str, str], settings: Sequence[Setting]) -> SettingGrid | None:
     """Returns the settings by the values of two fields, or None where some pair was not tried or values are many.
 
     The field with fewer values is that of the columns.
@@ -103,7 +103,7 @@ def make_grid(pair: tuple[str, str], settings: Sequence[Setting]) -> Grid | None
     ]
     if not all(cell for row in cells for cell in row):
         return None
-    return Grid((down, across), (values[down], values[across]), cells)
+    return SettingGrid((down, across), (values[down], values[across]), cells)
 
 
 def is_scattered(pair: tuple[str, str], settings: Sequence[Setting]) -> bool:
@@ -138,7 +138,7 @@ def _best(cell: Sequence[Setting], measure: Metric) -> float:
     return np.nan if mean is None else measure.value(mean)
 
 
-def _scaled(grid: Grid, measure: Metric) -> np.ndarray:
+def _scaled(grid: SettingGrid, measure: Metric) -> np.ndarray:
     """Returns a grid's table as it is colored and analysed: [rows, columns], errors that span much as logarithms."""
     table = np.array([[_best(cell, measure) for cell in row] for row in grid.cells])
     return np.log(table) if wide_measure(measure, table) else table
@@ -150,7 +150,7 @@ def _amount(table: np.ndarray) -> float:
     return share * float(np.nanvar(table)) if share else 0.0
 
 
-def _heat_map(grid: Grid, scaled: np.ndarray, measure: Metric) -> Html:
+def _heat_map(grid: SettingGrid, scaled: np.ndarray, measure: Metric) -> Html:
     shades = _shades(scaled, measure)
     (down, across), (rows, columns) = grid.fields, grid.values
     head = [

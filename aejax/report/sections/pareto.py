@@ -27,7 +27,7 @@ _TEXT = (
 )
 
 
-class Cost(NamedTuple):
+class CostAxis(NamedTuple):
     """What a member takes: its name in the results, and how people call it."""
 
     name: str
@@ -36,16 +36,16 @@ class Cost(NamedTuple):
 
 
 COSTS = (
-    Cost("train_seconds", "seconds", ".3g"),
-    Cost("train_tflop", "TFLOP", ".3g"),
-    Cost("parameters", "parameters", ",.0f"),
+    CostAxis("train_seconds", "seconds", ".3g"),
+    CostAxis("train_tflop", "TFLOP", ".3g"),
+    CostAxis("parameters", "parameters", ",.0f"),
 )
 
 
 class Front(NamedTuple):
     """Settings that have a cost [n], their measure on validation images in its unit [n], and which are on the front."""
 
-    cost: Cost
+    cost: CostAxis
     settings: list[Setting]
     costs: np.ndarray
     values: np.ndarray
@@ -103,7 +103,7 @@ def _value(setting: Setting, measure: Metric) -> float:
     return measure.value(setting.mean(measure.validation) or 0.0)
 
 
-def _front(cost: Cost, group: Sequence[Setting], measure: Metric) -> Front | None:
+def _front(cost: CostAxis, group: Sequence[Setting], measure: Metric) -> Front | None:
     """Returns the settings of a group that have a cost, or None where it is the same for all."""
     known = [(setting, value) for setting in group if (value := setting.cost(cost.name))]
     if len({value for _, value in known}) < 2:

@@ -11,7 +11,7 @@ Name = Literal["local", "ray", "slurm"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 
-class Request(NamedTuple):
+class ExecutorRequest(NamedTuple):
     """Which executor, and what of it was asked for; None where nothing was."""
 
     name: Name = "local"
@@ -38,7 +38,7 @@ class Request(NamedTuple):
                 raise ConfigError(f"--{flag}={amount:g}: Slurm gives whole ones")
 
 
-def make_executor(request: Request) -> Executor:
+def make_executor(request: ExecutorRequest) -> Executor:
     """Returns the executor that was asked for.
 
     Raises:
