@@ -48,25 +48,25 @@ class Content:
         return [(name, population) for name, study in self.studies.items() for population in study.populations]
 
     def subjects(self) -> list[Setting]:
-        """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first measure."""
+        """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first metric."""
         own = [setting for setting in self.settings if Role.SUBJECT in setting.role]
         if not self.findings:
             return own
-        return rank(self.findings[0].measure, own)
+        return rank(self.findings[0].metric, own)
 
-    def beside_baselines(self, measure: Metric, most: int) -> list[Setting]:
-        """Returns the settings that validation ranks first by a measure, and of every other method the best.
+    def beside_baselines(self, metric: Metric, most: int) -> list[Setting]:
+        """Returns the settings that validation ranks first by a metric, and of every other method the best.
 
         Those that are tested on other images, or know another number of labels, are ranked by themselves.
         """
         methods: dict[tuple[Any, ...], list[Setting]] = {}
         for setting in self.settings:
-            if setting.mean(measure.validation) is not None:
+            if setting.mean(metric.validation) is not None:
                 known = setting.rows[0]["config"].get(LABELS) if Role.CLASSIFIER in setting.role else None
                 methods.setdefault((setting.study, tested_on(setting), setting.method, known), []).append(setting)
         shown: list[Setting] = []
         for (_, _, method, _), group in methods.items():
-            shown += rank(measure, group)[:most] if is_ranked(method) else [choose(measure, group)]
+            shown += rank(metric, group)[:most] if is_ranked(method) else [choose(metric, group)]
         return shown
 
     def explanations(self) -> list[tuple[str, Explanation]]:

@@ -1,4 +1,4 @@
-"""The fields that settings differ in: which of them are numbers, and how a measure moves along one."""
+"""The fields that settings differ in: which of them are numbers, and how a metric moves along one."""
 
 import json
 from collections.abc import Sequence
@@ -50,42 +50,42 @@ def logarithmic(values: Sequence[float] | np.ndarray) -> bool:
     return bool(middle / np.sqrt(low * high) < (low + high) / 2 / middle)
 
 
-def wide_measure(measure: Metric, values: Sequence[float] | np.ndarray) -> bool:
-    """Returns whether a measure is better shown in logarithms: errors may span decades, shares end at 100 %."""
-    return not measure.higher_is_better and wide(values)
+def wide_metric(metric: Metric, values: Sequence[float] | np.ndarray) -> bool:
+    """Returns whether a metric is better shown in logarithms: errors may span decades, shares end at 100 %."""
+    return not metric.higher_is_better and wide(values)
 
 
-def worst(measure: Metric) -> float:
+def worst(metric: Metric) -> float:
     """The value that a diverged member counts as."""
-    return -np.inf if measure.higher_is_better else np.inf
+    return -np.inf if metric.higher_is_better else np.inf
 
 
 class Trend(NamedTuple):
-    """A measure along a field: at each place on its axis, of the settings there, the mean and the best tenth's edge."""
+    """A metric along a field: at each place on its axis, of the settings there, the mean and the best tenth's edge."""
 
     x: np.ndarray
     mean: np.ndarray
     best: np.ndarray
 
 
-def along(field: str, settings: Sequence[Setting], measure: Metric) -> Trend:
+def along(field: str, settings: Sequence[Setting], metric: Metric) -> Trend:
     """Returns how the means of settings on validation images move with a field's numbers."""
     points = [
-        (setting.fields[field], worst(measure) if mean is None or np.isnan(mean) else measure.value(mean))
+        (setting.fields[field], worst(metric) if mean is None or np.isnan(mean) else metric.value(mean))
         for setting in settings
-        if (mean := setting.mean(measure.validation)) is not None or setting.num_diverged
+        if (mean := setting.mean(metric.validation)) is not None or setting.num_diverged
     ]
     x, y = np.array(points, float).T
-    return trend(x, y, measure)
+    return trend(x, y, metric)
 
 
-def spread(field: str, settings: Sequence[Setting], measure: Metric) -> float:
-    """Returns how far the mean of a measure moves along a field."""
-    return float(np.nanstd(along(field, with_value(field, settings), measure).mean))
+def spread(field: str, settings: Sequence[Setting], metric: Metric) -> float:
+    """Returns how far the mean of a metric moves along a field."""
+    return float(np.nanstd(along(field, with_value(field, settings), metric).mean))
 
 
-def trend(x: np.ndarray, y: np.ndarray, measure: Metric) -> Trend:
-    """Returns how a measure's values y [n] move with a field's numbers x [n].
+def trend(x: np.ndarray, y: np.ndarray, metric: Metric) -> Trend:
+    """Returns how a metric's values y [n] move with a field's numbers x [n].
 
     Places are the field's values, or, where these are `CONTINUOUS`, the medians of windows that slide over a quarter of
     the settings. Diverged settings are infinite: the best tenth is one of all, the mean of those that are finite.
@@ -102,6 +102,6 @@ def trend(x: np.ndarray, y: np.ndarray, measure: Metric) -> Trend:
     for window in windows:
         finite = y[window][np.isfinite(y[window])]
         means.append(finite.mean() if len(finite) else np.nan)
-        ranked = np.sort(y[window])[:: -1 if measure.higher_is_better else 1]
+        ranked = np.sort(y[window])[:: -1 if metric.higher_is_better else 1]
         bests.append(ranked[round(0.1 * (len(ranked) - 1))])
     return Trend(np.array([np.median(x[window]) for window in windows]), np.array(means), np.array(bests))

@@ -23,9 +23,9 @@ class Comparison(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What the study says by one measure."""
+    """What the study says by one metric."""
 
-    measure: Metric
+    metric: Metric
     best: Setting  # Of the subject's settings, the one that validation chooses.
     comparisons: list[Comparison]  # With the best setting of every other method, likewise chosen.
     num_settings: int
@@ -33,18 +33,18 @@ class Finding(NamedTuple):
 
     def sentence(self) -> str:
         """Returns the finding as a person would say it."""
-        interval = self.best.interval(self.measure.test)
-        unit = f" {self.measure.unit}" if self.measure.unit else ""
+        interval = self.best.interval(self.metric.test)
+        unit = f" {self.metric.unit}" if self.metric.unit else ""
         several = self.num_settings > 1
         chosen = f", chosen by validation among {self.num_settings} settings," if several else ""
         rest = f" ({self.num_worse} of the {self.num_settings - 1} others are shown to be worse)" if several else ""
         text = (
-            f"{self.measure.title}: {self.best.name}{chosen} reaches {self.measure.show(interval)}{unit} on the test "
+            f"{self.metric.title}: {self.best.name}{chosen} reaches {self.metric.show(interval)}{unit} on the test "
             f"images{rest}, n = {interval.num if interval else 0}."
         )
         for verdict, lead in (("better", "Better than"), ("worse", "Worse than"), (UNDECIDED, "Undecided against")):
             others = [
-                f"{comparison.other.name} ({signed(self.measure, comparison.difference)})"
+                f"{comparison.other.name} ({signed(self.metric, comparison.difference)})"
                 for comparison in self.comparisons
                 if comparison.verdict == verdict
             ]
@@ -53,36 +53,36 @@ class Finding(NamedTuple):
 
 
 def findings(settings: Sequence[Setting]) -> list[Finding]:
-    """Returns a finding for every measure of a study's autoencoders or generators; of several studies, one by one.
+    """Returns a finding for every metric of a study's autoencoders or generators; of several studies, one by one.
 
     A difference counts as shown where its interval excludes zero: paired over common seeds, widened so that all of a
     finding's comparisons hold together. Other studies of the same data are compared with like another method. Settings
     that are tested on different images answer different questions: there is a finding for each.
     """
     found = []
-    for measure in all_metrics():
+    for metric in all_metrics():
         known = [
-            setting for setting in settings if setting.interval(measure.test) and setting.interval(measure.validation)
+            setting for setting in settings if setting.interval(metric.test) and setting.interval(metric.validation)
         ]
         groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
-            groups.setdefault((setting.study, setting.method, comparable(measure, setting)), []).append(setting)
+            groups.setdefault((setting.study, setting.method, comparable(metric, setting)), []).append(setting)
         for (study, method, test), own in groups.items():
             if not is_ranked(method):
                 continue
-            best = choose(measure, own)
+            best = choose(metric, own)
             others = [
-                choose(measure, group)
+                choose(metric, group)
                 for (other, name, its_test), group in groups.items()
                 if (other == study and not is_ranked(name) and its_test == test)
                 or (other != study and is_ranked(name) and _same_data(group, own))
             ]
-            compared = [compare(measure, best, other, len(others)) for other in others]
+            compared = [compare(metric, best, other, len(others)) for other in others]
             rest = [setting for setting in own if setting is not best]
-            verdicts = [compare(measure, best, other, len(rest)) for other in rest]
+            verdicts = [compare(metric, best, other, len(rest)) for other in rest]
             worse = sum(verdict is not None and verdict.verdict == "better" for verdict in verdicts)
             comparisons = [comparison for comparison in compared if comparison is not None]
-            found.append(Finding(measure, best, comparisons, len(own), worse))
+            found.append(Finding(metric, best, comparisons, len(own), worse))
     return found
 
 
@@ -109,9 +109,9 @@ def tested_on(setting: Setting) -> str:
     return json.dumps(tested, sort_keys=True)
 
 
-def comparable(measure: Metric, setting: Setting) -> str:
+def comparable(metric: Metric, setting: Setting) -> str:
     """Returns a text that settings share whose numbers may stand beside each other."""
-    return f"{tested_on(setting)} {_of_discrete(setting)}" if measure.unit == "nats" else tested_on(setting)
+    return f"{tested_on(setting)} {_of_discrete(setting)}" if metric.unit == "nats" else tested_on(setting)
 
 
 def _of_discrete(setting: Setting) -> bool:
@@ -123,29 +123,29 @@ def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
     return left[0].rows[0]["data"]["fingerprint"] == right[0].rows[0]["data"]["fingerprint"]
 
 
-def rank(measure: Metric, settings: Sequence[Setting]) -> list[Setting]:
-    """Returns the settings that have the measure, the one with the best mean on validation first, NaN last."""
-    means = [(setting, mean) for setting in settings if (mean := setting.mean(measure.validation)) is not None]
-    sign = -1 if measure.higher_is_better else 1
+def rank(metric: Metric, settings: Sequence[Setting]) -> list[Setting]:
+    """Returns the settings that have the metric, the one with the best mean on validation first, NaN last."""
+    means = [(setting, mean) for setting in settings if (mean := setting.mean(metric.validation)) is not None]
+    sign = -1 if metric.higher_is_better else 1
     return [setting for setting, mean in sorted(means, key=lambda pair: (math.isnan(pair[1]), sign * pair[1]))]
 
 
-def choose(measure: Metric, settings: Sequence[Setting]) -> Setting:
+def choose(metric: Metric, settings: Sequence[Setting]) -> Setting:
     """Returns the setting with the best mean on validation."""
-    return rank(measure, settings)[0]
+    return rank(metric, settings)[0]
 
 
-def compare(measure: Metric, setting: Setting, other: Setting, num_comparisons: int) -> Comparison | None:
+def compare(metric: Metric, setting: Setting, other: Setting, num_comparisons: int) -> Comparison | None:
     """Returns a setting beside another by a test metric, or None where they have no seed in common."""
-    difference = paired_difference(setting.values(measure.test), other.values(measure.test), num_comparisons)
+    difference = paired_difference(setting.values(metric.test), other.values(metric.test), num_comparisons)
     if difference is None:
         return None
     if not difference.excludes_zero:
         return Comparison(other, difference, UNDECIDED)
-    return Comparison(other, difference, "better" if measure.better(difference.mean, 0) else "worse")
+    return Comparison(other, difference, "better" if metric.better(difference.mean, 0) else "worse")
 
 
-def signed(measure: Metric, difference: Interval) -> str:
+def signed(metric: Metric, difference: Interval) -> str:
     """Returns a difference as a person reads it, its sign in front."""
-    text = measure.show(difference)
+    text = metric.show(difference)
     return text if text.startswith("-") else f"+{text}"

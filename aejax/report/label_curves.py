@@ -19,7 +19,7 @@ ACCURACY = find_metric("accuracy")
 
 
 class Curve(NamedTuple):
-    """A method's accuracy: by the number of labels of each class the measure, and the setting that validation chose."""
+    """A method's accuracy: by the number of labels of each class the metric, and the setting that validation chose."""
 
     name: str
     points: dict[float, tuple[Metric, Setting]]
@@ -120,11 +120,11 @@ def _probes(settings: Sequence[Setting], method: str) -> list[Curve]:
 
 def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Metric, Setting]]:
     points = {}
-    for measure in FEW_LABELS.metrics:
-        number = re.fullmatch(r"few_labels_(\d+)_accuracy", measure.name)
-        known = [one for one in settings if one.interval(measure.test) and one.interval(measure.validation)]
+    for metric in FEW_LABELS.metrics:
+        number = re.fullmatch(r"few_labels_(\d+)_accuracy", metric.name)
+        known = [one for one in settings if one.interval(metric.test) and one.interval(metric.validation)]
         if number and known:
-            points[float(number[1])] = (measure, choose(measure, known))
+            points[float(number[1])] = (metric, choose(metric, known))
     return points
 
 

@@ -53,7 +53,7 @@ def make_table(groups: Sequence[Setting]) -> Table:
     Of a search, which knows none of test images, the metrics are those of validation images.
     """
     columns = columns_of_fields(groups)
-    shown = told(groups)
+    shown = metric_columns(groups)
     study = ["study"] if any(group.study for group in groups) else []
     heading = [*study, "method", *columns, *(column.title for column in shown), "seconds", "n"]
     table = Table(heading, [])
@@ -65,7 +65,7 @@ def make_table(groups: Sequence[Setting]) -> Table:
                 *([group.study] if study else []),
                 group.method,
                 *(show_value(value(group)) for value in columns.values()),
-                *(measure.show(group.interval(metric), seeded=group.seeded) for measure, metric, _ in shown),
+                *(metric.show(group.interval(name), seeded=group.seeded) for metric, name, _ in shown),
                 "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
                 count,
             ]
@@ -73,20 +73,26 @@ def make_table(groups: Sequence[Setting]) -> Table:
     return table
 
 
-class Told(NamedTuple):
-    """What a table tells of a measure."""
+class MetricColumn(NamedTuple):
+    """A column of a table: a metric, its full name in the results, and the heading."""
 
-    measure: Metric
-    metric: str
+    metric: Metric
+    name: str
     title: str
 
 
-def told(groups: Sequence[Setting]) -> list[Told]:
+def metric_columns(groups: Sequence[Setting]) -> list[MetricColumn]:
     """The metrics to report: those of test images, or where none of these was kept, of validation images."""
-    columns = [Told(measure, measure.test, f"{measure.title} {measure.unit}".strip()) for measure in all_metrics()]
-    if is_search([row for group in groups for row in group.rows]):
-        columns = [Told(of, of.validation, f"validation {of.title} {of.unit}".strip()) for of in all_metrics()]
-    return [column for column in columns if any(group.interval(column.metric) for group in groups)]
+    is_of_search = is_search([row for group in groups for row in group.rows])
+    columns = []
+    for metric in all_metrics():
+        title = f"{metric.title} {metric.unit}".strip()
+        columns.append(
+            MetricColumn(metric, metric.validation, f"validation {title}")
+            if is_of_search
+            else MetricColumn(metric, metric.test, title)
+        )
+    return [column for column in columns if any(group.interval(column.name) for group in groups)]
 
 
 def is_search(rows: Sequence[Row]) -> bool:

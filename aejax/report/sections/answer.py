@@ -8,7 +8,7 @@ from aejax.report.content import Content, Section
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import label_curves
 from aejax.report.svg import Dot, interval_chart
-from aejax.report.tables import is_search, notes, told
+from aejax.report.tables import is_search, metric_columns, notes
 from aejax.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
 from aejax.store.results import columns_of_fields, show_value
 
@@ -41,8 +41,8 @@ def leaderboard(content: Content) -> Section | None:
         return None
     groups = content.settings
     columns = columns_of_fields(groups)
-    shown = told(groups)
-    chosen = {(id(finding.best), finding.measure.name) for finding in content.findings}
+    shown = metric_columns(groups)
+    chosen = {(id(finding.best), finding.metric.name) for finding in content.findings}
     several = len(content.studies) > 1
     heading = [*(["study"] if several else []), "method", *columns]
     heading += [column.title for column in shown]
@@ -53,10 +53,10 @@ def leaderboard(content: Content) -> Section | None:
         cells = [_cell(group.study)] if several else []
         cells.append(_cell(group.method))
         cells += [_cell(show_value(field(group)), field(group)) for field in columns.values()]
-        for measure, metric, _ in shown:
-            interval = group.interval(metric)
-            text = measure.show(interval, seeded=group.seeded)
-            if (id(group), measure.name) in chosen:
+        for metric, name, _ in shown:
+            interval = group.interval(name)
+            text = metric.show(interval, seeded=group.seeded)
+            if (id(group), metric.name) in chosen:
                 text += " ★"
             cells.append(_cell(text, None if interval is None else interval.mean))
         for name, digits in (("train_seconds", ".2g"), ("images_per_second", ",.0f"), ("parameters", ",.0f")):
@@ -82,17 +82,17 @@ def _cell(text: str, value: object = None) -> Html:
 
 
 def beside_baselines(content: Content) -> Section | None:
-    """Returns a chart for each measure: the best settings and the best of every baseline, with their intervals."""
+    """Returns a chart for each metric: the best settings and the best of every baseline, with their intervals."""
     charts = []
-    for measure in all_metrics():
+    for metric in all_metrics():
         dots = []
-        for setting in content.beside_baselines(measure, MAX_DOTS):
-            interval = setting.interval(measure.test)
+        for setting in content.beside_baselines(metric, MAX_DOTS):
+            interval = setting.interval(metric.test)
             if interval:
-                values = measure.value(interval.mean), measure.value(interval.half_width)
+                values = metric.value(interval.mean), metric.value(interval.half_width)
                 dots.append(Dot(setting.name, *values, emphasized=is_ranked(setting.method)))
         if len(dots) > 1:
-            charts.append(interval_chart(dots, title=f"{measure.title}, test images", unit=measure.unit))
+            charts.append(interval_chart(dots, title=f"{metric.title}, test images", unit=metric.unit))
     if not charts:
         return None
     return Section("baselines", "Beside the baselines", element("div", *charts, class_="charts"))
@@ -102,17 +102,17 @@ def many_seeds(content: Content) -> Section | None:
     """Returns robust summaries where there are seeds enough to bootstrap: interquartile mean, chance to improve."""
     rows = []
     for finding in content.findings:
-        measure, best = finding.measure, list(finding.best.values(finding.measure.test).values())
+        metric, best = finding.metric, list(finding.best.values(finding.metric.test).values())
         mean = interquartile_mean(best)
         if mean is None:
             continue
         for comparison in finding.comparisons:
-            other = list(comparison.other.values(measure.test).values())
+            other = list(comparison.other.values(metric.test).values())
             chance = probability_of_improvement(best, other)
-            if chance is not None and not measure.higher_is_better:
+            if chance is not None and not metric.higher_is_better:
                 chance = chance.reversed()
             if chance is not None:
-                rows.append([measure.title, finding.best.name, mean.show(), comparison.other.name, chance.show()])
+                rows.append([metric.title, finding.best.name, mean.show(), comparison.other.name, chance.show()])
     if not rows:
         return None
     heading = ["measure", "setting", "interquartile mean", "beside", "probability that it is better"]

@@ -19,9 +19,9 @@ def codes(content: Content) -> Section | None:
         return None
     rows = []
     for setting in found:
-        cells = [measure.show(setting.interval(measure.test)) for measure in POSTERIOR.details]
+        cells = [metric.show(setting.interval(metric.test)) for metric in POSTERIOR.details]
         rows.append([setting.name, *cells, _collapsed([setting])])
-    heading = ["setting", *(f"{measure.title} {measure.unit}".strip() for measure in POSTERIOR.details), "collapsed"]
+    heading = ["setting", *(f"{metric.title} {metric.unit}".strip() for metric in POSTERIOR.details), "collapsed"]
     parts: list[Html] = []
     own = [setting for setting in found if Role.SUBJECT in setting.role]
     if any(setting.mean("test_collapsed") for setting in own):
@@ -51,7 +51,7 @@ def _rate_distortion(settings: list[Setting]) -> Html:
     """Returns a point for each setting with the interval of its distortion, joined in the order of their rates."""
     points = []
     for setting in settings:
-        rate, distortion = (setting.interval(measure.test) for measure in (RATE, DISTORTION))
+        rate, distortion = (setting.interval(metric.test) for metric in (RATE, DISTORTION))
         if rate and distortion:
             half_width = float(np.nan_to_num(distortion.half_width))
             points.append((rate.mean, distortion.mean, half_width, setting.label or setting.name))

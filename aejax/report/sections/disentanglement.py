@@ -86,7 +86,7 @@ def sentence(settings: Sequence[Setting], plain: Setting) -> str:
     beside = beat([plain, *chosen], plain)
     compared = rank(MIG, [setting for setting in chosen if id(setting) in beside])
 
-    def told(setting: Setting) -> str:
+    def describe(setting: Setting) -> str:
         comparison, chance = beside[id(setting)]
         more = f", probability of improvement {chance.show()}" if chance else ""
         return f"{_name(setting)} {comparison.verdict} ({signed(MIG, comparison.difference)}{more})"
@@ -95,7 +95,7 @@ def sentence(settings: Sequence[Setting], plain: Setting) -> str:
     lead = f"{num or 'none'} of {len(compared)} families {'are' if num > 1 else 'is'} shown to beat the plain VAE"
     interval = plain.interval(MIG.test)
     shown = f"{MIG.show(interval)}, n = {interval.num if interval else 0}"
-    return f"MIG: {lead} ({shown}), each at the strength that validation chooses: {'; '.join(map(told, compared))}."
+    return f"MIG: {lead} ({shown}), each at the strength that validation chooses: {'; '.join(map(describe, compared))}."
 
 
 def _family(setting: Setting) -> str:
@@ -112,20 +112,20 @@ def _name(setting: Setting) -> str:
 
 
 def _table(settings: Sequence[Setting], beside: dict[int, PlainComparison]) -> Html:
-    shown = [measure for measure in _METRICS[1:] if any(_show(measure, setting) for setting in settings)]
+    shown = [metric for metric in _METRICS[1:] if any(_show(metric, setting) for setting in settings)]
     rows = []
     for setting in settings:
         cells = [_family(setting), " · ".join(filter(None, [setting.study, _strength(setting)])), _show(MIG, setting)]
         if beside:
-            cells += _told(beside.get(id(setting)))
-        rows.append([*cells, *(_show(measure, setting) for measure in shown)])
+            cells += _comparison_cells(beside.get(id(setting)))
+        rows.append([*cells, *(_show(metric, setting) for metric in shown)])
     heading = ["family", "setting", MIG.title]
     heading += ["beside the plain VAE", "difference", "probability of improvement"] if beside else []
-    heading += [measure.title for measure in shown]
+    heading += [metric.title for metric in shown]
     return table(heading, rows, class_="sortable", choices=("family", "beside the plain VAE"))
 
 
-def _told(beside: PlainComparison | None) -> list[str]:
+def _comparison_cells(beside: PlainComparison | None) -> list[str]:
     """The cells that compare a setting with the plain VAE; empty for that itself."""
     if beside is None:
         return ["", "", ""]
@@ -133,10 +133,10 @@ def _told(beside: PlainComparison | None) -> list[str]:
     return [beside.comparison.verdict, signed(MIG, beside.comparison.difference), chance]
 
 
-def _show(measure: Metric, setting: Setting) -> str:
+def _show(metric: Metric, setting: Setting) -> str:
     """Returns a setting's mean and interval; nothing of what is unknown, as the UDR of a single seed."""
-    interval = setting.interval(measure.test)
-    return "" if interval is None or np.isnan(interval.mean) else measure.show(interval)
+    interval = setting.interval(metric.test)
+    return "" if interval is None or np.isnan(interval.mean) else metric.show(interval)
 
 
 def _families(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
@@ -169,9 +169,9 @@ def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]
     return charts
 
 
-def _bounds(settings: Sequence[Setting], measure: Metric) -> np.ndarray:
-    """Returns the mean and the ends of the interval of every setting's measure, [settings, 3]."""
-    intervals = [interval for setting in settings if (interval := setting.interval(measure.test)) is not None]
+def _bounds(settings: Sequence[Setting], metric: Metric) -> np.ndarray:
+    """Returns the mean and the ends of the interval of every setting's metric, [settings, 3]."""
+    intervals = [interval for setting in settings if (interval := setting.interval(metric.test)) is not None]
     return np.array([(i.mean, i.mean - i.half_width, i.mean + i.half_width) for i in intervals])
 
 

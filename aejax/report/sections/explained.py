@@ -33,7 +33,7 @@ _DENSE = (
     Metric("dense_probe_accuracy", "linear probe", "%", True),
 )
 _PAIRS = {f"dictionary_{name}": f"dense_{name}" for name in ("purity", "information", "probe_accuracy")}
-_MEASURES = {measure.name: measure for measure in (*_CODE, *_DICTIONARY, *_DENSE)}
+_METRICS = {metric.name: metric for metric in (*_CODE, *_DICTIONARY, *_DENSE)}
 _TEXT = (
     "Means over the explained seeds of each setting; ± is half the 95 % confidence interval (Student t). Test images. "
     "Dead units, and those that repeat an earlier one, are counted; purity is the share of the most frequent class "
@@ -56,9 +56,9 @@ class _Setting(NamedTuple):
     name: str
     numbers: dict[str, Values]
 
-    def show(self, measure: Metric) -> str:
-        values = self.numbers.get(measure.name)
-        return measure.show(student_interval([*values.values()])) if values else ""
+    def show(self, metric: Metric) -> str:
+        values = self.numbers.get(metric.name)
+        return metric.show(student_interval([*values.values()])) if values else ""
 
 
 def explained(content: Content) -> Section | None:
@@ -100,22 +100,20 @@ def _made_of(content: Content) -> str:
 
 
 def _of_codes(settings: Sequence[_Setting]) -> Table:
-    others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _MEASURES)
-    measures = [*_CODE, *(Metric(name, name.replace("_", " "), "", True) for name in others)]
-    measures = [measure for measure in measures if any(measure.name in setting.numbers for setting in settings)]
-    return _table(
-        settings, [(_heading(measure), functools.partial(_Setting.show, measure=measure)) for measure in measures]
-    )
+    others = dict.fromkeys(name for setting in settings for name in setting.numbers if name not in _METRICS)
+    metrics = [*_CODE, *(Metric(name, name.replace("_", " "), "", True) for name in others)]
+    metrics = [metric for metric in metrics if any(metric.name in setting.numbers for setting in settings)]
+    return _table(settings, [(_heading(metric), functools.partial(_Setting.show, metric=metric)) for metric in metrics])
 
 
 def _dictionaries(settings: Sequence[_Setting]) -> Table:
     columns: list[tuple[str, Callable[[_Setting], str]]] = []
-    for measure in _DICTIONARY:
-        columns.append((_heading(measure), functools.partial(_Setting.show, measure=measure)))
-        dense = _MEASURES.get(_PAIRS.get(measure.name, ""))
+    for metric in _DICTIONARY:
+        columns.append((_heading(metric), functools.partial(_Setting.show, metric=metric)))
+        dense = _METRICS.get(_PAIRS.get(metric.name, ""))
         if dense is not None:
-            columns.append((f"dense {_heading(dense)}", functools.partial(_Setting.show, measure=dense)))
-            columns.append(("difference", functools.partial(_difference, measure, dense.name, len(settings))))
+            columns.append((f"dense {_heading(dense)}", functools.partial(_Setting.show, metric=dense)))
+            columns.append(("difference", functools.partial(_difference, metric, dense.name, len(settings))))
     columns.insert([title for title, _ in columns].index("linear probe %"), ("impurity", _impurity))
     return _table(settings, columns)
 
@@ -133,19 +131,19 @@ def _to_html(known: Table) -> Html:
     return table(known.heading, known.rows, class_="sortable")
 
 
-def _heading(measure: Metric) -> str:
-    return f"{measure.title} {measure.unit}".strip()
+def _heading(metric: Metric) -> str:
+    return f"{metric.title} {metric.unit}".strip()
 
 
-def _difference(measure: Metric, dense: str, num_comparisons: int, setting: _Setting) -> str:
-    """Returns how much the dictionary's measure exceeds the dense code's, and whether that is shown."""
+def _difference(metric: Metric, dense: str, num_comparisons: int, setting: _Setting) -> str:
+    """Returns how much the dictionary's metric exceeds the dense code's, and whether that is shown."""
     difference = paired_difference(
-        setting.numbers.get(measure.name, {}), setting.numbers.get(dense, {}), num_comparisons
+        setting.numbers.get(metric.name, {}), setting.numbers.get(dense, {}), num_comparisons
     )
     if difference is None:
         return ""
-    better = "better" if measure.better(difference.mean, 0) else "worse"
-    return f"{measure.show(difference)} {better if difference.excludes_zero else UNDECIDED}"
+    better = "better" if metric.better(difference.mean, 0) else "worse"
+    return f"{metric.show(difference)} {better if difference.excludes_zero else UNDECIDED}"
 
 
 def _impurity(setting: _Setting) -> str:

@@ -61,11 +61,11 @@ def _ranking(settings: list[Setting], ranked: list[Setting]) -> Html:
     shown = [m for m in GENERATION.metrics if any(setting.interval(m.test) for setting in ranked)]
     rows = []
     for setting in [*ranked, *beside]:
-        cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in shown]
+        cells = [metric.show(setting.interval(metric.test), seeded=setting.seeded) for metric in shown]
         collapsed = setting.values(COLLAPSED).values()
         cells.append(f"{sum(map(bool, collapsed))} of {len(collapsed)}")
         rows.append([names[id(setting)], *cells, _verdict(DISTANCE, setting, ranked)])
-    titles = [f"{measure.title} {measure.unit}".strip() for measure in shown]
+    titles = [f"{metric.title} {metric.unit}".strip() for metric in shown]
     return table(["setting", *titles, "collapsed", "beside the first"], rows)
 
 
@@ -78,12 +78,12 @@ def _names(settings: list[Setting]) -> dict[int, str]:
     return {id(s): short[id(s)] if Role.GENERATOR in s.role and id(s) in alone else s.name for s in settings}
 
 
-def _verdict(measure: Metric, setting: Setting, ranked: list[Setting]) -> str:
+def _verdict(metric: Metric, setting: Setting, ranked: list[Setting]) -> str:
     """Returns whether a setting is shown to be worse than the first: all others are looked at together."""
     if setting is ranked[0] or Role.GENERATOR not in setting.role:
         return ""
-    comparison = compare(measure, setting, ranked[0], len(ranked) - 1)
-    return "" if comparison is None else f"{comparison.verdict} ({signed(measure, comparison.difference)})"
+    comparison = compare(metric, setting, ranked[0], len(ranked) - 1)
+    return "" if comparison is None else f"{comparison.verdict} ({signed(metric, comparison.difference)})"
 
 
 def _beside_gaussian(own: list[Setting]) -> list[list[str]]:

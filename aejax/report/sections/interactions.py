@@ -11,14 +11,14 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_measure, with_value
+from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_metric, with_value
 from aejax.report.findings import choose, rank
 from aejax.report.html import Html, element, join
 from aejax.report.svg import line_chart, plain_series
 from aejax.store.results import Setting, show_value
 
 MAX_VALUES = 12  # Of a field in a table.
-MAX_PAIRS = 6  # Of each measure.
+MAX_PAIRS = 6  # Of each metric.
 
 _GRIDS = (
     "Validation images. A cell is the best setting with its two values, the mean over seeds: what the pair reaches if "
@@ -50,17 +50,17 @@ def interactions(content: Content) -> Section | None:
     grids = [grid for pair in pairs if (grid := make_grid(pair, own)) is not None]
     scattered = [pair for pair in pairs if is_scattered(pair, own)]
     tables, charts = [], []
-    for measure in all_metrics():
-        known = [setting for setting in own if setting.mean(measure.validation) is not None]
+    for metric in all_metrics():
+        known = [setting for setting in own if setting.mean(metric.validation) is not None]
         if not known:
             continue
-        # What shows most comes first: the variance that is not additive, and fields that move the measure.
-        scaled = [(grid, table) for grid in grids if np.isfinite(table := _scaled(grid, measure)).any()]
+        # What shows most comes first: the variance that is not additive, and fields that move the metric.
+        scaled = [(grid, table) for grid in grids if np.isfinite(table := _scaled(grid, metric)).any()]
         ranked = sorted(scaled, key=lambda pair: -_amount(pair[1]))[:MAX_PAIRS]
-        tables += [_heat_map(grid, table, measure) for grid, table in ranked]
+        tables += [_heat_map(grid, table, metric) for grid, table in ranked]
         measured = [pair for pair in scattered if any(_has_both(pair, setting) for setting in known)]
-        moving = sorted(measured, key=lambda pair: -sum(spread(field, own, measure) for field in pair))
-        charts += [_scatter(pair, own, measure) for pair in moving[: MAX_PAIRS - len(ranked)]]
+        moving = sorted(measured, key=lambda pair: -sum(spread(field, own, metric) for field in pair))
+        charts += [_scatter(pair, own, metric) for pair in moving[: MAX_PAIRS - len(ranked)]]
     parts = []
     if tables:
         parts += [element("p", _GRIDS, class_="note"), element("div", *tables, class_="tables")]
@@ -131,17 +131,17 @@ def _has(setting: Setting, values: dict[str, Any]) -> bool:
     return all(setting.fields.get(field) == value for field, value in values.items())
 
 
-def _best(cell: Sequence[Setting], measure: Metric) -> float:
-    """Returns the mean of a cell's best setting, NaN where none has the measure."""
-    known = [setting for setting in cell if setting.mean(measure.validation) is not None]
-    mean = choose(measure, known).mean(measure.validation) if known else None
-    return np.nan if mean is None else measure.value(mean)
+def _best(cell: Sequence[Setting], metric: Metric) -> float:
+    """Returns the mean of a cell's best setting, NaN where none has the metric."""
+    known = [setting for setting in cell if setting.mean(metric.validation) is not None]
+    mean = choose(metric, known).mean(metric.validation) if known else None
+    return np.nan if mean is None else metric.value(mean)
 
 
-def _scaled(grid: SettingGrid, measure: Metric) -> np.ndarray:
+def _scaled(grid: SettingGrid, metric: Metric) -> np.ndarray:
     """Returns a grid's table as it is colored and analysed: [rows, columns], errors that span much as logarithms."""
-    table = np.array([[_best(cell, measure) for cell in row] for row in grid.cells])
-    return np.log(table) if wide_measure(measure, table) else table
+    table = np.array([[_best(cell, metric) for cell in row] for row in grid.cells])
+    return np.log(table) if wide_metric(metric, table) else table
 
 
 def _amount(table: np.ndarray) -> float:
@@ -150,8 +150,8 @@ def _amount(table: np.ndarray) -> float:
     return share * float(np.nanvar(table)) if share else 0.0
 
 
-def _heat_map(grid: SettingGrid, scaled: np.ndarray, measure: Metric) -> Html:
-    shades = _shades(scaled, measure)
+def _heat_map(grid: SettingGrid, scaled: np.ndarray, metric: Metric) -> Html:
+    shades = _shades(scaled, metric)
     (down, across), (rows, columns) = grid.fields, grid.values
     head = [
         element("tr", element("td"), element("th", across, scope="col", colspan=len(columns))),
@@ -161,19 +161,19 @@ def _heat_map(grid: SettingGrid, scaled: np.ndarray, measure: Metric) -> Html:
     ]
     body = []
     for value, cells, shaded in zip(rows, grid.cells, shades, strict=True):
-        marks = [_cell(cell, measure, shade) for cell, shade in zip(cells, shaded, strict=True)]
+        marks = [_cell(cell, metric, shade) for cell, shade in zip(cells, shaded, strict=True)]
         body.append(element("tr", element("th", _name(value), scope="row"), *marks))
     share = interaction(scaled)
     said = "interaction unknown, too much diverged" if share is None else f"interaction {100 * share:.0f} %"
-    title = f"{measure.title} {measure.unit}".strip() + f": {said}"
+    title = f"{metric.title} {metric.unit}".strip() + f": {said}"
     table = element("table", element("thead", *head), element("tbody", *body), class_="heat")
     return element("figure", element("figcaption", title), element("div", table, class_="wide"))
 
 
-def _cell(cell: Sequence[Setting], measure: Metric, shade: float) -> Html:
+def _cell(cell: Sequence[Setting], metric: Metric, shade: float) -> Html:
     if np.isnan(shade):
         return element("td", "diverged" if any(setting.num_diverged for setting in cell) else "")
-    text = f"{_best(cell, measure):.4g}"
+    text = f"{_best(cell, metric):.4g}"
     if shade < 1:
         return element("td", text, class_="shaded", style=f"--shade:{shade:.0%}")
     return element("td", f"{text} ★", class_="shaded best", style="--shade:100%")
@@ -183,19 +183,19 @@ def _name(value: Any) -> str:
     return show_value(value) or "null"
 
 
-def _shades(values: np.ndarray, measure: Metric) -> np.ndarray:
+def _shades(values: np.ndarray, metric: Metric) -> np.ndarray:
     """Returns how good values are from 0, the worst, to 1, the best."""
     worst, best = np.nanmin(values), np.nanmax(values)
-    if not measure.higher_is_better:
+    if not metric.higher_is_better:
         worst, best = best, worst
     return (values - worst) / (best - worst) if best != worst else values - best + 1
 
 
-def _scatter(pair: tuple[str, str], settings: Sequence[Setting], measure: Metric) -> Html:
+def _scatter(pair: tuple[str, str], settings: Sequence[Setting], metric: Metric) -> Html:
     """Returns the settings at the values of two fields, shaded by their ranks."""
     known = [setting for setting in settings if _has_both(pair, setting)]
-    measured = rank(measure, [setting for setting in known if setting.mean(measure.validation) is not None])
-    tips = [f"{measure.title} {measure.value(setting.mean(measure.validation) or 0.0):.4g} at" for setting in measured]
+    measured = rank(metric, [setting for setting in known if setting.mean(metric.validation) is not None])
+    tips = [f"{metric.title} {metric.value(setting.mean(metric.validation) or 0.0):.4g} at" for setting in measured]
     shades = np.linspace(1, 0, len(measured)).tolist()
     series = [plain_series("settings", *_places(pair, measured), marked=True, points=tips, shades=shades)]
     diverged = [setting for setting in known if setting not in measured and setting.num_diverged]
@@ -205,7 +205,7 @@ def _scatter(pair: tuple[str, str], settings: Sequence[Setting], measure: Metric
     across, down = (_values(field, known) for field in pair)
     return line_chart(
         series,
-        title=f"{measure.title}: {pair[1]} over {pair[0]}",
+        title=f"{metric.title}: {pair[1]} over {pair[0]}",
         x_label=pair[0],
         log_x=logarithmic(across),
         log_y=logarithmic(down),

@@ -43,9 +43,9 @@ def _charts(curves: LabelCurves) -> list[Html]:
 
 
 def _series(curve: Curve, color: int) -> Series:
-    intervals = [(measure, setting.interval(measure.test)) for measure, setting in curve.points.values()]
-    mean = np.array([measure.value(interval.mean) for measure, interval in intervals if interval])
-    half = np.nan_to_num([measure.value(interval.half_width) for measure, interval in intervals if interval])
+    intervals = [(metric, setting.interval(metric.test)) for metric, setting in curve.points.values()]
+    mean = np.array([metric.value(interval.mean) for metric, interval in intervals if interval])
+    half = np.nan_to_num([metric.value(interval.half_width) for metric, interval in intervals if interval])
     return Series(curve.name, np.array(list(curve.points)), mean, mean - half, mean + half, color)
 
 
@@ -56,8 +56,8 @@ def _table(curves: LabelCurves) -> Html:
         cells = []
         for curve in curves.curves:
             if num in curve.points:
-                measure, setting = curve.points[num]
-                cells += [measure.show(setting.interval(measure.test), seeded=setting.seeded), setting.label]
+                metric, setting = curve.points[num]
+                cells += [metric.show(setting.interval(metric.test), seeded=setting.seeded), setting.label]
             else:
                 cells += ["", ""]
         rows.append([f"{num:,.0f}", *cells])

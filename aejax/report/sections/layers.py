@@ -8,20 +8,20 @@ MAX_SETTINGS = 6
 
 
 def layers(content: Content) -> Section | None:
-    """Returns a table for each measure: settings and the layers that were measured, in the order of the config."""
+    """Returns a table for each metric: settings and the layers that were measured, in the order of the config."""
     parts: list[Html] = []
-    for measure in all_metrics():
-        settings = content.beside_baselines(measure, MAX_SETTINGS)
+    for metric in all_metrics():
+        settings = content.beside_baselines(metric, MAX_SETTINGS)
         names = list(dict.fromkeys(name for s in settings for name in s.rows[0]["config"].get("evaluation.layers", ())))
         rows = []
         for setting in settings:
-            shown = [setting.interval(f"test_{name}_{measure.name}") for name in names]
+            shown = [setting.interval(f"test_{name}_{metric.name}") for name in names]
             if any(shown):
-                cells = [measure.show(interval) for interval in (*shown, setting.interval(measure.test))]
+                cells = [metric.show(interval) for interval in (*shown, setting.interval(metric.test))]
                 rows.append([setting.name, *cells])
         if rows:
             heading = ["setting", *names, "features"]
-            parts += [element("h3", f"{measure.title} {measure.unit}".strip()), table(heading, rows)]
+            parts += [element("h3", f"{metric.title} {metric.unit}".strip()), table(heading, rows)]
     if not parts:
         return None
     text = (

@@ -10,7 +10,7 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.fields import wide_measure
+from aejax.report.fields import wide_metric
 from aejax.report.findings import choose, comparable
 from aejax.report.html import Html, element, join, table
 from aejax.report.label_curves import LABELS
@@ -43,7 +43,7 @@ COSTS = (
 
 
 class Front(NamedTuple):
-    """Settings that have a cost [n], their measure on validation images in its unit [n], and which are on the front."""
+    """Settings that have a cost [n], their metric on validation images in its unit [n], and which are on the front."""
 
     cost: CostAxis
     settings: list[Setting]
@@ -67,25 +67,25 @@ def pareto_front(costs: Sequence[float], values: Sequence[float], higher_is_bett
 
 
 def quality_against_cost(content: Content) -> Section | None:
-    """Returns a chart for each measure and cost with its Pareto front, and a table of the settings on a front."""
+    """Returns a chart for each metric and cost with its Pareto front, and a table of the settings on a front."""
     charts: list[Html] = []
     rows: list[list[str]] = []
     methods = dict.fromkeys((setting.study, setting.method) for setting in content.settings)
     colors = {method: index % NUM_COLORS for index, method in enumerate(methods)}
-    for measure in all_metrics():
+    for metric in all_metrics():
         groups: dict[str, list[Setting]] = {}
         for setting in content.settings:
-            mean = setting.mean(measure.validation)
+            mean = setting.mean(metric.validation)
             if mean is not None and math.isfinite(mean) and not _apart(setting):
-                groups.setdefault(comparable(measure, setting), []).append(setting)
+                groups.setdefault(comparable(metric, setting), []).append(setting)
         for group in groups.values():
             if sum(Role.SUBJECT in setting.role for setting in group) < FEWEST:
                 continue
-            title = f"{measure.title} {measure.unit}".strip()
+            title = f"{metric.title} {metric.unit}".strip()
             title += f", {group[0].rows[0]['data']['name']}" if len(groups) > 1 else ""
-            fronts = [front for cost in COSTS if (front := _front(cost, group, measure)) is not None]
-            charts += [_chart(front, group, measure, colors, title) for front in fronts]
-            rows += [[title, *cells] for cells in _rows(fronts, measure)]
+            fronts = [front for cost in COSTS if (front := _front(cost, group, metric)) is not None]
+            charts += [_chart(front, group, metric, colors, title) for front in fronts]
+            rows += [[title, *cells] for cells in _rows(fronts, metric)]
     if not charts:
         return None
     heading = ["measure", "setting", "on the front of", *(cost.title for cost in COSTS), "validation", "test"]
@@ -99,22 +99,22 @@ def _apart(setting: Setting) -> bool:
     return few or Role.PRETRAINED in setting.role
 
 
-def _value(setting: Setting, measure: Metric) -> float:
-    return measure.value(setting.mean(measure.validation) or 0.0)
+def _value(setting: Setting, metric: Metric) -> float:
+    return metric.value(setting.mean(metric.validation) or 0.0)
 
 
-def _front(cost: CostAxis, group: Sequence[Setting], measure: Metric) -> Front | None:
+def _front(cost: CostAxis, group: Sequence[Setting], metric: Metric) -> Front | None:
     """Returns the settings of a group that have a cost, or None where it is the same for all."""
     known = [(setting, value) for setting in group if (value := setting.cost(cost.name))]
     if len({value for _, value in known}) < 2:
         return None
     own, costs = [setting for setting, _ in known], [value for _, value in known]
-    values = [_value(setting, measure) for setting in own]
-    return Front(cost, own, np.array(costs), np.array(values), pareto_front(costs, values, measure.higher_is_better))
+    values = [_value(setting, metric) for setting in own]
+    return Front(cost, own, np.array(costs), np.array(values), pareto_front(costs, values, metric.higher_is_better))
 
 
 def _chart(
-    front: Front, group: Sequence[Setting], measure: Metric, colors: Mapping[tuple[str, str], int], title: str
+    front: Front, group: Sequence[Setting], metric: Metric, colors: Mapping[tuple[str, str], int], title: str
 ) -> Html:
     """Returns settings in the colors of their methods, the front in steps, and the best of those that are free."""
     _, settings, costs, values, indices = front
@@ -126,23 +126,23 @@ def _chart(
         name = " ".join(filter(None, method))
         series.append(plain_series(name, costs[own], values[own], color=color, marked=True, shape="speck"))
         best = [index for index in indices if own[index]]
-        intervals = [settings[index].interval(measure.validation) for index in best]
-        half = np.array([measure.value(interval.half_width) for interval in intervals if interval is not None])
+        intervals = [settings[index].interval(metric.validation) for index in best]
+        half = np.array([metric.value(interval.half_width) for interval in intervals if interval is not None])
         x, y, names = costs[best], values[best], [settings[index].name for index in best]
         series.append(Series(name, x, y, y - half, y + half, color=color, marked=True, points=names))
     line = steps(np.append(costs[indices], costs.max()), np.append(values[indices], values[indices[-1]]))
     series.append(plain_series("Pareto front", *line, color=7))
     free = [setting for setting in group if setting.cost(front.cost.name) is None]
     if free:
-        best_free = choose(measure, free)
-        ends, level = np.array([costs.min(), costs.max()]), np.full(2, _value(best_free, measure))
+        best_free = choose(metric, free)
+        ends, level = np.array([costs.min(), costs.max()]), np.full(2, _value(best_free, metric))
         series.append(plain_series(f"{best_free.name}, free", ends, level, color=4, dashed=True))
-    log_y = wide_measure(measure, np.concatenate([one.y for one in series]))
+    log_y = wide_metric(metric, np.concatenate([one.y for one in series]))
     return line_chart(series, title=title, x_label=front.cost.title, log_x=True, log_y=log_y)
 
 
-def _rows(fronts: Sequence[Front], measure: Metric) -> list[list[str]]:
-    """Returns the cells of every setting on a front: its name, of what it is on the front, costs and measure."""
+def _rows(fronts: Sequence[Front], metric: Metric) -> list[list[str]]:
+    """Returns the cells of every setting on a front: its name, of what it is on the front, costs and metric."""
     found: dict[int, tuple[Setting, list[str]]] = {}
     for front in fronts:
         for index in front.indices:
@@ -152,7 +152,7 @@ def _rows(fronts: Sequence[Front], measure: Metric) -> list[list[str]]:
     for setting, of in found.values():
         costs = [(setting.cost(cost.name), cost.digits) for cost in COSTS]
         shown = ["" if value is None else f"{value:{digits}}" for value, digits in costs]
-        intervals = [setting.interval(metric) for metric in (measure.validation, measure.test)]
-        scores = [measure.show(interval, seeded=setting.seeded) for interval in intervals]
+        intervals = [setting.interval(name) for name in (metric.validation, metric.test)]
+        scores = [metric.show(interval, seeded=setting.seeded) for interval in intervals]
         rows.append([setting.name, ", ".join(of), *shown, *scores])
     return rows

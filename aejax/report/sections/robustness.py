@@ -19,17 +19,17 @@ def robustness(content: Content) -> Section | None:
     """Returns the probe's accuracy and the MSE by corruption, means over severities, and mean corruption errors."""
     parts: list[Html] = []
     metrics = dict.fromkeys(name for row in content.rows for name in row["metrics"])
-    for measure in all_metrics():
-        names = list(_by_corruption(metrics, measure.name))
+    for metric in all_metrics():
+        names = list(_by_corruption(metrics, metric.name))
         if not names:
             continue
-        settings = content.beside_baselines(measure, MAX_SETTINGS)
-        relative = measure in PROBE.metrics
-        rows = [row for setting in settings if (row := _row(content, measure, names, setting, relative))]
+        settings = content.beside_baselines(metric, MAX_SETTINGS)
+        relative = metric in PROBE.metrics
+        rows = [row for setting in settings if (row := _row(content, metric, names, setting, relative))]
         if not rows:
             continue
         heading = ["setting", "clean", *names, "all", *(["mCE %"] if relative else [])]
-        parts += [element("h3", f"{measure.title} {measure.unit}".strip()), table(heading, rows)]
+        parts += [element("h3", f"{metric.title} {metric.unit}".strip()), table(heading, rows)]
     if not parts:
         return None
     text = (
@@ -58,29 +58,29 @@ def mean_corruption_error(metrics: dict[str, float], reference: dict[str, float]
     return sum(ratios) / len(ratios) if ratios else None
 
 
-def _by_corruption(metrics: Iterable[str], measure: str) -> dict[str, list[str]]:
+def _by_corruption(names: Iterable[str], metric: str) -> dict[str, list[str]]:
     """Returns the names of the metrics of each corruption, one for each severity."""
     found: dict[str, list[str]] = {}
-    for name in metrics:
-        match = re.fullmatch(rf"test_([a-z]+)_\d+_{measure}", name)
+    for name in names:
+        match = re.fullmatch(rf"test_([a-z]+)_\d+_{metric}", name)
         if match:
             found.setdefault(match[1], []).append(name)
     return found
 
 
-def _row(content: Content, measure: Metric, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
+def _row(content: Content, metric: Metric, corruptions: list[str], setting: Setting, relative: bool) -> list[str]:
     def show(function: Callable[[dict[str, float]], float | None]) -> str:
-        return measure.show(setting.interval_of(function), seeded=setting.seeded)
+        return metric.show(setting.interval_of(function), seeded=setting.seeded)
 
     def mean(corruption: str, metrics: dict[str, float]) -> float | None:
-        names = _by_corruption(metrics, measure.name).get(corruption)
+        names = _by_corruption(metrics, metric.name).get(corruption)
         return sum(metrics[name] for name in names) / len(names) if names else None
 
     cells = [show(functools.partial(mean, corruption)) for corruption in corruptions]
     if not any(cells):
         return []
-    total = show(lambda metrics: metrics.get(f"test_corrupted_{measure.name}"))
-    cells = [setting.name, show(lambda metrics: metrics.get(measure.test)), *cells, total]
+    total = show(lambda metrics: metrics.get(f"test_corrupted_{metric.name}"))
+    cells = [setting.name, show(lambda metrics: metrics.get(metric.test)), *cells, total]
     if relative:
         reference = _reference(content, setting)
         cells.append("" if reference is None else show(lambda metrics: mean_corruption_error(metrics, reference)))

@@ -26,12 +26,12 @@ def search(content: Content) -> Section | None:
     if trials is None or trials.record.search is None:
         return None
     objective = trials.record.search["method"]["objective"]
-    measure = find_metric(objective.removeprefix("validation_"))
+    metric = find_metric(objective.removeprefix("validation_"))
     found = [
-        trial._replace(value=None if trial.value is None else measure.value(trial.value)) for trial in trials_of(trials)
+        trial._replace(value=None if trial.value is None else metric.value(trial.value)) for trial in trials_of(trials)
     ]
-    title = f"{measure.title} {measure.unit}".strip()
-    return history(found, title, maximize=measure.higher_is_better) if found else None
+    title = f"{metric.title} {metric.unit}".strip()
+    return history(found, title, maximize=metric.higher_is_better) if found else None
 
 
 def history(trials: Sequence[Trial], objective: str, *, maximize: bool) -> Section | None:

@@ -77,22 +77,22 @@ def _band(name: str, members: Curves, metric: str, color: int, dashed: bool) -> 
 
 
 def gap(content: Content) -> Section | None:
-    """Returns each measure on training, validation and test images, and what generalisation costs."""
+    """Returns each metric on training, validation and test images, and what generalisation costs."""
     best = content.subjects()[:MAX_CURVES]
     groups = [setting for setting in content.settings if Role.SUBJECT not in setting.role or setting in best]
     rows = []
-    for measure in all_metrics():
+    for metric in all_metrics():
         for group in groups:
-            splits = [group.interval(f"{split}_{measure.name}") for split in ("train", "validation", "test")]
+            splits = [group.interval(f"{split}_{metric.name}") for split in ("train", "validation", "test")]
             if splits[0] is None or splits[2] is None:
                 continue
-            cells = [measure.show(interval, seeded=group.seeded) for interval in splits]
+            cells = [metric.show(interval, seeded=group.seeded) for interval in splits]
             train, test = splits[0].mean, splits[2].mean
-            if measure.unit == "%":
+            if metric.unit == "%":
                 cost = f"{100 * (test - train):+.2f} points"
             else:
                 cost = f"x {digits(test / train, 0.1)}" if train else ""
-            rows.append([f"{measure.title} {measure.unit}".strip(), group.name, *cells, cost])
+            rows.append([f"{metric.title} {metric.unit}".strip(), group.name, *cells, cost])
     if not rows:
         return None
     heading = ["measure", "setting", "train", "validation", "test", "test beside train"]

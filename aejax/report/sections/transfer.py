@@ -16,7 +16,7 @@ def transfer(content: Content) -> Section | None:
     pairs = [pair for pair in _PAIRS if any(setting.mean(pair[1].test) is not None for setting in content.settings)]
     if not pairs:
         return None
-    measures: list[Metric] = [measure for pair in pairs for measure in pair]
+    metrics: list[Metric] = [metric for pair in pairs for metric in pair]
     rows = []
     for setting in content.beside_baselines(pairs[0][1], MAX_SETTINGS):
         config = setting.rows[0]["config"]
@@ -26,9 +26,9 @@ def transfer(content: Content) -> Section | None:
             f"{name} {show_value(config.get(f'{part}.classes'))}".strip()
             for part, name in {"data": config["data.name"], "evaluation.transfer": used["name"]}.items()
         )
-        cells = [measure.show(setting.interval(measure.test), seeded=setting.seeded) for measure in measures]
+        cells = [metric.show(setting.interval(metric.test), seeded=setting.seeded) for metric in metrics]
         rows.append([setting.name, own, other, *cells])
-    heading = ["setting", "trained on", "transferred to", *(f"{measure.title} {measure.unit}" for measure in measures)]
+    heading = ["setting", "trained on", "transferred to", *(f"{metric.title} {metric.unit}" for metric in metrics)]
     text = (
         "Test images. The encoder, with the preprocessing fitted to its training images, turns the other data into "
         "features; probe and k-NN are fitted to these and their labels as to its own. Settings are chosen by "
