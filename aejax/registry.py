@@ -60,12 +60,12 @@ class Registry(Mapping[str, Part], Generic[Part]):
             kind = getattr(config, "kind", None)
             if not isinstance(kind, str) or typing.get_type_hints(config).get("kind") != Literal[kind]:
                 raise ConfigError(
-                    f"{_place(config)}: {config.__name__} is no {self.sort}: its config class needs the field kind: "
+                    f"{_source(config)}: {config.__name__} is no {self.sort}: its config class needs the field kind: "
                     'Literal["name"] = "name"'
                 )
             if kind in self._configs:
                 raise ConfigError(
-                    f"{_place(config)}: there is a {self.sort} '{kind}' already, of {_place(self._configs[kind])}; "
+                    f"{_source(config)}: there is a {self.sort} '{kind}' already, of {_source(self._configs[kind])}; "
                     "choose another kind, and register each once"
                 )
         for config in cast(Any, configs):
@@ -147,12 +147,12 @@ def note_origin(part: Any) -> None:
     if _is_ours(part):
         return
     try:
-        _origins[_place(part)] = hashlib.sha256(pathlib.Path(inspect.getfile(part)).read_bytes()).hexdigest()
+        _origins[_source(part)] = hashlib.sha256(pathlib.Path(inspect.getfile(part)).read_bytes()).hexdigest()
     except (TypeError, OSError):  # There is no file: a notebook, or what somebody typed.
-        _origins[_place(part)] = None
+        _origins[_source(part)] = None
 
 
-def _place(cls: Any) -> str:
+def _source(cls: Any) -> str:
     """Where a class is defined: our module, or the name of a file of the user's."""
     if _is_ours(cls):
         return str(cls.__module__)

@@ -109,7 +109,7 @@ class Representation(NamedTuple):
 class Described(NamedTuple):
     """The metrics of one member that need no further fit, and its features for those that do.
 
-    `metrics` are scalars, named with the split first (`test_mse`). `features` are by their place: "own" for those of
+    `metrics` are scalars, named with the split first (`test_mse`). `features` are by their origin: "own" for those of
     the own data (empty if no measure reads them), "transfer" if there are such data, and the names of `config.layers`,
     for what these make of the own data. `code` are those of the own data that are compared with factors; empty if no
     measure does.
@@ -230,15 +230,15 @@ def pooled(output: jax.Array) -> jax.Array:
     return output.reshape(output.shape[0], -1)
 
 
-def of_place(name: str, place: str) -> str:
-    """The full name of a metric by the place of its features, such as `test_transfer_probe_accuracy`.
+def of_origin(name: str, origin: str) -> str:
+    """The full name of a metric by the origin of its features, such as `test_transfer_probe_accuracy`.
 
     Of the study's own features that is its own name; of a layer, for instance, `test_encoder/Conv_0_probe_accuracy`.
     """
-    if place == "own":
+    if origin == "own":
         return name
     split, _, rest = name.partition("_")
-    return f"{split}_{place}_{rest}" if split in ("validation", "test") else f"{place}_{name}"
+    return f"{split}_{origin}_{rest}" if split in ("validation", "test") else f"{origin}_{name}"
 
 
 _FEATURES = "features"  # Among the values of each image.

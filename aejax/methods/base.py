@@ -117,7 +117,7 @@ class Method:
 @functools.cache
 def find_method(name: str) -> Method:
     """Finds a method by its name, and imports its file."""
-    method: Method = pkgutil.resolve_name(METHODS[name].place)(name, METHODS[name])
+    method: Method = pkgutil.resolve_name(METHODS[name].class_path)(name, METHODS[name])
     return method
 
 

@@ -22,7 +22,7 @@ class Role(enum.Flag):
 class Entry(NamedTuple):
     """A method's line in the zoo."""
 
-    place: str  # "module:class", imported when the method is needed: it computes with JAX.
+    class_path: str  # "module:class", imported when the method is needed: it computes with JAX.
     role: Role
     needs_labels: bool = False
     note: str = ""  # What a reader must know of a reference: how a sentence goes on that begins with its name.

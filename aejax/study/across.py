@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,28 +31,30 @@ class Replicate(NamedTuple):
     metrics: Mapping[str, float]
     codes: Callable[[], Codes] | None  # Reads its population's; None where an earlier version kept none.
     number: int  # Of the member in them.
-    place: Any  # Of the population, for whoever asks.
+    path: pathlib.Path  # Of its population.
 
 
-def members_of(job: Job, results: Mapping[str, Any], codes: Any, place: Any) -> list[Replicate]:
+def replicates_of(job: Job, results: Mapping[str, Any], codes: Any, path: pathlib.Path) -> list[Replicate]:
     """Returns the members of a population; `results` are as results.json holds them."""
     pairs = enumerate(zip(job.population.members, results["members"], strict=True))
-    return [Replicate(job.method.name, config, of["metrics"], codes, number, place) for number, (config, of) in pairs]
+    return [Replicate(job.method.name, config, of["metrics"], codes, number, path) for number, (config, of) in pairs]
 
 
-def measure_across(members: Sequence[Replicate], say: Callable[[str], None]) -> dict[Any, dict[int, dict[str, float]]]:
+def measure_across(
+    members: Sequence[Replicate], say: Callable[[str], None]
+) -> dict[pathlib.Path, dict[int, dict[str, float]]]:
     """Returns further metrics of members, by population and index: those of groups in which a member lacks some."""
     groups: dict[tuple[str, Config], list[Replicate]] = {}
     for member in members:
         groups.setdefault((member.method, dataclasses.replace(member.config, seed=0)), []).append(member)
-    found: dict[Any, dict[int, dict[str, float]]] = {}
+    found: dict[pathlib.Path, dict[int, dict[str, float]]] = {}
     for group in groups.values():
         group.sort(key=lambda member: member.config.seed)
         for measure in find_method(group[0].method).evaluation(group[0].config).wanted():
             if measure.members is None or len(group) == 1 or all(_has(member, measure) for member in group):
                 continue
             for member, metrics in zip(group, _measure(measure, group, say), strict=True):
-                found.setdefault(member.place, {}).setdefault(member.number, {}).update(metrics)
+                found.setdefault(member.path, {}).setdefault(member.number, {}).update(metrics)
     return found
 
 
@@ -62,15 +65,15 @@ def _has(member: Replicate, measure: Measure) -> bool:
 def _measure(measure: Measure, group: Sequence[Replicate], say: Callable[[str], None]) -> list[dict[str, float]]:
     """Returns the metrics of a group's members; none of those whose codes are not finite, or of all if one has none."""
     metrics: list[dict[str, float]] = [{} for _ in group]
-    known: dict[Any, Codes] = {}  # By population.
+    known: dict[pathlib.Path, Codes] = {}  # By population.
     codes = []
     for member in group:
         if member.codes is None:
-            say(f"{member.place}: '{measure.name}' needs codes that it lacks; scripts/evaluate.py --update keeps them")
+            say(f"{member.path}: '{measure.name}' needs codes that it lacks; scripts/evaluate.py --update keeps them")
             return metrics
-        if member.place not in known:
-            known[member.place] = member.codes()
-        codes.append({split: code[member.number] for split, code in known[member.place].items()})
+        if member.path not in known:
+            known[member.path] = member.codes()
+        codes.append({split: code[member.number] for split, code in known[member.path].items()})
     finite = [index for index, own in enumerate(codes) if own and all(np.isfinite(code).all() for code in own.values())]
     if len(finite) > 1 and measure.members is not None:
         for name, values in measure.members([codes[index] for index in finite]).items():
@@ -94,7 +97,7 @@ def renew_across(directory: StudyDirectory, roster: Roster, say: Callable[[str],
             results = dataclasses.asdict(one.results)
             job = roster.job(one.results.method, [member.id for member in one.results.members])
             codes = functools.partial(read_arrays, one.path / CODES) if CODES in one.results.files else None
-            members += members_of(job, results, codes, one.path)
+            members += replicates_of(job, results, codes, one.path)
     for path, metrics in measure_across(members, say).items():
         if any(metrics.values()):
             with lock(path):

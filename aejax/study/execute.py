@@ -36,7 +36,7 @@ from aejax.store.results import CODES
 from aejax.store.results import FILE as RESULTS
 from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
-from aejax.study.job import Job, Options, Place, Work
+from aejax.study.job import Execution, Job, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
@@ -52,7 +52,7 @@ Arrays = dict[str, np.ndarray]
 LOCK_SECONDS = 120.0
 
 
-def execute(work: Work, parents: Sequence[Job] = ()) -> None:
+def execute(execution: Execution, parents: Sequence[Job] = ()) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
 
     What is finished is left as it is, so it does no harm if an executor asks twice.
@@ -64,16 +64,16 @@ def execute(work: Work, parents: Sequence[Job] = ()) -> None:
       ParentMissing: if a member that another begins with was not trained.
       OSError: if something could not be written; what was saved before is still there.
     """
-    job, options = work.job, work.options
+    job, options = execution.job, execution.options
     # Another process that was given the population may not have noticed yet that it is to stop.
-    with lock(work.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
-        evidence = read_evidence(work.path)
+    with lock(execution.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
+        evidence = read_evidence(execution.path)
         known = evidence.status or PopulationStatus(job.method.name, job.ids, "waiting")
         wait_for_all(f"{job.ids} known")  # Before the leader changes it.
         if not evidence.is_finished:
             if is_leader():
                 clear(evidence, options)
-            _execute(work, known.enter("running"), parents)
+            _execute(execution, known.enter("running"), parents)
 
 
 def clear(evidence: Evidence, options: Options) -> None:
@@ -85,26 +85,26 @@ def clear(evidence: Evidence, options: Options) -> None:
             options.say(f"{fault} and was set aside as {aside}: it is made again, from the checkpoint if there is one")
 
 
-def _execute(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> None:
+def _execute(execution: Execution, status: PopulationStatus, parents: Sequence[Job]) -> None:
     begun = time.monotonic()
     if is_leader():
-        remove_leftovers(work.path.rglob("*"))
-        write_status(work.path, status)
+        remove_leftovers(execution.path.rglob("*"))
+        write_status(execution.path, status)
     try:
-        fitted = _within_memory(work, lambda: _fit(work, status, parents))
-        measured = _within_memory(work, lambda: measure(work, fitted))
+        fitted = _within_memory(execution, lambda: _fit(execution, status, parents))
+        measured = _within_memory(execution, lambda: measure(execution, fitted))
     except Interrupted:
         if is_leader():
-            write_status(work.path, (read_status(work.path) or status).enter("waiting"))
+            write_status(execution.path, (read_status(execution.path) or status).enter("waiting"))
         raise
     if is_leader():
-        write_results(work.path, *measured)
-        before = (read_status(work.path) or status).enter("finished")
-        training = fitted.cost.get("train_seconds", 0.0) * work.members.num
+        write_results(execution.path, *measured)
+        before = (read_status(execution.path) or status).enter("finished")
+        training = fitted.cost.get("train_seconds", 0.0) * execution.members.num
         seconds = before.training + time.monotonic() - begun
-        write_status(work.path, before._replace(seconds=seconds, training=training))
-        work.checkpoints.keep(1)
-    wait_for_all(f"{work.job.ids} finished")
+        write_status(execution.path, before._replace(seconds=seconds, training=training))
+        execution.checkpoints.keep(1)
+    wait_for_all(f"{execution.job.ids} finished")
 
 
 def write_results(path: pathlib.Path, results: dict[str, Any], pictures: Arrays, codes: Arrays) -> None:
@@ -118,49 +118,49 @@ def write_results(path: pathlib.Path, results: dict[str, Any], pictures: Arrays,
     write_json(path / RESULTS, results | {"files": files})
 
 
-def _within_memory(work: Work, function: Callable[[], Result]) -> Result:
+def _within_memory(execution: Execution, function: Callable[[], Result]) -> Result:
     """Calls a function; where the devices' memory is exhausted, again with half as many members at once."""
     while True:
         try:
             return function()
         except jax.errors.JaxRuntimeError as error:
-            if not is_out_of_memory(error) or work.members.at_once == 1:
+            if not is_out_of_memory(error) or execution.members.at_once == 1:
                 raise
         # Here nothing holds what was in memory any more.
-        work.halve_members()
-        work.options.say(
-            f"{work.job}: the memory does not hold so many members at once; going on with {work.members.at_once} on "
-            "each device (training.members_at_once)"
+        execution.halve_members()
+        execution.options.say(
+            f"{execution.job}: the memory does not hold so many members at once; going on with "
+            f"{execution.members.at_once} on each device (training.members_at_once)"
         )
 
 
 def evaluate(
-    job: Job, place: Place, directory: StudyDirectory, options: Options
+    job: Job, source_of: SourceOf, directory: StudyDirectory, options: Options
 ) -> tuple[dict[str, Any], Arrays, Arrays]:
     """Returns the results, pictures and codes of a finished population, evaluated again from its checkpoint.
 
     Raises:
       UserError: if there is no whole checkpoint of the trained population.
     """
-    work = Work(job, place, directory, options)
+    execution = Execution(job, source_of, directory, options)
     trained = None
     if job.method.trains:
-        start = restore_trained(work)
-        trained = TrainedPopulation(list(work.members.deal(start.state)), start.cost)
-    return measure(work, _fitted(work, trained))
+        start = restore_trained(execution)
+        trained = TrainedPopulation(list(execution.members.deal(start.state)), start.cost)
+    return measure(execution, _fitted(execution, trained))
 
 
-def restore_trained(work: Work) -> StartingPoint:
+def restore_trained(execution: Execution) -> StartingPoint:
     """Returns the state of a population's trained members.
 
     Raises:
       UserError: if there is no whole checkpoint of it, or they are not trained yet.
     """
-    status = read_status(work.path)
-    start, _ = _restore(work, None if status is None else status.checkpoint, writes=False)
+    status = read_status(execution.path)
+    start, _ = _restore(execution, None if status is None else status.checkpoint, writes=False)
     if start is None:
-        raise NotTrained(work.path)
-    check_trained(work.path, start.state)
+        raise NotTrained(execution.path)
+    check_trained(execution.path, start.state)
     return start
 
 
@@ -193,29 +193,29 @@ class _Resume:
     metrics_digest: str | None = None
 
 
-def _restore(work: Work, newest: int | None, *, writes: bool) -> tuple[StartingPoint | None, Written]:
+def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple[StartingPoint | None, Written]:
     """Returns where to go on from, if there is a checkpoint, and how much of the curves belongs to it.
 
     `writes` is whether the leader has locked the population and goes on with it: it sets damaged checkpoints aside.
     """
-    if not work.checkpoints.exist() and newest is None:
+    if not execution.checkpoints.exist() and newest is None:
         return None, Written()
     if not is_leader():
         wait_for_all("damaged checkpoints are set aside")
-    checkpoint = work.checkpoints.newest(newest, work.options.say, writes=writes and is_leader())
+    checkpoint = execution.checkpoints.newest(newest, execution.options.say, writes=writes and is_leader())
     if is_leader():
         wait_for_all("damaged checkpoints are set aside")
     if checkpoint is None:
         if writes:
-            work.options.say(f"{work.path}: no whole checkpoint, so it is trained from the beginning")
+            execution.options.say(f"{execution.path}: no whole checkpoint, so it is trained from the beginning")
         return None, Written()
-    state = checkpoint.read(state_shapes(Members(work.configs, 1), work.task, work.data))
+    state = checkpoint.read(state_shapes(Members(execution.configs, 1), execution.task, execution.data))
     try:
         resume = load(_Resume, checkpoint.facts.facts)
     except ConfigError as error:
         raise UserError(
-            f"{work.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version that "
-            f"study.json names, or remove {work.path} and train again"
+            f"{execution.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version "
+            f"that study.json names, or remove {execution.path} and train again"
         ) from None
     return StartingPoint(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
 
@@ -233,14 +233,14 @@ class ParentMissing(UserError):
 class _Saver:
     """Saves when it is time, or when the process was asked to stop, and then lets it stop."""
 
-    def __init__(self, work: Work, status: PopulationStatus, write: MetricsWriter):
-        self._work, self._status, self._write = work, status, write
-        self._data, self._preprocessing = DataDescription.of(work.dataset), to_arrays(work.data.preprocessing)
-        self._interval = work.options.checkpoint_seconds
+    def __init__(self, execution: Execution, status: PopulationStatus, write: MetricsWriter):
+        self._execution, self._status, self._write = execution, status, write
+        self._data, self._preprocessing = DataDescription.of(execution.dataset), to_arrays(execution.data.preprocessing)
+        self._interval = execution.options.checkpoint_seconds
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        return bool(self._work.options.stop) or time.monotonic() - self._last >= self._interval
+        return bool(self._execution.options.stop) or time.monotonic() - self._last >= self._interval
 
     def save(self, state: TrainState, cost: Cost) -> None:
         started = time.monotonic()
@@ -252,128 +252,134 @@ class _Saver:
                 "metrics_bytes": written.num_bytes,
                 "metrics_digest": written.digest,
             }
-            number = self._work.checkpoints.save(state, facts, self._data, self._preprocessing)
+            number = self._execution.checkpoints.save(state, facts, self._data, self._preprocessing)
             self._status = self._status._replace(checkpoint=number)
-            write_status(self._work.path, self._status)
-        self._work.options.obey_stop()
+            write_status(self._execution.path, self._status)
+        self._execution.options.obey_stop()
         self._last = time.monotonic()
         # Never more than a twentieth of the time for saving, unless every chunk is to be saved.
-        asked = self._work.options.checkpoint_seconds
+        asked = self._execution.options.checkpoint_seconds
         self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
-def _learnt(work: Work, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]) -> Any:
+def _learnt(
+    execution: Execution, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]
+) -> Any:
     """Returns a part of the states of members with these ids, stacked in their order: arrays [members, ...]."""
     found: dict[str, Any] = {}
     for job in parents:
         if set(job.ids) & set(wanted):
-            learnt = part(restore_trained(Work(job, work.place, work.directory, work.options)).state)
+            learnt = part(
+                restore_trained(Execution(job, execution.source_of, execution.directory, execution.options)).state
+            )
             found |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise ParentMissing(f"{work.job} goes on from the autoencoder {missing[0]}, which was not trained")
+        raise ParentMissing(f"{execution.job} goes on from the autoencoder {missing[0]}, which was not trained")
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(found[name] for name in wanted))
 
 
-def _begin(work: Work, parents: Sequence[Job]) -> tuple[list[Any], float]:
+def _begin(execution: Execution, parents: Sequence[Job]) -> tuple[list[Any], float]:
     """Returns the variables that the members begin with, by round: those that others have learnt, and what is fitted to
     these in host memory; and the seconds that the latter took.
     """
-    method = work.job.method
+    method = execution.job.method
     assert method.begins_with is not None, "others begin with random variables"
-    wanted = [config_id(find_method(method.begins_with).reduce(config)) for config in work.configs]
+    wanted = [config_id(find_method(method.begins_with).reduce(config)) for config in execution.configs]
 
     def variables(state: TrainState) -> Any:
         return jax.tree.map(functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables())
 
-    begin = method.begin(_learnt(work, parents, wanted, variables))
+    begin = method.begin(_learnt(execution, parents, wanted, variables))
     seconds = 0.0
-    fit = method.fit_on_host(work.task(work.configs[0]))
+    fit = method.fit_on_host(execution.task(execution.configs[0]))
     if fit is not None:
-        fitted, seconds = _fit_on_host(work, fit, begin)
+        fitted, seconds = _fit_on_host(execution, fit, begin)
         begin |= fitted
-    return list(work.members.deal(begin)), seconds
+    return list(execution.members.deal(begin)), seconds
 
 
-def _fit_on_host(work: Work, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any], float]:
+def _fit_on_host(execution: Execution, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any], float]:
     """Fits a part in host memory to the codes of training images; returns it as variables, and the seconds it took."""
-    members = work.members
+    members = execution.members
 
     def codes(config: Config, given: Any, data: ResidentData) -> jax.Array:
-        task = work.task(config)
+        task = execution.task(config)
         code = task.see(adopt(init_variables(task, data), given), data).code
         assert code is not None
         return code["train"]
 
     rounds = list(members.deal(begin))
-    program = members.compile(codes, rounds[0], work.data)
-    found = members.fetch([program(index, given, work.data) for index, given in enumerate(rounds)])
+    program = members.compile(codes, rounds[0], execution.data)
+    found = members.fetch([program(index, given, execution.data) for index, given in enumerate(rounds)])
     started = time.perf_counter()
-    fitted = fit(found, [config.seed for config in work.configs])
+    fitted = fit(found, [config.seed for config in execution.configs])
     return fitted, time.perf_counter() - started
 
 
-def _continue(work: Work, parents: Sequence[Job]) -> StartingPoint:
+def _continue(execution: Execution, parents: Sequence[Job]) -> StartingPoint:
     """Returns the states from which the members go on: those in which others have paused."""
-    state = _learnt(work, parents, [config_id(config) for config in work.job.continues], lambda state: state)
+    state = _learnt(execution, parents, [config_id(config) for config in execution.job.continues], lambda state: state)
     status = np.where(state.status == Status.PAUSED, Status.RUNNING, state.status).astype(np.int32)
     return StartingPoint(state.replace(status=status), Cost())
 
 
-def _fit(work: Work, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
-    if not work.job.method.trains:
-        return _fitted(work, None)
-    start, keep = _restore(work, status.checkpoint, writes=True)
+def _fit(execution: Execution, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
+    if not execution.job.method.trains:
+        return _fitted(execution, None)
+    start, keep = _restore(execution, status.checkpoint, writes=True)
     status = status._replace(training=start.cost.train_seconds if start else 0.0)
     if is_leader():
-        write_status(work.path, status)
+        write_status(execution.path, status)
     begin, begin_seconds = None, 0.0
-    if start is None and work.job.continues:
-        start = _continue(work, parents)
-    elif start is None and work.job.method.begins_with:
-        begin, begin_seconds = _begin(work, parents)
-    path = work.path if is_leader() else None
-    tensorboard, say = work.options.tensorboard, work.options.say
-    with MetricsWriter(path, work.configs, tensorboard=tensorboard, keep=keep, say=say) as write:
+    if start is None and execution.job.continues:
+        start = _continue(execution, parents)
+    elif start is None and execution.job.method.begins_with:
+        begin, begin_seconds = _begin(execution, parents)
+    path = execution.path if is_leader() else None
+    tensorboard, say = execution.options.tensorboard, execution.options.say
+    with MetricsWriter(path, execution.configs, tensorboard=tensorboard, keep=keep, say=say) as write:
         trained = train(
-            work.members,
-            work.task,
-            work.data,
+            execution.members,
+            execution.task,
+            execution.data,
             write=write,
-            description=str(work.job),
-            saver=_Saver(work, status, write),
+            description=str(execution.job),
+            saver=_Saver(execution, status, write),
             start=start,
             begin=begin,
             begin_seconds=begin_seconds,
-            chunk_epochs=work.chunk_epochs(work.members),
+            chunk_epochs=execution.chunk_epochs(execution.members),
         )
-    return _fitted(work, trained)
+    return _fitted(execution, trained)
 
 
-def _fitted(work: Work, trained: TrainedPopulation | None) -> FittedPopulation:
-    members, method = work.members, work.job.method
+def _fitted(execution: Execution, trained: TrainedPopulation | None) -> FittedPopulation:
+    members, method = execution.members, execution.job.method
     untrained = ["finished"] * members.num
     if not method.has_parameters:
         return FittedPopulation([()] * members.num_rounds, untrained, {}, {})
     if trained is None:
-        init = compile_variables(work)
-        variables = [init(index, (), work.data) for index in range(members.num_rounds)]
+        init = compile_variables(execution)
+        variables = [init(index, (), execution.data) for index in range(members.num_rounds)]
         return FittedPopulation(variables, untrained, {}, {"parameters": _num_parameters(variables[0], members)})
     variables = [state.evaluated_variables() for state in trained.states]
     status, step, past_minimum = members.fetch(
         [(state.status, state.step, state.past_minimum) for state in trained.states]
     )
-    task = work.task(work.configs[0])
-    seen = jax.eval_shape(task.select, work.data)
+    task = execution.task(execution.configs[0])
+    seen = jax.eval_shape(task.select, execution.data)
     # Those from whose states they went on have paid for these.
-    begun = [(config.training.until_epoch or 0) * steps_per_epoch(task.training, seen) for config in work.job.continues]
+    begun = [
+        (config.training.until_epoch or 0) * steps_per_epoch(task.training, seen) for config in execution.job.continues
+    ]
     step = np.maximum(step - np.array(begun or 0), 0)
     num_images = int(step.sum()) * batch_size(task.training, seen)
     seconds = trained.cost.train_seconds
     cost = {
         "parameters": _num_parameters(variables[0], members),
         "train_seconds": seconds / members.num,
-        "train_tflop": training_flops(task, work.data, float(step.mean())) / 1e12,
+        "train_tflop": training_flops(task, execution.data, float(step.mean())) / 1e12,
         "images_per_second": num_images / seconds if seconds else 0.0,
         "train_compile_seconds": trained.cost.compile_seconds,
         "memory_mb": trained.cost.memory_bytes / 1e6,

@@ -18,7 +18,7 @@ from aejax.evaluation.generation import Reference, compare, make_reference, near
 from aejax.experiment import Config
 from aejax.methods.images import ImageMethod
 from aejax.samplers.zoo import CLASSIFIER, GenerationConfig
-from aejax.study.job import FeatureFunction, Source, Work
+from aejax.study.job import Execution, FeatureFunction, Source
 from aejax.training.compilation import wait_for_compilations
 from aejax.training.population import Members, share, to_host
 
@@ -39,9 +39,9 @@ class Judge(NamedTuple):
     num: dict[str, int]  # How many images are compared, by split.
 
 
-def judge_of(work: Work) -> Judge:
+def judge_of(execution: Execution) -> Judge:
     """Returns the judge of a job, made once for all jobs that have the same."""
-    source, generation, function = work.source("own"), work.configs[0].generation, work.options.features
+    source, generation, function = execution.source("own"), execution.configs[0].generation, execution.options.features
     key = generation.num_samples, generation.num_neighbors, generation.features
     if key not in source.judges:
         source.judges[key] = make_judge(source, generation, function)
@@ -137,7 +137,7 @@ def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) 
 
 
 def measure_generators(
-    work: Work, variables: list[Any]
+    work: Execution, variables: list[Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
     """Returns metrics, arrays [members]; pictures, arrays [members, ...]; and the cost.
 
@@ -210,13 +210,13 @@ def evaluation_cost(members: Members, seconds: float, compile_seconds: float) ->
     return {"evaluation_seconds": seconds / members.num, "evaluation_compile_seconds": compile_seconds}
 
 
-def _describe(work: Work, judge: Judge) -> str:
+def _describe(execution: Execution, judge: Judge) -> str:
     counts = ", ".join(f"{num} {split}" for split, num in judge.num.items())
     if judge.network is None:
-        by = f"features of {work.configs[0].generation.features}"
+        by = f"features of {execution.configs[0].generation.features}"
     else:
         by = f"features of {judge.network.name}, right on {100 * judge.network.accuracy:.1f} % of the test images"
-    return f"{work.job}: compared with as many real images of {work.dataset.name} ({counts}) by {by}"
+    return f"{execution.job}: compared with as many real images of {execution.dataset.name} ({counts}) by {by}"
 
 
 def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen: Any) -> tuple[Any, Any]:

@@ -60,7 +60,7 @@ class Source(NamedTuple):
         return Source(dataset, share(make_resident(dataset, kind)), {})
 
 
-Place = Callable[[DataConfig], Source]
+SourceOf = Callable[[DataConfig], Source]
 
 
 class Options(NamedTuple):
@@ -79,16 +79,16 @@ class Options(NamedTuple):
         self.stop.obey()
 
 
-class Work:
+class Execution:
     """A job with everything that stays the same while it is executed."""
 
-    def __init__(self, job: Job, place: Place, directory: StudyDirectory, options: Options):
-        self.job, self.place, self.directory, self.options = job, place, directory, options
+    def __init__(self, job: Job, source_of: SourceOf, directory: StudyDirectory, options: Options):
+        self.job, self.source_of, self.directory, self.options = job, source_of, directory, options
         self.configs = job.population.members
         config = self.configs[0]
         self.evaluation = job.method.evaluation(config)
         others = self.evaluation.other_data(config.data)
-        self.sources = {name: place(data) for name, data in ({"own": config.data} | others).items()}
+        self.sources = {name: source_of(data) for name, data in ({"own": config.data} | others).items()}
         self.dataset, self.data = self.sources["own"].dataset, self.sources["own"].data
         self.path = directory.population(job.method.name, job.ids)
         self.checkpoints = Checkpoints(self.path, job.ids)
@@ -107,9 +107,9 @@ class Work:
         """What a member offers for evaluation, with these variables."""
         return self.job.method.represent(self.task_or_none(config), variables, config, data)
 
-    def source(self, place: str) -> Source:
-        """Returns the data that features of a place are of; what is no name of other data is a layer's."""
-        return self.sources.get(place, self.sources["own"])
+    def source(self, origin: str) -> Source:
+        """Returns the data of features by their origin: the name of other data, or a layer of the study's own data."""
+        return self.sources.get(origin, self.sources["own"])
 
     @functools.cached_property
     def members(self) -> Members:

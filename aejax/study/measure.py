@@ -13,12 +13,12 @@ import numpy as np
 from aejax.config import flatten, to_tree
 from aejax.data.load import Dataset
 from aejax.data.resident import ResidentData
-from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_place
+from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_origin
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
 from aejax.store.metrics import shortest
 from aejax.study.generation import evaluation_cost, measure_generators
-from aejax.study.job import Work
+from aejax.study.job import Execution
 from aejax.training.compilation import LESS_EFFORT, wait_for_compilations
 from aejax.training.population import Members, Program, fit_members, shapes_of_member, to_host
 
@@ -36,27 +36,27 @@ class FittedPopulation(NamedTuple):
 
 
 def measure(
-    work: Work, fitted: FittedPopulation
+    execution: Execution, fitted: FittedPopulation
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Returns the content of results.json, pictures.npz and codes.npz."""
     variables = fitted.variables
-    if len(variables) != work.members.num_rounds:  # Fewer at once than when they were trained.
-        variables = list(work.members.deal(work.members.fetch(variables)))
-    makes_images = work.job.method.makes_images
-    measured = Measured(*measure_generators(work, variables)) if makes_images else _measure(work, variables)
+    if len(variables) != execution.members.num_rounds:  # Fewer at once than when they were trained.
+        variables = list(execution.members.deal(execution.members.fetch(variables)))
+    makes_images = execution.job.method.makes_images
+    measured = Measured(*measure_generators(execution, variables)) if makes_images else _measure(execution, variables)
     metrics, seen, evaluation_cost, codes = measured
     metrics |= fitted.metrics
-    if not work.evaluation.tell_test:
+    if not execution.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
         codes = {split: code for split, code in codes.items() if split != "test"}
         seen = {}  # What is seen is of test images.
-    trees = [dict(flatten(to_tree(config))) for config in work.configs]
-    trees = [{name: tree[name] for name in tree if work.job.method.depends_on(name)} for tree in trees]
+    trees = [dict(flatten(to_tree(config))) for config in execution.configs]
+    trees = [{name: tree[name] for name in tree if execution.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
-    others = {name: _describe(source.dataset) for name, source in work.sources.items() if name != "own"}
+    others = {name: _describe(source.dataset) for name, source in execution.sources.items() if name != "own"}
     results = {
-        "method": work.job.method.name,
-        "data": _describe(work.dataset) | ({"others": others} if others else {}),
+        "method": execution.job.method.name,
+        "data": _describe(execution.dataset) | ({"others": others} if others else {}),
         "config": common,
         "cost": fitted.cost | evaluation_cost,
         "members": [
@@ -66,10 +66,10 @@ def measure(
                 "metrics": {metric: shortest(value[index]) for metric, value in metrics.items()},
                 "status": status,
             }
-            for index, (name, tree, status) in enumerate(zip(work.job.ids, trees, fitted.statuses, strict=True))
+            for index, (name, tree, status) in enumerate(zip(execution.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
-    return results, _pictures(work, variables, seen, metrics) if seen else {}, codes
+    return results, _pictures(execution, variables, seen, metrics) if seen else {}, codes
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
@@ -93,37 +93,37 @@ class Measured(NamedTuple):
     codes: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
-def _measure(work: Work, variables: list[Any]) -> Measured:
+def _measure(execution: Execution, variables: list[Any]) -> Measured:
     one = shapes_of_member(variables[0])
 
     def known(members: Members) -> Members:
         """Returns the members that were trained, which may know the programs, if these are dealt out alike."""
-        return work.members if members.round_size == work.members.round_size else members
+        return execution.members if members.round_size == execution.members.round_size else members
 
     def evaluation_bytes(members: Members) -> int:
         members = known(members)
-        programs = evaluation_programs(work, members, one)
+        programs = evaluation_programs(execution, members, one)
         return max(program.memory_bytes for program in [programs.describing, *programs.classifying.values()])
 
-    members = known(fit_members(work.configs, work.members.at_once, evaluation_bytes))
-    if members is not work.members:
-        variables = list(members.deal(work.members.fetch(variables)))
-    describing, classifying = evaluation_programs(work, members, one)
+    members = known(fit_members(execution.configs, execution.members.at_once, evaluation_bytes))
+    if members is not execution.members:
+        variables = list(members.deal(execution.members.fetch(variables)))
+    describing, classifying = evaluation_programs(execution, members, one)
     wait_for_compilations()
     compile_seconds = sum(program.compile_seconds for program in [describing, *classifying.values()])
-    shared = {name: source.data for name, source in work.sources.items()}
+    shared = {name: source.data for name, source in execution.sources.items()}
     results, samples, codes = [], [], []
-    beside = any(measure.members is not None for measure in work.evaluation.wanted())
+    beside = any(measure.members is not None for measure in execution.evaluation.wanted())
     started = time.perf_counter()
-    for index in work.rounds(members):
+    for index in execution.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
-            classified = program(index, features[name], work.source(name).data.label)
-            classified |= _measure_round(work, members, index, features[name], *_labels(work, name))
-            metrics |= {of_place(metric, name): value for metric, value in classified.items()}
+            classified = program(index, features[name], execution.source(name).data.label)
+            classified |= _measure_round(execution, members, index, features[name], *_labels(execution, name))
+            metrics |= {of_origin(metric, name): value for metric, value in classified.items()}
         if beside:
             codes.append(to_host({split: code[split] for split in code if split != "train"}))
-        metrics |= _measure_round(work, members, index, code, _factors(work), None)
+        metrics |= _measure_round(execution, members, index, code, _factors(execution), None)
         results.append(to_host(metrics))
         samples.append(to_host(sample))
     results = members.fetch(results)
@@ -133,28 +133,28 @@ def _measure(work: Work, variables: list[Any]) -> Measured:
 
 
 class EvaluationPrograms(NamedTuple):
-    """The program that describes the members of a round, and those that classify features, by the features' place."""
+    """The program that describes the members of a round, and those that classify features, by the features' origin."""
 
     describing: Program
     classifying: dict[str, Program]
 
 
-def evaluation_programs(work: Work, members: Members, variables: Any) -> EvaluationPrograms:
+def evaluation_programs(execution: Execution, members: Members, variables: Any) -> EvaluationPrograms:
     """Returns the programs that evaluate members; `variables` are the shapes and types of one member's."""
-    shared = {name: source.data for name, source in work.sources.items()}
+    shared = {name: source.data for name, source in execution.sources.items()}
 
     def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
-        representation, task = work.represent(config, variables, data), work.task_or_none(config)
-        described = describe(representation, data if task is None else task.select(data), work.evaluation, others)
+        representation, task = execution.represent(config, variables, data), execution.task_or_none(config)
+        described = describe(representation, data if task is None else task.select(data), execution.evaluation, others)
         if representation.reconstruct is None:
             return described, None
         return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
-        num_classes = work.source(name).dataset.num_classes
+        num_classes = execution.source(name).dataset.num_classes
         assert num_classes is not None, "data without labels ask for no features"
-        return _classify(features, label, work.evaluation, num_classes)
+        return _classify(features, label, execution.evaluation, num_classes)
 
     describing = members.compile(describe_member, members.abstract(variables), shared, name="describe")
     features = describing.result_shapes[0].features
@@ -163,7 +163,7 @@ def evaluation_programs(work: Work, members: Members, variables: Any) -> Evaluat
         name: members.compile(
             functools.partial(classify_member, name),
             features[name],
-            work.source(name).data.label,
+            execution.source(name).data.label,
             name=f"classify {name}",
             options=LESS_EFFORT,
         )
@@ -184,30 +184,35 @@ def _each_member(members: Members, index: int, tree: Any, function: Callable[[An
     return [function(jax.tree.map(lambda leaf: leaf[member], on_host)) for member in range(after - first)]  # noqa: B023
 
 
-def _labels(work: Work, name: str) -> tuple[dict[str, np.ndarray], int]:
+def _labels(execution: Execution, name: str) -> tuple[dict[str, np.ndarray], int]:
     """Returns the labels of one source's images by split, and the number of classes."""
-    source = work.source(name)
+    source = execution.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
     return {split: np.asarray(label) for split, label in source.data.label.items()}, source.dataset.num_classes
 
 
-def _factors(work: Work) -> dict[str, np.ndarray]:
-    return {name: split.factor for name, split in work.dataset.splits.items() if split.factor is not None}
+def _factors(execution: Execution) -> dict[str, np.ndarray]:
+    return {name: split.factor for name, split in execution.dataset.splits.items() if split.factor is not None}
 
 
 def _measure_round(
-    work: Work, members: Members, index: int, features: Any, target: dict[str, np.ndarray], num_classes: int | None
+    execution: Execution,
+    members: Members,
+    index: int,
+    features: Any,
+    target: dict[str, np.ndarray],
+    num_classes: int | None,
 ) -> dict[str, np.ndarray]:
     """Returns the metrics of a round that are made on the host, a member at a time, arrays [round_size].
 
     They are of features and labels, or where `num_classes` is None of codes and factors; none if none are wanted.
     """
-    if not features or not host_measures(work.evaluation, factors=num_classes is None):
+    if not features or not host_measures(execution.evaluation, factors=num_classes is None):
         return {}
 
     def measure_member(own: Any) -> dict[str, float]:
-        metrics = measure_on_host(own, {split: target[split] for split in own}, work.evaluation, num_classes)
-        work.options.obey_stop()
+        metrics = measure_on_host(own, {split: target[split] for split in own}, execution.evaluation, num_classes)
+        execution.options.obey_stop()
         return metrics
 
     compared = {split: features[split] for split in features if split in target}
@@ -217,7 +222,7 @@ def _measure_round(
 
 
 def _pictures(
-    work: Work, variables: list[Any], seen: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
+    execution: Execution, variables: list[Any], seen: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The content of pictures.npz: some test images, and their reconstructions by the best few settings.
 
@@ -225,25 +230,25 @@ def _pictures(
     (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the
     weights of layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
     """
-    error = metrics.get(work.job.method.chosen_by, np.zeros(work.members.num))
+    error = metrics.get(execution.job.method.chosen_by, np.zeros(execution.members.num))
     settings: dict[str, int] = {}
     for index in np.argsort(np.nan_to_num(error, nan=np.inf), kind="stable"):
-        tree = to_tree(work.configs[index])
+        tree = to_tree(execution.configs[index])
         settings.setdefault(json.dumps({name: tree[name] for name in tree if name != "seed"}), int(index))
     chosen = list(settings.values())[:NUM_PICTURED_MEMBERS]
-    image = work.dataset.test.image[:NUM_PICTURED_IMAGES]
+    image = execution.dataset.test.image[:NUM_PICTURED_IMAGES]
     pictures = {
-        "id": np.array([work.job.ids[index] for index in chosen]),
+        "id": np.array([execution.job.ids[index] for index in chosen]),
         "image": _to_bytes(image),
         **{name: _to_bytes(images[chosen]) for name, images in seen.items()},
     }
-    if not work.job.method.trains or work.job.method.makes_images:
+    if not execution.job.method.trains or execution.job.method.makes_images:
         return pictures
     weights = []
     for index in chosen:
-        of_round = index // work.members.round_size
-        params = work.members.fetch_round(of_round, variables[of_round]["params"])
-        member = jax.tree.map(lambda leaf: leaf[index % work.members.round_size], params)  # noqa: B023
+        of_round = index // execution.members.round_size
+        params = execution.members.fetch_round(of_round, variables[of_round]["params"])
+        member = jax.tree.map(lambda leaf: leaf[index % execution.members.round_size], params)  # noqa: B023
         weights.append(weight_images(member, image.shape[1:]))
     for name in weights[0]:
         pictures[f"{name}_weights"] = np.stack([images[name] for images in weights]).astype(np.float16)

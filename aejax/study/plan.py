@@ -190,7 +190,7 @@ def announce(directory: StudyDirectory, waves: Sequence[Sequence[Job]]) -> None:
         path.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Damaged):
             status = read_status(path) or PopulationStatus(job.method.name, job.ids, "waiting")
-            write_status(path, status.enter("waiting")._replace(work=_work(job), wave=wave))
+            write_status(path, status.enter("waiting")._replace(work=_num_epochs(job), wave=wave))
 
 
 def _forget(path: pathlib.Path) -> None:
@@ -199,7 +199,7 @@ def _forget(path: pathlib.Path) -> None:
         shutil.rmtree(path)
 
 
-def _work(job: Job) -> float:
+def _num_epochs(job: Job) -> float:
     begun = sum(config.training.until_epoch or 0 for config in job.continues)
     return float(len(job.ids) * job.method.epochs(job.population.members[0]) - begun)
 

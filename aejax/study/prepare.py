@@ -136,13 +136,13 @@ def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], 
 
 def _describe_room(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> list[str]:
     """Returns lines that say if the directory cannot be written, or its disk seems to have no room for checkpoints."""
-    place = directory.path.absolute()
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK):
-        return [f"{place} cannot be written; choose another --workdir"]
+    existing = directory.path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        return [f"{existing} cannot be written; choose another --workdir"]
     needed = sum(needs.state_bytes for job, needs in jobs if needs is not None and job.method.trains)
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(existing).free
     if needed <= free:
         return []
     return [

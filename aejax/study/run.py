@@ -28,7 +28,7 @@ from aejax.store.record import (
     write_record,
 )
 from aejax.store.results import Results, Row, to_rows
-from aejax.study.across import Replicate, add_metrics, measure_across, members_of, renew_across, write_metrics
+from aejax.study.across import Replicate, add_metrics, measure_across, renew_across, replicates_of, write_metrics
 from aejax.study.environment import environment_changes, this_start
 from aejax.study.execute import clear, write_results
 from aejax.study.executors.base import Executor
@@ -254,7 +254,7 @@ def evaluate_again(
                 problems.append(f"{found.path}: its data are others now, and it cannot read them: {in_one_line(error)}")
                 continue
             measured[found.path] = results
-            members += members_of(job, results, functools.partial(dict, codes), found.path)
+            members += replicates_of(job, results, functools.partial(dict, codes), found.path)
             if update:
                 with lock(found.path):
                     clear(found, options)

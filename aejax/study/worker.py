@@ -15,7 +15,7 @@ from aejax.store.directory import StudyDirectory
 from aejax.store.status import State, read_status, read_statuses, write_status
 from aejax.study.execute import Arrays, evaluate, execute
 from aejax.study.foresee import foresee
-from aejax.study.job import Job, Options, Source, Work
+from aejax.study.job import Execution, Job, Options, Source
 from aejax.study.plan import Roster
 
 
@@ -26,14 +26,14 @@ class Worker:
         self, roster: Roster, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory, options: Options
     ):
         self.directory, self.options = directory, options
-        self._foreseen: dict[Job, Work] = {}
+        self._foreseen: dict[Job, Execution] = {}
         self.take(roster, datasets)
 
         @functools.cache
-        def place(data: DataConfig) -> Source:
+        def source_of(data: DataConfig) -> Source:
             return Source.of(self.datasets[data], data.preprocessing)
 
-        self.place = place
+        self.source_of = source_of
 
     def take(self, roster: Roster, datasets: Mapping[DataConfig, Dataset]) -> None:
         """Takes what the study consists of, which may have grown."""
@@ -48,10 +48,10 @@ class Worker:
             # What fails here will say so when it is executed.
             with contextlib.suppress(Exception):
                 if job not in self._foreseen:
-                    self._foreseen[job] = self._work(job)
+                    self._foreseen[job] = self._execution(job)
                     foresee(self._foreseen[job])
 
-    def work(self, job: Job) -> str | None:
+    def execute(self, job: Job) -> str | None:
         """Trains and evaluates a population; returns why that failed, or None. What is finished stays as it is.
 
         Raises:
@@ -61,8 +61,8 @@ class Worker:
         """
         try:
             self.foresee([job])
-            work = self._foreseen.pop(job) if job in self._foreseen else self._work(job)
-            execute(work, self._finished(SUBJECT if job.continues else job.method.begins_with))
+            execution = self._foreseen.pop(job) if job in self._foreseen else self._execution(job)
+            execute(execution, self._finished(SUBJECT if job.continues else job.method.begins_with))
         except (Interrupted, InUse):
             raise
         except Exception as error:
@@ -86,10 +86,10 @@ class Worker:
 
     def evaluate(self, job: Job) -> tuple[dict[str, Any], Arrays, Arrays]:
         """Returns the results, pictures and codes of a finished population, evaluated again from its checkpoint."""
-        return evaluate(job, self.place, self.directory, self.options)
+        return evaluate(job, self.source_of, self.directory, self.options)
 
-    def _work(self, job: Job) -> Work:
-        return Work(job, self.place, self.directory, self.options)
+    def _execution(self, job: Job) -> Execution:
+        return Execution(job, self.source_of, self.directory, self.options)
 
     def _finished(self, method: str | None) -> list[Job]:
         """Returns the finished populations of a method; none of None."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aejax.data.load import DataConfig
-from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_place
+from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_origin
 from aejax.experiment import Config
 from aejax.measures.config import FewLabelsConfig, ProbeConfig
 from aejax.measures.zoo import MEASURES
@@ -47,9 +47,9 @@ def test_outliers_are_told_apart_without_labels(data):
 def test_metrics_of_other_places_have_names_of_their_own():
     names = ["validation_probe_accuracy", "test_knn_accuracy", "probe_strength"]
     expected = ["validation_transfer_probe_accuracy", "test_transfer_knn_accuracy", "transfer_probe_strength"]
-    assert [of_place(name, "transfer") for name in names] == expected
-    assert [of_place(name, "own") for name in names] == names
-    assert of_place("test_knn_accuracy", "encoder/Conv_0") == "test_encoder/Conv_0_knn_accuracy"
+    assert [of_origin(name, "transfer") for name in names] == expected
+    assert [of_origin(name, "own") for name in names] == names
+    assert of_origin("test_knn_accuracy", "encoder/Conv_0") == "test_encoder/Conv_0_knn_accuracy"
 
 
 def test_robustness_has_to_be_named_and_brings_the_probe(data):

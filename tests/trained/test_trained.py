@@ -29,7 +29,7 @@ from aejax.store.evidence import read_rows
 from aejax.store.files import read_json, write_json
 from aejax.store.record import require_record
 from aejax.study.execute import restore_trained
-from aejax.study.job import Options, Work
+from aejax.study.job import Execution, Options
 from aejax.study.measure import evaluation_programs
 from aejax.study.plan import Roster, load_data, recorded_configs
 from aejax.study.worker import Worker
@@ -109,13 +109,15 @@ def test_features_and_reconstructions_are_those_that_the_study_evaluates_to_the_
     configs = recorded_configs(study, require_record(study))
     datasets = load_data(configs)
     roster = Roster(configs, datasets)
-    place = Worker(roster, datasets, study, OPTIONS).place
-    work = Work(roster.job("autoencoder", [config_id(config) for config in configs]), place, study, OPTIONS)
-    work.evaluation = EvaluationConfig(measures=("neighbors",))
-    (variables,) = work.members.deal(restore_trained(work).state.evaluated_variables())
-    programs = evaluation_programs(work, work.members, shapes_of_member(variables))
-    described, reconstruction = programs.describing(0, variables, {"own": work.data})
-    index = work.job.ids.index(trained.id)
+    source_of = Worker(roster, datasets, study, OPTIONS).source_of
+    execution = Execution(
+        roster.job("autoencoder", [config_id(config) for config in configs]), source_of, study, OPTIONS
+    )
+    execution.evaluation = EvaluationConfig(measures=("neighbors",))
+    (variables,) = execution.members.deal(restore_trained(execution).state.evaluated_variables())
+    programs = evaluation_programs(execution, execution.members, shapes_of_member(variables))
+    described, reconstruction = programs.describing(0, variables, {"own": execution.data})
+    index = execution.job.ids.index(trained.id)
     np.testing.assert_array_equal(trained.features(test), described.features["own"]["test"][index])
     np.testing.assert_array_equal(trained.reconstruct(test[:16]), reconstruction[index])
 

@@ -31,7 +31,7 @@ class Local:
                 worker.foresee(jobs[index : index + AHEAD])
                 wait_for_compilations(worker.options.obey_stop)
                 try:
-                    failure = worker.work(job)
+                    failure = worker.execute(job)
                 except InUse as error:
                     failure = str(error)
                 yield Outcome(job, failure)

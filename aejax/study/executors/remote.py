@@ -62,7 +62,7 @@ class Ticket(NamedTuple):
             record = StudyDirectory(self.path).record
             changed = record.stat().st_mtime_ns if record.exists() else 0
             worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, changed)
-            return Answer(worker.work(worker.roster.job(self.method, self.members)))
+            return Answer(worker.execute(worker.roster.job(self.method, self.members)))
         except Interrupted:
             return Answer()
         except InUse as error:
