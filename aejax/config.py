@@ -25,7 +25,7 @@ from aejax.errors import ConfigError, shortened
 from aejax.flag_values import SHOWN, TOO_DEEP
 from aejax.moved import as_now, moved_fields, moved_paths
 
-Config = TypeVar("Config")
+AnyConfig = TypeVar("AnyConfig")
 
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]  # Devices count with 32 bits.
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
@@ -79,7 +79,7 @@ class Hidden:
     __lt__ = __le__ = __gt__ = __ge__ = __format__ = _refuse
 
 
-def partition(config: Config) -> tuple[Config, dict[str, Any]]:
+def partition(config: AnyConfig) -> tuple[AnyConfig, dict[str, Any]]:
     """Returns (static, traced): the config with its traced fields hidden, and their values by path.
 
     `static` is hashable and keys a compiled program. A traced field that is None stays in `static`, so a population
@@ -113,7 +113,7 @@ def _fields_of_class(cls: Any) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, "traced" in field.metadata) for field in dataclasses.fields(cls))
 
 
-def combine(static: Config, values: Mapping[str, Any]) -> Config:
+def combine(static: AnyConfig, values: Mapping[str, Any]) -> AnyConfig:
     """Returns the config that `partition` split: `values` may be numbers, or tracers inside a compiled function."""
 
     def fill(part: Any) -> Any:
@@ -189,7 +189,7 @@ def _adapter(cls: Any, kinds: int) -> pydantic.TypeAdapter:
     return pydantic.TypeAdapter(cls)
 
 
-def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
+def load(cls: type[AnyConfig], tree: Mapping[str, Any]) -> AnyConfig:
     """Returns the config that a tree describes. The one gate: strict types, no unknown fields.
 
     Raises:
@@ -204,7 +204,7 @@ def load(cls: type[Config], tree: Mapping[str, Any]) -> Config:
         raise ConfigError(_not_json(tree)) from None
 
 
-def override(config: Config, changes: Mapping[str, Any]) -> Config:
+def override(config: AnyConfig, changes: Mapping[str, Any]) -> AnyConfig:
     """Returns the config with the values at some dotted paths replaced, checked by the gate after each of them.
 
     A part set to a bare name becomes that kind with its defaults (`{"optimizer": "sgd"}`); later paths refine it.
@@ -229,11 +229,11 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     return config
 
 
-def share_parts(configs: Iterable[Config]) -> list[Config]:
+def share_parts(configs: Iterable[AnyConfig]) -> list[AnyConfig]:
     """Returns the configs, in which equal parts are one object: those of a sweep take little more memory than one."""
     first: dict[Any, Any] = {}
 
-    def shared(config: Config) -> Config:
+    def shared(config: AnyConfig) -> AnyConfig:
         parts = {name: getattr(config, name) for name, _ in _fields(config)}
         own = {name: first.setdefault(part, part) for name, part in parts.items() if dataclasses.is_dataclass(part)}
         return dataclasses.replace(cast(Any, config), **own)
