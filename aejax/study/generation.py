@@ -164,12 +164,7 @@ def measure_generators(
         metrics: dict[str, jax.Array] = {}
         for split, reference in references.items():
             found = compare(reference, features[split], generation.num_neighbors)
-            collapsed = found["recall"] < COLLAPSED_RECALL
-            if classes is not None:
-                num_classes = work.dataset.num_classes or 0
-                found["classes"] = _effective_number(classes[split], num_classes)
-                collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
-            found["modes_collapsed"] = collapsed.astype(jnp.float32)
+            found |= _modes(found["recall"], None if classes is None else classes[split], work.dataset.num_classes or 0)
             metrics |= {f"{split}_{name}": value for name, value in found.items()}
         if method.draws:
             checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
@@ -229,6 +224,16 @@ def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen
         size = judge.references[split].features.shape[-1]
         features[split] = members.place(np.stack([call(judge.function, own, size) for own in image]))
     return features, None
+
+
+def _modes(recall: jax.Array, classes: jax.Array | None, num_classes: int) -> dict[str, jax.Array]:
+    """Returns whether a generator's modes collapsed, and how many classes it draws where the network sees classes."""
+    found: dict[str, jax.Array] = {}
+    collapsed = recall < COLLAPSED_RECALL
+    if classes is not None:
+        found["classes"] = _effective_number(classes, num_classes)
+        collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
+    return found | {"modes_collapsed": collapsed.astype(jnp.float32)}
 
 
 def _effective_number(classes: jax.Array, num_classes: int) -> jax.Array:
