@@ -126,7 +126,7 @@ def combine(static: AnyConfig, values: Mapping[str, Any]) -> AnyConfig:
                 changes[field.name] = values[value.path]
         return dataclasses.replace(part, **changes)
 
-    return fill(static)
+    return cast(AnyConfig, fill(static))
 
 
 def to_tree(config: Any) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def config_id(config: Any) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _adapter(cls: Any, kinds: int) -> pydantic.TypeAdapter:
+def _adapter(cls: Any, kinds: int) -> pydantic.TypeAdapter[Any]:
     del kinds  # When others are added, what is known of the class is out of date.
     return pydantic.TypeAdapter(cls)
 
@@ -197,7 +197,8 @@ def load(cls: type[AnyConfig], tree: Mapping[str, Any]) -> AnyConfig:
     """
     try:
         tree = as_now(cls, tree)
-        return _adapter(cast(Any, cls), registry.version()).validate_json(json.dumps(tree), strict=True, extra="forbid")
+        adapter = _adapter(cast(Any, cls), registry.version())
+        return cast(AnyConfig, adapter.validate_json(json.dumps(tree), strict=True, extra="forbid"))
     except pydantic.ValidationError as error:
         raise ConfigError(_describe(error.errors(), tree)) from None
     except (TypeError, ValueError, RecursionError):
@@ -236,7 +237,7 @@ def share_parts(configs: Iterable[AnyConfig]) -> list[AnyConfig]:
     def shared(config: AnyConfig) -> AnyConfig:
         parts = {name: getattr(config, name) for name, _ in _fields(config)}
         own = {name: first.setdefault(part, part) for name, part in parts.items() if dataclasses.is_dataclass(part)}
-        return dataclasses.replace(cast(Any, config), **own)
+        return cast(AnyConfig, dataclasses.replace(cast(Any, config), **own))
 
     return list(map(shared, configs))
 

@@ -39,7 +39,7 @@ VARIANTS = ("sobol", "tpe", "halving", "population_based")
 
 
 def get_config(variant: str) -> Config:
-    """Returns what all trials have."""
+    """Returns the config that all trials begin from."""
     del variant
     return Config(
         data=DataConfig(validation_size=400),

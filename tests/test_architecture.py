@@ -199,6 +199,28 @@ def test_text_is_utf_8_wherever_it_is_read_or_written():
                 assert "utf-8" in [getattr(value, "value", None) for value in given], f"{path}:{node.lineno}"
 
 
+def test_no_function_is_longer_than_60_lines():
+    """Without its docstring; how many ways lead through one is a matter for ruff."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                docstring = node.body[0] if ast.get_docstring(node) is not None else None
+                lines = node.end_lineno - node.lineno + 1
+                lines -= docstring.end_lineno - docstring.lineno + 1 if docstring else 0
+                assert lines <= 60, f"{path}:{node.lineno} {node.name} has {lines} lines: split it by meaning"
+
+
+def test_a_docstring_begins_with_the_thing_itself():
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for path in [
+        *SOURCES,
+        *(path for room in ("experiments", "scripts", "tests") for path in (ROOT / room).rglob("*.py")),
+    ]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = isinstance(node, documented) and ast.get_docstring(node)
+            assert not text or not text.startswith("Returns what"), f"{path}:{getattr(node, 'lineno', 1)}"
+
+
 def config_classes():
     seen, waiting = [], [Config]
     while waiting:

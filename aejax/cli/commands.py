@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -15,6 +15,11 @@ from aejax.errors import ConfigError, UserError
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
 from aejax.user_files import load_function
+
+if TYPE_CHECKING:  # What these need takes long to import.
+    from aejax.cli.request import Request
+    from aejax.study.executors.base import Executor
+    from aejax.study.job import FeatureFunction, Options
 
 Say = Callable[[str], None]
 
@@ -32,12 +37,11 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request is None:
         return
     from aejax.report.write import write_report
-    from aejax.search.run import describe_search, search_and_train
     from aejax.store.metrics import require_tensorboard
     from aejax.store.stop import stop_on_signals
-    from aejax.study import dry_run, run
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
+    from aejax.study.run import Unfinished
     from aejax.training.population import is_leader
     from aejax.training.setup import DETERMINISTIC, add_xla_options, join_processes
 
@@ -48,11 +52,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         require_tensorboard()
     directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     if request.dry_run:
-        prepared: dict[str, Any] = {"executor": executor, "features": features}
-        if request.search is None:
-            say(dry_run.describe(request.configs, directory, **prepared))
-        else:
-            say(describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **prepared))
+        say(_describe(request, directory, executor, features))
         return
     if request.processes is not None:
         join_processes(*request.processes)
@@ -64,13 +64,8 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
         # What is finished is worth a report even where the rest is not.
         failure = None
         try:
-            how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor}
-            if request.search is None:
-                run.run(request.configs, directory, **how, options=options)
-            else:
-                config, seeds = request.configs[0], request.seeds
-                search_and_train(config, request.search, directory, seeds=seeds, **how, options=options)
-        except run.Unfinished as error:
+            _run(request, directory, executor, options)
+        except Unfinished as error:
             failure = error
     with contextlib.suppress(OSError) if failure is not None else contextlib.nullcontext():  # A full disk is full.
         for study in (StudyDirectory(directory.path / SEARCH), directory):
@@ -79,6 +74,31 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
                 say(_written(study.path))
     if failure is not None:
         raise failure
+
+
+def _describe(
+    request: "Request", directory: StudyDirectory, executor: "Executor", features: "FeatureFunction | None"
+) -> str:
+    """Describes what would be trained and what it would cost."""
+    from aejax.search.run import describe_search
+    from aejax.study import dry_run
+
+    how: dict[str, Any] = {"executor": executor, "features": features}
+    if request.search is None:
+        return dry_run.describe(request.configs, directory, **how)
+    return describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **how)
+
+
+def _run(request: "Request", directory: StudyDirectory, executor: "Executor", options: "Options") -> None:
+    """Trains the study, or searches and trains what won."""
+    from aejax.search.run import search_and_train
+    from aejax.study import run
+
+    how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor, "options": options}
+    if request.search is None:
+        run.run(request.configs, directory, **how)
+    else:
+        search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **how)
 
 
 def _written(path: pathlib.Path) -> str:

@@ -188,6 +188,24 @@ def _last_of_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
+    _define_experiment(values)
+    _define_execution(values)
+    _define_processes(values)
+    define_features(values)
+    flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
+    define_number(
+        "checkpoint_seconds",
+        60.0,
+        "Seconds of training between checkpoints: what a killed process loses at most; 0: after every chunk of epochs. "
+        "Changes no result.",
+        at_least=0,
+        values=values,
+    )
+    return values
+
+
+def _define_experiment(values: flags.FlagValues) -> None:
+    """Defines the flags that say which study is meant, and where it lies."""
     flags.DEFINE_string(
         "config",
         None,
@@ -223,6 +241,10 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_bool(
         "dry_run", False, "Print what would be trained and what it would cost; train nothing.", flag_values=values
     )
+
+
+def _define_execution(values: flags.FlagValues) -> None:
+    """Defines the flags that say who executes populations, and with what."""
     flags.DEFINE_enum(
         "executor", "local", NAMES, "Who executes populations: this process, a Ray cluster, Slurm.", flag_values=values
     )
@@ -244,6 +266,17 @@ def _define_flags() -> flags.FlagValues:
         "slurm_partition=gpu. Repeatable.",
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/accelerator.py "
+        "--suite=deterministic.",
+        flag_values=values,
+    )
+
+
+def _define_processes(values: flags.FlagValues) -> None:
+    """Defines the flags of several processes that train together."""
     flags.DEFINE_string(
         "coordinator",
         None,
@@ -253,24 +286,6 @@ def _define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_integer("num_processes", None, "How many these are.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0, flag_values=values)
-    flags.DEFINE_bool(
-        "deterministic",
-        False,
-        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/accelerator.py "
-        "--suite=deterministic.",
-        flag_values=values,
-    )
-    define_features(values)
-    flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
-    define_number(
-        "checkpoint_seconds",
-        60.0,
-        "Seconds of training between checkpoints: what a killed process loses at most; 0: after every chunk of epochs. "
-        "Changes no result.",
-        at_least=0,
-        values=values,
-    )
-    return values
 
 
 def _as_field(name: str) -> str | None:

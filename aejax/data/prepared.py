@@ -6,8 +6,9 @@ import os
 import pathlib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -61,19 +62,8 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
         except Exception as error:
             raise _damaged(path, error) from error
         info, features = builder.info, builder.info.features
-        formats = {file_format.value for file_format in info.available_file_formats()}
-        if "array_record" not in formats:
-            name, root = "/".join(info.full_name.split("/")[:-1]), path.parents[info.full_name.count("/")]
-            # It has to go first: TFDS refuses to prepare in one format what is there in another.
-            raise DataError(
-                f"{path} is prepared as {', '.join(sorted(formats))}, not as array_record; delete it and prepare it "
-                f"again: {_command(name, root)}"
-            )
-        if "image" not in features:
-            raise DataError(f"{path} has no feature 'image' (it has: {', '.join(features)}); choose a set of images")
         splits = [name for name, split in info.splits.items() if split.num_examples]
-        if "train" not in splits:
-            raise DataError(f"{path} has no split 'train' (it has: {', '.join(splits)}); choose a set that has one")
+        _check_usable(path, info, splits)
         is_class = {name: isinstance(feature, tfds.features.ClassLabel) for name, feature in features.items()}
         # Sorted, because features come back in no certain order.
         factors = sorted(name for name in features if name.startswith(FACTOR) and is_class[name])
@@ -87,14 +77,7 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
             except Exception as error:
                 raise _damaged(path, error) from error
             for feature in [name for name in ("image", "label") if name in features]:
-                values = [record[feature] for record in records]
-                shapes = sorted(set(map(np.shape, values)))
-                if len(shapes) > 1:
-                    raise DataError(
-                        f"{path}: '{feature}' comes in different shapes ({shapes[0]}, {shapes[-1]}); make them alike "
-                        "and save them as .npz"
-                    )
-                arrays[prefix + feature] = np.stack(values)
+                arrays[prefix + feature] = _stack(path, feature, [record[feature] for record in records])
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
         if is_class.get("label"):
@@ -102,6 +85,33 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
         if factors:
             arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays
+
+
+def _check_usable(path: pathlib.Path, info: Any, splits: Sequence[str]) -> None:
+    """Checks that a data set is prepared in the format that is read here, has images, and a split to train on."""
+    formats = {file_format.value for file_format in info.available_file_formats()}
+    if "array_record" not in formats:
+        name, root = "/".join(info.full_name.split("/")[:-1]), path.parents[info.full_name.count("/")]
+        # It has to go first: TFDS refuses to prepare in one format what is there in another.
+        raise DataError(
+            f"{path} is prepared as {', '.join(sorted(formats))}, not as array_record; delete it and prepare it "
+            f"again: {_command(name, root)}"
+        )
+    if "image" not in info.features:
+        raise DataError(f"{path} has no feature 'image' (it has: {', '.join(info.features)}); choose a set of images")
+    if "train" not in splits:
+        raise DataError(f"{path} has no split 'train' (it has: {', '.join(splits)}); choose a set that has one")
+
+
+def _stack(path: pathlib.Path, feature: str, values: Sequence[np.ndarray]) -> np.ndarray:
+    """Stacks one feature of all examples, which should have one shape."""
+    shapes = sorted(set(map(np.shape, values)))
+    if len(shapes) > 1:
+        raise DataError(
+            f"{path}: '{feature}' comes in different shapes ({shapes[0]}, {shapes[-1]}); make them alike and save them "
+            "as .npz"
+        )
+    return np.stack(values)
 
 
 def _command(name: str, root: pathlib.Path) -> str:

@@ -24,9 +24,10 @@ from aejax.evaluation.classifier import Classifier
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.zoo import examples_at_once
+from aejax.training.config import TrainingConfig
 from aejax.training.fit import fit
 from aejax.training.optimizers import Adam, Cosine
-from aejax.training.step import Stage, Task, TrainingConfig, steps_per_epoch
+from aejax.training.step import Stage, Task, steps_per_epoch
 
 NUM_FEATURES = 64
 NUM_STEPS = 2000

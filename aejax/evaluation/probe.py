@@ -90,7 +90,6 @@ def fit_logistic(
     Source: Böhning, "Multinomial logistic regression algorithm", 1992, theorem 2; Nocedal and Wright, "Numerical
     Optimization", 2006, algorithm 7.4.
     """
-    size, dimension = features.shape
     strength = jnp.asarray(strengths, jnp.float32)[None, None]
     mean, scale = standardize(features) if standardization is None else standardization
     standardized = (features - mean[None]) * scale[None]
@@ -108,15 +107,8 @@ def fit_logistic(
     target = jax.nn.one_hot(labels, num_classes)
 
     def evaluate(point: jax.Array) -> tuple[jax.Array, jax.Array]:
-        weights = point / whiten
-        flat = weights.reshape(dimension + 1, -1)
-        # [n, C, L]: the strengths last, for these are as many as a CPU's vector has lanes.
-        logits = jnp.matmul(inputs, flat, precision=_HIGHEST).reshape(size, *point.shape[1:])
-        log_probability = jax.nn.log_softmax(logits, axis=1)
-        loss = -jnp.sum(jnp.mean(log_probability * target[..., None], axis=0, keepdims=True), axis=1, keepdims=True)
-        residual = (jnp.exp(log_probability) - target[..., None]).reshape(size, -1)
-        gradient = jnp.matmul(inputs.T, residual, precision=_HIGHEST).reshape(point.shape) / size + penalty * weights
-        return loss + _dot(penalty * weights, weights) / 2, gradient / whiten
+        loss, gradient = _penalized_cross_entropy(point / whiten, inputs, target, penalty)
+        return loss, gradient / whiten
 
     # Not zero: for an absent class the bias would have to run away first.
     frequencies = jnp.broadcast_to(jnp.log(jnp.mean(target, axis=0) + 1e-8)[:, None], (num_classes, strength.size))
@@ -129,20 +121,10 @@ def fit_logistic(
         point = jnp.concatenate([rotated, (start[1] + _shift(center, start[0])).T[None]]) * whiten
         loss, gradient = evaluate(point)
     unconverged = lambda search: _norm(search.gradient) > tolerance * reference  # noqa: E731
-    memory = jnp.zeros((_MEMORY, *point.shape))
     search = jax.lax.while_loop(
         lambda search: jnp.any(unconverged(search)) & (search.iterations < max_iterations),
         lambda search: _advance(search, evaluate, unconverged(search)),
-        _Search(
-            point=point,
-            loss=loss,
-            gradient=gradient,
-            steps=memory,
-            changes=memory,
-            inverse_products=jnp.zeros((_MEMORY, *loss.shape)),
-            fraction=jnp.ones_like(loss),
-            iterations=jnp.zeros((), jnp.int32),
-        ),
+        _begin_search(point, loss, gradient),
     )
     solution = search.point / whiten
     weights = jnp.einsum("dk,kcl->ldc", rotation, solution[:-1], precision=_HIGHEST)
@@ -286,6 +268,43 @@ def _direction(search: _Search) -> jax.Array:
     result = result / jnp.where(inverse_product > 0, inverse_product * _dot(change, change), 1.0)
     result, _ = jax.lax.scan(to_newer, result, (pairs, coefficients), reverse=True)
     return -result
+
+
+def _penalized_cross_entropy(
+    weights: jax.Array, inputs: jax.Array, target: jax.Array, penalty: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The loss of every strength, [1, 1, L], and its gradient with respect to the weights, [d + 1, C, L].
+
+    Args:
+      weights: [d + 1, C, L], the last row the bias.
+      inputs: [n, d + 1].
+      target: one-hot [n, C].
+      penalty: of each weight, [d + 1, 1, L].
+    """
+    size = len(inputs)
+    flat = weights.reshape(len(weights), -1)
+    # [n, C, L]: the strengths last, for these are as many as a CPU's vector has lanes.
+    logits = jnp.matmul(inputs, flat, precision=_HIGHEST).reshape(size, *weights.shape[1:])
+    log_probability = jax.nn.log_softmax(logits, axis=1)
+    loss = -jnp.sum(jnp.mean(log_probability * target[..., None], axis=0, keepdims=True), axis=1, keepdims=True)
+    residual = (jnp.exp(log_probability) - target[..., None]).reshape(size, -1)
+    gradient = jnp.matmul(inputs.T, residual, precision=_HIGHEST).reshape(weights.shape) / size + penalty * weights
+    return loss + _dot(penalty * weights, weights) / 2, gradient
+
+
+def _begin_search(point: jax.Array, loss: jax.Array, gradient: jax.Array) -> _Search:
+    """The search at its first point, where it remembers nothing."""
+    memory = jnp.zeros((_MEMORY, *point.shape))
+    return _Search(
+        point=point,
+        loss=loss,
+        gradient=gradient,
+        steps=memory,
+        changes=memory,
+        inverse_products=jnp.zeros((_MEMORY, *loss.shape)),
+        fraction=jnp.ones_like(loss),
+        iterations=jnp.zeros((), jnp.int32),
+    )
 
 
 def _advance(

@@ -19,9 +19,10 @@ from aejax.data.preprocessing import Array
 from aejax.data.resident import ResidentData, training_arrays
 from aejax.errors import DataError, UserError
 from aejax.objectives.likelihoods import HalfSquaredError
+from aejax.training.config import TrainingConfig
 from aejax.training.fit import Fitted, fit
 from aejax.training.optimizers import Adam, Cosine
-from aejax.training.step import Stage, Task, TrainingConfig
+from aejax.training.step import Stage, Task
 
 # Norm of what a unit looks for at first. At it k near examples add up to about as long a vector as the example itself.
 _FIRST_NORM = 0.1

@@ -15,7 +15,8 @@ from aejax.evaluation.likelihood import Density
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING, Method, at_once, layers_of, of_stored
-from aejax.training.step import Stage, Task, TrainingConfig
+from aejax.training.config import TrainingConfig
+from aejax.training.step import Stage, Task
 
 
 class AutoencoderMethod(Method):

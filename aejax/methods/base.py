@@ -67,7 +67,8 @@ class Method:
 
     def reduce(self, config: Config) -> Config:
         """Sets everything that the method does not read to its default."""
-        return _replace_fields(_default(), dict(zip(self.reads, self.inputs(config), strict=True)))
+        reduced: Config = _replace_fields(_default(), dict(zip(self.reads, self.inputs(config), strict=True)))
+        return reduced
 
     def wanted(self, config: Config, *, labelled: bool) -> bool:
         """Whether a config asks for this method, on data with or without labels."""

@@ -13,7 +13,8 @@ from aejax.methods.images import ImageMethod
 from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import draw_splits, generated
 from aejax.samplers.generator import add_codes, fit_at_once, fit_on_host, make_generator
-from aejax.training.step import Stage, Task, TrainingConfig
+from aejax.training.config import TrainingConfig
+from aejax.training.step import Stage, Task
 
 
 class GeneratorMethod(ImageMethod):

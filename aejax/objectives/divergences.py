@@ -30,7 +30,8 @@ def bernoulli_kl(rate: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
     """
     rate = jnp.full_like(logit, rate)
     entropy = jax.scipy.special.entr(rate) + jax.scipy.special.entr(1 - rate)
-    return optax.sigmoid_binary_cross_entropy(logit, rate) - entropy
+    cross_entropy: jax.Array = optax.sigmoid_binary_cross_entropy(logit, rate)
+    return cross_entropy - entropy
 
 
 def gaussian_kl(mean: jax.Array, log_variance: jax.Array) -> jax.Array:

@@ -10,8 +10,9 @@ import numpy as np
 from aejax.data.resident import ResidentData, training_arrays
 from aejax.samplers.base import FITTED, CodeSpace, Sampler
 from aejax.samplers.zoo import GenerationConfig, make_sampler
+from aejax.training.config import TrainingConfig
 from aejax.training.fit import Fitted, fit
-from aejax.training.step import Stage, Task, TrainingConfig
+from aejax.training.step import Stage, Task
 
 
 def fit_sampler(

@@ -40,7 +40,7 @@ class Search:
     candidates: tuple[dict[str, Any], ...] = ()
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """What won: the config of each of its stages (several where it was changed while training), and its trial."""
 
     stages: list[Config]
@@ -93,7 +93,7 @@ def _metric(objective: str) -> Metric:
     return known[objective]
 
 
-class _Begun(NamedTuple):
+class _PreparedSearch(NamedTuple):
     """A search that may be begun, or gone on with."""
 
     directory: StudyDirectory  # Of the trials.
@@ -102,7 +102,7 @@ class _Begun(NamedTuple):
     how: dict[str, Any]  # It is prepared by: arguments of `prepare`.
 
 
-def _begin(config: Config, search: Search, directory: StudyDirectory) -> _Begun:
+def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _PreparedSearch:
     """Returns a search in the directory of the study that its winner will be.
 
     Raises:
@@ -130,7 +130,7 @@ def _begin(config: Config, search: Search, directory: StudyDirectory) -> _Begun:
                 f"which {', '.join(named)} are (evaluation.measures, and what the data allow); name another"
             )
 
-    return _Begun(trials, asked, first, {"lineage": first.lineage, "later": later, "check": check_objective})
+    return _PreparedSearch(trials, asked, first, {"lineage": first.lineage, "later": later, "check": check_objective})
 
 
 def describe_search(
@@ -143,8 +143,8 @@ def describe_search(
     features: FeatureFunction | None,
 ) -> str:
     """Describes the first trials of a search; the arguments are those of `search_and_train`."""
-    begun = _begin(config, search, directory)
-    trials = describe(begun.first.configs, begun.directory, executor=executor, features=features, **begun.how)
+    prepared = _prepare(config, search, directory)
+    trials = describe(prepared.first.configs, prepared.directory, executor=executor, features=features, **prepared.how)
     return f"the first trials of the search; then the rest, and the winner on {seeds} fresh seeds:\n{trials}"
 
 
@@ -205,20 +205,20 @@ def find(
     question: str,
     executor: Executor,
     options: Options,
-) -> Found:
+) -> SearchResult:
     """Runs the rest of a search, and returns its result; see `search_and_train`."""
-    begun = _begin(config, search, directory)
-    asked = begun.asked
+    prepared = _prepare(config, search, directory)
+    asked = prepared.asked
     run(
-        begun.first.configs,
-        begun.directory,
+        prepared.first.configs,
+        prepared.directory,
         name=f"{name}, search",
         question=question,
         executor=executor,
         options=options,
         search=to_tree(search),
         grow=asked.more,
-        **begun.how,
+        **prepared.how,
     )
     number = search.method.best(asked.losses)
     loss = [loss for batch in asked.losses for loss in batch][number]
@@ -230,7 +230,7 @@ def find(
         stages.insert(0, asked.configs[earlier])
         earlier = asked.trials[earlier].continues
     sign = -1.0 if _metric(search.method.objective).higher_is_better else 1.0
-    return Found(stages, number, sign * loss, 1 + max(config.seed for config in asked.configs))
+    return SearchResult(stages, number, sign * loss, 1 + max(config.seed for config in asked.configs))
 
 
 def member_id(config: Config) -> str:

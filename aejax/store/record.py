@@ -177,10 +177,13 @@ def _setting(config: Any) -> Any:
 
 def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     old, new = dict(flatten(recorded)), dict(flatten(asked))
+
+    def shown(values: Mapping[str, Any], path: str) -> str:
+        return json.dumps(values[path]) if path in values else "absent"
+
     paths = [path for path in (old | new) if path != "seed" and old.get(path, ...) != new.get(path, ...)]
     # First what was chosen, last what follows from it.
     paths.sort(key=lambda path: (not path.endswith(".kind"), path not in old or path not in new))
-    shown = lambda values, path: json.dumps(values[path]) if path in values else "absent"  # noqa: E731
     return [f"{path} is {shown(old, path)} there and {shown(new, path)} here" for path in paths]
 
 

@@ -137,7 +137,7 @@ def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) 
 
 
 def measure_generators(
-    work: Execution, variables: list[Any]
+    execution: Execution, variables: list[Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
     """Returns metrics, arrays [members]; pictures, arrays [members, ...]; and the cost.
 
@@ -145,15 +145,15 @@ def measure_generators(
     classes that the network sees; `modes_collapsed`, 1 or 0; of generators, `memorized` and `nearest_distance` of the
     first drawn images.
     """
-    method, members = work.job.method, work.members
+    method, members = execution.job.method, execution.members
     assert isinstance(method, ImageMethod), "only methods that make images are measured by these"
-    generation, judge = work.configs[0].generation, judge_of(work)
-    work.options.say(_describe(work, judge))
+    generation, judge = execution.configs[0].generation, judge_of(execution)
+    execution.options.say(_describe(execution, judge))
     network_variables = () if judge.network is None else share(judge.network.variables)
 
     def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
         data, of_network = shared
-        images = method.images(work.task_or_none(config), variables, data, judge.num)
+        images = method.images(execution.task_or_none(config), variables, data, judge.num)
         if judge.network is None:
             return images, None
         return images, {split: judge.network.features(of_network, image) for split, image in images.items()}
@@ -164,12 +164,9 @@ def measure_generators(
         metrics: dict[str, jax.Array] = {}
         for split, reference in references.items():
             found = compare(reference, features[split], generation.num_neighbors)
-            collapsed = found["recall"] < COLLAPSED_RECALL
-            if classes is not None:
-                num_classes = work.dataset.num_classes or 0
-                found["classes"] = _effective_number(classes[split], num_classes)
-                collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
-            found["modes_collapsed"] = collapsed.astype(jnp.float32)
+            found |= _modes(
+                found["recall"], None if classes is None else classes[split], execution.dataset.num_classes or 0
+            )
             metrics |= {f"{split}_{name}": value for name, value in found.items()}
         if method.draws:
             checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
@@ -179,27 +176,27 @@ def measure_generators(
             metrics["nearest"] = nearest.training_index[:NUM_PICTURED_NEAREST]
         return metrics
 
-    drawing = members.compile(draw_member, variables[0], (work.data, network_variables))
+    drawing = members.compile(draw_member, variables[0], (execution.data, network_variables))
     judging = None
     results, samples = [], []
     wait_for_compilations()
     compile_seconds = drawing.compile_seconds
     started = time.perf_counter()
-    for index in work.rounds(members):
-        images, seen = drawing(index, variables[index], (work.data, network_variables))
+    for index in execution.rounds(members):
+        images, seen = drawing(index, variables[index], (execution.data, network_variables))
         drawn = (images, *_features(judge, members, images, seen))
         if judging is None:
             before = time.perf_counter()
-            judging = members.compile(judge_member, drawn, (work.data, judge.references))
+            judging = members.compile(judge_member, drawn, (execution.data, judge.references))
             compile_seconds += judging.compile_seconds
             started += time.perf_counter() - before
-        results.append(to_host(judging(index, drawn, (work.data, judge.references))))
+        results.append(to_host(judging(index, drawn, (execution.data, judge.references))))
         samples.append(to_host(images["test"][:, :NUM_PICTURED]))
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     metrics = members.fetch(results)
     pictures = {"sample": members.fetch(samples)}
     if "nearest" in metrics:
-        pictures["nearest"] = work.dataset.train.image[metrics.pop("nearest")]
+        pictures["nearest"] = execution.dataset.train.image[metrics.pop("nearest")]
     if judge.network is not None:
         metrics["feature_accuracy"] = np.full(members.num, judge.network.accuracy, np.float32)
     return metrics, pictures, cost
@@ -229,6 +226,16 @@ def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen
         size = judge.references[split].features.shape[-1]
         features[split] = members.place(np.stack([call(judge.function, own, size) for own in image]))
     return features, None
+
+
+def _modes(recall: jax.Array, classes: jax.Array | None, num_classes: int) -> dict[str, jax.Array]:
+    """Returns whether a generator's modes collapsed, and how many classes it draws where the network sees classes."""
+    found: dict[str, jax.Array] = {}
+    collapsed = recall < COLLAPSED_RECALL
+    if classes is not None:
+        found["classes"] = _effective_number(classes, num_classes)
+        collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
+    return found | {"modes_collapsed": collapsed.astype(jnp.float32)}
 
 
 def _effective_number(classes: jax.Array, num_classes: int) -> jax.Array:

@@ -28,13 +28,14 @@ from aejax.store.record import (
     write_record,
 )
 from aejax.store.results import Results, Row, to_rows
+from aejax.store.status import PopulationStatus
 from aejax.study.across import Replicate, add_metrics, measure_across, renew_across, replicates_of, write_metrics
 from aejax.study.environment import environment_changes, this_start
-from aejax.study.execute import clear, write_results
+from aejax.study.execute import Arrays, clear, write_results
 from aejax.study.executors.base import Executor
 from aejax.study.executors.local import Local
 from aejax.study.generation import check_features
-from aejax.study.job import Options
+from aejax.study.job import Job, Options
 from aejax.study.plan import (
     NO_LINEAGE,
     Lineage,
@@ -233,25 +234,14 @@ def evaluate_again(
         problems: list[str] = []
         for found in read_all(directory):
             problems += map(str, found.faults)
-            status = found.status
-            if status is None or status.state != "finished":
+            if found.status is None or found.status.state != "finished":
                 continue
-            if not worker.roster.has(status):
-                why = "its data are others now" if changed else "so it is another study's"
-                problems.append(f"{found.path}: its members are not those of study.json, {why}")
-                continue
-            job = worker.roster.job(status.method, status.members)
             try:
-                results, pictures, codes = worker.evaluate(job)
+                job, (results, pictures, codes) = _evaluate(worker, found.path, found.status, changed)
             except Interrupted:
                 raise
             except UserError as error:
                 problems.append(str(error))
-                continue
-            except Exception as error:
-                if not changed.intersection(config.data for config in job.population.members):
-                    raise
-                problems.append(f"{found.path}: its data are others now, and it cannot read them: {in_one_line(error)}")
                 continue
             measured[found.path] = results
             members += replicates_of(job, results, functools.partial(dict, codes), found.path)
@@ -271,6 +261,30 @@ def evaluate_again(
     )
     problems += [f"{directory.path}: {num} members of {method} were not evaluated" for method, num in missing.items()]
     return rows, problems
+
+
+def _evaluate(
+    worker: Worker, path: pathlib.Path, status: PopulationStatus, changed: set[DataConfig]
+) -> tuple[Job, tuple[dict[str, Any], Arrays, Arrays]]:
+    """Evaluates the finished population in a directory; returns its job and what `Worker.evaluate` does.
+
+    Raises:
+      UserError: if it is not the study's, or cannot be evaluated with data that changed.
+      Interrupted: if a stop was asked for.
+    """
+    if not worker.roster.has(status):
+        why = "its data are others now" if changed else "so it is another study's"
+        raise UserError(f"{path}: its members are not those of study.json, {why}")
+    job = worker.roster.job(status.method, status.members)
+    try:
+        return job, worker.evaluate(job)
+    except (Interrupted, UserError):
+        raise
+    except Exception as error:
+        if changed.isdisjoint(config.data for config in job.population.members):
+            raise
+        why = f"its data are others now, and it cannot read them: {in_one_line(error)}"
+        raise UserError(f"{path}: {why}") from error
 
 
 def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[str]:

@@ -140,62 +140,101 @@ def train(
         compile_init(members, make_task, data, begin[0] if begin else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
-    # Rounds that do not fit into the devices' memory together wait in the host's.
-    waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
-    crowded = members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit
-    in_host_memory = members.memory_limit is None  # As it is of a CPU's devices.
-    park, place = (to_host, members.place) if crowded else (lambda state: state, lambda state: state)
+    park, place = _where_states_wait(members, chunk)
     if start is None:
         states, cost, since = _begin(members, make_task, data, begin, cost, park)
     else:
         since = time.perf_counter()
         states = [park(state) for state in members.deal(start.state)]
-
-    # On the host, for all members: where each stands, and how many epochs it will not need any more.
-    status, epoch = members.fetch([(state.status, state.epoch) for state in states])
-    pending: collections.deque[tuple[int, Any, Any]] = collections.deque()
-
-    def settle() -> None:
-        """Hears of the round that has waited longest."""
-        index, standing, metrics = pending.popleft()
-        first, after = members.span(index)
-        status[first:after], epoch[first:after] = members.fetch_round(index, standing)
-        write(first, members.fetch_round(index, metrics))
-        bar.update(_epochs_behind(status, epoch, last_epochs) - bar.n)
-
-    def save() -> None:
-        nonlocal cost, since
-        while pending:
-            settle()
-        cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
-        if saver is not None:
-            on_host = members.fetch(states)
-            if in_host_memory:  # Once is enough of it while files are written.
-                states.clear()
-            saver.save(on_host, cost)
-            states.extend(members.deal(on_host) if in_host_memory else ())
-        since = time.perf_counter()
-
-    done = _epochs_behind(status, epoch, last_epochs)
-    quiet = None if is_leader() else True  # None: where nobody would see the bar.
-    with tqdm.tqdm(total=int(last_epochs.sum()), initial=done, desc=description, unit="epoch", disable=quiet) as bar:
-        while np.any(status == Status.RUNNING):
-            for index in range(members.num_rounds):
-                first, after = members.span(index)
-                if not np.any(status[first:after] == Status.RUNNING):
-                    continue
+    rounds = _Rounds(members, states, cost, since, last_epochs, write=write, saver=saver, description=description)
+    with rounds.bar:
+        while any(map(rounds.is_running, range(members.num_rounds))):
+            for index in filter(rounds.is_running, range(members.num_rounds)):
                 state, metrics = chunk(index, place(states[index]), data)
                 states[index] = park(state)
                 del state  # Where they are saved, nothing else should hold them.
-                pending.append((index, (states[index].status, states[index].epoch), metrics))
-                if len(pending) > ROUNDS_AHEAD:
-                    settle()
-                if saver is not None and agree(saver.due()):
-                    save()
-            while pending:
-                settle()
-    save()
-    return TrainedPopulation(states, cost)
+                rounds.dispatched(index, metrics)
+            rounds.settle()
+    rounds.save()
+    return TrainedPopulation(states, rounds.cost)
+
+
+class _Rounds:
+    """The rounds of a population that trains: their states, how far the host knows them to be, and what they took."""
+
+    def __init__(
+        self,
+        members: Members,
+        states: list[TrainState],
+        cost: Cost,
+        since: float,
+        last_epochs: np.ndarray,
+        *,
+        write: Write,
+        saver: Saver | None,
+        description: str,
+    ):
+        self.states, self.cost = states, cost
+        self._members, self._last_epochs, self._write, self._saver = members, last_epochs, write, saver
+        self._since = since  # When the time began that `cost` lacks.
+        # On the host, for all members: where each stands, and how many epochs it will not need any more.
+        self._status, self._epoch = members.fetch([(state.status, state.epoch) for state in states])
+        self._pending: collections.deque[tuple[int, Any, Any]] = collections.deque()
+        quiet = None if is_leader() else True  # None: where nobody would see the bar.
+        total, done = int(last_epochs.sum()), self._epochs_behind()
+        self.bar = tqdm.tqdm(total=total, initial=done, desc=description, unit="epoch", disable=quiet)
+
+    def is_running(self, index: int) -> bool:
+        """Whether any member of a round trains, as far as the host knows."""
+        first, after = self._members.span(index)
+        return bool(np.any(self._status[first:after] == Status.RUNNING))
+
+    def dispatched(self, index: int, metrics: Any) -> None:
+        """Notes that a round's next chunk runs; hears of earlier ones, and saves where it is time to."""
+        self._pending.append((index, (self.states[index].status, self.states[index].epoch), metrics))
+        self.settle(ahead=ROUNDS_AHEAD)
+        if self._saver is not None and agree(self._saver.due()):
+            self.save()
+
+    def settle(self, ahead: int = 0) -> None:
+        """Hears of the rounds that have waited longest, until so many are left."""
+        while len(self._pending) > ahead:
+            index, standing, metrics = self._pending.popleft()
+            first, after = self._members.span(index)
+            self._status[first:after], self._epoch[first:after] = self._members.fetch_round(index, standing)
+            self._write(first, self._members.fetch_round(index, metrics))
+            self.bar.update(self._epochs_behind() - self.bar.n)
+
+    def save(self) -> None:
+        """Hears of all rounds, adds the time since, and saves the states where somebody wants them."""
+        self.settle()
+        seconds = time.perf_counter() - self._since
+        self.cost = self.cost._replace(train_seconds=self.cost.train_seconds + seconds)
+        if self._saver is not None:
+            in_host_memory = self._members.memory_limit is None  # As it is of a CPU's devices.
+            on_host = self._members.fetch(self.states)
+            if in_host_memory:  # Once is enough of it while files are written.
+                self.states.clear()
+            self._saver.save(on_host, self.cost)
+            self.states.extend(self._members.deal(on_host) if in_host_memory else ())
+        self._since = time.perf_counter()
+
+    def _epochs_behind(self) -> int:
+        """How many epochs of all members need no more work, those that a stopped member leaves out among them."""
+        return int(np.where(self._status == Status.RUNNING, self._epoch, self._last_epochs).sum())
+
+
+def _where_states_wait(
+    members: Members, chunk: Program
+) -> tuple[Callable[[TrainState], TrainState], Callable[[TrainState], TrainState]]:
+    """Returns two functions: one puts a round's state where it waits for its turn, one back onto the devices.
+
+    Rounds that do not fit into the devices' memory together wait in the host's.
+    """
+    waiting_bytes = (members.num_rounds - 1) * chunk.member_bytes
+    if members.memory_limit is not None and chunk.memory_bytes + waiting_bytes > members.memory_limit:
+        return to_host, members.place
+    return lambda state: state, lambda state: state
 
 
 def _begin(
@@ -214,8 +253,3 @@ def _begin(
     since = time.perf_counter()  # A head may begin with a probe, which is training too.
     states = [park(init(index, given[index], data)) for index in range(members.num_rounds)]
     return states, cost._replace(compile_seconds=cost.compile_seconds + compile_seconds), since
-
-
-def _epochs_behind(status: np.ndarray, epoch: np.ndarray, last_epochs: np.ndarray) -> int:
-    """Returns how many epochs of all members need no more work, those that a stopped member leaves out among them."""
-    return int(np.where(status == Status.RUNNING, epoch, last_epochs).sum())

@@ -63,7 +63,7 @@ def fit_population(family, field, values, data, precision="float32"):
 
 
 def fit_linear(family):
-    """Returns what a linear autoencoder with three units learns of images with twelve factors, by full batches.
+    """Trains a linear autoencoder with three units on images with twelve factors, by full batches.
 
     Returns:
       Its squared error divided by that of PCA, its parameters, and the three leading principal axes, [3, 16].

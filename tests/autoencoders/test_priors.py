@@ -48,7 +48,7 @@ def loss_of(model, variables, key=0):
 
 
 def measured(model, variables):
-    """Returns what evaluation says of a model's posteriors and likelihood."""
+    """Returns the metrics of a model's posteriors and likelihood."""
     data = ResidentData({k: jnp.asarray(v) for k, v in DENSITIES.items()}, {}, Preprocessing(kind="none"))
     config, method = Config(autoencoder=model.config), find_method("autoencoder")
     density = method.represent(method.task(config, IMAGE.shape[1:], None), variables, config, data).density

@@ -27,7 +27,7 @@ GAUSSIAN = HalfSquaredError(output="identity")
 
 
 def apply(model, variables, x, method, **arguments):
-    """Returns what a method of the model gives, compiled: faster than one operation after another."""
+    """Calls a method of the model, compiled: faster than one operation after another."""
     return jax.jit(lambda variables, x: model.apply(variables, x, method=method, **arguments))(variables, x)
 
 

@@ -18,7 +18,7 @@ ARGUMENTS = (
 
 
 def finish_both(*processes):
-    """Returns what two processes said, both of which must succeed."""
+    """Returns the output of two processes, both of which must succeed."""
     said = [finish(process) for process in processes]
     assert [status for status, _, _ in said] == [0, 0], said
     return [out for _, out, _ in said]

@@ -54,7 +54,7 @@ def trained(path, config=CONFIG, **arrays):
 
 
 def explained(study, *flags):
-    """Returns what is left out, and why."""
+    """Returns the reasons why parts are left out, by part."""
     said = []
     explain([str(study.path), *flags], said.append)
     left_out = [line.split(" is left out: ") for line in said if " is left out: " in line]

@@ -49,7 +49,7 @@ class Name(NamedTuple):
 
     setting: str
     seed: int
-    place: int
+    number: int
 
     def __str__(self) -> str:
         return f"{self.setting}, seed {self.seed}"
@@ -84,13 +84,7 @@ def explain(
       Interrupted: if a stop was asked for; what is done is saved.
     """
     opener = Opener(directory, options)
-    rows = opener.rows_of(SUBJECT)
-    if member is not None:
-        rows = [find_row(directory, rows, SUBJECT, member)]
-    rows = [row for row in rows if row["status"] != "diverged"]
-    if not rows:
-        what = f"member {member}" if member else "every trained autoencoder"
-        raise UserError(f"{directory.path}: {what} diverged, so nothing can be explained")
+    rows = _explainable(opener, directory, member)
     if layer is not None:
         opener.check_layer(SUBJECT, rows, layer)
     names = _names([row for row in opener.rows if row["status"] != "diverged"])
@@ -98,7 +92,7 @@ def explain(
     with lock(path):
         remove_leftovers(path.iterdir())
         known: dict[str, Explained] = {}
-        pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].place}
+        pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].number}
         asked: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
@@ -129,22 +123,47 @@ def explain(
                         options.obey_stop()
                         title = f"{names[SUBJECT, opened.id]}: {part}"
                         bar.set_postfix_str(title)
-                        started = time.perf_counter()
                         with left_out.attempt(title):
-                            made = PARTS[part](subject)
-                            known[opened.id].add(part, how, *made, round(time.perf_counter() - started, 3))
+                            _make(part, how, subject, known[opened.id])
                         bar.update()
         made_any = any(known[name].has(part, how) for name, own in asked.items() for part, how in own.items())
         if OF_STUDY in wanted:
             options.obey_stop()
             with left_out.attempt(OF_STUDY):
-                compared = _compare(opener, names, options)
-                for fault in read_similarity(directory)[1]:
-                    options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
-                write_json(path / SIMILARITY, compared)
+                _write_similarity(directory, _compare(opener, names, options), options)
                 made_any = True
         if left_out.reasons and not made_any:
             raise UserError(f"{directory.path}: nothing was explained: {left_out.reasons[0]}")
+
+
+def _explainable(opener: Opener, directory: StudyDirectory, member: str | None) -> list[Row]:
+    """Returns the rows of the autoencoders that did not diverge, or of the one whose id begins so.
+
+    Raises:
+      UserError: if there is none.
+    """
+    rows = opener.rows_of(SUBJECT)
+    if member is not None:
+        rows = [find_row(directory, rows, SUBJECT, member)]
+    rows = [row for row in rows if row["status"] != "diverged"]
+    if not rows:
+        what = f"member {member}" if member else "every trained autoencoder"
+        raise UserError(f"{directory.path}: {what} diverged, so nothing can be explained")
+    return rows
+
+
+def _make(part: str, how: Asked, subject: Subject, explained: Explained) -> None:
+    """Makes a part of one member's explanation, and writes it with the seconds that it took."""
+    started = time.perf_counter()
+    made = PARTS[part](subject)
+    explained.add(part, how, *made, round(time.perf_counter() - started, 3))
+
+
+def _write_similarity(directory: StudyDirectory, compared: dict[str, Any], options: Options) -> None:
+    """Writes how alike members are, in the place of what is there; damaged files are set aside."""
+    for fault in read_similarity(directory)[1]:
+        options.say(f"{fault} and was set aside as {set_aside(fault.path).name}")
+    write_json(directory_of(directory) / SIMILARITY, compared)
 
 
 class _LeftOut:
@@ -179,8 +198,8 @@ def _names(rows: Sequence[Row]) -> Names:
         kinds = [str(setting.rows[0]["config"].get("autoencoder.kind")) for setting in groups]
         for setting, kind in zip(groups, kinds, strict=True):
             label = kind if kinds.count(kind) == 1 else setting.label or kind
-            for place, row in enumerate(setting.rows):
-                names[method, row["id"]] = Name(label, row["config"].get("seed", 0), place)
+            for number, row in enumerate(setting.rows):
+                names[method, row["id"]] = Name(label, row["config"].get("seed", 0), number)
     return names
 
 
@@ -197,7 +216,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
         named = {row["id"]: names[method, row["id"]] for row in rows}
         if method != SUBJECT:
             rows = [row for row in rows if named[row["id"]].setting == named[rows[0]["id"]].setting]
-        for member in opener.open(method, [row for row in rows if named[row["id"]].place < MAX_COMPARED]):
+        for member in opener.open(method, [row for row in rows if named[row["id"]].number < MAX_COMPARED]):
             own = opener.source(member).dataset.test.image
             image = own if image is None else image
             if not np.array_equal(own, image):
@@ -205,7 +224,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
             name = named[member.id]
             title = str(name) if method == SUBJECT else f"{method}, seed {name.seed}"
             outputs = member.map(_outputs, own[:NUM_COMPARED])
-            layers = [] if name.place else blocks([layer for layer in outputs if layer != FEATURES])
+            layers = [] if name.number else blocks([layer for layer in outputs if layer != FEATURES])
             for layer in layers:
                 found[f"{title}: {layer}"] = np.asarray(outputs[layer], np.float32)
             found[title] = np.asarray(outputs[FEATURES], np.float32)
