@@ -16,7 +16,7 @@ from aejax.cli.request import Request, parse
 from aejax.config import flatten, to_tree
 from aejax.errors import LONGEST, ConfigError
 from aejax.experiment import Config
-from aejax.search.methods import SearchMethod
+from aejax.search.methods import AnySearchMethod
 from aejax.sweep import MOST
 from tests.test_architecture import config_classes
 
@@ -43,7 +43,7 @@ KINDS = [cls.kind for cls in config_classes() if hasattr(cls, "kind")]
 DEFAULTS = [f"{path}={json.dumps(value)}" for path, value in flatten(to_tree(Config()))]
 PARTS = ("autoencoder", "autoencoder.encoder", "autoencoder.decoder", "autoencoder.likelihood", "optimizer")
 CHOICES = [f"{part}={kind}" for part in (*PARTS, "generation.sampler") for kind in KINDS]
-METHODS = [cls.kind for cls in typing.get_args(typing.get_args(SearchMethod)[0])]
+METHODS = [cls.kind for cls in typing.get_args(typing.get_args(AnySearchMethod)[0])]
 METHOD_FIELDS = ["trials", "objective", "seed", "batch", "reduction", "rungs", "rounds", "share", "factor", "method"]
 
 # No NUL: no command line can have one. Surrogates stand for bytes that are not UTF-8.
