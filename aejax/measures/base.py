@@ -112,8 +112,8 @@ class Measure:
     Its functions are its phases; a measure has one of them or several, and a function that several measures share is
     called once. Metrics are returned with their split first (`test_mse`).
 
-      each_image  (representation, stored images, their labels or None) -> values [images] by name, of which every split
-                  has the mean
+      each_image  (representation, stored images, their labels or None) -> values [images] by name; the result is their
+                  mean over each split
       images      `Seen` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`

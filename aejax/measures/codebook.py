@@ -5,7 +5,7 @@ from typing import Any
 
 from aejax.measures.base import INDICES, Measure, Metric, Seen
 
-MOST_CODES = 2**24  # Of all codebooks together, each of which is counted.
+MOST_CODES = 2**24  # Of all codebooks together: there is a counter for each code.
 
 
 def _count(seen: Seen) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is measured on other data: whether features are worth something there, and whether odd images are told apart."""
+"""Measures on other data: classifiers of the features of `transfer`, and the detection of `outliers`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -112,7 +112,7 @@ class Method:
           config: the member's.
           data: its own data.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} makes images, and turns none into features")
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """What methods that make images have in common."""
 
+import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from aejax.methods.base import Method, features_unmeasured
 from aejax.training.step import Task
 
 
-class ImageMethod(Method):
+class ImageMethod(Method, abc.ABC):
     """A method that makes images, in studies whose autoencoders have a sampler of codes.
 
     `draws` is whether its images are new, so that it is asked how many of them copy training images.
@@ -32,9 +33,9 @@ class ImageMethod(Method):
         """Nothing of features: its images are compared with real ones."""
         return features_unmeasured(config.evaluation)
 
+    @abc.abstractmethod
     def images(self, task: Task | None, variables: Any, data: ResidentData, num: Mapping[str, int]) -> dict[str, Any]:
         """Makes `num` images for each split, in the form in which those of the data are stored.
 
         The other arguments are as of `represent`.
         """
-        raise NotImplementedError

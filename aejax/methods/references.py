@@ -16,7 +16,7 @@ from aejax.samplers.drawing import Draw, draw_splits, to_stored
 from aejax.samplers.gaussian import FullGaussian, GaussianSampler
 from aejax.training.step import Task
 
-PIXELS_OF = 20_000  # Training images of which the Gaussian of pixels is.
+MOST_IMAGES = 20_000  # Training images to which the Gaussian of pixels is fitted, at most.
 _READS = ("data", "evaluation", *(f"generation.{name}" for name in ("num_samples", "num_neighbors", "features")))
 
 
@@ -44,7 +44,7 @@ class PixelGaussian(ImageMethod):
 
 
 def _gaussian_of_pixels(data: ResidentData) -> Draw:
-    stored = jnp.asarray(data.image["train"][:PIXELS_OF])
+    stored = jnp.asarray(data.image["train"][:MOST_IMAGES])
     num_pixels = stored[0].size
     if num_pixels > min(len(stored), MOST_DECOMPOSED):
         return lambda num, key: to_stored(data, gaussian_like(stored, num, key))

@@ -9,6 +9,7 @@ but for `OptimalGaussian`.
 channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencoder.decode`).
 """
 
+import abc
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def _sum_over_pixels(values: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Likelihood:
+class _Likelihood(abc.ABC):
     """What all have. DISCRETE is whether `loss` is of a probability, and not of a density, of images as stored."""
 
     SCALE: ClassVar[Scale] = "none"
@@ -64,13 +65,13 @@ class _Likelihood:
         del dataset
         yield from ()
 
+    @abc.abstractmethod
     def mean(self, output: jax.Array) -> jax.Array:
         """Returns the expected image, of the decoder's output [batch, height, width, outputs]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns -log p(target | output) of each example, [batch], or what stands for it."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

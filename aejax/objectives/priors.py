@@ -5,6 +5,7 @@ under "prior", and its loss trains them. `distribution` makes a `PriorDistributi
 samplers all X
 """
 
+import abc
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
@@ -25,21 +26,22 @@ Parameters = Mapping[str, jax.Array]
 Encode = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 
-class PriorDistribution:
+class PriorDistribution(abc.ABC):
     """A distribution of latents [..., units]: what is asked of every prior."""
 
+    @abc.abstractmethod
     def log_density(self, latent: jax.Array) -> jax.Array:
         """Returns log p(latent) in nats, [...]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         """Returns `num` draws, [num, units]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def variance(self) -> jax.Array:
         """Returns the variance of each unit, [units]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def unit_kl(self, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
         """Returns the KL of each unit's posterior to the distribution of that unit by itself, [batch, units].
 
@@ -47,7 +49,6 @@ class PriorDistribution:
           mean: of the posteriors, [batch, units].
           log_variance: of the posteriors, [batch, units].
         """
-        raise NotImplementedError
 
     def kl(self, mean: jax.Array, log_variance: jax.Array, latent: jax.Array) -> jax.Array:
         """Returns the KL of each posterior to the prior, [batch]: here log q(z|x) − log p(z), of one draw.
@@ -153,7 +154,7 @@ class GaussianMixture(PriorDistribution):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PriorConfig:
+class PriorConfig(abc.ABC):
     """What all have. LEARNED is whether it has parameters. INDEPENDENT is whether its units are independent, so that
     the KL is the sum of those of units.
     """
@@ -174,14 +175,15 @@ class PriorConfig:
         return None
 
     def parameters(self, key: jax.Array, num_units: int, image_shape: tuple[int, ...]) -> dict[str, jax.Array]:
-        """Returns the parameters as they are drawn, by name.
+        """Returns the parameters as they are drawn, by name: none, unless a prior has some.
 
         Args:
           key: of what is drawn.
           num_units: of the latent.
           image_shape: (height, width, channels) of an image as the encoder sees it.
         """
-        raise NotImplementedError
+        del key, num_units, image_shape
+        return {}
 
     def begin(self, parameters: Parameters, images: Callable[[int], jax.Array]) -> Parameters:
         """Returns the parameters that training begins with, from those that were drawn.
@@ -193,6 +195,7 @@ class PriorConfig:
         del images
         return parameters
 
+    @abc.abstractmethod
     def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> PriorDistribution:
         """Returns the prior.
 
@@ -201,7 +204,6 @@ class PriorConfig:
           num_units: of the latent.
           encode: gives the posteriors of images.
         """
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

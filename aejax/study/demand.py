@@ -67,7 +67,7 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
         wanted = evaluation.wanted(labelled=dataset.num_classes is not None)
         for use, other in {"own": config.data, **others}.items():
             sizes = {split: len(part.image) for split, part in datasets[other].splits.items()}
-            if use == OUTLIERS.name:  # They are told from the own images, and nothing is fitted to them.
+            if use == OUTLIERS.name:  # Nothing is fitted to outliers.
                 each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, [OUTLIERS]))
             else:
                 each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))

@@ -18,7 +18,7 @@ ARGUMENTS = (
 
 
 def finish_both(*processes):
-    """Returns the output of two processes, both of which must succeed."""
+    """Waits for two processes, which must succeed, and returns their output."""
     said = [finish(process) for process in processes]
     assert [status for status, _, _ in said] == [0, 0], said
     return [out for _, out, _ in said]
