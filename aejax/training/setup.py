@@ -29,6 +29,9 @@ def set_up_jax() -> None:
     """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache.
 
     A cache that cannot be read or written is done without, as JAX does, but without a warning.
+
+    Raises:
+      RuntimeError: if the process has used JAX already; then nothing is changed.
     """
     import jax
 
