@@ -114,7 +114,6 @@ class DataConfig:
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields do not go together in the config of data that are trained on."""
-        del config
         if self.binarization is not None and self.preprocessing != "none":
             yield (
                 f"data.binarization={self.binarization} gives images that are black or white, and "
