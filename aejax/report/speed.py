@@ -17,7 +17,7 @@ from aejax.report.tables import Table, to_aligned
 
 
 def read_record(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a record that `scripts/benchmark.py --json` wrote.
+    """Returns a record that `aejax benchmark --json` wrote.
 
     Raises:
       UserError: if there is none, or if it is something else.
@@ -26,7 +26,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record["environment"], record["cases"]
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; make it with scripts/benchmark.py --json={path}") from None
+        raise UserError(f"{path}: {error.strerror}; make it with aejax benchmark --json={path}") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is no record of a benchmark") from None
     return record
