@@ -65,15 +65,15 @@ MUTATIONS = (
     Mutation(
         "VQ: commitment without its weight",
         "autoencoders/vq_vae.py",
-        "self.config.commitment * jnp.sum(found.commitment, axis=1)",
-        "jnp.sum(found.commitment, axis=1)",
+        "self.config.commitment * jnp.sum(quantized.commitment, axis=1)",
+        "jnp.sum(quantized.commitment, axis=1)",
         "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
     ),
     Mutation(
         "VQ: the commitment teaches the codebook too",
         "networks/quantizers.py",
         "terms.append((squared_distance(rest, fixed),",
-        "terms.append((squared_distance(rest, found),",
+        "terms.append((squared_distance(rest, chosen),",
         "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
     ),
     Mutation(

@@ -139,14 +139,14 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
 
     @jax.jit  # Of which the seed is an argument: dictionaries of other seeds are compiled with the first.
     def run(data: ResidentData, seed: jax.Array) -> Fitted:
-        prepare = functools.partial(_begin, model, seed)
+        prepare = functools.partial(_init_from_data, model, seed)
         task = Task(model, optimizer, training, seed, (Stage(epochs),), prepare=prepare)
         return fit(task, data).replace(state=None, curves={})  # Nothing goes on from it.
 
     return Dictionary(run(data, jnp.asarray(seed)), mean)
 
 
-def _begin(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
+def _init_from_data(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
     """Returns the variables with units that look for training examples, as far as there are enough of these."""
     image = data.image["train"]
     order = jax.random.permutation(rng.stream(rng.root(seed), "examples"), len(image))
@@ -154,7 +154,9 @@ def _begin(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) 
     kernel = params["latent"]["kernel"]
     chosen = jnp.asarray(image)[order[: kernel.shape[1]]].reshape(-1, kernel.shape[0]).T
     kernel = kernel.at[:, : chosen.shape[1]].set(chosen * (_FIRST_NORM / np.sqrt(kernel.shape[0])))
-    return model.begin({**variables, "params": {**params, "latent": {**params["latent"], "kernel": kernel}}}, data)
+    return model.init_from_data(
+        {**variables, "params": {**params, "latent": {**params["latent"], "kernel": kernel}}}, data
+    )
 
 
 def _as_images(centered: jax.Array) -> jax.Array:

@@ -41,7 +41,7 @@ class AutoencoderMethod(Method):
             config.training,
             config.seed,
             _stages(autoencoder, config.training),
-            prepare=autoencoder.begin,
+            prepare=autoencoder.init_from_data,
             at_once=at_once(config, image_shape),
         )
 
