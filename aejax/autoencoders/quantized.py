@@ -50,7 +50,7 @@ class QuantizedConfig(Family):
 class QuantizedAutoencoder(Autoencoder):
     """The networks of a family with discrete codes. The latent is the codes' vectors, one after another.
 
-    An encoder that gives a map, with its mirror for a decoder, has a code for every position of it, in raster order, and
+    An encoder that gives a map, with its mirror for a decoder, has a code for each position, in raster order, and
     the decoder is given a map. Of any other a dense layer makes `num_positions` codes. A family says what quantization
     is: `quantize`, `indices`, and `look_up`, which undoes the second.
     """
@@ -66,7 +66,7 @@ class QuantizedAutoencoder(Autoencoder):
         return (self.config.num_positions,)
 
     def build_latent(self) -> nn.Module:
-        """Returns the layer that gives what is quantized: of each position of a map by itself, or of all codes at once."""
+        """Returns the layer that gives what is quantized: of each position of a map, or of all codes at once."""
         size = self.config.latent_size * (1 if len(self.position_shape) == 2 else self.config.num_positions)
         return make_dense(size, self.config.encoder.initializer)
 
