@@ -187,8 +187,8 @@ MUTATIONS = (
     Mutation(
         "checkpoint: digests are not compared",
         "store/files.py",
-        "if found != digest:",
-        "if not found:",
+        "if actual != digest:",
+        "if not actual:",
         "tests/study/test_survival.py -k damaged_one",
     ),
     Mutation(

@@ -1,4 +1,4 @@
-"""The convolutional winner-take-all autoencoder: each map of the code keeps one position (Makhzani and Frey, 2015)."""
+"""The convolutional winner-take-all autoencoder: each map of the code keeps one place (Makhzani and Frey, 2015)."""
 
 import dataclasses
 from typing import Literal

@@ -68,13 +68,13 @@ class Dictionary(NamedTuple):
 
     def encode(self, features: Array) -> jax.Array:
         """Returns how much an example holds of each vector: [n, units], at most k of a row positive, the others 0."""
-        return self.fitted.map("encode", self._seen(features))
+        return self.fitted.map("encode", self._to_images(features))
 
     def decode(self, activations: Array, distance: Array) -> jax.Array:
         """Returns the features that activations [n, units] make at a distance [n, 1] from the mean, [n, d]."""
         size = self.mean.shape[1]
-        seen = self.fitted.map("decode", jnp.asarray(activations)).reshape(-1, size)
-        return self.mean + seen * (distance / np.sqrt(size))
+        direction = self.fitted.map("decode", jnp.asarray(activations)).reshape(-1, size)
+        return self.mean + direction * (distance / np.sqrt(size))
 
     def distance(self, features: Array) -> jax.Array:
         """Returns how far examples are from the mean, [n, 1]."""
@@ -82,14 +82,14 @@ class Dictionary(NamedTuple):
 
     def frequency(self, features: Array) -> jax.Array:
         """Returns the share of examples that keep each unit, [units]: a unit that no training example keeps is dead."""
-        return jnp.mean(self.fitted.map(_keeps, self._seen(features)), axis=0)
+        return jnp.mean(self.fitted.map(_keeps, self._to_images(features)), axis=0)
 
     def unexplained_variance(self, features: Array) -> jax.Array:
         """Returns E‖x − x̂‖² / E‖x − E x‖² of examples [n, d] and their reconstructions at their distance, a scalar."""
         error = features - self.decode(self.encode(features), self.distance(features))
         return jnp.sum(error**2) / jnp.sum((features - jnp.mean(features, axis=0, keepdims=True)) ** 2)
 
-    def _seen(self, features: Array) -> jax.Array:
+    def _to_images(self, features: Array) -> jax.Array:
         return _as_images(jnp.asarray(features, jnp.float32) - self.mean)
 
 

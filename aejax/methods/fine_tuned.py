@@ -27,7 +27,7 @@ class FineTuned(ClassifierMethod):
     """A classifier that begins with the autoencoder's encoder."""
 
     reads = (*EVERYTHING, *(f"fine_tuning.{name}" for name in _FIELDS))
-    begins_with = SUBJECT
+    warm_start_from = SUBJECT
 
     def wanted(self, config: Config, *, labelled: bool) -> bool:
         """Whether it has epochs, and labels."""
@@ -50,11 +50,11 @@ class FineTuned(ClassifierMethod):
         return task._replace(
             model=model,
             rates=tuple((f"{AUTOENCODER}/{name}", rate) for name, rate in rates),
-            prepare=functools.partial(begin_with_probe, model) if fine_tuning.head == "probe" else None,
+            prepare=functools.partial(init_head_from_probe, model) if fine_tuning.head == "probe" else None,
         )
 
 
-def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
+def init_head_from_probe(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
     """Returns the classifier's variables with the probe of its encoder's features for the linear layer.
 
     The probe is fitted to the training images, its strength chosen by the validation images; both standardize it.

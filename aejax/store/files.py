@@ -106,10 +106,10 @@ def _open_to_read(path: pathlib.Path) -> IO[bytes]:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # A link to itself; a socket.
             raise Damaged(path, "it is no file") from None
         raise
-    known = os.fstat(descriptor)
-    if not stat.S_ISREG(known.st_mode) or known.st_size > MAX_BYTES:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         os.close(descriptor)
-        reason = "it is no file" if not stat.S_ISREG(known.st_mode) else f"it has {known.st_size / 1e9:.3g} GB"
+        reason = "it is no file" if not stat.S_ISREG(status.st_mode) else f"it has {status.st_size / 1e9:.3g} GB"
         raise Damaged(path, reason)
     return os.fdopen(descriptor, "rb")
 
@@ -195,10 +195,10 @@ def check_digest(folder: pathlib.Path, name: str, digest: str) -> None:
       Damaged: if the directory lacks it, or if it has another digest.
     """
     try:
-        found = digest_of(folder / name)
+        actual = digest_of(folder / name)
     except FileNotFoundError:
         raise Damaged(folder, f"{name} is missing") from None
-    if found != digest:
+    if actual != digest:
         raise Damaged(folder, f"{name} has changed")
 
 

@@ -91,7 +91,7 @@ def test_what_the_zoo_says_of_a_method_is_what_its_class_does(name):
     method = find_method(name)
     assert method.name == name
     assert method.makes_images == isinstance(method, ImageMethod)
-    assert (method.begins_with == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
+    assert (method.warm_start_from == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
     assert not method.trains or method.has_parameters
     asked = override(Config(), {"fine_tuning.epochs": 1, "generation.sampler": "gaussian"})
     assert (method.task(asked, (8, 8, 1), 4) is not None) == method.has_parameters
