@@ -196,7 +196,7 @@ MUTATIONS = (
         "study/prepare.py",
         "if then != dataset.fingerprint:",
         "if then is None:",
-        "tests/study/test_record.py tests/study/test_compare.py",
+        "tests/store/test_record.py tests/study/test_reproduce.py",
     ),
     Mutation(
         "config id: defaults enter it",
@@ -225,21 +225,21 @@ MUTATIONS = (
         "statistics.py",
         "(1 + confidence) / 2, num - 1)",
         "(1 + confidence) / 2, num)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "Student's interval: deviation divided by n",
         "statistics.py",
         "np.std(values, ddof=1)",
         "np.std(values)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "intervals: not widened for several comparisons",
         "statistics.py",
         "return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)",
         "return student_interval(differences, CONFIDENCE)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "probe: its strength is selected on test",

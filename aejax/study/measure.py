@@ -229,7 +229,7 @@ def _pictures(
 ) -> dict[str, np.ndarray]:
     """The content of pictures.npz: some test images, and their reconstructions by the best few settings.
 
-    `id` names the members, the first seed of a setting each; `image`, and what is drawn `of_members`
+    `id` names the members, the first seed of a setting each; `image`, and the images `of_members`
     (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the
     weights of layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
     """
