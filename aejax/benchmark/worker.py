@@ -27,7 +27,7 @@ class Runner(Protocol):
         """Does the work once and returns how much it was: images seen, or 1 where seconds are what counts."""
 
     def facts(self) -> dict[str, Any]:
-        """Returns further facts, such as FLOPs per image or an accuracy; a `value` takes the place of the rate."""
+        """Returns further facts, such as FLOPs per image or an accuracy; a `value` takes the place of the speed."""
 
 
 class _Contender:
