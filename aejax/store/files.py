@@ -41,7 +41,7 @@ LARGEST = 1e100  # Of numbers, in size: far beyond float32, whose squares this p
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # The errors of file systems without locks.
 
 
-def _measured(value: Any) -> Any:
+def _check_range(value: Any) -> Any:
     if not all(map(is_measured, value if isinstance(value, tuple) else [value])):
         raise ValueError(f"should not be larger than {LARGEST:g}, as nothing is that this project measures")
     return value
@@ -52,8 +52,8 @@ def is_measured(value: float) -> bool:
     return not LARGEST < abs(value) < float("inf")
 
 
-Measured = AfterValidator(_measured)  # Of a number, or of a tuple of numbers.
-Number = Annotated[int | float, Measured]
+InRange = AfterValidator(_check_range)  # Of a number, or of a tuple of numbers.
+Number = Annotated[int | float, InRange]
 
 
 class Damaged(UserError):

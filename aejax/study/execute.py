@@ -23,7 +23,7 @@ from aejax.store import metrics
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import PICTURES, Evidence, read_evidence
 from aejax.store.files import (
-    Measured,
+    InRange,
     digest_of,
     lock,
     remove_leftovers,
@@ -188,7 +188,7 @@ def check_trained(path: pathlib.Path, state: TrainState) -> None:
 class _Resume:
     """The facts of a checkpoint that training goes on from: its cost so far, and how much of the curves is its own."""
 
-    cost: Annotated[Cost, Measured]
+    cost: Annotated[Cost, InRange]
     metrics_bytes: int
     metrics_digest: str | None = None
 
