@@ -118,10 +118,10 @@ class Remote(abc.ABC):
         with passed_on(stop, directory.path) as pass_on, self.engine(worker):
             while running or (waiting and not stop):
                 room = (self._num_workers or len(jobs)) - len(running)
-                begin = [] if stop else [waiting.popleft() for _ in range(min(room, len(waiting)))]
-                if begin:
-                    handles = self.submit([make_ticket(job, worker) for job in begin])
-                    running |= dict(zip(handles, begin, strict=True))
+                next_jobs = [] if stop else [waiting.popleft() for _ in range(min(room, len(waiting)))]
+                if next_jobs:
+                    handles = self.submit([make_ticket(job, worker) for job in next_jobs])
+                    running |= dict(zip(handles, next_jobs, strict=True))
                 time.sleep(POLL_SECONDS)
                 if pass_on():
                     for handle in [handle for handle in running if not _has_begun(running[handle], directory)]:
@@ -133,14 +133,14 @@ class Remote(abc.ABC):
                         failure, in_use = self.result(handle)
                     except Died as death:
                         status = _status(job, directory)
-                        place = job, status and status.checkpoint
-                        deaths[place] += 1
-                        if deaths[place] <= RETRIES:
+                        key = job, status and status.checkpoint
+                        deaths[key] += 1
+                        if deaths[key] <= RETRIES:
                             say(f"{job}: its process died ({death}); it goes on from its checkpoint")
                             worker.enter(job, "waiting")
                             waiting.appendleft(job)
                             continue
-                        failure, in_use = f"its process died {deaths[place]} times at one checkpoint ({death})", False
+                        failure, in_use = f"its process died {deaths[key]} times at one checkpoint ({death})", False
                     if in_use:
                         # Perhaps of a process that outlived the one that asked for it; it will end as well.
                         say(f"{job} has to wait: {failure}")
