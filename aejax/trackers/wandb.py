@@ -12,7 +12,7 @@ from aejax.trackers.base import Metrics, TrackedPopulation, Tracker, require_pac
 FINISH_SECONDS = 60.0  # How long the end of a run may wait for a network that is away.
 
 # All members share one process, so what W&B records of a process would be the same in each run.
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "console": "off",
     "silent": True,
     "disable_git": True,

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -45,7 +46,7 @@ SETTINGS = ["autoencoder · learning_rate 0.001", "autoencoder · learning_rate 
 
 
 class StopAtEpoch(StopRequest):
-    """Ends a process once the curves have so many lines, whether or not they belong to a checkpoint yet."""
+    """Ends a process once trackers were told of so many lines, whether or not they belong to a checkpoint yet."""
 
     def __init__(self, path, num_lines):
         super().__init__()
@@ -53,6 +54,8 @@ class StopAtEpoch(StopRequest):
 
     def __bool__(self):
         if num_lines(self._path) >= self._num_lines:
+            while Counting.told < self._num_lines:
+                time.sleep(0.01)
             raise Interrupted("killed", 137)
         return False
 
@@ -61,7 +64,27 @@ def num_lines(path):
     return sum(len(file.read_text().splitlines()) for file in path.glob(f"populations/*/{FILE}"))
 
 
-class Failing(Tracker):
+class Counting(Tracker):
+    """Counts epochs of all members; those before it in a list have been told of these."""
+
+    kind = "counting"
+    told = 0
+
+    def begin(self, population):
+        Counting.told = 0
+        return [0] * len(population.members)
+
+    def log(self, member, epochs):
+        Counting.told += len(epochs)
+
+    def finish(self, member, status, metrics):
+        pass
+
+    def close(self):
+        pass
+
+
+class Failing(Counting):
     """Fails at the second epoch, as where a disk is full."""
 
     kind = "failing"
@@ -72,9 +95,6 @@ class Failing(Tracker):
     def log(self, member, epochs):
         if epochs[-1]["epoch"] > 1:
             raise OSError(28, "No space left on device")
-
-    def finish(self, member, status, metrics):
-        raise AssertionError("it was left out")
 
     def close(self):
         raise AssertionError("it was left out")
@@ -100,13 +120,15 @@ def study(environment, tmp_path_factory):
     """The directory of a study of one population of 20 members that was interrupted twice, and what was said."""
     path, said = tmp_path_factory.mktemp("trackers") / "study", []
     environment.setattr(loop, "STEPS_PER_CHUNK", 2)  # A chunk is an epoch.
-    environment.setattr(tracking, "TRACKERS", {**TRACKERS, "failing": Failing})
+    environment.setattr(tracking, "TRACKERS", {**TRACKERS, "counting": Counting, "failing": Failing})
     settings = product(grid("optimizer.learning_rate", [1e-3, 1e-2]), grid("seed", range(10)))
     configs = expand(override(Config(), SMALL), settings)
     done = []
     # The first saves every epoch, and the second none.
     for seconds, epochs in ((0, 2), (1e9, 4), (1e9, EPOCHS + 1)):
-        options = Options((*NAMES, "failing"), seconds, StopAtEpoch(path, epochs * len(configs)), said.append)
+        options = Options(
+            (*NAMES, "failing", "counting"), seconds, StopAtEpoch(path, epochs * len(configs)), said.append
+        )
         with contextlib.suppress(Interrupted):
             run(configs, StudyDirectory(path), name="digits", options=options)
         done.append(num_lines(path) / len(configs))
@@ -173,6 +195,7 @@ def read_wandb(path):
 def mlflow_runs(path):
     from mlflow import MlflowClient
 
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     client = MlflowClient(tracking_uri=(path / "trackers" / "mlruns").as_uri())
     return client, client.search_runs([client.get_experiment_by_name("digits").experiment_id])
 
@@ -302,20 +325,24 @@ def test_where_a_tracker_writes_to_is_tried_before_anything_is_trained(environme
 
 @pytest.mark.slow
 def test_a_study_that_is_killed_goes_on_with_the_same_runs(environment, tmp_path):
-    sets = [f"--set={name}={json.dumps(value)}" for name, value in (SMALL | {"training.epochs": 20_000}).items()]
+    sets = [f"--set={name}={json.dumps(value)}" for name, value in (SMALL | {"training.epochs": 3000}).items()]
     path = tmp_path / "study"
-    command = [sys.executable, "scripts/train.py", *sets, "--seeds=3", "--checkpoint_seconds=2", f"--workdir={path}"]
+    command = [sys.executable, "scripts/train.py", *sets, "--seeds=2", "--checkpoint_seconds=1", f"--workdir={path}"]
     command += [f"--tracker={name}" for name in NAMES]
+    ends = []
     for _ in range(3):
+        before = num_lines(path)
         process = subprocess.Popen(command, cwd=ROOT)
-        while not list(path.glob(f"populations/*/{FILE}")):
-            time.sleep(0.1)
-        time.sleep(5)
+        while process.poll() is None and num_lines(path) <= before:
+            time.sleep(0.05)
         process.kill()
-        process.wait()
+        ends.append(process.wait())
+    assert ends[0] == -signal.SIGKILL
     subprocess.run(command, cwd=ROOT, check=True)
     (population,) = path.glob("populations/autoencoder-*")
     curves, _ = read_curves(population)
     for name in NAMES:
-        for member, metrics in READ[name](path).items():
+        found = READ[name](path)
+        assert set(found) == set(curves), name
+        for member, metrics in found.items():
             assert [step for step, _ in metrics["train_loss"]] == curves[member]["epoch"].tolist(), name
