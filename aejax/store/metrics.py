@@ -82,8 +82,9 @@ class MetricsWriter:
             self._digest.update(line)
             told.setdefault(first + int(member), []).append(values)
         self._file.flush()
-        for index, epochs in told.items() if self._tell else ():
-            self._tell(index, epochs)
+        if self._tell is not None:
+            for index, epochs in told.items():
+                self._tell(index, epochs)
 
     def sync(self) -> Written:
         """Returns how much the file holds, once that is on the disk."""
@@ -131,8 +132,8 @@ def _by_member(content: bytes) -> tuple[dict[str, dict[int, dict[str, float]]], 
         if record is None:
             problem = problem or f"line {number} holds no metrics"
             continue
-        finite = {name: math.nan if value is None else value for name, value in record.items()}
-        records.setdefault(finite.pop("id"), {})[record["epoch"]] = finite
+        epochs = records.setdefault(record.pop("id"), {})
+        epochs[record["epoch"]] = {name: math.nan if value is None else value for name, value in record.items()}
     return records, problem
 
 

@@ -197,7 +197,8 @@ def mlflow_runs(path):
 
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     client = MlflowClient(tracking_uri=(path / "trackers" / "mlruns").as_uri())
-    return client, client.search_runs([client.get_experiment_by_name("digits").experiment_id])
+    (experiment,) = (found for found in client.search_experiments() if found.name != "Default")
+    return client, client.search_runs([experiment.experiment_id])
 
 
 def read_mlflow(path):
