@@ -300,14 +300,18 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     return aside
 
 
-def refuse_links(root: pathlib.Path) -> None:
+def refuse_links(root: pathlib.Path, *, apart: str) -> None:
     """Checks that no link below a directory leads out of it; the directory itself may be one.
+
+    What lies in the folder `apart` of it is others' business.
 
     Raises:
       UserError: naming the first that does.
     """
     top = os.path.realpath(root)
     for folder, folders, names in os.walk(top):
+        if folder == top and apart in folders:
+            folders.remove(apart)
         for name in (*folders, *names):
             path = os.path.join(folder, name)
             if os.path.islink(path) and os.path.commonpath([top, os.path.realpath(path)]) != top:

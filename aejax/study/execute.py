@@ -38,6 +38,8 @@ from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Execution, Job, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
+from aejax.study.track import track
+from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
@@ -91,8 +93,10 @@ def _execute(execution: Execution, status: PopulationStatus, parents: Sequence[J
         remove_leftovers(execution.path.rglob("*"))
         write_status(execution.path, status)
     try:
-        fitted = _within_memory(execution, lambda: _fit(execution, status, parents))
-        measured = _within_memory(execution, lambda: measure(execution, fitted))
+        with track(execution) as tracking:
+            fitted = _within_memory(execution, lambda: _fit(execution, status, parents, tracking))
+            measured = _within_memory(execution, lambda: measure(execution, fitted))
+            tracking.finish(measured[0]["members"])
     except Interrupted:
         if is_leader():
             write_status(execution.path, (read_status(execution.path) or status).enter("waiting"))
@@ -324,7 +328,9 @@ def _continue(execution: Execution, parents: Sequence[Job]) -> StartingPoint:
     return StartingPoint(state.replace(status=status), Cost())
 
 
-def _fit(execution: Execution, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
+def _fit(
+    execution: Execution, status: PopulationStatus, parents: Sequence[Job], tracking: Tracking
+) -> FittedPopulation:
     if not execution.job.method.trains:
         return _fitted(execution, None)
     start, keep = _restore(execution, status.checkpoint, writes=True)
@@ -337,8 +343,8 @@ def _fit(execution: Execution, status: PopulationStatus, parents: Sequence[Job])
     elif start is None and execution.job.method.warm_start_from:
         initial, initial_seconds = _warm_start(execution, parents)
     path = execution.path if is_leader() else None
-    tensorboard, say = execution.options.tensorboard, execution.options.say
-    with MetricsWriter(path, execution.configs, tensorboard=tensorboard, keep=keep, say=say) as write:
+    say, tell = execution.options.say, tracking.log if execution.options.trackers else None
+    with MetricsWriter(path, execution.configs, keep=keep, say=say, tell=tell) as write:
         trained = train(
             execution.members,
             execution.task,

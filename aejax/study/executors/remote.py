@@ -48,7 +48,7 @@ class Ticket(NamedTuple):
     method: str
     members: tuple[str, ...]
     checkpoint_seconds: float
-    tensorboard: bool
+    trackers: tuple[str, ...]
     xla_flags: str  # Bits depend on them.
     plugins: tuple[str, ...] = ()  # Files of the user's, by their absolute paths.
 
@@ -61,7 +61,7 @@ class Ticket(NamedTuple):
             load_plugins(self.plugins)
             record = StudyDirectory(self.path).record
             changed = record.stat().st_mtime_ns if record.exists() else 0
-            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, changed)
+            worker = _worker(self.path, self.checkpoint_seconds, self.trackers, changed)
             return Answer(worker.execute(worker.roster.job(self.method, self.members)))
         except Interrupted:
             return Answer()
@@ -82,7 +82,7 @@ def make_ticket(job: Job, worker: Worker) -> Ticket:
         method=job.method.name,
         members=job.ids,
         checkpoint_seconds=options.checkpoint_seconds,
-        tensorboard=options.tensorboard,
+        trackers=options.trackers,
         xla_flags=os.environ.get("XLA_FLAGS", ""),
         plugins=tuple(loaded_plugins()),
     )
@@ -195,7 +195,7 @@ def _has_begun(job: Job, directory: StudyDirectory) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: int) -> Worker:
+def _worker(path: str, checkpoint_seconds: float, trackers: tuple[str, ...], changed: int) -> Worker:
     """The worker of this process for a study; it reads the data once, unless the study grows.
 
     Raises:
@@ -216,5 +216,5 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
                 f"({then}); give this machine the same data"
             )
     stop = StopFile(pathlib.Path(path))
-    options = Options(tensorboard, checkpoint_seconds, stop)
+    options = Options(trackers, checkpoint_seconds, stop)
     return Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
