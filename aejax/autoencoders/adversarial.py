@@ -37,7 +37,7 @@ class AdversarialConfig(Family):
 
     kind: Literal["adversarial"] = "adversarial"
     weight: NonNegativeFloat = traced(5.0)  # Of the discriminator's verdict.
-    discriminator_widths: tuple[PositiveInt, ...] = (256, 256)
+    discriminator_widths: tuple[PositiveInt, ...] = (256, 256)  # Hidden layers.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the latent has an activation, or None."""

@@ -32,7 +32,7 @@ class FactorVaeConfig(WithKL):
 
     kind: Literal["factor_vae"] = "factor_vae"
     gamma: NonNegativeFloat = traced(10.0)  # Of the total correlation.
-    discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)
+    discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)  # Hidden layers.
 
 
 class FactorVae(VariationalAutoencoder):

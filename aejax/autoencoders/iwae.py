@@ -28,8 +28,8 @@ class IwaeConfig(Variational):
 
     kind: Literal["iwae"] = "iwae"
     num_samples: PositiveInt = 5  # k, draws of each posterior.
-    average: Literal["iwae", "elbo"] = "iwae"
-    gradient: Literal["standard", "dreg"] = "standard"
+    average: Literal["iwae", "elbo"] = "iwae"  # Of the bound of all draws, or the mean of k bounds.
+    gradient: Literal["standard", "dreg"] = "standard"  # dreg: of less variance.
 
     def num_draws(self) -> int:
         """Returns k."""

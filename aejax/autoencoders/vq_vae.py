@@ -52,7 +52,7 @@ class VqVaeConfig(WithCodebook):
     """
 
     kind: Literal["vq_vae"] = "vq_vae"
-    update: Literal["gradient", "ema"] = "ema"
+    update: Literal["gradient", "ema"] = "ema"  # How the codebook learns; ema: by moving averages.
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms."""
