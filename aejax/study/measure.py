@@ -147,7 +147,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
         representation, task = execution.represent(config, variables, data), execution.task_or_none(config)
         described = describe(representation, data if task is None else task.select(data), execution.evaluation, others)
-        if representation.reconstruct is None:
+        if representation.reconstruct is None or not data.size("test"):
             return described, None
         return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 

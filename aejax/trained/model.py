@@ -77,7 +77,7 @@ class Trained:
 
     def encode(self, images: Any) -> np.ndarray:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
-        return self._autoencoder._of_images(_encode, images)
+        return self.autoencoder._of_images(_encode, images)
 
     def decode(self, latents: Any) -> np.ndarray:
         """The expected images of latents, [n, latent size]."""
@@ -85,18 +85,18 @@ class Trained:
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self._autoencoder._map(_decode, values)
+        return self.autoencoder._map(_decode, values)
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
         self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-        return self._autoencoder._of_images(_reconstruct, images)
+        return self.autoencoder._of_images(_reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
         has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
-        return Posterior(*self._autoencoder._of_images(_posterior, images))
+        return Posterior(*self.autoencoder._of_images(_posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
@@ -109,9 +109,9 @@ class Trained:
           DataError: if there is no such layer, naming all that there are.
         """
         if layer is None:
-            return self._autoencoder._of_images(_features, images)
+            return self.autoencoder._of_images(_features, images)
         check_layers(self.config, [layer], self.trained_on.image_shape)
-        return self._autoencoder._of_images(_layer, images, layer)
+        return self.autoencoder._of_images(_layer, images, layer)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
@@ -141,7 +141,7 @@ class Trained:
 
     def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
         """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self._autoencoder._of_images(_represented, images, function)
+        return self.autoencoder._of_images(_represented, images, function)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -155,7 +155,7 @@ class Trained:
     @functools.cached_property
     def latent_size(self) -> int:
         """How many numbers a latent has."""
-        own, image = self._autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
+        own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
         return int(jax.eval_shape(functools.partial(_encode, own), own.variables, image).shape[1])
 
     def check_decoder(self) -> None:
@@ -242,7 +242,7 @@ class Trained:
             raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.kind} {otherwise}")
 
     @functools.cached_property
-    def _autoencoder(self) -> "Trained":
+    def autoencoder(self) -> "Trained":
         """The autoencoder in a generator; any other model as it is."""
         if not self._has(Role.GENERATOR):
             return self
