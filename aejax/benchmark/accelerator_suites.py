@@ -3,12 +3,12 @@
 from typing import Any, NamedTuple
 
 from aejax.benchmark.suites import IMAGES, OURS, TORCH, Case, Contender
+from aejax.report.speed import AGAIN
 
 STACKED, MEMORY, STUDY = (f"aejax.benchmark.{name}" for name in ("torch_stacked", "memory", "carry_on"))
 MB, EPOCHS = "MB a member", "epochs/s"
 TITLES = {"dense": "dense", "vae": "VAE", "conv": "conv"}
 NATIVE, BFLOAT16, DETERMINISTIC = "aejax, native convolutions", "aejax, bfloat16", "aejax, deterministic"
-AGAIN = ", again"  # Ends the name of a contender that does what another has done.
 # In the order in which they matter. What the suites of a wave have in the same process is measured one after another.
 WAVES = (("populations", "convolutions", "precision"), ("deterministic",), ("study",), ("memory",), ("sizes",))
 SUITES = tuple(name for wave in WAVES for name in wave)
