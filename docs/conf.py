@@ -28,7 +28,12 @@ exclude_patterns = ["_build", "_ext", "_templates", "mutations.md"]
 templates_path = ["_templates"]
 html_theme = "sphinx_book_theme"
 html_title = "aejax"
-html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False, "navbar_persistent": []}
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],
+}
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # As code hosts make them, so that links hold in both places.

@@ -34,7 +34,9 @@ def _process(app: Sphinx, what: str, name: str, cls: Any, options: Any, lines: l
         rows = config_fields.to_rows(config_fields.describe(cls))
         if len(rows) > 1:
             lines += ["", ".. list-table::", "   :header-rows: 1", ""]
-            lines += [f"   {'  - ' if index else '* - '}{escape(cell)}" for row in rows for index, cell in enumerate(row)]
+            lines += [
+                f"   {'  - ' if index else '* - '}{escape(cell)}" for row in rows for index, cell in enumerate(row)
+            ]
             lines.append("")
 
 

@@ -97,7 +97,9 @@ def _show_type(hint: Any) -> str:
         value, *extras = typing.get_args(hint)
         signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
         limits = [limit for extra in extras for limit in getattr(extra, "metadata", ())]
-        bounds = [(sign, getattr(limit, name)) for name, sign in signs.items() for limit in limits if hasattr(limit, name)]
+        bounds = [
+            (sign, getattr(limit, name)) for name, sign in signs.items() for limit in limits if hasattr(limit, name)
+        ]
         shown = [f"{sign} {show(bound)}" for sign, bound in bounds if bound != _LARGEST]
         return " ".join([_show_type(value), ", ".join(shown)]).strip()
     names = {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}

@@ -154,14 +154,13 @@ In Python, of arrays:
 
 ```python
 import aejax
-from sklearn.datasets import load_digits
 
-images = load_digits().images / 16
+images, labels = aejax.digits()
 model = aejax.fit(aejax.{FAMILIES.config(kind).__name__}(), images, epochs=20)
 codes = model.encode(images)
 
 config = aejax.Config(autoencoder=aejax.{FAMILIES.config(kind).__name__}())
-study = aejax.run(config, images, sweep=aejax.grid("{words.path}", {values}), seeds=5)
+study = aejax.run(config, images, labels, sweep=aejax.grid("{words.path}", {values}), seeds=5)
 ```"""
 
 
