@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import flax.traverse_util
 import jax
@@ -32,7 +32,11 @@ from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
 from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.trained import showing
 from aejax.training.step import Task, init_variables
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FACTS, ARRAYS = "model.json", "arrays.npz"
 
@@ -171,6 +175,19 @@ class Trained:
                 "train with another"
             )
 
+    def picture(self, images: Any) -> "Image.Image":
+        """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
+
+        vae.picture(images).save("reconstructions.png")
+        """
+        return showing.draw(self, images)
+
+    def __repr__(self) -> str:
+        return f"<aejax.Trained: {showing.to_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        return showing.to_html(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves the model in a directory, which can be carried elsewhere and needs no data set.
 
@@ -263,9 +280,14 @@ class Trained:
         return make_generator(self.model, Prior()), wrapped
 
     def _of_images(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
-        return self._map(function, jnp.asarray(self._check_images(images)), *constants)
+        return self._map(function, jnp.asarray(self.check_images(images)), *constants)
 
-    def _check_images(self, images: Any) -> Array:
+    def check_images(self, images: Any) -> Array:
+        """Returns images as the class says that they go in, with their channels; floats become float32.
+
+        Raises:
+          DataError: if they are others.
+        """
         image, shape = images if isinstance(images, jax.Array) else np.asarray(images), self.trained_on.image_shape
         if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
             image = image[..., None]
