@@ -154,8 +154,10 @@ In Python, of arrays:
 
 ```python
 import aejax
+from sklearn.datasets import load_digits
 
-images, labels = aejax.digits()
+digits = load_digits()
+images, labels = digits.images / 16, digits.target
 model = aejax.fit(aejax.{FAMILIES.config(kind).__name__}(), images, epochs=20)
 codes = model.encode(images)
 
