@@ -25,7 +25,7 @@ SOURCES = sorted((ROOT / "aejax").rglob("*.py"))
 
 # From the ground up: a file may import from its own layer and from those above it in this list.
 LAYERS = (
-    ("errors", "cache"),
+    ("errors", "cache", "progress"),
     ("flag_values", "moved"),
     ("registry",),
     ("user_files",),

@@ -251,7 +251,7 @@ print(len(study.results))
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     status, out, error = finish(python)
-    assert (status, out) == (0, "10\n"), error
+    assert (status, out) == (0, "8\n"), error
     arguments = ("--config=experiments/quickstart.py", "--set=training.epochs=5", "--seeds=2")
     status, _, error = finish(script("train", *arguments, f"--workdir={tmp_path / 'command'}"))
     assert status == 0, error
