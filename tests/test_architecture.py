@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import typing
@@ -69,6 +70,13 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_the_page_on_architecture_shows_these_layers():
+    section = (ROOT / "docs" / "architecture.md").read_text().split("## What lies where\n")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    rows = [tuple(re.findall(r"`(\w+)(?:\.py|/)`", cell)) for cell in cells]
+    assert rows == list(LAYERS)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
