@@ -41,6 +41,7 @@ LAYERS = (
     ("evaluation", "measures"),
     ("explain",),
     ("experiment", "methods"),
+    ("trackers",),
     ("store",),
     ("study",),
     ("trained",),

@@ -10,6 +10,7 @@
 <workdir>/populations/<id>/results.json   the results of every member, and the digests of the files beside it
 <workdir>/search/                         a study too: the trials of a search, which the study's settings won
 <workdir>/images.npz                      the arrays that a study from Python was given
+<workdir>/trackers/                       what trackers write that are not told to write elsewhere; see `aejax.trackers`
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 
 A published study holds some of them, compressed: study.json.gz for study.json. A damaged file that a run of the study
@@ -28,6 +29,8 @@ from aejax.store.files import exists, lock, refuse_links, remove_leftovers
 IMAGES = "images.npz"  # The arrays that a study from Python was given, which its data.name is.
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 
+TRACKERS = "trackers"
+
 
 class StudyDirectory:
     """The files of one study below `path`."""
@@ -36,6 +39,7 @@ class StudyDirectory:
         self.path = pathlib.Path(path)
         self.record = self.path / "study.json"
         self.copy = self.path / "study.copy.json"
+        self.trackers = self.path / TRACKERS
 
     def check(self) -> None:
         """Checks that a study lies here, or that one may be begun here.
@@ -53,7 +57,7 @@ class StudyDirectory:
             return
         if not self.path.is_dir():
             raise UserError(f"{self.path} is not a directory; choose another")
-        refuse_links(self.path)
+        refuse_links(self.path, apart=TRACKERS)
         names = [file.name for file in self.path.iterdir()]
         files = [name for name in names if not name.startswith(".") and name not in (IMAGES, SEARCH)]
         if files and not exists(self.record) and not exists(self.copy):

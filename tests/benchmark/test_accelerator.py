@@ -1,4 +1,4 @@
-"""`scripts/accelerator.py` at its smallest, on the CPU: real processes, a record that survives a kill, a dry run."""
+"""`aejax accelerator` at its smallest, on the CPU: real processes, a record that survives a kill, a dry run."""
 
 import json
 import os
