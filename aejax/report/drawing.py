@@ -1,5 +1,6 @@
 """Charts by Vega-Altair, made of arrays: lines with bands, points with bars, values with intervals, heat maps."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -7,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 import altair as alt
 import numpy as np
 from altair.utils.schemapi import debug_mode
+
+from aejax.report.escape import in_line
 
 WIDTH, HEIGHT = 420, 240  # Of a chart by itself; on a page it is as wide as its place there.
 TALL = 400  # Height of a chart that has a row of the page to itself.
@@ -18,12 +21,12 @@ MAX_NAME = 60  # Letters of a name that stands in a chart; its tooltip has all.
 PALETTE = ("#0076ba", "#d55e00", "#008565", "#b34da2", "#8f7100", "#4a86c5", "#cf4277", "#7d8288")
 NUM_COLORS = len(PALETTE)
 _CROSS = "M-.7,-.7L.7,.7M.7,-.7L-.7,.7"
+_FONTS = "Liberation Sans, Arial, sans-serif"  # The first comes with vl-convert: a file is alike on every machine.
 _FAINT = 0.06  # Opacity of series that are not picked.
 # The columns of a chart's data that are no words of a tooltip.
 _COLUMNS = {"row", "name", "color", "down", "across", "text", "x", "y", "low", "high", "value", "edge", "shade"}
 _COLUMNS |= {"step", "crossed"}
 _NUMBER: Literal["quantitative"] = "quantitative"
-_PICKED = alt.selection_point(name="picked", fields=["series"], bind="legend", toggle="true")
 
 Chart = alt.LayerChart
 Point = dict[str, Any]
@@ -90,16 +93,24 @@ def line_chart(
     far as there is room, or at round numbers if there are none. Of lines with more than `MAX_VERTICES` points so many
     are drawn, spread evenly.
     """
+    series = [one._replace(name=in_line(one.name), tips=list(map(_in_line, one.tips))) for one in series]
+    title, x_label, y_label = map(in_line, (title, x_label, y_label))
     lines = _points([_thin(one) for one in series if not one.marked])
     # Apart, so that charts of the same members have the same data.
     many, marks = (_points([one for one in series if one.marked and one.small == small]) for small in (True, False))
     titles = {"x": x_label, "y": y_label or title, "low": "from", "high": "to"}
-    add = _Layers([], titles, num_series=len({one.name for one in series})).add
+    several = len({one.name for one in series}) > 1
+    # By a name of its own, so that several charts can be parts of one.
+    name = "picked_" + hashlib.sha256(f"{title} {x_label}".encode()).hexdigest()[:8]
+    picked = alt.selection_point(name=name, fields=["series"], bind="legend", toggle="true") if several else None
+    add = _Layers([], titles, picked).add
     interval: Any = {"y": alt.Y(field="low", type=_NUMBER, title=None), "y2": alt.Y2(field="high")}
     add(lines, alt.MarkDef("area"), having="low", opacity=0.18, tip=False, **interval)
     dashes: Any = {"strokeDash": _dashes(series)} if any(one.dashed for one in series) else {}
     add(lines, alt.MarkDef("line", strokeWidth=2), lacking=["step"], tip=False, **dashes)
     add(lines, alt.MarkDef("line", strokeWidth=2, interpolate="step-after"), having="step", tip=False)
+    # Where the pointer finds the points of lines, below those that are seen.
+    layers = add(lines, alt.MarkDef("circle", size=120), opacity=0)
     add(marks, alt.MarkDef("rule", strokeWidth=2), having="low", opacity=0.7, tip=False, **interval)
     add(many, alt.MarkDef("circle", size=22), lacking=["edge"], opacity=0.55)
     shades: Any = {"fillOpacity": alt.FillOpacity(field="shade", type=_NUMBER, scale=None)} if _shaded(series) else {}
@@ -109,11 +120,9 @@ def line_chart(
     for points in (many, marks):
         top = any(point.get("edge") == "top" for point in points)
         add(points, cross, having="edge", y=alt.YValue(4 if top else "height"))
-    # Where the pointer finds the points of lines.
-    layers = add(lines, alt.MarkDef("circle", size=120), opacity=0)
     whole = all(np.array_equal(one.x, np.round(one.x)) for one in series)
     ticks = {"values": list(x_ticks)} if x_ticks else {"tickMinStep": 1} if whole and not log_x else {}
-    first = layers[0].add_params(_PICKED) if len({one.name for one in series}) > 1 else layers[0]
+    first = layers[0].add_params(picked) if picked is not None else layers[0]
     return _chart(
         [first, *layers[1:]],
         title,
@@ -127,6 +136,7 @@ def line_chart(
 @debug_mode(False)
 def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Chart:
     """Returns values with their intervals, a row each under its name."""
+    dots = [dot._replace(name=in_line(dot.name)) for dot in dots]
     rows = [
         {
             "setting": dot.name,
@@ -145,8 +155,9 @@ def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Chart:
         return alt.Chart(data, mark=mark, encoding=alt.FacetedEncoding(**channels))
 
     ends = {"x": alt.X(field="low", type=_NUMBER, title=unit or None), "x2": alt.X2(field="high")}
+    bars = [layer(alt.MarkDef("rule", strokeWidth=2, opacity=0.7, yOffset=6), **ends)]
     layers = [
-        layer(alt.MarkDef("rule", strokeWidth=2, opacity=0.7, yOffset=6), **ends),
+        *(bars if any("low" in row for row in rows) else []),
         layer(alt.MarkDef("circle", size=70, opacity=1, yOffset=6), tooltip=tooltip),
         layer(
             alt.MarkDef("text", align="left", baseline="middle", yOffset=-9),
@@ -169,7 +180,13 @@ def interval_chart(dots: Sequence[Dot], *, title: str, unit: str) -> Chart:
 def heat_map(cells: Sequence[Cell], *, title: str, down: str, across: str) -> Chart:
     """Returns cells in the order of their rows and columns, the strongest of them framed."""
     rows = [
-        {**one.tip, "down": one.row, "across": one.column, "text": one.text, "shade": _number(one.shade)}
+        {
+            **_in_line(one.tip),
+            "down": in_line(one.row),
+            "across": in_line(one.column),
+            "text": one.text,
+            "shade": _number(one.shade),
+        }
         for one in cells
     ]
     names = {key: list(dict.fromkeys(row[key] for row in rows)) for key in ("down", "across")}
@@ -202,13 +219,13 @@ def to_svg(chart: Chart) -> str:
     """Returns a chart as the text of an SVG file, on white."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+    return str(vl_convert.vegalite_to_svg(chart.to_dict(), config={"font": _FONTS}))
 
 
 def _chart(layers: Sequence[alt.Chart], title: str, height: int, **shared: Any) -> Chart:
     """Returns layers one upon the other, with the channels that they share."""
     encoding = alt.SharedEncoding(**shared)
-    return alt.LayerChart(layer=list(layers), title=title, width=WIDTH, height=height, encoding=encoding)
+    return alt.LayerChart(layer=list(layers), title=in_line(title), width=WIDTH, height=height, encoding=encoding)
 
 
 class _Layers(NamedTuple):
@@ -216,7 +233,7 @@ class _Layers(NamedTuple):
 
     layers: list[alt.Chart]
     titles: Mapping[str, str]
-    num_series: int
+    picked: alt.Parameter | None  # The series that are picked, where there are several.
 
     def add(
         self,
@@ -241,8 +258,8 @@ class _Layers(NamedTuple):
             if tip:
                 channels["tooltip"] = _tooltip(own, self.titles)
             faint = min(opacity, _FAINT)
-            picked = {"condition": {"param": _PICKED.name, "value": opacity}, "value": faint}
-            channels["opacity"] = picked if self.num_series > 1 else alt.OpacityValue(opacity)
+            fade: Any = self.picked and {"condition": {"param": self.picked.name, "value": opacity}, "value": faint}
+            channels["opacity"] = alt.OpacityValue(opacity) if fade is None else fade
             data = alt.InlineData(values=list(points))
             self.layers.append(
                 alt.Chart(
@@ -281,6 +298,11 @@ def _points(series: Sequence[Series]) -> list[Point]:
     return points
 
 
+def _in_line(tip: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the words of a tooltip without the line ends that Vega's language has no place for."""
+    return {key: in_line(value) if isinstance(value, str) else value for key, value in tip.items()}
+
+
 def _ends(low: float, high: float) -> Point:
     return {"low": _number(low), "high": _number(high)} if math.isfinite(low) and math.isfinite(high) else {}
 
@@ -304,7 +326,7 @@ def _scale(log: bool) -> alt.Scale:
 
 
 def _axis(**look: Any) -> alt.Axis:
-    return alt.Axis(format=".6~g", labelOverlap=True, **look)
+    return alt.Axis(format=".6~g", labelOverlap=True, labelSeparation=6, **look)
 
 
 def _colors(series: Sequence[Series]) -> alt.Color:

@@ -63,7 +63,7 @@ function drawCharts() {
   drawings.forEach((_, place) => observer.observe(place));
   const next = () => {
     const place = [...drawings.keys()].find((one) => one.offsetWidth);
-    if (place) draw(place).then(() => requestIdleCallback(next));
+    if (place) draw(place).finally(() => requestIdleCallback(next));
   };
   requestIdleCallback(next);
   window.addEventListener("beforeprint", () => [...drawings.keys()].forEach(draw));
