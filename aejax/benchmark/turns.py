@@ -2,24 +2,22 @@
 
 import os
 import pathlib
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aejax.benchmark.accelerator_suites import AGAIN, EPOCHS, MB, MEMORY, WAVES, Scale
+from aejax.benchmark.accelerator_suites import MB, MEMORY, WAVES, Scale
 from aejax.benchmark.measure import Measurement, start, write_record
 from aejax.benchmark.processes import ContenderProcess, Failed
-from aejax.benchmark.suites import IMAGES, OURS, Case, Contender
+from aejax.benchmark.suites import OURS, Case, Contender
 from aejax.errors import UserError
-from aejax.report.speed import number, read_record, relative_time
+from aejax.report.speed import ACCELERATOR_HEADING, accelerator_cells, describe_memory, read_record
 from aejax.study.environment import environment_changes
 
 Say = Callable[[str], None]
 Suites = dict[str, dict[str, Case]]
 MACHINE = Contender("aejax.benchmark.machine", {})
-HEADING = ("case", "contender", "in all", "a member", "first / this", "TFLOP/s", "compile s", "MB a member", "")
 WIDTHS = (38, 35, 18, 11, 12, 8, 9, 11, 0)
 
 
@@ -91,12 +89,12 @@ class Turns:
     def __init__(self, processes: Processes, scale: Scale, deadline: float, say: Say):
         self._processes, self._scale, self._deadline, self._say = processes, scale, deadline, say
         self._took: list[tuple[Contender, int, float]] = []
-        self._known: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._results_by_work: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._said: set[tuple[str, str]] = set()
         self._path: pathlib.Path | None = None
         self._record: dict[str, Any] = {}
 
-    def begin(self, path: pathlib.Path | None) -> str:
+    def open_record(self, path: pathlib.Path | None) -> str:
         """Returns JAX's backend, after beginning a record, or going on with the one at a path.
 
         Raises:
@@ -133,9 +131,9 @@ class Turns:
           OSError: if the record cannot be written; before anything is measured, if that is so from the beginning.
         """
         self._keep()
-        self._say(_line(HEADING))
+        self._say(_line(ACCELERATOR_HEADING))
         for row in _rows(suites):
-            result = self._results(row.name).get(row.title) or self._known.get(row.work)
+            result = self._results(row.name).get(row.title) or self._results_by_work.get(row.work)
             if result is None:
                 try:
                     result = self._measure(row)
@@ -144,13 +142,13 @@ class Turns:
                     self._keep()
                     self._say_left_out(row, error)
                     continue
-            self._known[row.work] = result
+            self._results_by_work[row.work] = result
             case = self._record["cases"].setdefault(row.name, {"unit": row.case.unit, "suite": row.suite})
-            found = self._results(row.name) | {row.title: result}
-            case["contenders"] = {title: found[title] for title in row.case.contenders if title in found}
+            results = self._results(row.name) | {row.title: result}
+            case["contenders"] = {title: results[title] for title in row.case.contenders if title in results}
             self._record["left_out"].pop(f"{row.name}: {row.title}", None)
             self._keep()
-            self._say(_line(tuple(self._cells(row))))
+            self._say(_line(accelerator_cells(self._record, row.name, row.title)))
 
     def _say_left_out(self, row: _Row, error: Failed) -> None:
         """Says why a row is missing, but not again of a contender that is missing for the same reason in each case."""
@@ -172,13 +170,13 @@ class Turns:
                 arguments.pop(name, None)
             asked = row._replace(case=Case(MB, {row.title: Contender(MEMORY, arguments)}))
             try:
-                result = self._known.get(asked.work) or self._measure(asked)
+                result = self._results_by_work.get(asked.work) or self._measure(asked)
             except Failed as error:
                 self._say_left_out(row, error)
                 continue
-            self._known[asked.work] = result
+            self._results_by_work[asked.work] = result
             fits = "" if row.members <= result["fit"] else f"; {row.members:,} do not fit at once"
-            self._say(f"{row.name}: {row.title}: {_memory(result)}{fits}")
+            self._say(f"{row.name}: {row.title}: {describe_memory(result)}{fits}")
 
     def _keep(self) -> None:
         if self._path is not None:
@@ -213,43 +211,6 @@ class Turns:
         ]
         as_many = [seconds for members, seconds in alike if members >= row.members]
         return min(as_many) if as_many else max((seconds for _, seconds in alike), default=0.0)
-
-    def _cells(self, row: _Row) -> Iterator[str]:
-        results = self._results(row.name)
-        result, first = results[row.title], next(iter(row.case.contenders))
-        value, trains = statistics.median(result["values"]), row.case.unit == IMAGES
-        yield row.name
-        yield row.title
-        yield f"{number(value)} {row.case.unit}" if row.case.unit != MB else ""
-        yield number(value / result["members"]) if trains else ""
-        yield f"{relative_time(self._record, row.name, row.title):.2f}" if first in results else ""
-        flops = results.get(first, {}).get("flops_per_image")  # Others do what the first one does.
-        yield f"{value * flops / 1e12:.3g}" if flops else ""
-        yield f"{result['compile_seconds']:.1f}" if row.case.unit != EPOCHS else ""
-        yield f"{result['mb_a_member']:.1f}" if "mb_a_member" in result else ""
-        yield _note(row.title, results)
-
-
-def _note(title: str, results: dict[str, dict[str, Any]]) -> str:
-    """Returns the remark on a result that stands after the table's columns."""
-    result = results[title]
-    if "fit" in result:
-        return _memory(result)
-    if "epochs_after" in result:
-        return f"{result['epochs_before']} epochs before, {result['epochs_after']} after"
-    if result.get("at_once", 1) > 1 and result["rounds"] > 1:
-        return f"in {result['rounds']} rounds of {result['at_once']:,} on each device"
-    usual = title.removesuffix(AGAIN)
-    if "bits" not in result or usual == title or usual not in results:
-        return ""
-    return "the same bits" if result["bits"] == results[usual]["bits"] else "other bits"
-
-
-def _memory(result: dict[str, Any]) -> str:
-    return (
-        f"{result['mb_a_member']:.1f} MB a member ({result['state_mb']:.1f} of them its state), {result['fit']:,} fit "
-        f"into {result['memory_mb'] / 1e3:.1f} GB"
-    )
 
 
 def _rows(suites: Suites) -> Iterator[_Row]:

@@ -161,21 +161,21 @@ class Setting:
     @property
     def label(self) -> str:
         """What tells it from most others of its method: the last part of a field's path with its value, or a kind."""
-        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._told())
+        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._distinctions())
 
     @property
     def kinds(self) -> str:
         """The label without numbers: what settings share that differ in the strength or size of something alone."""
-        return " · ".join(value if name == "kind" else name for name, value in self._told())
+        return " · ".join(value if name == "kind" else name for name, value in self._distinctions())
 
-    def _told(self) -> list[tuple[str, str]]:
-        told = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
-        last = [path.rsplit(".", 1)[-1] for path in told]
+    def _distinctions(self) -> list[tuple[str, str]]:
+        fields = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
+        last = [path.rsplit(".", 1)[-1] for path in fields]
         # As much of the path as tells it from the others, but a kind needs no name.
         names = [
-            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, told, strict=True)
+            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, fields, strict=True)
         ]
-        return list(zip(names, map(show_value, told.values()), strict=True))
+        return list(zip(names, map(show_value, fields.values()), strict=True))
 
     def values(self, metric: str) -> dict[Any, float]:
         """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""
@@ -217,8 +217,8 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
         study = row.get("study", "")
         key = json.dumps([study, row["method"], values])
         groups.setdefault(key, Setting(row["method"], values, [], study)).rows.append(row)
-    found = list(groups.values())
-    return [dataclasses.replace(setting, usual=_usual(setting, found)) for setting in found]
+    all_settings = list(groups.values())
+    return [dataclasses.replace(setting, usual=_usual(setting, all_settings)) for setting in all_settings]
 
 
 def _usual(setting: Setting, among: Sequence[Setting]) -> frozenset[str]:
