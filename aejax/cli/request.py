@@ -15,7 +15,7 @@ from aejax.cli.arguments import define_features, define_number, read_flags
 from aejax.cli.experiments import find_experiment
 from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
-from aejax.experiment import Config, check
+from aejax.experiment import Config, make_members
 from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
@@ -98,11 +98,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     seed_is_chosen = "seed" in sweeps.swept_fields(sweep) or any(path == "seed" for path, _ in assignments)
     if values["seeds"].present and seed_is_chosen:
         raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
-    if not seed_is_chosen and search is None:
-        sweep = sweeps.product(sweep, sweeps.grid("seed", range(values.seeds)))
-    configs = sweeps.expand(config, sweep)
-    for member in configs:
-        check(member)
+    configs = make_members(config, sweep, range(values.seeds) if not seed_is_chosen and search is None else None)
     if search is not None:
         check_search(config, search)
     return Request(
