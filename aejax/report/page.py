@@ -4,6 +4,7 @@ import importlib.resources
 from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section
+from aejax.report.embed import is_chart, javascript
 from aejax.report.html import Html, element, join
 from aejax.report.sections import (
     answer,
@@ -67,7 +68,8 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     provenance.environment,
 )
 STYLES = ("report.css", "explore.css")
-SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
+_NO_SCRIPTS = "Charts are drawn by JavaScript, which is off here; the tables have the numbers."
+SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js", "charts.js")
 
 
 def make_sections(content: Content) -> list[Section]:
@@ -85,10 +87,13 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
         element("title", f"{title} · aejax"),
         element("style", *map(_asset, STYLES)),
     )
+    drawn = any(is_chart(section.body) for section in sections)
     body = element(
         "body",
         element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
+        element("noscript", element("p", _NO_SCRIPTS, class_="note")) if drawn else "",
         element("main", *(_to_element(section) for section in sections)),
+        element("script", javascript(), type="module") if drawn else "",
         # One module of them all: strict, and its names are its own.
         element("script", Html("\n".join(map(_asset, SCRIPTS))), type="module"),
     )
