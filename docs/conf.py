@@ -24,7 +24,7 @@ extensions = [
     "api_reference",
     "outside_links",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "mutations.md"]
+exclude_patterns = ["_build", "jupyter_execute", "_ext", "_templates", "mutations.md"]
 templates_path = ["_templates"]
 html_theme = "sphinx_book_theme"
 html_title = "aejax"
@@ -37,7 +37,7 @@ html_theme_options = {
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # As code hosts make them, so that links hold in both places.
-nb_execution_mode = "cache"  # Only what changed runs again.
+nb_execution_mode = "force"  # What a notebook shows depends on the code, which no cache knows.
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True

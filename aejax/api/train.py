@@ -15,7 +15,7 @@ from aejax.api.arrays import keep_arrays, to_arrays
 from aejax.api.study import Study
 from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import PlainConfig
-from aejax.config import load, override
+from aejax.config import load, override, to_tree
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError
 from aejax.evaluation.suite import EvaluationConfig
@@ -28,6 +28,7 @@ from aejax.study import run as engine
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
 from aejax.sweep import Sweep, swept_fields
+from aejax.trackers.zoo import check_trackers
 from aejax.trained.model import Trained
 from aejax.training.setup import set_up_jax_if_unused
 
@@ -106,6 +107,7 @@ def run(
     workdir: str | os.PathLike[str] | None = None,
     name: str = "study",
     question: str = "",
+    trackers: Sequence[str] = (),
     say: Say = _log,
 ) -> Study:
     """Trains and evaluates a study: every point of a sweep with every seed, and the baselines, as the command does.
@@ -132,6 +134,7 @@ def run(
         directory, which is removed with the `Study`, or when the process ends.
       name: what to call it.
       question: what it is to answer, a sentence.
+      trackers: who is told of it, by names: "tensorboard", "wandb", "mlflow"; see `aejax.trackers`.
       say: called with lines on what goes on; default: the logger "aejax" at level INFO.
 
     Raises:
@@ -141,11 +144,13 @@ def run(
     """
     config, arrays = _gate(config), to_arrays(images, labels, test_images, test_labels)
     chosen, points = _seeds(sweep or [], seeds), sweep or [{}]
-    if search is not None and sweep:
-        search = dataclasses.replace(search, candidates=tuple(map(dict, sweep)))
+    check_trackers(trackers)
+    if search is not None:
+        candidates = search.candidates if sweep is None else tuple(map(dict, sweep))
+        search = load(Search, to_tree(dataclasses.replace(search, candidates=candidates)))
 
     def train(config: Config, directory: StudyDirectory) -> None:
-        options = Options(say=say)
+        options = Options(trackers=tuple(trackers), say=say)
         if search is None:
             members = make_members(config, points, chosen)
             engine.run(members, directory, name=name, question=question, options=options)

@@ -42,7 +42,7 @@ def register_network(kind: str, encoder: Any, decoder: Any) -> Any:
                 return self.layer(latent)
 
         Mine = aejax.register_network("mine", Encoder, Decoder)
-        aejax.fit(aejax.VaeConfig(encoder=Mine()), images)
+        aejax.fit(aejax.PlainConfig(encoder=Mine()), images)
 
     Either may be a pair of functions as well: `init(key, image_shape)`, of a decoder `init(key, latent_shape,
     image_shape)`, returns the parameters, any tree of arrays, and `apply(parameters, x)` what the network makes of a

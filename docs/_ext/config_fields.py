@@ -76,6 +76,10 @@ def show(value: Any) -> str:
         return f"{value.kind} ({others})" if others else str(value.kind)
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(show, value))}]"
+    if callable(value):
+        return "a function"
+    if value == "":
+        return '""'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

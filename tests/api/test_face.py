@@ -239,6 +239,22 @@ def test_a_temporary_study_is_removed_with_its_object(monkeypatch, images, tmp_p
 
 
 @pytest.mark.slow
+def test_a_search_is_run_and_its_winner_trained_again(images, tmp_path):
+    space = {"optimizer.learning_rate": aejax.Range(low=1e-3, high=1e-2, log=True)}
+    config = dataclasses.replace(CONFIG, evaluation=aejax.EvaluationConfig(measures=("reconstruction",), baselines=()))
+    search = aejax.Search(method=aejax.Sobol(trials=2), space=space)
+    workdir = tmp_path / "study"
+    found = aejax.run(config, images, search=search, seeds=1, workdir=workdir, trackers=["tensorboard"])
+    assert len(found.results) == 1
+    trials = aejax.load(workdir / "search").results["optimizer.learning_rate"]
+    assert len(set(trials)) == 2
+    assert found.best("mse").config.optimizer.learning_rate in set(trials)
+    assert list(workdir.rglob("events*"))
+    with pytest.raises(aejax.ConfigError, match="unknown choice"):
+        aejax.run(config, images, trackers=["tensorbord"])
+
+
+@pytest.mark.slow
 def test_run_of_the_quickstarts_config_is_the_script_to_the_last_bit(tmp_path):
     code = f"""
 import dataclasses, aejax
