@@ -11,6 +11,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+import aejax
 from aejax.errors import UserError
 from aejax.report.charts import CHARTS, chart, draw
 from aejax.report.content import gather
@@ -18,7 +19,7 @@ from aejax.report.drawing import MAX_VERTICES, Cell, Dot, Series, heat_map, inte
 from aejax.report.embed import figures
 from aejax.report.page import make_sections, to_html
 from aejax.report.sections.robustness import robustness_charts
-from aejax.store.contents import SavedPopulation, Study
+from aejax.store.contents import SavedPopulation, SavedStudy
 from aejax.store.record import Record
 from aejax.store.status import PopulationStatus
 from tests.report.browsing import show
@@ -44,7 +45,7 @@ def content_of(note=HOSTILE):
     ids = tuple(row["id"] for row in rows[:-1])
     population = SavedPopulation(PopulationStatus("autoencoder", ids, "finished"), dict.fromkeys(ids, curve), {})
     record = Record(name="study", question="", configs=(), data={})
-    return gather([Study(record, rows, [population])])
+    return gather([SavedStudy(record, rows, [population])])
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_a_chart_has_the_same_data_in_a_notebook_as_on_the_page():
 
 
 def test_a_chart_of_a_published_study_is_found_by_its_name():
-    assert chart("baselines", RESULTS / "quickstart").to_dict()["concat"]
+    assert aejax.load(RESULTS / "quickstart").chart("baselines").to_dict()["concat"]
     with pytest.raises(UserError, match=r"^no chart is called 'curve', did you mean 'curves'\?; there are baselines, "):
         chart("curve", RESULTS / "quickstart")
     with pytest.raises(
