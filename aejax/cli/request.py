@@ -43,6 +43,7 @@ class Request:
     question: str
     cost: str
     configs: list[Config]
+    labels: dict[Config, str]  # Of the configs that a sweep gave one.
     workdir: str
     dry_run: bool
     tensorboard: bool
@@ -99,7 +100,8 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
     if not seed_is_chosen and search is None:
         sweep = sweeps.product(sweep, sweeps.grid("seed", range(values.seeds)))
-    configs = sweeps.expand(config, sweep)
+    labels = sweeps.expand_with_labels(config, sweep)
+    configs = list(labels)
     for member in configs:
         check(member)
     if search is not None:
@@ -109,6 +111,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         question=experiment.question,
         cost=experiment.cost,
         configs=configs,
+        labels={member: label for member, label in labels.items() if label},
         workdir=values.workdir or os.path.join("runs", experiment.name),
         dry_run=values.dry_run,
         tensorboard=values.tensorboard,
@@ -146,7 +149,7 @@ def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps
             raise ConfigError(f"--search={text}: {error}") from None
     search = dataclasses.replace(search, space=search.space | space)
     if sweep != [{}]:
-        search = dataclasses.replace(search, candidates=tuple(dict(point) for point in sweep))
+        search = dataclasses.replace(search, candidates=tuple(dict(sweeps.fields_of(point)) for point in sweep))
     return load(Search, to_tree(search))
 
 

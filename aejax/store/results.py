@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -21,7 +22,9 @@ from aejax.store.status import MemberId
 FILE = "results.json"
 CODES = "codes.npz"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
-Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
+# With these keys; `config` by dotted path. And `study`, where several studies are compared, and `label`, if its sweep
+# gave it one.
+Row = dict[str, Any]
 
 MAX_COLUMNS = 6  # Of swept fields, in tables for people.
 
@@ -136,7 +139,7 @@ class Setting:
     fields: dict[str, Any]
     rows: list[Row]
     study: str = ""
-    usual: frozenset[str] = frozenset()  # Fields whose value most settings of the method share.
+    telling: tuple[str, ...] = ()  # The fewest fields that tell it from the other settings of its method.
 
     @property
     def role(self) -> Role:
@@ -160,22 +163,29 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """What tells it from most others of its method: the last part of a field's path with its value, or a kind."""
-        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._told())
+        """Its name among the settings of its method: the label of its sweep, and the fields that tell it apart."""
+        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._terms())
 
     @property
     def kinds(self) -> str:
         """The label without numbers: what settings share that differ in the strength or size of something alone."""
-        return " · ".join(value if name == "kind" else name for name, value in self._told())
+        return " · ".join(value if name == "kind" else name for name, value in self._terms())
 
-    def _told(self) -> list[tuple[str, str]]:
-        told = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
-        last = [path.rsplit(".", 1)[-1] for path in told]
+    def _terms(self) -> list[tuple[str, str]]:
+        last = [path.rsplit(".", 1)[-1] for path in self.telling]
         # As much of the path as tells it from the others, but a kind needs no name.
         names = [
-            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, told, strict=True)
+            name if name == "kind" or last.count(name) == 1 else path
+            for name, path in zip(last, self.telling, strict=True)
         ]
-        return list(zip(names, map(show_value, told.values()), strict=True))
+        values = [show_value(self.fields[path]) or "null" for path in self.telling]
+        return [("kind", self.given)] * bool(self.given) + list(zip(names, values, strict=True))
+
+    @property
+    def given(self) -> str:
+        """The label that its sweep gave it; empty if it gave none."""
+        labels = {row.get("label", "") for row in self.rows}
+        return labels.pop() if len(labels) == 1 else ""
 
     def values(self, metric: str) -> dict[Any, float]:
         """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""
@@ -217,19 +227,34 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
         study = row.get("study", "")
         key = json.dumps([study, row["method"], values])
         groups.setdefault(key, Setting(row["method"], values, [], study)).rows.append(row)
-    found = list(groups.values())
-    return [dataclasses.replace(setting, usual=_usual(setting, found)) for setting in found]
+    alike: dict[tuple[str, str], list[Setting]] = {}
+    for setting in groups.values():
+        alike.setdefault((setting.study, setting.method), []).append(setting)
+    return [
+        dataclasses.replace(setting, telling=_telling(setting, alike[setting.study, setting.method]))
+        for setting in groups.values()
+    ]
 
 
-def _usual(setting: Setting, among: Sequence[Setting]) -> frozenset[str]:
-    """Returns the fields that have this setting's value in more than half of the method's settings that have them."""
-    alike = [other.fields for other in among if (other.method, other.study) == (setting.method, setting.study)]
+_ABSENT = object()  # The value of a field that a setting does not have.
 
-    def is_usual(path: str, value: Any) -> bool:
-        values = [fields[path] for fields in alike if path in fields]
-        return len(values) > 1 and values.count(value) > len(values) / 2
 
-    return frozenset(path for path, value in setting.fields.items() if is_usual(path, value))
+def _telling(setting: Setting, among: Sequence[Setting]) -> tuple[str, ...]:
+    """Returns the fields in which a setting departs from most others, without those that follow from the rest.
+
+    The label that a sweep gave goes first, then kinds, those of a whole before those of its parts: a field is left out
+    if all settings that share these have the same value there.
+    """
+    same = [other for other in among if other.given == setting.given] if setting.given else list(among)
+    kept = []
+    for path in sorted(setting.fields, key=lambda path: (path.count(".") if path.endswith(".kind") else math.inf)):
+        values = [other.fields[path] for other in among if path in other.fields]
+        value = setting.fields[path]
+        follows = all(other.fields.get(path, _ABSENT) == value for other in same)
+        if not follows and not (len(values) > 1 and values.count(value) > len(values) / 2):
+            kept.append(path)
+            same = [other for other in same if other.fields.get(path, _ABSENT) == value]
+    return tuple(kept)
 
 
 def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:

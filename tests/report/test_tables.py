@@ -1,5 +1,6 @@
 import csv
 import io
+import itertools
 
 import pytest
 
@@ -67,8 +68,31 @@ def test_a_setting_is_called_by_what_tells_it_from_most():
         "x · rate 0.2": "x · rate",
         "y": "y",
         "v": "v",
-        "z · size 16": "z · size",
+        "z": "z",
     }
+
+
+def test_a_label_goes_before_the_fields_that_it_does_not_imply():
+    def one(label, **fields):
+        config = {"a.kind": "x", "a.size": 8, "a.rate": 0.1, "seed": 0} | {f"a.{name}": v for name, v in fields.items()}
+        return make_row("autoencoder", 0, None, 0.5) | {"config": config} | ({"label": label} if label else {})
+
+    rows = [one("", size=1), one("", size=2), one("moved", kind="y", size=3, rate=0.2)]
+    rows += [one("wide", size=4, rate=rate) for rate in (0.3, 0.4)]
+    labels = [setting.label for setting in settings(rows)]
+    assert sorted(labels) == ["moved", "size 1", "size 2", "wide · rate 0.3", "wide · rate 0.4"]
+
+
+def test_names_tell_all_settings_apart():
+    values = itertools.product(["x", "y"], [None, 1, 2], [0.1, 0.2])
+    rows = [
+        make_row("autoencoder", 0, None, 0.5)
+        | {"config": {"a.kind": kind, "a.size": size, "b.rate": rate, "seed": 0} | ({"a.x": 1} if kind == "x" else {})}
+        for kind, size, rate in values
+    ]
+    for num in range(2, len(rows) + 1):
+        names = [setting.name for setting in settings(rows[:num])]
+        assert len(set(names)) == num, names
 
 
 def test_many_fields_share_a_column():
