@@ -247,7 +247,7 @@ def _telling(setting: Setting, among: Sequence[Setting]) -> tuple[str, ...]:
     """
     same = [other for other in among if other.given == setting.given] if setting.given else list(among)
     kept = []
-    for path in sorted(setting.fields, key=lambda path: (path.count(".") if path.endswith(".kind") else math.inf)):
+    for path in sorted(setting.fields, key=lambda path: path.count(".") if path.endswith(".kind") else math.inf):
         values = [other.fields[path] for other in among if path in other.fields]
         value = setting.fields[path]
         follows = all(other.fields.get(path, _ABSENT) == value for other in same)
@@ -260,13 +260,17 @@ def _telling(setting: Setting, among: Sequence[Setting]) -> tuple[str, ...]:
 def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:
     """Returns the columns in which tables say how settings differ: the heading, and the value for a setting.
 
-    There is a column for each swept field. If these are so many that most cells would say nothing, or the same, there
+    There is a column for each field that tells settings apart, called by the last part of its path, or if it is a kind
+    by what has it. If these are so many that most cells would say nothing, or the same, or if a sweep gave labels, there
     is one for all.
     """
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
-    if len(fields) > MAX_COLUMNS:
+    telling = {field for group in groups for field in group.telling}
+    fields = [field for field in dict.fromkeys(field for group in groups for field in group.fields) if field in telling]
+    if len(fields) > MAX_COLUMNS or any(group.given for group in groups):
         return {"setting": lambda setting: setting.label}
-    return {field: functools.partial(_value_of, field) for field in fields}
+    last = [field.removesuffix(".kind").rsplit(".", 1)[-1] for field in fields]
+    names = [name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)]
+    return {name: functools.partial(_value_of, field) for name, field in zip(names, fields, strict=True)}
 
 
 def _value_of(field: str, setting: Setting) -> Any:

@@ -100,7 +100,7 @@ def test_a_seed_without_others_has_no_udr():
     alone = [row | {"metrics": row["metrics"] | {"test_udr": float("nan")}} for row in PLAIN[:1]]
     heading, row = cells(section_of(alone))
     assert heading == ["family", "setting", "MIG", "SAP"]
-    assert row[2] == "0.1000 (no interval)"
+    assert row[2] == "0.100 (no interval)"
 
 
 def test_the_plain_vae_is_the_one_that_validation_chooses():

@@ -61,7 +61,7 @@ def test_numbers_without_a_title_are_shown_by_their_name(explanations):
     one = Explanation(explanations[0].facts | {"numbers": numbers}, {})
     heading, row = cells(explained(content((one,))))
     assert heading == ["setting", "linked units", "n"]
-    assert row[1] == "3.000 (no interval)"
+    assert row[1] == "3.00 (no interval)"
 
 
 def test_classes_are_called_by_their_names(explanations):

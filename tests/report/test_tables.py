@@ -101,7 +101,7 @@ def test_many_fields_share_a_column():
         table = make_table(settings([make_row("autoencoder", 0, None, 0.5) | {"config": config} for config in configs]))
         return table.heading, [line[1] for line in table.rows]
 
-    assert heading(6)[0][:7] == ["method", *(f"a.f{i}" for i in range(6))]
+    assert heading(6)[0][:7] == ["method", *(f"f{i}" for i in range(6))]
     assert heading(7)[0][:2] == ["method", "setting"]
     assert sorted(heading(7)[1]) == [f"f{i} 1" for i in range(7)]
 
@@ -125,14 +125,14 @@ def test_settings_average_over_seeds_and_leave_out_the_diverged():
 def test_the_table_says_what_is_exact_and_what_is_not():
     text = to_markdown(ROWS)
     pixels = next(line for line in text.splitlines() if line.startswith("| pixels"))
-    assert "50.00" in pixels
+    assert "50.0" in pixels
     assert "fixed" in pixels
     member = next(line for line in text.splitlines() if line.startswith("| autoencoder"))
     assert "93.2 ± 7.3" in member
     assert "toy: trained on 10 images, selection on 5 validation images, tested once on 7 images" in text
     assert "on 15 labelled images" in text
     single = to_markdown([make_row("autoencoder", 0, 0.1, 0.9)])
-    assert "90.00 (no interval)" in single
+    assert "90.0 (no interval)" in single
 
 
 def test_data_without_labels_are_said_to_have_none():
@@ -146,7 +146,7 @@ def test_latex_is_a_tabular_with_everything_escaped():
     assert r"\begin{tabular}{lllll}" in text
     assert r"autoencoder & 0.01 & 93.2 $\pm$ 7.3 & 2 & 4 \\" in text
     assert r"linear probe \%" in text
-    assert r"optimizer.learning\_rate" in text
+    assert r"learning\_rate" in text
 
 
 def test_a_probe_of_few_labels_says_how_many_draws_it_is_of():

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from aejax.measures.base import digits
+from aejax.measures.base import three_digits
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
@@ -91,7 +91,7 @@ def gap(content: Content) -> Section | None:
             if metric.unit == "%":
                 cost = f"{100 * (test - train):+.2f} points"
             else:
-                cost = f"x {digits(test / train, 0.1)}" if train else ""
+                cost = f"x {three_digits(test / train)}" if train else ""
             rows.append([f"{metric.title} {metric.unit}".strip(), group.name, *cells, cost])
     if not rows:
         return None
