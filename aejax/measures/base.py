@@ -82,8 +82,8 @@ def _decimals(mean: float, half: float) -> int:
 
 
 def _magnitude(value: float) -> int:
-    """Returns the power of ten of a number's first digit."""
-    return math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 2
+    """Returns the power of ten of a number's first digit, after it is rounded to three."""
+    return int(f"{value:.2e}".partition("e")[2]) if value and math.isfinite(value) else 2
 
 
 class Seen(NamedTuple):

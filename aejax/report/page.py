@@ -1,10 +1,9 @@
 """The report: one HTML file that needs no network. A new section is a function here below, in reading order."""
 
-import importlib.resources
 from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join
+from aejax.report.html import render
 from aejax.report.sections import (
     answer,
     attribution,
@@ -77,27 +76,4 @@ def make_sections(content: Content) -> list[Section]:
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
     """Returns a report as a page."""
-    links = [element("a", section.title, href=f"#{section.name}") for section in sections]
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
-        element("title", f"{title} · aejax"),
-        element("style", *map(_asset, STYLES)),
-    )
-    body = element(
-        "body",
-        element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
-        element("main", *(_to_element(section) for section in sections)),
-        # One module of them all: strict, and its names are its own.
-        element("script", Html("\n".join(map(_asset, SCRIPTS))), type="module"),
-    )
-    return f"<!doctype html>\n{element('html', join(head, body), lang='en')}\n"
-
-
-def _to_element(section: Section) -> Html:
-    return element("section", element("h2", section.title), section.body, id=section.name)
-
-
-def _asset(name: str) -> Html:
-    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text("utf-8"))
+    return render("page.html", title=title, sections=sections, styles=STYLES, scripts=SCRIPTS)

@@ -1,6 +1,5 @@
 """Records of benchmarks as tables: for the terminal and for the README."""
 
-import importlib.resources
 import json
 import pathlib
 import re
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aejax.errors import UserError
-from aejax.report.html import Html, element
+from aejax.report.html import asset, element
 from aejax.report.svg import Series, line_drawing
 from aejax.report.tables import Table, to_aligned
 
@@ -89,7 +88,7 @@ def to_chart(record: Mapping[str, Any]) -> str:
         series.append(
             Series(f"{name}, from {sizes[0]:.0f}", factors, np.median(values, axis=1), low, high, color=index)
         )
-    style = Html((importlib.resources.files("aejax.report") / "assets" / "report.css").read_text("utf-8"))
+    style = asset("report.css")
     title = "images/s when a number grows by a factor"
     return (
         line_drawing(series, element("style", style), title=title, x_label="times the first value", y_label="images/s")

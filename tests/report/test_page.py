@@ -162,7 +162,7 @@ def test_studies_are_compared_beside_each_other(finished, single, tmp_path):
 
 
 def test_what_is_no_markup_is_escaped(tmp_path, finished):
-    assert element("p", "a < b & c", title='"x"') == '<p title="&quot;x&quot;">a &lt; b &amp; c</p>'
+    assert element("p", "a < b & c", title='"x"') == '<p title="&#34;x&#34;">a &lt; b &amp; c</p>'
     assert join("<", Html("<br>")) == "&lt;<br>"
     path = shutil.copytree(finished.parent, tmp_path / "study")
     edit_json(path / "study.json", lambda tree: tree | {"name": "<script>alert(1)"})

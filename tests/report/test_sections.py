@@ -157,7 +157,7 @@ def test_transfer_stands_beside_the_own_data_and_in_the_tables():
     heading, ours, _ = cells(transfer(make_content(rows)))
     assert heading == ["setting", "trained on", "transferred to", "linear probe %", "transfer probe %"]
     assert ours == ["autoencoder", "toy", "fashion [5, 6]", "90.0 (no interval)", "70.0 (no interval)"]
-    assert "transfer probe: autoencoder reaches 70.00" in to_markdown(rows)
+    assert "transfer probe: autoencoder reaches 70.0" in to_markdown(rows)
     own = [row | {"config": row["config"] | {"evaluation.transfer.name": "own"}} for row in rows]
     used = {"name": "toy", "train": 5, "validation": 1, "test": 2, "fingerprint": "f"}
     own = [row | {"data": row["data"] | {"others": {"transfer": used}}} for row in own]
