@@ -31,7 +31,8 @@ class Headline(NamedTuple):
         metric, best, rival = self.finding.metric, self.finding.best, self.rival
         chosen = ""
         if self.finding.num_settings > 1:
-            chosen = f", chosen among {self.finding.num_settings} settings ({self.finding.num_worse or 'none'} shown to be worse),"
+            worse = f"{self.finding.num_worse or 'none'} shown to be worse"
+            chosen = f", chosen among {self.finding.num_settings} settings ({worse}),"
         reached = with_unit(metric, metric.show(best.interval(metric.test)))
         text = f"By {metric.title}, {best.name}{chosen} reaches {reached}"
         if rival is None:

@@ -12,7 +12,7 @@ from aejax.store.files import write_atomically
 
 
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
-    """Returns the answer and the table as Markdown, after writing results.csv, .md and .tex and report.html to `output`.
+    """Returns the answer and the table as Markdown, after writing results.csv, .md, .tex and report.html to `output`.
 
     Below the table stands a line for each file of the studies that is missing, damaged or another study's.
     """

@@ -261,8 +261,8 @@ def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting]
     """Returns the columns in which tables say how settings differ: the heading, and the value for a setting.
 
     There is a column for each field that tells settings apart, called by the last part of its path, a kind by the part
-    that has it. If these are so many that most cells would say nothing, or the same, or if a sweep gave labels, there is
-    one for all.
+    that has it. If these are so many that most cells would say nothing, or the same, or if a sweep gave labels, one is
+    for all.
     """
     telling = {field for group in groups for field in group.telling}
     fields = [field for field in dict.fromkeys(field for group in groups for field in group.fields) if field in telling]
