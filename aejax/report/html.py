@@ -62,14 +62,19 @@ def note(text: str) -> Html:
     return render("paragraph.html", text=text, kind="note")
 
 
-def warning(text: str) -> Html:
-    """Returns a paragraph that should not be overlooked."""
-    return render("paragraph.html", text=text, kind="warning")
+def paragraph(text: str) -> Html:
+    """Returns a paragraph."""
+    return render("paragraph.html", text=text, kind="")
 
 
-def details(summary: str, body: Html) -> Html:
-    """Returns content that is folded: a click on its summary shows it. Printed, it is there."""
-    return render("details.html", summary=summary, body=body)
+def titled(title: str, body: Html) -> Html:
+    """Returns a part of a section below its own title."""
+    return render("titled.html", title=title, body=body)
+
+
+def wide(body: Html) -> Html:
+    """Returns content that scrolls by itself where it is wider than the page."""
+    return render("wide.html", body=body)
 
 
 def definitions(pairs: Sequence[tuple[str, str]]) -> Html:
