@@ -139,7 +139,8 @@ class Setting:
     fields: dict[str, Any]
     rows: list[Row]
     study: str = ""
-    telling: tuple[str, ...] = ()  # The fewest fields that tell it from the other settings of its method.
+    departing: tuple[str, ...] = ()  # Fields whose value most settings of its method do not have, see `settings`.
+    telling: tuple[str, ...] = ()  # The fewest of them that tell it from the other settings.
 
     @property
     def role(self) -> Role:
@@ -164,21 +165,28 @@ class Setting:
     @property
     def label(self) -> str:
         """Its name among the settings of its method: the label of its sweep, and the fields that tell it apart."""
-        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._terms())
+        return self._said(self.telling)
+
+    @property
+    def description(self) -> str:
+        """The label with all fields in which it departs from most others."""
+        return self._said(self.departing)
+
+    def _said(self, paths: Sequence[str]) -> str:
+        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._terms(paths))
 
     @property
     def kinds(self) -> str:
         """The label without numbers: what settings share that differ in the strength or size of something alone."""
-        return " · ".join(value if name == "kind" else name for name, value in self._terms())
+        return " · ".join(value if name == "kind" else name for name, value in self._terms(self.telling))
 
-    def _terms(self) -> list[tuple[str, str]]:
-        last = [path.rsplit(".", 1)[-1] for path in self.telling]
+    def _terms(self, paths: Sequence[str]) -> list[tuple[str, str]]:
+        last = [path.rsplit(".", 1)[-1] for path in paths]
         # As much of the path as tells it from the others, but a kind needs no name.
         names = [
-            name if name == "kind" or last.count(name) == 1 else path
-            for name, path in zip(last, self.telling, strict=True)
+            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)
         ]
-        values = [show_value(self.fields[path]) or "null" for path in self.telling]
+        values = [show_value(self.fields[path]) or "null" for path in paths]
         return [("kind", self.given)] * bool(self.given) + list(zip(names, values, strict=True))
 
     @property
@@ -230,44 +238,47 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
     alike: dict[tuple[str, str], list[Setting]] = {}
     for setting in groups.values():
         alike.setdefault((setting.study, setting.method), []).append(setting)
-    return [
-        dataclasses.replace(setting, telling=_telling(setting, alike[setting.study, setting.method]))
-        for setting in groups.values()
-    ]
+    return [_named(setting, alike[setting.study, setting.method]) for setting in groups.values()]
 
 
 _ABSENT = object()  # The value of a field that a setting does not have.
 
 
-def _telling(setting: Setting, among: Sequence[Setting]) -> tuple[str, ...]:
-    """Returns the fields in which a setting departs from most others, without those that follow from the rest.
+def _named(setting: Setting, among: Sequence[Setting]) -> Setting:
+    """Returns a setting with the fields that its names are made of.
 
-    The label that a sweep gave goes first, then kinds, those of a whole before those of its parts: a field is left out
-    if all settings that share these have the same value there.
+    The label that a sweep gave goes first, then kinds, those of a whole before those of its parts. A field departs
+    unless most settings have its value, or all that share the label and the kinds before it; it tells the setting apart
+    unless all have its value that share what tells it apart so far.
     """
     same = [other for other in among if other.given == setting.given] if setting.given else list(among)
-    kept = []
+    departing, telling, left = [], [], same
     for path in sorted(setting.fields, key=lambda path: path.count(".") if path.endswith(".kind") else math.inf):
-        values = [other.fields[path] for other in among if path in other.fields]
         value = setting.fields[path]
-        follows = all(other.fields.get(path, _ABSENT) == value for other in same)
-        if not follows and not (len(values) > 1 and values.count(value) > len(values) / 2):
-            kept.append(path)
-            same = [other for other in same if other.fields.get(path, _ABSENT) == value]
-    return tuple(kept)
+        if all(other.fields.get(path, _ABSENT) == value for other in same):
+            continue
+        values = [other.fields[path] for other in among if path in other.fields]
+        if len(values) > 1 and values.count(value) > len(values) / 2:
+            continue
+        alike = [other for other in left if other.fields.get(path, _ABSENT) == value]
+        departing.append(path)
+        telling += [path] if len(alike) < len(left) else []
+        left = alike
+        same = left if path.endswith(".kind") else same
+    return dataclasses.replace(setting, departing=tuple(departing), telling=tuple(telling))
 
 
 def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:
     """Returns the columns in which tables say how settings differ: the heading, and the value for a setting.
 
-    There is a column for each field that tells settings apart, called by the last part of its path, a kind by the part
-    that has it. If these are so many that most cells would say nothing, or the same, or if a sweep gave labels, one is
-    for all.
+    There is a column for each field in which settings depart from most others, called by the last part of its path, a
+    kind by the part that has it. If these are so many that most cells would say nothing, or the same, or if a sweep
+    gave labels, one is for all.
     """
-    telling = {field for group in groups for field in group.telling}
-    fields = [field for field in dict.fromkeys(field for group in groups for field in group.fields) if field in telling]
+    departing = {field for group in groups for field in group.departing}
+    fields = [field for field in dict.fromkeys(path for group in groups for path in group.fields) if field in departing]
     if len(fields) > MAX_COLUMNS or any(group.given for group in groups):
-        return {"setting": lambda setting: setting.label}
+        return {"setting": lambda setting: setting.description}
     last = [field.removesuffix(".kind").rsplit(".", 1)[-1] for field in fields]
     names = [name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)]
     return {name: functools.partial(_value_of, field) for name, field in zip(names, fields, strict=True)}

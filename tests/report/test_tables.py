@@ -95,6 +95,17 @@ def test_names_tell_all_settings_apart():
         assert len(set(names)) == num, names
 
 
+def test_tables_have_all_numbers_that_vary_and_names_the_fewest():
+    def row(kind, size, rate):
+        config = {"a.kind": kind, "a.size": size, "b.rate": rate, "b.epochs": 1 if kind == "x" else 2, "seed": 0}
+        return make_row("autoencoder", 0, None, 0.5) | {"config": config}
+
+    groups = settings([row("x", 1, 0.11), row("x", 2, 0.12), row("y", 3, 0.13), row("y", 4, 0.14)])
+    assert [group.label for group in groups] == ["x · size 1", "x · size 2", "y · size 3", "y · size 4"]
+    # Epochs go with the family.
+    assert make_table(groups).heading[:4] == ["method", "a", "size", "rate"]
+
+
 def test_many_fields_share_a_column():
     def heading(num):
         configs = [{"seed": 0} | {f"a.f{i}": int(i == own) for i in range(num)} for own in range(num)]
