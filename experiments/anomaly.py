@@ -1,8 +1,8 @@
 """Can an autoencoder tell images of a kind that it was not trained on, and by its error or by its features?
 
-    python scripts/train.py --config=experiments/anomaly.py:mnist       # outliers: Fashion-MNIST
-    python scripts/train.py --config=experiments/anomaly.py:fashion     # and back
-    python scripts/train.py --config=experiments/anomaly.py:left_out    # each digit in turn, left out of training
+    aejax train anomaly:mnist       # outliers: Fashion-MNIST
+    aejax train anomaly:fashion     # and back
+    aejax train anomaly:left_out    # each digit in turn, left out of training
 
 784-256-32-256-784 networks of three families (`left_out`: the plain one) on 10,000 images, five seeds, beside PCA with
 as many components and the untrained network. Two scores: the error of the reconstruction, and the Mahalanobis distance

@@ -1,9 +1,9 @@
 """The article's autoencoder: do the features of a 784-256-784 network beat raw pixels under a linear probe?
 
-    python scripts/train.py --config=experiments/article.py            # MNIST
-    python scripts/train.py --config=experiments/article.py:fashion    # Fashion-MNIST
-    python scripts/train.py --config=experiments/article.py:descent    # full-batch gradient descent on the 1/2N loss
-    python scripts/train.py --config=experiments/article.py:sweep      # four learning rates x five seeds, together
+    aejax train article            # MNIST
+    aejax train article:fashion    # Fashion-MNIST
+    aejax train article:descent    # full-batch gradient descent on the 1/2N loss
+    aejax train article:sweep      # four learning rates x five seeds, together
 
 ReLU code, sigmoid output, Adam, mean squared error, batches of 32, 10 epochs, after the Keras listing that circulates
 with the article. That listing fits `y_train`, the labels; an autoencoder's target is its input, and so it is here.

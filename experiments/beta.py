@@ -1,6 +1,6 @@
 """What does a weight of the KL buy: which rates and distortions, how many units in use, and which features?
 
-    python scripts/train.py --config=experiments/beta.py
+    aejax train beta
 
 Eight weights and five seeds, 40 dense autoencoders of MNIST in one population that is compiled once; the curve of rate
 and distortion, with bands, is in the report.

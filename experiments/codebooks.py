@@ -1,7 +1,7 @@
 """How much of its codebook does an autoencoder with discrete codes use as the codebook grows, and what is that worth?
 
-    python scripts/train.py --config=experiments/codebooks.py:mnist
-    python scripts/train.py --config=experiments/codebooks.py:small      # the digits
+    aejax train codebooks:mnist
+    aejax train codebooks:small      # the digits
 
 Codebooks that learn by gradient descent (van den Oord et al., 2017), that follow moving averages with unused vectors
 revived, and grids that need no codebook (FSQ), of 64, 256 and 1,024 codes. Dense networks, 16 codes for an image. Usage

@@ -1,7 +1,7 @@
 """Which objective makes each unit of a code stand for one factor of the images, and does any beat the plain VAE?
 
-    python scripts/train.py --config=experiments/disentanglement.py:cpu                # 16 x 16, dense, 3 strengths
-    python scripts/train.py --config=experiments/disentanglement.py:full --seeds=10    # 64 x 64, conv, 6 strengths
+    aejax train disentanglement:cpu                # 16 x 16, dense, 3 strengths
+    aejax train disentanglement:full --seeds=10    # 64 x 64, conv, 6 strengths
 
 A VAE, a beta-VAE, a FactorVAE and a beta-TCVAE with 10 units, on sprites that are made from five known factors: every
 combination of shape, scale, orientation and position once. Images of 16 x 16 pixels have a sixteenth of the pixels of

@@ -1,7 +1,7 @@
 """How does the cost of reaching a reconstruction error, and a probe accuracy, grow with the training data?
 
-    python scripts/train.py --config=experiments/efficiency.py:error       # train until the error is reached
-    python scripts/train.py --config=experiments/efficiency.py:accuracy    # probe after 1, 3 and 10 epochs
+    aejax train efficiency:error       # train until the error is reached
+    aejax train efficiency:accuracy    # probe after 1, 3 and 10 epochs
 
 A 784-256-32-256-784 network on MNIST, Adam, mean squared error; 1,000, 4,000, 15,000 and 59,000 training images, five
 seeds. `error` stops when an epoch's mean training error is at most 0.015, for batches of 32 and 256, and at batch 256

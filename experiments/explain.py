@@ -1,9 +1,9 @@
 """What do the units of five families stand for, and can what is said of them be trusted?
 
-    python scripts/train.py --config=experiments/explain.py:mnist
-    python scripts/explain.py runs/explain-mnist            # then: units, attributions with their checks, pictures
-    python scripts/report.py runs/explain-mnist             # the page to explore
-    python scripts/train.py --config=experiments/explain.py:small && python scripts/explain.py runs/explain-small
+    aejax train explain:mnist
+    aejax explain runs/explain-mnist    # then: units, attributions with their checks, pictures
+    aejax report runs/explain-mnist     # the page to explore
+    aejax train explain:small && aejax explain runs/explain-small
 
 Dense autoencoders with 64 units, and the supervised network with the same encoder. `small` are the digits of 8 x 8
 pixels, with 16 units.

@@ -1,11 +1,11 @@
 """Which autoencoder learns the features of 60,000 images that classify best, and what does it take?
 
-    python scripts/train.py --config=experiments/features.py:mnist         # dense families, 784-1000-784
-    python scripts/train.py --config=experiments/features.py:fashion
-    python scripts/train.py --config=experiments/features.py:conv          # convolutional winner-take-all, MNIST
-    python scripts/train.py --config=experiments/features.py:conv_fashion
-    python scripts/train.py --config=experiments/features.py:fine_tuned    # MNIST, then all labels
-    python scripts/train.py --config=experiments/features.py:search --seeds=1    # how the strengths were chosen
+    aejax train features:mnist         # dense families, 784-1000-784
+    aejax train features:fashion
+    aejax train features:conv          # convolutional winner-take-all, MNIST
+    aejax train features:conv_fashion
+    aejax train features:fine_tuned    # MNIST, then all labels
+    aejax train features:search --seeds=1    # how the strengths were chosen
 
 Autoencoders see 55,000 images without labels. Validation chooses the probe's strength among 5,000 more; the logistic
 regression is then fitted again on all 60,000 labels, and 5-NN searches them. The strengths of the dense families are

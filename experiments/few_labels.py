@@ -1,7 +1,7 @@
 """What are features of 55,000 images worth where 1, 10 or 100 images of each class have a label, or none has?
 
-    python scripts/train.py --config=experiments/few_labels.py:mnist
-    python scripts/train.py --config=experiments/few_labels.py:fashion
+    aejax train few_labels:mnist
+    aejax train few_labels:fashion
 
 Logistic regressions on frozen features, five seeds, beside raw pixels, PCA and networks that were never trained: of a
 convolutional autoencoder that sees its image moved, turned, slanted and zoomed and draws it as it was, so that its 32

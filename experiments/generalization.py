@@ -1,8 +1,8 @@
 """Do an autoencoder's features serve images of another kind, unseen classes, and corrupted images?
 
-    python scripts/train.py --config=experiments/generalization.py:mnist      # and probed on Fashion-MNIST
-    python scripts/train.py --config=experiments/generalization.py:fashion    # and back
-    python scripts/train.py --config=experiments/generalization.py:classes    # trained on the digits 0 to 4
+    aejax train generalization:mnist      # and probed on Fashion-MNIST
+    aejax train generalization:fashion    # and back
+    aejax train generalization:classes    # trained on the digits 0 to 4
 
 784-256-784 networks of five families on 10,000 images, five seeds, beside the pixels, PCA and the untrained network,
 all of which are probed on the other data as well (`classes`: on the digits 5 to 9). `mnist` and `fashion` also measure

@@ -1,10 +1,10 @@
 """Which autoencoder, with which distribution of its codes, generates the images that are most like real ones?
 
-    python scripts/train.py --config=experiments/generation.py:mnist
-    python scripts/train.py --config=experiments/generation.py:fashion
-    python scripts/train.py --config=experiments/generation.py:adversarial # MNIST, 50 epochs of two networks at odds
-    python scripts/train.py --config=experiments/generation.py:small       # the digits
-    python scripts/generate.py runs/generation-mnist                       # images by the best of them
+    aejax train generation:mnist
+    aejax train generation:fashion
+    aejax train generation:adversarial # MNIST, 50 epochs of two networks at odds
+    aejax train generation:small       # the digits
+    aejax generate runs/generation-mnist  # images by the best of them
 
 Dense networks with 16 units; each is trained once, and every sampler is fitted to its codes of
 55,000 training images. As many images are drawn as there are real ones beside them, 5,000 validation images, by which

@@ -1,8 +1,8 @@
 """Does a bound of more importance samples make a better model than more samples of the evidence lower bound?
 
-    python scripts/train.py --config=experiments/iwae.py:cpu      # bounds of 1, 5 and 20 samples, 20 epochs
-    python scripts/train.py --config=experiments/iwae.py:both     # and beside them as many of the lower bound
-    python scripts/train.py --config=experiments/iwae.py:full     # both, 1, 5 and 50 samples, 3,280 epochs: for a GPU
+    aejax train iwae:cpu      # bounds of 1, 5 and 20 samples, 20 epochs
+    aejax train iwae:both     # and beside them as many of the lower bound
+    aejax train iwae:full     # both, 1, 5 and 50 samples, 3,280 epochs: for a GPU
 
 Table 1 of Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, with one stochastic layer: MNIST
 binarized anew for every batch, 784-200-200-50 with tanh, batches of 20, Adam with β₂ = 0.999 and ε = 1e-4, and their

@@ -1,7 +1,7 @@
 """Which cure for overfitting narrows the gap between training and unseen images, and what do its features gain?
 
-    python scripts/train.py --config=experiments/overfitting.py          # every cure at five strengths
-    python scripts/train.py --config=experiments/overfitting.py:small    # six cures at two strengths
+    aejax train overfitting          # every cure at five strengths
+    aejax train overfitting:small    # six cures at two strengths
 
 A 784-256-784 network that overfits 1,000 images of MNIST, and cures for it: corrupted inputs, sparse codes, penalties
 of the code and of its derivatives, noise, dropout, tied weights; and the general ones: stopping early, augmentation,

@@ -1,7 +1,7 @@
 """Does a prior that is learned make a better model of digits than N(0, I), at equal epochs?
 
-    python scripts/train.py --config=experiments/priors.py:mnist
-    python scripts/train.py --config=experiments/priors.py:small      # the digits
+    aejax train priors:mnist
+    aejax train priors:small      # the digits
 
 The VAE with N(0, I), with a mixture of 50 Gaussians, and with a VampPrior of 50 pseudo-inputs (Tomczak and Welling,
 2018), five seeds. `mnist`: each pixel drawn anew for every batch; 784-200-200-40, batches of 100, 40 epochs with the

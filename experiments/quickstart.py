@@ -1,6 +1,6 @@
 """Do a dense autoencoder's features classify digits better than pixels do, and how sure are we?
 
-    python scripts/train.py --config=experiments/quickstart.py
+    aejax train quickstart
 
 Data: scikit-learn's 1,797 handwritten digits of 8x8 pixels, embedded; a 64-256-32-256-64 network with ReLUs,
 32 numbers for 64 pixels. Five seeds.

@@ -1,8 +1,8 @@
 """Do features that convolutional autoencoders learn without labels help to recognise images, and beside what?
 
-    python scripts/train.py --config=experiments/recognition.py:mnist
-    python scripts/train.py --config=experiments/recognition.py:fashion
-    python scripts/train.py --config=experiments/recognition.py:cifar100    # 20,000 images of it
+    aejax train recognition:mnist
+    aejax train recognition:fashion
+    aejax train recognition:cifar100    # 20,000 images of it
 
 Convolutional winner-take-all autoencoders, five seeds, one epoch, beside raw pixels, PCA and the same encoder trained
 by all labels from scratch for about as many seconds. Features are the largest values of 16 squares of each of 64 maps

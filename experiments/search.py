@@ -1,9 +1,9 @@
 """Which search finds the settings whose codes tell digits apart best, and what do its trials cost?
 
-    python scripts/train.py --config=experiments/search.py:sobol               # 32 points, spread evenly
-    python scripts/train.py --config=experiments/search.py:tpe                 # 32 points, eight at a time
-    python scripts/train.py --config=experiments/search.py:halving             # 81 points, of which 9 train to the end
-    python scripts/train.py --config=experiments/search.py:population_based    # 16 that copy and vary each other
+    aejax train search:sobol               # 32 points, spread evenly
+    aejax train search:tpe                 # 32 points, eight at a time
+    aejax train search:halving             # 81 points, of which 9 train to the end
+    aejax train search:population_based    # 16 that copy and vary each other
 
 The learning rate, the first decay of Adam and the corruption of a denoising 64-64-16-64-64 network on the embedded
 digits, chosen by the linear probe's accuracy on 400 validation images. What wins is trained on five fresh seeds, beside

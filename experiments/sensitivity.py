@@ -1,6 +1,6 @@
 """Which of AdamW's hyperparameters decide how well a dense autoencoder reconstructs?
 
-    python scripts/train.py --config=experiments/sensitivity.py
+    aejax train sensitivity
 
 200 settings drawn at random (learning rate, momenta, weight decay) x five seeds of the quickstart's data with a
 64-64-16-64-64 network, 20 epochs: 1,000 members, compiled once and trained together as one population.

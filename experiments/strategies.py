@@ -1,6 +1,6 @@
 """Do preprocessing, optimizer and schedule decide how far an autoencoder overfits, and what its features are worth?
 
-    python scripts/train.py --config=experiments/strategies.py
+    aejax train strategies
 
 Three kinds of preprocessing x three optimizers x two schedules x five seeds, on the 1,000 images and the 784-256-784
 network of `overfitting.py`, with an unbounded output so that all preprocessing is served by one likelihood.

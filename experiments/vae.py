@@ -1,7 +1,7 @@
 """How likely are binarized digits under a variational autoencoder, and what are its codes worth to a classifier?
 
-    python scripts/train.py --config=experiments/vae.py:dense      # 784-200-200-50
-    python scripts/train.py --config=experiments/vae.py:conv       # 32 and 64 maps, stride 2, 32 units
+    aejax train vae:dense      # 784-200-200-50
+    aejax train vae:conv       # 32 and 64 maps, stride 2, 32 units
 
 MNIST, each pixel drawn anew for every batch with its intensity as the probability of white; 59,000 images, five seeds.
 −log p(x) is the bound of 5,000 importance samples (`conv`: 100), on all 10,000 test images, binarized once. Batches of

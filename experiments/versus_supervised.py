@@ -1,8 +1,8 @@
 """With how many labels does a pre-trained encoder beat the same network trained from scratch, and when no more?
 
-    python scripts/train.py --config=experiments/versus_supervised.py:mnist
-    python scripts/train.py --config=experiments/versus_supervised.py:fashion
-    python scripts/train.py --config=experiments/versus_supervised.py:augmented    # MNIST, labels on moved images
+    aejax train versus_supervised:mnist
+    aejax train versus_supervised:fashion
+    aejax train versus_supervised:augmented    # MNIST, labels on moved images
 
 A small convolutional autoencoder sees 55,000 images without labels, each moved, turned, slanted and zoomed (clothes
 less than digits, and mirrored), and draws them as they were. Then its encoder, with a classifier that begins as the

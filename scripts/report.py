@@ -1,19 +1,6 @@
-"""Makes a study's tables (CSV, Markdown, LaTeX) and its report, one HTML file, from what lies in its directory.
+"""The command `aejax report`, as a script."""
 
-Examples:
-
-  A study that is finished, or still runs:
-    python scripts/report.py runs/quickstart
-
-  Several studies beside each other:
-    python scripts/report.py runs/article runs/article-fashion --output=runs/compared
-
-  The small files of a study, for others to read and reproduce; then the tables of README.md, from what is published:
-    python scripts/report.py runs/article --publish=experiments/results/article
-    python scripts/report.py --readme=README.md
-"""
-
-from aejax.cli import commands, process
+from aejax.__main__ import main
 
 if __name__ == "__main__":
-    process.main(commands.report)
+    main("report")

@@ -1,17 +1,6 @@
-"""Shows how far a study is: a line for each population, and how long the rest will take.
+"""The command `aejax status`, as a script."""
 
-Examples:
-
-  What is finished, running, waiting and failed:
-    python scripts/status.py runs/article-sweep
-
-  The same every ten seconds, until all is done:
-    python scripts/status.py runs/article-sweep --every=10
-
-It reads files alone, so it may run on any machine that sees the study's directory.
-"""
-
-from aejax.cli import commands, process
+from aejax.__main__ import main
 
 if __name__ == "__main__":
-    process.main(commands.status)
+    main("status")

@@ -47,6 +47,7 @@ LAYERS = (
     ("report",),
     ("cli",),
     ("benchmark",),
+    ("__main__",),
 )
 
 
@@ -302,5 +303,5 @@ def train_two_steps(member, dataset):
 def test_every_experiment_says_question_command_cost_and_result():
     for path in sorted((ROOT / "experiments").glob("*.py")):
         text = ast.get_docstring(ast.parse(path.read_text()))
-        for part in ("?", "python scripts/train.py", "Cost:", "Expected:"):
+        for part in ("?", f"aejax train {path.stem}", "Cost:", "Expected:"):
             assert part in text, f"{path.name}: its docstring lacks {part!r}"

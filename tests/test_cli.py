@@ -51,7 +51,7 @@ def script(*arguments, **kwargs):
         (["--config=experiments/article.py:sweep", "--sweep=optimizer.learning_rate=1"], "is swept twice"),
         (["--sweep=training.epochs=1,2", "--set=training.epochs=3"], "both set and swept"),
         (["--seeds=3", "--sweep=seed=1,2"], "--seeds goes with neither"),
-        (["train"], "leftover argument 'train'"),
+        (["quickstart", "train"], "leftover argument 'train'"),
         (["--seeds=0"], "seeds"),
         (["--seedling=3"], "Unknown command line flag 'seedling'"),
         (["--seed=3"], "unknown flag 'seed'; write --set seed=..."),
@@ -66,8 +66,8 @@ def script(*arguments, **kwargs):
         ([f"--set=training.epochs={'9' * 5000}"], "training.epochs: should be a finite number"),
         ([f"--set=training.epochs={'x' * 5000}"], " … "),
         (["--set=training.epochs\x1b[31m\n=3"], "unknown field 'training.epochs\\x1b[31m'"),
-        (["--config=a\nb\x1b[31m"], "--config=a\\nb\\x1b[31m: no such file"),
-        ([f"--config={'x' * 5000}"], "no such file"),
+        (["--config=a\nb\x1b[31m"], "unknown experiment 'a\\nb\\x1b[31m'"),
+        ([f"--config={'x' * 5000}.py"], "no such file"),
         (["--set=data.name=a b"], "data.name: should be 'digits', 'aejax_sprites', the name of a TFDS data set"),
         (["--set=data.name=\udcff.npz"], "data.name: should be text, got bytes that are not UTF-8: '\\udcff.npz'"),
         (['--set=evaluation.transfer={"name":"a","name":"b"}'], "an object has 'name' twice"),
@@ -231,7 +231,7 @@ def test_the_script_exits_with_status_two_and_one_line():
 def test_help_shows_examples_and_flags():
     result = script("--help")
     assert result.returncode == 0
-    assert "python scripts/train.py --config=experiments/quickstart.py" in result.stdout
+    assert "aejax train quickstart" in result.stdout
     assert "--sweep" in result.stdout
     assert "  optimizer.learning_rate=0.001\n" in result.stdout
     assert result.stderr == ""

@@ -23,7 +23,7 @@ from tests.test_architecture import config_classes
 SECONDS = 30  # More than any request may take to be read, on a machine that has other work.
 COMMANDS = [
     ["--config=experiments/quickstart.py"],
-    ["--config=experiments/article.py:fashion", "--set", "optimizer.learning_rate=3e-4"],
+    ["article:fashion", "--set", "optimizer.learning_rate=3e-4"],
     ["--config=experiments/quickstart.py", "--sweep", "optimizer.learning_rate=1e-4,3e-4", "--seeds=10", "--dry_run"],
     ["--set", "optimizer=momentum", "--set", "optimizer.learning_rate=0.05", "--set=optimizer.schedule=cosine"],
     ["--search=halving", "--search", "trials=27", "--space", "optimizer.learning_rate=log:1e-4:1e-1"],

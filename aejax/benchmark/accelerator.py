@@ -1,4 +1,4 @@
-"""The command behind `scripts/accelerator.py`: what is measured is printed and kept at once, until time is up."""
+"""The command that measures a GPU: each row is printed and kept at once, until time is up."""
 
 import functools
 import pathlib
@@ -9,18 +9,40 @@ from absl import flags
 
 from aejax.benchmark.accelerator_suites import SMALLEST, SUITES, Scale, accelerator_suites
 from aejax.benchmark.turns import Processes, Turns
-from aejax.cli.arguments import define_number, read_flags, script_help
+from aejax.cli.arguments import define_number, help_of, read_flags
 from aejax.errors import ConfigError
 
 SAY = functools.partial(print, flush=True)  # Whoever reads a pipe sees each row at once.
 
 
 def accelerator(arguments: Sequence[str], say: Callable[[str], None] = SAY) -> None:
-    """Measures what a GPU is asked for; `scripts/accelerator.py` documents the flags.
+    """Measures what a GPU is asked for, in one command of at most eight minutes: a table as it goes, and a record.
 
-    Raises:
-      ConfigError: if a flag is wrong.
-      UserError: if the record that is to be gone on with is another machine's.
+    Examples:
+
+      All of it, kept row by row:
+        aejax accelerator --json=experiments/results/speed/h100.json
+
+      What the first command had no time for, or what was killed with it:
+        aejax accelerator --json=experiments/results/speed/h100.json
+
+      How many members fit, as the compiler counts memory; nothing is trained:
+        aejax accelerator --dry_run
+
+      Only what --deterministic of aejax train costs, and whether it repeats bits:
+        aejax accelerator --suite=deterministic --json=deterministic.json
+
+      The study that is stopped and carried on, in a directory where it stays (MNIST in TFDS_DATA_DIR):
+        aejax accelerator --suite=study --study=runs/iwae-full
+
+      On a CPU, at its smallest, to see that it runs:
+        aejax accelerator --smallest
+
+    Suites, the most important first: populations (1, 64 and 1,024 dense, variational and convolutional autoencoders,
+    beside PyTorch training one after another, and beside torch.vmap over stacked parameters), convolutions (as matrix
+    products and XLA's own), precision (bfloat16), deterministic, study (iwae:full stopped, and carried
+    on for two minutes), memory, sizes (256, 16 and 4 members). A row that fails, takes too long or has no time left is
+    left out with its reason. PyTorch: pip install 'aejax[bench]'.
     """
     values = flags.FlagValues()
     flags.DEFINE_multi_enum("suite", list(SUITES), list(SUITES), "Only this one; may be repeated.", flag_values=values)
@@ -31,7 +53,7 @@ def accelerator(arguments: Sequence[str], say: Callable[[str], None] = SAY) -> N
     )
     flags.DEFINE_bool("smallest", False, "Everything as small as it can be, to try the command.", flag_values=values)
     flags.DEFINE_bool("dry_run", False, "Only estimate memory, and how many members fit.", flag_values=values)
-    leftover = read_flags(values, arguments, script_help())
+    leftover = read_flags(values, arguments, help_of(accelerator))
     if leftover is None:
         return
     if leftover:

@@ -1,14 +1,14 @@
-"""What a GPU is asked for: the suites of `scripts/accelerator.py`."""
+"""What a GPU is asked for: the suites of `aejax accelerator`."""
 
 from typing import Any, NamedTuple
 
 from aejax.benchmark.suites import IMAGES, OURS, TORCH, Case, Contender
+from aejax.report.speed import AGAIN
 
 STACKED, MEMORY, STUDY = (f"aejax.benchmark.{name}" for name in ("torch_stacked", "memory", "carry_on"))
 MB, EPOCHS = "MB a member", "epochs/s"
 TITLES = {"dense": "dense", "vae": "VAE", "conv": "conv"}
 NATIVE, BFLOAT16, DETERMINISTIC = "aejax, native convolutions", "aejax, bfloat16", "aejax, deterministic"
-AGAIN = ", again"  # Ends the name of a contender that does what another has done.
 # In the order in which they matter. What the suites of a wave have in the same process is measured one after another.
 WAVES = (("populations", "convolutions", "precision"), ("deterministic",), ("study",), ("memory",), ("sizes",))
 SUITES = tuple(name for wave in WAVES for name in wave)
@@ -31,7 +31,7 @@ class Scale(NamedTuple):
     repetitions: int = 3
     seconds: float = 0.5  # Of a measurement, at least.
     longest: float = 100.0  # Seconds of a contender, after which it is ended.
-    study: tuple[str, ...] = ("experiments/iwae.py:full",)  # Its config, and what is changed of it.
+    study: tuple[str, ...] = ("iwae:full",)  # Its experiment, and what is changed of it.
     begun: float = 30.0  # Seconds after which the study is stopped,
     carried_on: float = 120.0  # and for which it goes on.
 
@@ -59,7 +59,7 @@ SMALLEST = Scale(
     repetitions=1,
     seconds=0.0,
     study=(
-        "experiments/quickstart.py",
+        "quickstart",
         "--seeds=2",
         "--set=training.epochs=1000000",
         "--set=autoencoder.encoder.widths=[4]",
@@ -126,7 +126,7 @@ def accelerator_suites(scale: Scale, backend: str, workdir: str | None = None) -
         },
         "deterministic": {f"{_title(*scale.twice)}, bits": Case(IMAGES, twice)},
         "study": {
-            f"{scale.study[0].rpartition('/')[2]}, stopped and carried on": Case(
+            f"{scale.study[0]}, stopped and carried on": Case(
                 EPOCHS,
                 {"aejax": Contender(STUDY, study, repeats=False, seconds=scale.begun + scale.carried_on + 30.0)},
             )

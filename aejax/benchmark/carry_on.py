@@ -16,7 +16,6 @@ from aejax.store.directory import StudyDirectory
 from aejax.store.metrics import FILE, read_curves
 from aejax.store.stop import EXIT_STATUS
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
 CHECKPOINT_SECONDS = 5
 LAST_CHUNK = 60.0  # Seconds that a study may take to stop.
 
@@ -27,7 +26,7 @@ def make_runner(arguments: Sequence[str], begun: float, carried_on: float, workd
     Its value are the epochs of all members for each second that it trained, from the first one seen to the last.
 
     Args:
-      arguments: the study's config, and other arguments of `scripts/train.py`.
+      arguments: of `aejax train`, without the work directory.
       begun: seconds after which it is stopped the first time.
       carried_on: seconds after which it is stopped from then on.
       workdir: its directory; None: one that is removed afterwards.
@@ -39,8 +38,7 @@ class _Study:
     def __init__(self, arguments: Sequence[str], begun: float, carried_on: float, workdir: str | None):
         self._temporary = tempfile.TemporaryDirectory(prefix="aejax-study-")
         self._directory = StudyDirectory(pathlib.Path(workdir or f"{self._temporary.name}/study"))
-        config, *others = arguments
-        self._command = [sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={ROOT / config}", *others]
+        self._command = [sys.executable, "-m", "aejax", "train", *arguments]
         self._command += [f"--workdir={self._directory.path}", f"--checkpoint_seconds={CHECKPOINT_SECONDS}"]
         self._seconds = begun
         self._carried_on = carried_on
@@ -59,7 +57,7 @@ class _Study:
                 process.kill()
                 process.wait()
             if status != EXIT_STATUS[signal.SIGTERM]:
-                raise UserError(f"scripts/train.py ended with status {status}: {last_words(errors)}")
+                raise UserError(f"aejax train ended with status {status}: {last_words(errors)}")
         after = self._epochs()
         if after <= before:
             raise UserError(f"the study did not go on: {after} epochs, and {before} before")

@@ -1,4 +1,4 @@
-"""The command behind `scripts/benchmark.py`."""
+"""The command that measures speed beside peers."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from absl import flags
 from aejax.benchmark.families import describe_families
 from aejax.benchmark.measure import measure_suites, write_record
 from aejax.benchmark.suites import SUITES
-from aejax.cli.arguments import read_flags, script_help
+from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.report.speed import read_record, to_table
 
@@ -16,7 +16,26 @@ ALL = [name for name in SUITES if name not in ("scaling", "families")]  # These 
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Measures the suites that the flags name; `scripts/benchmark.py` documents them."""
+    r"""Measures how fast autoencoders train, beside the peers that are installed, in turns in one run.
+
+    Examples:
+
+      One suite, five repetitions:
+        aejax benchmark --suite=dense
+
+      A record of it, which is kept:
+        aejax benchmark --suite=conv --json=experiments/results/speed/conv.json
+
+      What each family costs, and the page about all families:
+        aejax benchmark --suite=families --json=experiments/results/speed/families.json
+        aejax benchmark --suite=families --contender=vq_vae --contender=fsq --json=some.json    # beside plain
+        aejax benchmark --families=docs/families.md --json=experiments/results/speed/families.json \
+            --json=experiments/results/speed/families-generative.json
+
+    Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
+    others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let
+    nothing else run. Peers: pip install 'aejax[bench]'. For a GPU there is aejax accelerator.
+    """
     values = flags.FlagValues()
     flags.DEFINE_multi_enum("suite", ALL, list(SUITES), "Run only this one; may be repeated.", flag_values=values)
     flags.DEFINE_integer("repetitions", 5, "Measurements of each contender.", lower_bound=1, flag_values=values)
@@ -31,7 +50,7 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
         "be repeated: the first that knows a family counts).",
         flag_values=values,
     )
-    leftover = read_flags(values, arguments, script_help())
+    leftover = read_flags(values, arguments, help_of(benchmark))
     if leftover is None:
         return
     if leftover:

@@ -34,7 +34,7 @@ def make_runner(
     """Returns a runner of training, or of large matrix products for the network "matmul".
 
     `products`: nothing of a step but its matrix products. `devices` are host devices on a CPU; None: one for each core.
-    `deterministic` is what scripts/train.py means by it.
+    `deterministic` is what `aejax train` means by it.
     """
     if deterministic:
         add_xla_options(DETERMINISTIC)

@@ -8,7 +8,6 @@ import tempfile
 import time
 from typing import Any
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
 TIMEOUT = 300.0
 ARGUMENTS = {
     "curves": ["--set", "training.epochs=1"],  # Curves come at the end of a chunk, which is then 20 steps long.
@@ -38,8 +37,7 @@ class _Start:
         self._starts += 1
         base = pathlib.Path(self._directory.name)
         workdir, cache = base / f"study-{self._starts}", base / ("cache" if self._warm else f"cache-{self._starts}")
-        command = [sys.executable, str(ROOT / "scripts" / "train.py")]
-        command += [f"--config={ROOT / 'experiments' / 'quickstart.py'}", f"--workdir={workdir}"]
+        command = [sys.executable, "-m", "aejax", "train", "quickstart", f"--workdir={workdir}"]
         command += ARGUMENTS[self._until]
         process = subprocess.Popen(
             command,

@@ -2,24 +2,22 @@
 
 import os
 import pathlib
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aejax.benchmark.accelerator_suites import AGAIN, EPOCHS, MB, MEMORY, WAVES, Scale
+from aejax.benchmark.accelerator_suites import MB, MEMORY, WAVES, Scale
 from aejax.benchmark.measure import Measurement, start, write_record
 from aejax.benchmark.processes import ContenderProcess, Failed
-from aejax.benchmark.suites import IMAGES, OURS, Case, Contender
+from aejax.benchmark.suites import OURS, Case, Contender
 from aejax.errors import UserError
-from aejax.report.speed import number, read_record, relative_time
+from aejax.report.speed import ACCELERATOR_HEADING, accelerator_cells, describe_memory, read_record
 from aejax.study.environment import environment_changes
 
 Say = Callable[[str], None]
 Suites = dict[str, dict[str, Case]]
 MACHINE = Contender("aejax.benchmark.machine", {})
-HEADING = ("case", "contender", "in all", "a member", "first / this", "TFLOP/s", "compile s", "MB a member", "")
 WIDTHS = (38, 35, 18, 11, 12, 8, 9, 11, 0)
 
 
@@ -133,7 +131,7 @@ class Turns:
           OSError: if the record cannot be written; before anything is measured, if that is so from the beginning.
         """
         self._keep()
-        self._say(_line(HEADING))
+        self._say(_line(ACCELERATOR_HEADING))
         for row in _rows(suites):
             result = self._results(row.name).get(row.title) or self._known.get(row.work)
             if result is None:
@@ -150,7 +148,7 @@ class Turns:
             case["contenders"] = {title: found[title] for title in row.case.contenders if title in found}
             self._record["left_out"].pop(f"{row.name}: {row.title}", None)
             self._keep()
-            self._say(_line(tuple(self._cells(row))))
+            self._say(_line(accelerator_cells(self._record, row.name, row.title)))
 
     def _say_left_out(self, row: _Row, error: Failed) -> None:
         """Says why a row is missing, but not again of a contender that is missing for the same reason in each case."""
@@ -178,7 +176,7 @@ class Turns:
                 continue
             self._known[asked.work] = result
             fits = "" if row.members <= result["fit"] else f"; {row.members:,} do not fit at once"
-            self._say(f"{row.name}: {row.title}: {_memory(result)}{fits}")
+            self._say(f"{row.name}: {row.title}: {describe_memory(result)}{fits}")
 
     def _keep(self) -> None:
         if self._path is not None:
@@ -213,43 +211,6 @@ class Turns:
         ]
         as_many = [seconds for members, seconds in alike if members >= row.members]
         return min(as_many) if as_many else max((seconds for _, seconds in alike), default=0.0)
-
-    def _cells(self, row: _Row) -> Iterator[str]:
-        results = self._results(row.name)
-        result, first = results[row.title], next(iter(row.case.contenders))
-        value, trains = statistics.median(result["values"]), row.case.unit == IMAGES
-        yield row.name
-        yield row.title
-        yield f"{number(value)} {row.case.unit}" if row.case.unit != MB else ""
-        yield number(value / result["members"]) if trains else ""
-        yield f"{relative_time(self._record, row.name, row.title):.2f}" if first in results else ""
-        flops = results.get(first, {}).get("flops_per_image")  # Others do what the first one does.
-        yield f"{value * flops / 1e12:.3g}" if flops else ""
-        yield f"{result['compile_seconds']:.1f}" if row.case.unit != EPOCHS else ""
-        yield f"{result['mb_a_member']:.1f}" if "mb_a_member" in result else ""
-        yield _note(row.title, results)
-
-
-def _note(title: str, results: dict[str, dict[str, Any]]) -> str:
-    """Returns the remark on a result that stands after the table's columns."""
-    result = results[title]
-    if "fit" in result:
-        return _memory(result)
-    if "epochs_after" in result:
-        return f"{result['epochs_before']} epochs before, {result['epochs_after']} after"
-    if result.get("at_once", 1) > 1 and result["rounds"] > 1:
-        return f"in {result['rounds']} rounds of {result['at_once']:,} on each device"
-    usual = title.removesuffix(AGAIN)
-    if "bits" not in result or usual == title or usual not in results:
-        return ""
-    return "the same bits" if result["bits"] == results[usual]["bits"] else "other bits"
-
-
-def _memory(result: dict[str, Any]) -> str:
-    return (
-        f"{result['mb_a_member']:.1f} MB a member ({result['state_mb']:.1f} of them its state), {result['fit']:,} fit "
-        f"into {result['memory_mb'] / 1e3:.1f} GB"
-    )
 
 
 def _rows(suites: Suites) -> Iterator[_Row]:

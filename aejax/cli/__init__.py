@@ -1,1 +1,1 @@
-"""From the command line to a study. Scripts are thin: they name their function in `commands`."""
+"""From the command line to a study. A command is a function, which `aejax.__main__` finds."""

@@ -1,8 +1,7 @@
-"""How every script reads its flags, prints its help, and says what is wrong with them."""
+"""How every command reads its flags, prints its help, and says what is wrong with them."""
 
 import inspect
 import math
-import sys
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -42,7 +41,7 @@ def read_flags(
     )
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
     try:
-        leftover = values(["script", *arguments])[1:]
+        leftover = values(["aejax", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
         other = instead(error.flagname)
         raise ConfigError(str(error) if other is None else f"unknown flag '{error.flagname}'; write {other}") from None
@@ -84,6 +83,6 @@ def define_features(values: flags.FlagValues) -> None:
     )
 
 
-def script_help() -> str:
-    """Returns the docstring of the script that runs."""
-    return inspect.getdoc(sys.modules["__main__"]) or ""
+def help_of(command: Callable[..., int | None]) -> str:
+    """The help of a command, which is its docstring."""
+    return inspect.getdoc(command) or ""

@@ -1,4 +1,4 @@
-"""The commands: a function for each script, from its arguments to its exit status."""
+"""The commands about studies: a function for each, from its arguments to its exit status; its docstring is its help."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, define_number, read_flags, script_help
+from aejax.cli.arguments import define_features, define_number, help_of, read_flags
 from aejax.errors import ConfigError, UserError
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
@@ -25,15 +25,46 @@ Say = Callable[[str], None]
 
 
 def train(arguments: Sequence[str], say: Say = print) -> None:
-    """Trains the study that the flags describe; `scripts/train.py` documents them.
+    """Trains a study: every member of a sweep and its baselines, into a table with intervals.
 
-    Raises:
-      ConfigError: if a flag or config is wrong; nothing has been read or written.
-      UserError: if the data or the work directory do not allow it.
+    Examples:
+
+      The five-seed quickstart on the embedded digits:
+        aejax train quickstart
+
+      A variant of an experiment, with another learning rate:
+        aejax train article:fashion --set optimizer.learning_rate=3e-4
+
+      Four learning rates times ten seeds, trained as one population; first what it would take:
+        aejax train quickstart --sweep optimizer.learning_rate=1e-4,3e-4,1e-3,3e-3 --seeds=10 --dry_run
+
+      Another optimizer, chosen by name and then refined:
+        aejax train quickstart --set optimizer=momentum --set optimizer.learning_rate=0.05
+
+      A search for the learning rate instead of a sweep, whose winner is trained again on five fresh seeds:
+        aejax train quickstart --search=halving --search trials=27 --space optimizer.learning_rate=log:1e-4:1e-1
+
+      An experiment of yours, a file that defines get_config():
+        aejax train my/own.py
+
+      Your own images, an .npz with arrays `image` and `label`:
+        aejax train --set data.name=images.npz --workdir=runs/mine
+
+      On a GPU, to the same bits each time:
+        aejax train article --deterministic
+
+      Populations on eight GPUs at a time, of this machine or of a Ray cluster's:
+        aejax train overfitting --executor=ray --workers=8 --gpus=1
+
+    `aejax experiments` lists the experiments and their questions.
+
+    The same command again trains only what is missing: it goes on where a killed or stopped process was, and seeds and
+    points of the sweep can be added later. The exit status is 0 when all is done, 2 if a flag or config is wrong, 75
+    after SIGTERM (what was done is saved; run the same command again), and 1 for every other trouble.
     """
     from aejax.cli.request import parse
 
-    request = parse(arguments, script_help())
+    request = parse(arguments, help_of(train))
     if request is None:
         return
     from aejax.report.write import write_report
@@ -106,12 +137,25 @@ def _written(path: pathlib.Path) -> str:
 
 
 def evaluate(arguments: Sequence[str], say: Say = print) -> int:
-    """Evaluates a finished study again; `scripts/evaluate.py` documents its flags. Returns 1 where numbers differ."""
+    """Evaluates the trained members of a finished study again, from their checkpoints, and compares with its results.
+
+    Examples:
+
+      Are the numbers still what they were?
+        aejax evaluate runs/quickstart
+
+      After a change to the evaluation: keep the new results, and renew tables and report.
+        aejax evaluate runs/quickstart --update
+
+    Prints for each metric whether it is bitwise equal, within --tolerance, or different, after what has changed in the
+    environment and the data. The exit status is 1 where a metric is different, or where a population, its results or
+    its checkpoint is missing or damaged. Without --update nothing is written.
+    """
     values = flags.FlagValues()
     flags.DEFINE_bool("update", False, "Put the new results in the place of the old ones.", flag_values=values)
     define_features(values)
     _define_tolerance(values)
-    path = _one_study(values, arguments)
+    path = _one_study(values, arguments, evaluate)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -138,14 +182,28 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
 
 
 def reproduce(arguments: Sequence[str], say: Say = print) -> int:
-    """Runs a study again from its study.json; `scripts/reproduce.py` documents its flags. Returns 1 if it differs."""
+    """Runs a study again from its study.json alone, and compares every metric with the study's own results.
+
+    Examples:
+
+      A published study:
+        aejax reproduce experiments/results/article
+
+      Elsewhere than in runs/<study>-reproduced, calling only differences below one in a thousand close:
+        aejax reproduce runs/quickstart --workdir=/tmp/again --tolerance=1e-3
+
+    Prints for each metric whether it is bitwise equal (same versions, devices and cores), within --tolerance, or
+    different, after what differs in the environment and the data. The exit status is 1 where a metric is different, or
+    where results of the study are missing or damaged, which is said before anything is trained. Killed or stopped, the
+    same command goes on where it was.
+    """
     values = flags.FlagValues()
     flags.DEFINE_string(
         "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
     )
     _define_tolerance(values)
     define_features(values)
-    path = _one_study(values, arguments)
+    path = _one_study(values, arguments, reproduce)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -195,7 +253,20 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
 
 
 def report(arguments: Sequence[str], say: Say = print) -> None:
-    """Makes results and report from what lies in directories; `scripts/report.py` documents its flags."""
+    """Makes a study's tables (CSV, Markdown, LaTeX) and its report, one HTML file, from what lies in its directory.
+
+    Examples:
+
+      A study that is finished, or still runs:
+        aejax report runs/quickstart
+
+      Several studies beside each other:
+        aejax report runs/article runs/article-fashion --output=runs/compared
+
+      The small files of a study, for others to read and reproduce; then the tables of README.md, made from them:
+        aejax report runs/article --publish=experiments/results/article
+        aejax report --readme=README.md
+    """
     values = flags.FlagValues()
     flags.DEFINE_string(
         "output", None, "Where to write them; default: into the study, if it is one.", flag_values=values
@@ -204,7 +275,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
     flags.DEFINE_string(
         "readme", None, "Renew the tables of published studies in this Markdown file.", flag_values=values
     )
-    paths = read_flags(values, arguments, script_help())
+    paths = read_flags(values, arguments, help_of(report))
     if paths is None:
         return
     from aejax.report.publish import publish, renew_tables
@@ -226,10 +297,21 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
 
 
 def status(arguments: Sequence[str], say: Say = print) -> None:
-    """Shows how far studies are; `scripts/status.py` documents its flags."""
+    """Shows how far a study is: a line for each population, and how long the rest will take.
+
+    Examples:
+
+      What is finished, running, waiting and failed:
+        aejax status runs/article-sweep
+
+      The same every ten seconds, until all is done:
+        aejax status runs/article-sweep --every=10
+
+    It reads files alone, so it may run on any machine that sees the study's directory.
+    """
     values = flags.FlagValues()
     define_number("every", None, "Show it again after so many seconds, until all is done.", at_least=0.1, values=values)
-    path = _one_study(values, arguments)
+    path = _one_study(values, arguments, status)
     if path is None:
         return
     from aejax.store.progress import describe, read_progress
@@ -256,8 +338,8 @@ def _define_tolerance(values: flags.FlagValues) -> None:
     )
 
 
-def _one_study(values: flags.FlagValues, arguments: Sequence[str]) -> str | None:
-    leftover = read_flags(values, arguments, script_help())
+def _one_study(values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]) -> str | None:
+    leftover = read_flags(values, arguments, help_of(command))
     if leftover is None:
         return None
     if len(leftover) != 1:

@@ -1,20 +1,26 @@
-"""The command that explains a study: from the flags of scripts/explain.py to its explanations and its report."""
+"""The command that explains a study: from its flags to its explanations and its report."""
 
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from aejax.cli.arguments import read_flags, script_help
+from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.store.directory import StudyDirectory
 
 
 def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Explains the autoencoders of a study; `scripts/explain.py` documents its flags.
+    """Explains the autoencoders of a trained study: what their units stand for, and how far that can be trusted.
 
-    Raises:
-      ConfigError: if a flag is wrong.
-      UserError: if the study has no such member, or nothing to explain.
+        aejax explain runs/explain-mnist                               # everything, and the page that shows it
+        aejax explain runs/explain-mnist --leave_out=tsne --leave_out=dictionary    # what takes seconds
+        aejax explain runs/quickstart --part=units --part=attribution
+        aejax explain runs/explain-mnist --member=1f3a                 # one member, with pictures
+        aejax explain runs/explain-mnist --part=dictionary --layer=encoder/DenseStack_0/Dense_0
+
+    Traversals, units with the images they answer, a sparse dictionary, attributions with their checks, maps of the
+    codes, ways between classes, and how alike seeds, families and layers are: in <study>/explanations/, and in its
+    report. The same command goes on where it was stopped.
     """
     from aejax.trained.explaining.explain import OF_LAYER, OF_STUDY, PARTS
     from aejax.trained.explaining.explain import explain as explain_study
@@ -40,7 +46,7 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
         "Whose features the dictionary is made of, such as 'latent'; default: the code.",
         flag_values=values,
     )
-    paths = read_flags(values, arguments, script_help())
+    paths = read_flags(values, arguments, help_of(explain))
     if paths is None:
         return
     if len(paths) != 1:

@@ -1,4 +1,4 @@
-"""The command that makes images: from the flags of scripts/generate.py to a picture and an .npz file."""
+"""The command that makes images: from its flags to a picture and an .npz file."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
-from aejax.cli.arguments import read_flags, script_help
+from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError, UserError
 from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.store.directory import StudyDirectory
@@ -17,14 +17,20 @@ MOST_IN_PICTURE = 1024
 
 
 def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Makes images by a member of a study; `scripts/generate.py` documents its flags.
+    """Makes images by a trained member of a study: a picture (.png) and the arrays (.npz), in <study>/generated/.
 
-    Raises:
-      ConfigError: if a flag is wrong.
-      UserError: if the study has no such member, or the machine no room for so many images.
+        aejax generate runs/generation                                      # drawn by the best generator
+        aejax generate runs/generation --member=1f3a --num=10000 --seed=7   # by another, and more of them
+        aejax generate runs/quickstart --kind=reconstructions --num=32
+        aejax generate runs/quickstart --kind=interpolations --num=8 --path=linear
+        aejax generate runs/quickstart --kind=arithmetic --source_class=3 --target_class=8 --num=8
+        aejax generate runs/quickstart --kind=grid --num=225
+
+    Drawing needs a study that was trained with a sampler of codes (--set generation.sampler=mixture); everything else
+    takes the autoencoder alone. The same study, member and seed give the same images, to the last bit.
     """
     values = _define_flags()
-    paths = read_flags(values, arguments, script_help())
+    paths = read_flags(values, arguments, help_of(generate))
     if paths is None:
         return
     if len(paths) != 1:

@@ -1,4 +1,4 @@
-"""What every script does: run a command, and end with one line and a status if that fails."""
+"""How a command runs as a process: it ends with one line and a status if that fails."""
 
 import os
 import signal
@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 from aejax.errors import KEPT, UserError, is_out_of_memory, printable, refusal
 
 
-def main(command: Callable[[Sequence[str]], int | None], set_up: Callable[[], None] = lambda: None) -> None:
-    """Runs a command with the process's arguments, as a script does, and exits with its status.
-
-    `set_up` is called before it.
+def main(command: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs a command with the process's arguments, and exits with its status.
 
     A `UserError`, and what the operating system refuses (a full disk, no memory, a missing permission), is one line on
     stderr. What a terminal or a pipe cannot show is escaped; a reader who leaves early ends the command quietly.
     """
     _make_printable()
     try:
-        set_up()
         status = command(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:

@@ -1,12 +1,9 @@
-"""What the flags of scripts/train.py ask for: an experiment, its overrides, and its sweep."""
+"""What the flags of `aejax train` ask for: an experiment, its overrides, and its sweep."""
 
 import dataclasses
-import difflib
-import glob
 import inspect
 import json
 import os
-import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +12,7 @@ from absl import flags
 
 from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
+from aejax.cli.experiments import find_experiment
 from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, check
@@ -69,7 +67,7 @@ class Experiment:
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
-    """Reads the flags of scripts/train.py; None after printing the help.
+    """Reads the arguments of `aejax train`; None after printing the help.
 
     Raises:
       ConfigError: naming the flag or field that is wrong, in one line.
@@ -78,10 +76,13 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     leftover = read_flags(values, arguments, help_text, more=_fields_help(), instead=_as_field)
     if leftover is None:
         return None
-    if leftover:
-        raise ConfigError(f"leftover argument '{leftover[0]}'; every option is a flag, see --help")
+    named = [*leftover, *([values.config] if values.config else [])]
+    if len(leftover) > 1:
+        raise ConfigError(f"leftover argument '{leftover[1]}'; after the experiment every option is a flag, see --help")
+    if len(named) > 1:
+        raise ConfigError(f"the experiment is given twice: as '{leftover[0]}' and by --config={values.config}")
 
-    experiment = load_experiment(values.config) if values.config else Experiment("default", "", "", Config(), [{}])
+    experiment = load_experiment(named[0]) if named else Experiment("default", "", "", Config(), [{}])
     assignments = [parse_assignment(text, "--set") for text in values.set]
     config = override(experiment.config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
 
@@ -212,7 +213,8 @@ def _define_experiment(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "config",
         None,
-        "Experiment file, with a variant if it has any: experiments/article.py:fashion.",
+        "The experiment, which may also be the first argument: the name of one that comes with aejax, or the path of a "
+        "file of yours; with a variant if it has any: article:fashion, my/own.py:wide.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(
@@ -272,7 +274,7 @@ def _define_execution(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "deterministic",
         False,
-        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: scripts/accelerator.py "
+        "Makes a GPU give the same bits again, as CPUs do anyway. It may cost time: aejax accelerator "
         "--suite=deterministic.",
         flag_values=values,
     )
@@ -304,7 +306,7 @@ def _fields_help() -> str:
 
 
 def load_experiment(reference: str) -> Experiment:
-    """Reads an experiment file, named as `path.py` or `path.py:variant`.
+    """Reads an experiment: by its name, if it comes with the package, or `path.py`; with a variant: `name:variant`.
 
     The file defines `get_config()` and perhaps `sweep()` or `search()`. If it defines `VARIANTS`, a tuple of names of
     which the first is the default, all take the variant's name. The first line of its docstring is the question; its
@@ -314,12 +316,7 @@ def load_experiment(reference: str) -> Experiment:
       ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
     """
     text, _, variant = reference.partition(":")
-    path = pathlib.Path(text)
-    if not os.path.isfile(path):  # Also of a name that no file can have.
-        found = glob.glob(os.path.join(glob.escape(str(path.parent)), "*.py"))
-        others = sorted(filter(os.path.isfile, found))
-        near = difflib.get_close_matches(str(path), map(os.path.normpath, others), n=1)
-        raise ConfigError(f"--config={text}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
+    path = find_experiment(text)
     module = import_file(path, "--config")
     if not hasattr(module, "get_config"):
         raise ConfigError(f"--config={path}: it defines no get_config()")

@@ -23,7 +23,7 @@ ConvolutionMethod = Literal["matmul", "native"]
 Pair = tuple[int, int]  # One number for the height, one for the width.
 Padding = Literal["SAME", "VALID"] | tuple[Pair, Pair]  # Explicit: (before, after) for the height and for the width.
 
-# The faster one in the records of `scripts/benchmark.py --suite=conv`. Where there is none yet, the one that stays a
+# The faster one in the records of `aejax benchmark --suite=conv`. Where there is none yet, the one that stays a
 # batched matrix product under vmap.
 FASTEST: dict[str, ConvolutionMethod] = {"cpu": "matmul"}
 _LAYOUT = ("NHWC", "HWIO", "NHWC")

@@ -4,7 +4,7 @@ import json
 import pathlib
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,23 @@ from aejax.report.html import asset, element
 from aejax.report.svg import Series, line_drawing
 from aejax.report.tables import Table, to_aligned
 
+ACCELERATOR_HEADING = (
+    "case",
+    "contender",
+    "in all",
+    "a member",
+    "first / this",
+    "TFLOP/s",
+    "compile s",
+    "MB a member",
+    "",
+)
+AGAIN = ", again"  # Ends the name of a contender that does what another has done.
+_OWN = "aejax"  # The first contender of every case of an accelerator.
+
 
 def read_record(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a record that `scripts/benchmark.py --json` wrote.
+    """Returns a record that `aejax benchmark --json` wrote.
 
     Raises:
       UserError: if there is none, or if it is something else.
@@ -25,7 +39,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record["environment"], record["cases"]
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; make it with scripts/benchmark.py --json={path}") from None
+        raise UserError(f"{path}: {error.strerror}; make it with aejax benchmark --json={path}") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is no record of a benchmark") from None
     return record
@@ -35,8 +49,11 @@ def to_table(record: Mapping[str, Any]) -> str:
     """Returns a Markdown table of a record: a row for each contender of each case.
 
     The ratio says how many times as fast the case's first contender is; the share is that of the machine's own rate for
-    large matrix products, measured in the same turns.
+    large matrix products, measured in the same turns. The table of an accelerator's record has its own columns, and no
+    case in which aejax was not measured, because time was up.
     """
+    if "scale" in record["environment"]:
+        return to_aligned(Table(list(ACCELERATOR_HEADING), list(_accelerator_rows(record)))) + "\n"
     heading = ["case", "contender", "median", "range", "first / this", "of matmul rate", "memory MB", "compile s"]
     rows = []
     for name, case in record["cases"].items():
@@ -56,6 +73,58 @@ def to_table(record: Mapping[str, Any]) -> str:
                 ]
             )
     return to_aligned(Table(heading, rows)) + "\n"
+
+
+def _accelerator_rows(record: Mapping[str, Any]) -> Iterator[list[str]]:
+    for name, case in record["cases"].items():
+        if _OWN not in case["contenders"]:
+            continue
+        for index, title in enumerate(case["contenders"]):
+            _, *cells = accelerator_cells(record, name, title)
+            yield ["" if index else name, *cells]
+
+
+def accelerator_cells(record: Mapping[str, Any], name: str, title: str) -> list[str]:
+    """Returns the cells below ACCELERATOR_HEADING of a contender of a case."""
+    case = record["cases"][name]
+    results, unit = case["contenders"], case["unit"]
+    result = results[title]
+    value = statistics.median(result["values"])
+    flops = results.get(_OWN, {}).get("flops_per_image")  # Others do what aejax does.
+    return [
+        name,
+        title,
+        f"{number(value)} {unit}" if "a member" not in unit else "",
+        number(value / result["members"]) if unit == "images/s" else "",
+        f"{_advantage(case, _OWN, title):.2f}" if _OWN in results else "",
+        f"{value * flops / 1e12:.3g}" if flops else "",
+        f"{result['compile_seconds']:.1f}" if "epochs_after" not in result else "",
+        f"{result['mb_a_member']:.1f}" if "mb_a_member" in result else "",
+        _note(title, results),
+    ]
+
+
+def _note(title: str, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the remark on a result after the table's columns."""
+    result = results[title]
+    if "fit" in result:
+        return describe_memory(result)
+    if "epochs_after" in result:
+        return f"{result['epochs_before']} epochs before, {result['epochs_after']} after"
+    if result.get("at_once", 1) > 1 and result["rounds"] > 1:
+        return f"in {result['rounds']} rounds of {result['at_once']:,} on each device"
+    usual = title.removesuffix(AGAIN)
+    if "bits" not in result or usual == title or usual not in results:
+        return ""
+    return "the same bits" if result["bits"] == results[usual]["bits"] else "other bits"
+
+
+def describe_memory(result: Mapping[str, Any]) -> str:
+    """Returns the memory of a member, and how many members fit."""
+    return (
+        f"{result['mb_a_member']:.1f} MB a member ({result['state_mb']:.1f} of them its state), {result['fit']:,} fit "
+        f"into {result['memory_mb'] / 1e3:.1f} GB"
+    )
 
 
 def to_summary(records: Iterable[Mapping[str, Any]]) -> str:

@@ -20,7 +20,7 @@ from aejax.store.status import MemberId
 
 DIRECTORY = "explanations"
 SIMILARITY = "similarity.json"
-ADVICE = "scripts/explain.py makes it again"
+ADVICE = "aejax explain makes it again"
 MEMBER = "member"  # The array that names the member whose pictures they are.
 
 

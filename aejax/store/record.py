@@ -142,7 +142,7 @@ def require_record(directory: StudyDirectory) -> Record:
     directory.check()
     record = read_record(directory)
     if record is None:
-        raise UserError(f"{directory.path} holds no study.json; name a directory that scripts/train.py wrote")
+        raise UserError(f"{directory.path} holds no study.json; name a directory that aejax train wrote")
     return record
 
 

@@ -69,7 +69,7 @@ def _measure(measure: Measure, group: Sequence[Replicate], say: Callable[[str], 
     codes = []
     for member in group:
         if member.codes is None:
-            say(f"{member.path}: '{measure.name}' needs codes that it lacks; scripts/evaluate.py --update keeps them")
+            say(f"{member.path}: '{measure.name}' needs codes that it lacks; aejax evaluate --update keeps them")
             return metrics
         if member.path not in known:
             known[member.path] = member.codes()

@@ -170,7 +170,7 @@ class NotTrained(UserError):
     def __init__(self, path: pathlib.Path):
         super().__init__(
             f"{path} holds no whole checkpoint of the trained members; remove it, and the study's command, run again, "
-            "trains them again (of a published study: scripts/reproduce.py)"
+            "trains them again (of a published study: aejax reproduce)"
         )
 
 

@@ -1,4 +1,4 @@
-"""`scripts/accelerator.py` at its smallest, on the CPU: real processes, a record that survives a kill, a dry run."""
+"""`aejax accelerator` at its smallest, on the CPU: real processes, a record that survives a kill, a dry run."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_a_row_is_expected_to_take_what_as_many_members_took():
         ]
         assert [all_turns._expected(of[f"dense, {n}"]) for n in ("1 member", "2 members", "3 members")] == [2, 6, 6]
         assert all_turns._expected(of["conv, 1 member"]) == 0
-        assert all_turns._expected(of["quickstart.py, stopped and carried on"]) == 33
+        assert all_turns._expected(of["quickstart, stopped and carried on"]) == 33
 
 
 def test_the_full_scale_covers_one_to_1024_members_of_all_networks():
@@ -139,7 +139,7 @@ def test_everything_runs_at_its_smallest(tmp_path):
     bits = record["cases"]["dense, 3 members, bits"]["contenders"]
     assert len({result["bits"] for result in bits.values()}) == 1  # On a CPU with and without the flag.
     assert sum("the same bits" in line for line in said) == 2
-    study = record["cases"]["quickstart.py, stopped and carried on"]["contenders"]["aejax"]
+    study = record["cases"]["quickstart, stopped and carried on"]["contenders"]["aejax"]
     assert study["epochs_after"] > study["epochs_before"] > 0
     dense = record["cases"]["dense, memory"]["contenders"]["aejax"]
     assert dense["values"][0] > dense["state_mb"]

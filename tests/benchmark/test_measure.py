@@ -72,7 +72,7 @@ def test_a_record_becomes_tables_in_a_markdown_file(record, tmp_path):
 
 def test_what_is_no_record_is_one_line(tmp_path):
     path = tmp_path / "x.json"
-    with pytest.raises(UserError, match=r"scripts/benchmark.py --json"):
+    with pytest.raises(UserError, match="aejax benchmark --json"):
         read_record(path)
     path.write_text("[1]")
     with pytest.raises(UserError, match="is no record"):

@@ -142,6 +142,12 @@ def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
     assert {row["method"] for row in rows} == {"autoencoder", "untrained", "pca"}
     assert any("has no labels" in line for line in said)
     assert not any("probe" in name for row in rows for name in row["metrics"])
+    # Images of another size in the same file: checkpoints of the old ones cannot read them.
+    np.savez(tmp_path / "images.npz", image=image[:, :5])
+    rows, problems = evaluate_again(directory, update=False, options=Options(say=said.append))
+    assert {row["method"] for row in rows} == {"pca", "untrained"}  # These have no checkpoint.
+    assert any("its data are others now" in problem for problem in problems)
+    assert any(line.startswith(f"changed: data {tmp_path / 'images.npz'}: fingerprint") for line in said)
 
 
 @pytest.mark.parametrize(
