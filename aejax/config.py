@@ -315,10 +315,10 @@ def _alike(parent: str, field: str) -> float:
     return likeness if likeness > 0.6 else 0.0
 
 
-def _nearest(given: str, known: list[str]) -> str | None:
+def _nearest(given: str, names: list[str]) -> str | None:
     """Returns the known name closest to an unknown one, or None."""
     given = _ALSO_CALLED.get(given, given)
-    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=0.75)), None)
+    return next(iter(difflib.get_close_matches(given, names, n=1, cutoff=0.75)), None)
 
 
 def _describe(errors: list[Any], tree: Any) -> str:

@@ -105,7 +105,7 @@ def data(dataset):
 @pytest.fixture
 def compile_events(monkeypatch):
     """Collects the seconds of every compilation by XLA while the test runs; those in the cache on disk count too."""
-    monkeypatch.setattr(compilation, "_known", collections.OrderedDict())  # Of other tests.
+    monkeypatch.setattr(compilation, "_compilations", collections.OrderedDict())  # Of other tests.
     events = []
 
     def listen(name, seconds, **_):

@@ -65,15 +65,15 @@ MUTATIONS = (
     Mutation(
         "VQ: commitment without its weight",
         "autoencoders/vq_vae.py",
-        "self.config.commitment * jnp.sum(found.commitment, axis=1)",
-        "jnp.sum(found.commitment, axis=1)",
+        "self.config.commitment * jnp.sum(quantized.commitment, axis=1)",
+        "jnp.sum(quantized.commitment, axis=1)",
         "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
     ),
     Mutation(
         "VQ: the commitment teaches the codebook too",
         "networks/quantizers.py",
         "terms.append((squared_distance(rest, fixed),",
-        "terms.append((squared_distance(rest, found),",
+        "terms.append((squared_distance(rest, chosen),",
         "tests/autoencoders/test_quantized.py -k terms_are_those_of_the_paper",
     ),
     Mutation(
@@ -187,8 +187,8 @@ MUTATIONS = (
     Mutation(
         "checkpoint: digests are not compared",
         "store/files.py",
-        "if found != digest:",
-        "if not found:",
+        "if actual != digest:",
+        "if not actual:",
         "tests/study/test_survival.py -k damaged_one",
     ),
     Mutation(
@@ -196,7 +196,7 @@ MUTATIONS = (
         "study/prepare.py",
         "if then != dataset.fingerprint:",
         "if then is None:",
-        "tests/study/test_record.py tests/study/test_compare.py",
+        "tests/store/test_record.py tests/study/test_reproduce.py",
     ),
     Mutation(
         "config id: defaults enter it",
@@ -225,21 +225,21 @@ MUTATIONS = (
         "statistics.py",
         "(1 + confidence) / 2, num - 1)",
         "(1 + confidence) / 2, num)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "Student's interval: deviation divided by n",
         "statistics.py",
         "np.std(values, ddof=1)",
         "np.std(values)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "intervals: not widened for several comparisons",
         "statistics.py",
         "return student_interval(differences, 1 - (1 - CONFIDENCE) / num_comparisons)",
         "return student_interval(differences, CONFIDENCE)",
-        "tests/study/test_statistics.py",
+        "tests/test_statistics.py",
     ),
     Mutation(
         "probe: its strength is selected on test",

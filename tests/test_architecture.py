@@ -40,6 +40,7 @@ LAYERS = (
     ("evaluation", "measures"),
     ("explain",),
     ("experiment", "methods"),
+    ("trackers",),
     ("store",),
     ("study",),
     ("trained",),

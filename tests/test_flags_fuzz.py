@@ -28,7 +28,7 @@ COMMANDS = [
     ["--set", "optimizer=momentum", "--set", "optimizer.learning_rate=0.05", "--set=optimizer.schedule=cosine"],
     ["--search=halving", "--search", "trials=27", "--space", "optimizer.learning_rate=log:1e-4:1e-1"],
     ["--search=tpe", "--space=optimizer=adam,sgd", "--space=autoencoder.latent_size=8:64", "--search=trials=8"],
-    ["--set", "data.name=images.npz", "--workdir=runs/mine", "--tensorboard"],
+    ["--set", "data.name=images.npz", "--workdir=runs/mine", "--tensorboard", "--tracker=wandb"],
     ["--executor=ray", "--workers=8", "--gpus=1", "--ray_address=auto"],
     ["--executor=slurm", "--slurm", "timeout_min=60", "--slurm=slurm_partition=gpu"],
     ["--coordinator=host:1234", "--num_processes=2", "--process=1", "--deterministic"],

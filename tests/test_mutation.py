@@ -31,6 +31,6 @@ def test_faults_are_seen_and_what_changes_nothing_is_not(capsys):
     same = mutation.Mutation("nothing", "sweep.py", '"""Sweeps: lists', '"""Sweeps, lists', "tests/test_sweep.py")
     assert mutation.check([*some, same]) == [same]
     said = capsys.readouterr().out
-    assert "| Student's interval: deviation divided by n | tests/study/test_statistics.py::" in said
+    assert "| Student's interval: deviation divided by n | tests/test_statistics.py::" in said
     assert "| nothing | NOT SEEN (status 0) by tests/test_sweep.py" in said
     assert "4 of 5 mutations were seen" in said

@@ -1,4 +1,4 @@
-"""A user's own file adds a family, a network, a likelihood, a method and a measure, which work in a study like ours."""
+"""A user's own file adds a part of every sort, from a family to a tracker, which work in a study like ours."""
 
 import dataclasses
 import hashlib
@@ -42,7 +42,8 @@ def study(tmp_path_factory):
     }
     sets = [f"--set={path}={value}" for path, value in fields.items()]
     sweep = "--sweep=autoencoder.weight=0.01,0.1"
-    done = script("train", "--plugin=small.py", *sets, sweep, "--seeds=2", "--workdir=study", cwd=folder)
+    more = [sweep, "--seeds=2", "--workdir=study", "--tracker=lines"]
+    done = script("train", "--plugin=small.py", *sets, *more, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -55,6 +56,11 @@ def test_parts_from_outside_train_as_one_population_and_are_reported(study):
     assert [row["method"] for row in rows] == [*["autoencoder"] * 4, *["random_projection"] * 2]
     assert all(row["metrics"]["test_squared_norm"] > 0 for row in rows)
     assert len(list((study / "study").rglob("status.json"))) == 2  # One program for both weights and seeds.
+    told = [json.loads(line) for line in (study / "study" / "trackers" / "lines.jsonl").read_text().splitlines()]
+    assert [(line["member"], line.get("epoch", line.get("status"))) for line in told] == [
+        *((member, 1) for member in range(4)),
+        *((member, "finished") for member in range(4)),
+    ]
     table = (study / "study" / "results.md").read_text()
     for text in ("weight 0.01", "random_projection", "squared norm", "The squared norm is that of the features."):
         assert text in table

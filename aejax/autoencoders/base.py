@@ -128,7 +128,7 @@ class Autoencoder(nn.Module):
             self.log_scale_average = self.variable("likelihood", "log_scale", jnp.zeros, ())
             self.num_averaged = self.variable("likelihood", "num_averaged", jnp.zeros, (), jnp.int32)
 
-    def begin(self, variables: Any, data: ResidentData) -> Any:
+    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables that training begins with, from those that were drawn; the model is not bound to any.
 
         Args:

@@ -65,8 +65,8 @@ class BatchTopK(Autoencoder):
     def _average(self, kept: jax.Array) -> None:
         """Takes the smallest positive value of a batch's code into the running mean, if there is one."""
         smallest = jnp.min(jnp.where(kept > 0, kept, jnp.inf))
-        old, count, found = self.threshold.value, self.num_averaged.value, jnp.isfinite(smallest)
+        old, count, is_finite = self.threshold.value, self.num_averaged.value, jnp.isfinite(smallest)
         # Early on the mean would mostly be that of the initial network: let it forget it faster.
         decay = jnp.minimum(_DECAY, count / (count + 9))
-        self.threshold.value = jnp.where(found, decay * old + (1 - decay) * smallest, old)
-        self.num_averaged.value = count + found
+        self.threshold.value = jnp.where(is_finite, decay * old + (1 - decay) * smallest, old)
+        self.num_averaged.value = count + is_finite

@@ -87,7 +87,7 @@ class KSparse(Autoencoder):
         # taking from the gradient what is parallel to the vector, and dividing after each step.
         return nn.WeightNorm(decoder, use_scale=False, feature_axes=0) if self.config.unit_norm else decoder
 
-    def begin(self, variables: Any, data: ResidentData) -> Any:
+    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with what the units draw set to what they look for, where the norm is to be 1."""
         del data
         if not self.config.unit_norm:

@@ -13,7 +13,7 @@ from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import ResidentData, map_examples
-from aejax.networks.convolutional import Staged
+from aejax.networks.convolutional import StridedNetwork
 from aejax.networks.layers import flatten, make_dense
 from aejax.networks.zoo import examples_at_once
 
@@ -28,7 +28,7 @@ class QuantizedConfig(Family):
     DISCRETE: ClassVar[bool] = True
 
     latent_size: PositiveInt = 16  # Numbers of a code's vector.
-    num_positions: PositiveInt = 8  # Codes of an image, where the encoder gives no map: of a map each place has one.
+    num_positions: PositiveInt = 8  # Codes of an image, where the encoder gives no map: of a map each position has one.
 
     @property
     def num_categories(self) -> int:
@@ -37,7 +37,7 @@ class QuantizedConfig(Family):
 
     @property
     def num_codebooks(self) -> int:
-        """How many indices, each of a codebook of its own, make up the code of a place."""
+        """How many indices, each of a codebook of its own, make up the code of a position."""
         return 1
 
     def conflict(self, preprocessing: Kind) -> str | None:
@@ -50,7 +50,7 @@ class QuantizedConfig(Family):
 class QuantizedAutoencoder(Autoencoder):
     """The networks of a family with discrete codes. The latent is the codes' vectors, one after another.
 
-    An encoder that gives a map, with its mirror for a decoder, has a code for every place of it, in raster order, and
+    An encoder that gives a map, with its mirror for a decoder, has a code for each position, in raster order, and
     the decoder is given a map. Of any other a dense layer makes `num_positions` codes. A family says what quantization
     is: `quantize`, `indices`, and `look_up`, which undoes the second.
     """
@@ -58,16 +58,16 @@ class QuantizedAutoencoder(Autoencoder):
     config: Any  # A family whose DISCRETE is true.
 
     @property
-    def places(self) -> tuple[int, ...]:
-        """The codes of an image: (height, width) of the encoder's map, or (num_positions,)."""
+    def position_shape(self) -> tuple[int, ...]:
+        """The shape of an image's positions: (height, width) of the encoder's map, or (num_positions,)."""
         encoder = self.config.encoder
-        if isinstance(encoder, Staged) and self.config.decoder.kind == "mirror":
+        if isinstance(encoder, StridedNetwork) and self.config.decoder.kind == "mirror":
             return encoder.map_shape(self.image_shape)[:2]
         return (self.config.num_positions,)
 
     def build_latent(self) -> nn.Module:
-        """Returns the layer that gives what is quantized: of each place of a map by itself, or of all codes at once."""
-        size = self.config.latent_size * (1 if len(self.places) == 2 else self.config.num_positions)
+        """Returns the layer that gives what is quantized: of each position of a map, or of all codes at once."""
+        size = self.config.latent_size * (1 if len(self.position_shape) == 2 else self.config.num_positions)
         return make_dense(size, self.config.encoder.initializer)
 
     def some_vectors(self, variables: Any, data: ResidentData, num: int) -> jax.Array:
@@ -76,7 +76,7 @@ class QuantizedAutoencoder(Autoencoder):
         The model is not bound to any variables.
         """
         size = data.size("train")
-        wanted = min(-(-num // math.prod(self.places)), size)
+        wanted = min(-(-num // math.prod(self.position_shape)), size)
         chosen = jnp.asarray(np.linspace(0, size - 1, wanted).astype(np.int32))
 
         def block(rows: jax.Array) -> Any:
@@ -88,8 +88,8 @@ class QuantizedAutoencoder(Autoencoder):
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """The vectors to quantize, float32 [batch, codes, latent_size]."""
         hidden = self.encoder(image, train=train)
-        vectors = self.latent(hidden if len(self.places) == 2 else flatten(hidden))
-        return vectors.reshape(len(image), math.prod(self.places), -1).astype(jnp.float32)
+        vectors = self.latent(hidden if len(self.position_shape) == 2 else flatten(hidden))
+        return vectors.reshape(len(image), math.prod(self.position_shape), -1).astype(jnp.float32)
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, codes · latent_size]."""
@@ -117,20 +117,20 @@ class QuantizedAutoencoder(Autoencoder):
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
-        if len(self.places) == 2:
-            latent = latent.reshape(-1, *self.places, self.config.latent_size)
+        if len(self.position_shape) == 2:
+            latent = latent.reshape(-1, *self.position_shape, self.config.latent_size)
         return super().emit(latent, train=train)
 
 
 class GridAutoencoder(QuantizedAutoencoder):
-    """The networks of a family whose codes are the places of a grid, which no training moves.
+    """The networks of a family whose codes are the points of a grid, which no training moves.
 
     What is quantized has to lie where the grid has its borders. So the latent's layer begins such that over training
     images its numbers have mean 0 and variance 1, and are not correlated. An encoder as it is drawn gives numbers so
     close to 0 that all codes are the same.
     """
 
-    def begin(self, variables: Any, data: ResidentData) -> Any:
+    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the layer's kernel and bias so."""
         size = self.config.latent_size
         vectors = self.some_vectors(variables, data, VECTORS_TO_WHITEN)

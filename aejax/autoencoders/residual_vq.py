@@ -23,7 +23,7 @@ class ResidualVqConfig(WithCodebook):
 
     @property
     def num_codebooks(self) -> int:
-        """How many indices, each of a codebook of its own, make up the code of a place."""
+        """How many indices, each of a codebook of its own, make up the code of a position."""
         return self.depth
 
 

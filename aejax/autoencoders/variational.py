@@ -103,8 +103,8 @@ class VariationalAutoencoder(Autoencoder):
         self.log_variance = make_dense(size, self.config.encoder.initializer)
         self.prior_parameters = self.param("prior", prior.parameters, size, self.image_shape) if prior.LEARNED else {}
 
-    def begin(self, variables: Any, data: ResidentData) -> Any:
-        """Returns the variables with what a learned prior begins with; see `Autoencoder.begin`."""
+    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables with what a learned prior begins with; see `Autoencoder.init_from_data`."""
         if not self.config.prior.LEARNED:
             return variables
 
@@ -113,7 +113,7 @@ class VariationalAutoencoder(Autoencoder):
             return data.batch("train", jnp.asarray(chosen)).image
 
         params = variables["params"]
-        return {**variables, "params": {**params, "prior": self.config.prior.begin(params["prior"], images)}}
+        return {**variables, "params": {**params, "prior": self.config.prior.init_from_data(params["prior"], images)}}
 
     def prior(self) -> PriorDistribution:
         """Returns p(z), with its parameters as they are."""

@@ -84,7 +84,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
             config.revive_below,
         )
 
-    def begin(self, variables: Any, data: ResidentData) -> Any:
+    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with codebooks of means of what the encoder gives of training images, if so wanted."""
         config = self.config
         if config.start == "uniform":
@@ -99,15 +99,15 @@ class CodebookAutoencoder(QuantizedAutoencoder):
 
     def search(self, vectors: jax.Array, *, train: bool) -> quantizers.Quantized:
         """Quantizes vectors [batch, codes, latent_size]; all fields are [batch, codes, ...]."""
-        found = self.codebooks.quantize(vectors.reshape(-1, vectors.shape[-1]), train=train)
-        return quantizers.Quantized(*(field.reshape(*vectors.shape[:2], *field.shape[1:]) for field in found))
+        quantized = self.codebooks.quantize(vectors.reshape(-1, vectors.shape[-1]), train=train)
+        return quantizers.Quantized(*(field.reshape(*vectors.shape[:2], *field.shape[1:]) for field in quantized))
 
     def quantize(self, vectors: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the nearest vectors, [batch, codes, latent_size]; in training, codebooks without a gradient move."""
         return self.search(vectors, train=train).vectors
 
     def indices(self, vectors: jax.Array) -> jax.Array:
-        """Returns the codes, int32 [batch, codes · codebooks]: those of a place next to each other."""
+        """Returns the codes, int32 [batch, codes · codebooks]: those of a position next to each other."""
         return flatten(self.search(vectors, train=False).indices)
 
     def look_up(self, code: jax.Array) -> jax.Array:
@@ -116,11 +116,11 @@ class CodebookAutoencoder(QuantizedAutoencoder):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction, the weighted commitment, and what the codebook learns by: each [batch]."""
-        found = self.search(self.preactivate(batch.image, train=train), train=train)
+        quantized = self.search(self.preactivate(batch.image, train=train), train=train)
         terms = {
-            "reconstruction": self.reconstruction(flatten(found.vectors), batch.image, train=train),
-            "commitment": self.config.commitment * jnp.sum(found.commitment, axis=1),
-            "codebook": jnp.sum(found.distance, axis=1),
+            "reconstruction": self.reconstruction(flatten(quantized.vectors), batch.image, train=train),
+            "commitment": self.config.commitment * jnp.sum(quantized.commitment, axis=1),
+            "codebook": jnp.sum(quantized.distance, axis=1),
         }
         return {name: terms[name] for name in self.config.term_names()}
 

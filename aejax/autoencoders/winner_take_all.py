@@ -44,6 +44,6 @@ class WinnerTakeAll(Autoencoder):
         return super().activate(self.preactivate(image, train=train), train=train)
 
 
-def num_winners(rate: jax.typing.ArrayLike, batch_size: int) -> jax.Array:
+def num_winners(share: jax.typing.ArrayLike, batch_size: int) -> jax.Array:
     """Returns how many images of a batch a share of it is, rounded, and at least one: int32 []."""
-    return jnp.maximum(1, jnp.round(rate * batch_size).astype(jnp.int32))
+    return jnp.maximum(1, jnp.round(share * batch_size).astype(jnp.int32))

@@ -86,7 +86,7 @@ def make_autoencoder(config: FamilyConfig, image_shape: tuple[int, ...]) -> base
 
 def unknown_layers(config: FamilyConfig, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:
     """Yields which of some layers the encoder of a family does not have, with the names of those that it has."""
-    known = list(layer_shapes(make_autoencoder(config, image_shape), image_shape, "features"))
+    own_layers = list(layer_shapes(make_autoencoder(config, image_shape), image_shape, "features"))
     for name in layers:
-        if name not in known:
-            yield f"the encoder has no layer '{name}'; there are {', '.join(known)}"
+        if name not in own_layers:
+            yield f"the encoder has no layer '{name}'; there are {', '.join(own_layers)}"

@@ -62,7 +62,7 @@ def accelerator(arguments: Sequence[str], say: Callable[[str], None] = SAY) -> N
     workdir = values.study and str(pathlib.Path(values.study).absolute())
     with Processes() as processes:
         turns = Turns(processes, scale, time.monotonic() + values.seconds, say)
-        backend = turns.begin(pathlib.Path(values.json) if values.json else None)
+        backend = turns.open_record(pathlib.Path(values.json) if values.json else None)
         suites = accelerator_suites(scale, backend, workdir)
         suites = {name: cases for name, cases in suites.items() if name in values.suite}
         if values.dry_run:

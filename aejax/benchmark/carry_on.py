@@ -50,7 +50,7 @@ class _Study:
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=errors)
             try:
-                rate = self._train(process, before)
+                epochs_per_second = self._train(process, before)
                 process.terminate()
                 status = process.wait(LAST_CHUNK)
             finally:
@@ -61,26 +61,26 @@ class _Study:
         after = self._epochs()
         if after <= before:
             raise UserError(f"the study did not go on: {after} epochs, and {before} before")
-        self._facts = {"value": rate, "epochs_before": before, "epochs_after": after}
+        self._facts = {"value": epochs_per_second, "epochs_before": before, "epochs_after": after}
         self._seconds = self._carried_on
         return 1
 
     def _train(self, process: subprocess.Popen[bytes], before: int) -> float:
         """Returns the epochs a second after it trained for so long, and at least two chunks of epochs."""
         deadline = time.monotonic() + self._seconds
-        seen: list[tuple[float, int]] = []  # Times, and the epochs that there were.
-        while time.monotonic() < deadline or len(seen) < 2:
+        progress: list[tuple[float, int]] = []  # Times, and the epochs until then.
+        while time.monotonic() < deadline or len(progress) < 2:
             if os.getppid() != self._parent:
                 raise UserError("whoever measures the study has been killed, so it is killed too")
             if process.poll() is not None:
                 break
             epochs = self._epochs()
-            if epochs > (seen[-1][1] if seen else before):
-                seen.append((time.monotonic(), epochs))
+            if epochs > (progress[-1][1] if progress else before):
+                progress.append((time.monotonic(), epochs))
             time.sleep(0.2)
-        if len(seen) < 2:
+        if len(progress) < 2:
             return 0.0
-        (since, first), (until, last) = seen[0], seen[-1]
+        (since, first), (until, last) = progress[0], progress[-1]
         return (last - first) / (until - since)
 
     def _epochs(self) -> int:

@@ -108,10 +108,10 @@ class Measurement:
         """
         answer = self._process.ask({"seconds": seconds}, timeout)
         each = answer["seconds"] / answer["runs"]
-        rate = each if self._unit == "s" else answer["amount"] / answer["seconds"]
+        value = each if self._unit == "s" else answer["amount"] / answer["seconds"]
         self._facts = answer["facts"]
         self._seconds.append(each)
-        self._values.append(self._facts.pop("value", rate))
+        self._values.append(self._facts.pop("value", value))
 
     def result(self) -> dict[str, Any]:
         """Returns the entry of this contender in a record."""

@@ -88,13 +88,13 @@ class _TorchTraining:
                 yield self._images[order[start : start + self._batch_size]]
 
     def run(self) -> float:
-        seen = 0
+        num_images = 0
         for image in self._batches():
             self.step(image, *draw_noise(self.model, len(image), device=self._device))
-            seen += len(image)
+            num_images += len(image)
         if self._device == "cuda":
             torch.cuda.synchronize()
-        return seen
+        return num_images
 
     def step(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Returns the loss before a step on a batch."""

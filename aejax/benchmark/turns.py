@@ -89,12 +89,12 @@ class Turns:
     def __init__(self, processes: Processes, scale: Scale, deadline: float, say: Say):
         self._processes, self._scale, self._deadline, self._say = processes, scale, deadline, say
         self._took: list[tuple[Contender, int, float]] = []
-        self._known: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._results_by_work: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._said: set[tuple[str, str]] = set()
         self._path: pathlib.Path | None = None
         self._record: dict[str, Any] = {}
 
-    def begin(self, path: pathlib.Path | None) -> str:
+    def open_record(self, path: pathlib.Path | None) -> str:
         """Returns JAX's backend, after beginning a record, or going on with the one at a path.
 
         Raises:
@@ -133,7 +133,7 @@ class Turns:
         self._keep()
         self._say(_line(ACCELERATOR_HEADING))
         for row in _rows(suites):
-            result = self._results(row.name).get(row.title) or self._known.get(row.work)
+            result = self._results(row.name).get(row.title) or self._results_by_work.get(row.work)
             if result is None:
                 try:
                     result = self._measure(row)
@@ -142,10 +142,10 @@ class Turns:
                     self._keep()
                     self._say_left_out(row, error)
                     continue
-            self._known[row.work] = result
+            self._results_by_work[row.work] = result
             case = self._record["cases"].setdefault(row.name, {"unit": row.case.unit, "suite": row.suite})
-            found = self._results(row.name) | {row.title: result}
-            case["contenders"] = {title: found[title] for title in row.case.contenders if title in found}
+            results = self._results(row.name) | {row.title: result}
+            case["contenders"] = {title: results[title] for title in row.case.contenders if title in results}
             self._record["left_out"].pop(f"{row.name}: {row.title}", None)
             self._keep()
             self._say(_line(accelerator_cells(self._record, row.name, row.title)))
@@ -170,11 +170,11 @@ class Turns:
                 arguments.pop(name, None)
             asked = row._replace(case=Case(MB, {row.title: Contender(MEMORY, arguments)}))
             try:
-                result = self._known.get(asked.work) or self._measure(asked)
+                result = self._results_by_work.get(asked.work) or self._measure(asked)
             except Failed as error:
                 self._say_left_out(row, error)
                 continue
-            self._known[asked.work] = result
+            self._results_by_work[asked.work] = result
             fits = "" if row.members <= result["fit"] else f"; {row.members:,} do not fit at once"
             self._say(f"{row.name}: {row.title}: {describe_memory(result)}{fits}")
 

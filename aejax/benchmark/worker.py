@@ -27,7 +27,7 @@ class Runner(Protocol):
         """Does the work once and returns how much it was: images seen, or 1 where seconds are what counts."""
 
     def facts(self) -> dict[str, Any]:
-        """Returns further facts, such as FLOPs per image or an accuracy; a `value` takes the place of the rate."""
+        """Returns further facts, such as FLOPs per image or an accuracy; a `value` takes the place of the speed."""
 
 
 class _Contender:
@@ -37,9 +37,9 @@ class _Contender:
         self._num_runners = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._begin(request["arguments"]) if "arguments" in request else self._measure(request["seconds"])
+        return self._make_runner(request["arguments"]) if "arguments" in request else self._measure(request["seconds"])
 
-    def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _make_runner(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._runner = None
         gc.collect()  # What the runner before this one had on the device.
         make_runner = importlib.import_module(self._module).make_runner

@@ -35,7 +35,7 @@ def read_flags(
     flags.DEFINE_multi_string(
         "plugin",
         [],
-        "A Python file of yours that adds a family, network, measure, method or the like: --plugin=mine.py. "
+        "A Python file of yours that adds a family, network, measure, method, tracker or the like: --plugin=mine.py. "
         "Repeatable.",
         flag_values=values,
     )

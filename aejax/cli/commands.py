@@ -68,19 +68,18 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request is None:
         return
     from aejax.report.write import write_report
-    from aejax.store.metrics import require_tensorboard
     from aejax.store.stop import stop_on_signals
     from aejax.study.executors.choose import make_executor
     from aejax.study.job import Options
     from aejax.study.run import Unfinished
+    from aejax.trackers.zoo import check_trackers
     from aejax.training.population import is_leader
     from aejax.training.setup import DETERMINISTIC, add_xla_options, join_processes
 
     if request.deterministic:
         add_xla_options(DETERMINISTIC)
     features = load_function(request.features, "--features") if request.features else None
-    if request.tensorboard:
-        require_tensorboard()
+    check_trackers(request.trackers)
     directory, executor = StudyDirectory(request.workdir), make_executor(request.executor)
     if request.dry_run:
         say(_describe(request, directory, executor, features))
@@ -91,7 +90,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request.cost:
         say(f"{request.name}: {request.cost}")
     with stop_on_signals() as stop:
-        options = Options(request.tensorboard, request.checkpoint_seconds, stop, say, features)
+        options = Options(request.trackers, request.checkpoint_seconds, stop, say, features)
         # What is finished is worth a report even where the rest is not.
         failure = None
         try:

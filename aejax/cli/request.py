@@ -44,7 +44,7 @@ class Request:
     labels: dict[Config, str]  # Of the configs that a sweep gave one.
     workdir: str
     dry_run: bool
-    tensorboard: bool
+    trackers: tuple[str, ...]
     checkpoint_seconds: float
     executor: ExecutorRequest
     processes: ProcessGroup | None
@@ -115,7 +115,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         labels={member: label for member, label in labels.items() if label},
         workdir=values.workdir or os.path.join("runs", experiment.name),
         dry_run=values.dry_run,
-        tensorboard=values.tensorboard,
+        trackers=tuple(dict.fromkeys([*values.tracker, *["tensorboard"] * values.tensorboard])),
         checkpoint_seconds=values.checkpoint_seconds,
         executor=_parse_executor(values),
         processes=_parse_processes(values),
@@ -196,7 +196,13 @@ def _define_flags() -> flags.FlagValues:
     _define_execution(values)
     _define_processes(values)
     define_features(values)
-    flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard files, one for each member.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "tracker",
+        [],
+        "Also show each member as a run at tensorboard, wandb or mlflow, while it trains; Repeatable.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool("tensorboard", False, "The same as --tracker=tensorboard.", flag_values=values)
     define_number(
         "checkpoint_seconds",
         60.0,

@@ -93,7 +93,7 @@ def fill_square(image: jax.Array, row: ArrayLike, column: ArrayLike, side: Array
     """Returns an image [height, width, channels] whose pixels in a square, from (row, column) on, have one value."""
     inside = []
     for size, first in zip(image.shape[:2], (row, column), strict=True):
-        place = jnp.arange(size)
-        inside.append((place >= first) & (place < first + side))
+        coordinate = jnp.arange(size)
+        inside.append((coordinate >= first) & (coordinate < first + side))
     square = inside[0][:, None] & inside[1][None, :]
     return jnp.where(square[:, :, None], value, image)

@@ -19,9 +19,9 @@ class Classes(NamedTuple):
 
     def find(self, wanted: str | int) -> int | None:
         """Returns the number of the class of this value, or name; None: there is no such class."""
-        for known in self:
-            if str(wanted) in known:
-                return known.index(str(wanted))
+        for column in self:
+            if str(wanted) in column:
+                return column.index(str(wanted))
         return None
 
     def name(self, number: int) -> str:
@@ -30,7 +30,7 @@ class Classes(NamedTuple):
 
     def choose(self, numbers: Sequence[int]) -> "Classes":
         """Returns these classes alone, in this order."""
-        return Classes(*(tuple(known[number] for number in numbers) for known in self))
+        return Classes(*(tuple(column[number] for number in numbers) for column in self))
 
     def __str__(self) -> str:
         return enumerate_names(self.names)
@@ -87,21 +87,21 @@ def _check_integers(what: str, values: np.ndarray, kind: str) -> np.ndarray:
 
 def count_values(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Any]]:
     """Returns arrays [n] with their values counted from 0 in their order, int32, and the values that occur in any."""
-    found = {name: np.unique(column, return_inverse=True) for name, column in columns.items()}
+    uniques = {name: np.unique(column, return_inverse=True) for name, column in columns.items()}
     # As Python has them: numpy would make floats of int64 beside uint64.
-    values = sorted({value for unique, _ in found.values() for value in unique.tolist()})
+    values = sorted({value for unique, _ in uniques.values() for value in unique.tolist()})
     number = {value: index for index, value in enumerate(values)}
     counted = {
         name: np.array([number[value] for value in unique.tolist()], np.int32)[inverse]
-        for name, (unique, inverse) in found.items()
+        for name, (unique, inverse) in uniques.items()
     }
     return counted, values
 
 
 def name_classes(values: Sequence[Any], names: Sequence[str]) -> Classes:
     """Returns the classes of these values; `names` are those of the integers from 0 on, as far as they are known."""
-    known = dict(enumerate(names))
-    called = (printable(str(known.get(value, value)), 40) or "(empty)" for value in values)
+    name_of = dict(enumerate(names))
+    called = (printable(str(name_of.get(value, value)), 40) or "(empty)" for value in values)
     return Classes(tuple(map(str, values)), tuple(called))
 
 
@@ -122,10 +122,10 @@ def choose_classes(
     """
     if "label" not in arrays:
         raise DataError(f"{field}={list(chosen)}: {source} has no labels; leave it out")
-    places = [classes.find(value) for value in chosen]
-    numbers = [-1 if place is None else place for place in places]
+    indices = [classes.find(value) for value in chosen]
+    numbers = [-1 if index is None else index for index in indices]
     number = np.full(len(classes.values), -1, np.int32)
-    found = dict(arrays)
+    selection = dict(arrays)
     for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
         label = arrays[f"{prefix}label"]
         absent = [value for value, own in zip(chosen, numbers, strict=True) if own not in label]
@@ -138,8 +138,8 @@ def choose_classes(
         number[numbers] = np.arange(len(numbers))
         kept = number[label] >= 0
         parts = [name for name in (f"{prefix}image", f"{prefix}factor") if name in arrays]
-        found |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
+        selection |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
     twice = [value for value, own in zip(chosen, numbers, strict=True) if numbers.count(own) > 1]
     if twice:
         raise DataError(f"{field} names {twice[0]} and {twice[1]}, which are one class of {source}; name it once")
-    return found, classes.choose(numbers)
+    return selection, classes.choose(numbers)

@@ -44,8 +44,8 @@ def prepare(name: str, directory: pathlib.Path) -> pathlib.Path:
     base, _, config = name.partition("/")
     embedded = EMBEDDED[base]
     if config and config not in embedded.configs:
-        known = ", ".join(f"{base}/{other}" for other in embedded.configs) or base
-        raise DataError(f"data.name={name}: there is no such config; choose {known}")
+        choices = ", ".join(f"{base}/{other}" for other in embedded.configs) or base
+        raise DataError(f"data.name={name}: there is no such config; choose {choices}")
     config = config or next(iter(embedded.configs), "")
     path = directory / base / config / embedded.version
     if path.exists():

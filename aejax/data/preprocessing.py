@@ -117,9 +117,9 @@ def _fit_few(kind: Kind, mean: np.ndarray, centered: np.ndarray) -> Preprocessin
 
 def to_arrays(preprocessing: Preprocessing) -> dict[str, np.ndarray]:
     """The arrays of a fitted preprocessing by their names; those of its rotation are among them."""
-    found = {name: getattr(preprocessing, name) for name in ("mean", "forward", "inverse")}
-    found |= {} if preprocessing.rotation is None else preprocessing.rotation._asdict()
-    return {name: np.asarray(array) for name, array in found.items() if array is not None}
+    fields = {name: getattr(preprocessing, name) for name in ("mean", "forward", "inverse")}
+    fields |= {} if preprocessing.rotation is None else preprocessing.rotation._asdict()
+    return {name: np.asarray(array) for name, array in fields.items() if array is not None}
 
 
 def from_arrays(kind: Kind, arrays: Mapping[str, np.ndarray]) -> Preprocessing:

@@ -62,8 +62,8 @@ class ResidentData(flax.struct.PyTreeNode):
     def _batch(self, split: str, indices: jax.Array, image: jax.Array | None) -> Batch:
         label = self.label[split][indices] if self.label else None
         code = self.code[split][indices] if self.code else None
-        seen = None if image is None else preprocessing.apply(self.preprocessing, image)
-        return Batch(seen, label, self.size(split), code=code)
+        network_input = None if image is None else preprocessing.apply(self.preprocessing, image)
+        return Batch(network_input, label, self.size(split), code=code)
 
     def size(self, split: str) -> int:
         """Returns the number of examples in a split."""

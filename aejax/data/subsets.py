@@ -46,9 +46,9 @@ class LabelledSubset(NamedTuple):
             name: {split: jnp.asarray(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
             for name, arrays in (("image", data.image), ("label", data.label))
         }
-        known = None if data.intensity is None else jnp.asarray(data.intensity)[chosen["train"].reshape(-1)]
+        intensity = None if data.intensity is None else jnp.asarray(data.intensity)[chosen["train"].reshape(-1)]
         return data.replace(
-            image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=known
+            image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=intensity
         )
 
 

@@ -38,10 +38,10 @@ def anomaly_metrics(
     def scores(source: ResidentData, split: str) -> dict[str, jax.Array]:
         def block(indices: jax.Array) -> dict[str, jax.Array]:
             stored = source.image[split][indices]
-            found = {"distance": encode(stored)}
+            values = {"distance": encode(stored)}
             if reconstruct is not None and split != "train":
-                found["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
-            return found
+                values["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
+            return values
 
         return map_examples(block, source.size(split), images_at_once(source.image[split].shape[1:]))
 
@@ -89,7 +89,7 @@ def auroc(inlier: jax.Array, outlier: jax.Array) -> jax.Array:
     ordered = jnp.sort(inlier)
     below = jnp.searchsorted(ordered, outlier, side="left"), jnp.searchsorted(ordered, outlier, side="right")
     share = jnp.mean((below[0] + below[1]) / (2 * inlier.size))
-    return _known(share, inlier, outlier)
+    return _or_nan(share, inlier, outlier)
 
 
 def average_precision(inlier: jax.Array, outlier: jax.Array) -> jax.Array:
@@ -99,9 +99,9 @@ def average_precision(inlier: jax.Array, outlier: jax.Array) -> jax.Array:
     depends on how many there are of both.
     """
     no_lower = [x.size - jnp.searchsorted(jnp.sort(x), outlier, side="left") for x in (outlier, inlier)]
-    return _known(jnp.mean(no_lower[0] / (no_lower[0] + no_lower[1])), inlier, outlier)
+    return _or_nan(jnp.mean(no_lower[0] / (no_lower[0] + no_lower[1])), inlier, outlier)
 
 
-def _known(value: jax.Array, *scores: jax.Array) -> jax.Array:
+def _or_nan(value: jax.Array, *scores: jax.Array) -> jax.Array:
     finite = jnp.array([~jnp.any(jnp.isnan(score)) for score in scores])
     return jnp.where(jnp.all(finite), value, jnp.nan)

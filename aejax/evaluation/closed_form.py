@@ -41,38 +41,38 @@ def moments(features: jax.Array, label: jax.Array, num_classes: int) -> Moments:
     return Moments(jnp.sum(member, axis=0), total, jnp.matmul(features.T, features, precision=_HIGHEST))
 
 
-def ridge(known: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
+def ridge(moments: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
     """Returns the least-squares regression of one-hot labels on the features, weights penalized, the bias not.
 
     It minimizes mean ‖y − Wᵀx − b‖² + λ ‖W‖², λ being a strength times the mean variance of a feature. Where the
     features are coordinates in a part of a space (`_within_span`), `dimension` is that of the space.
     """
-    size = jnp.sum(known.sizes)
-    mean, frequency = jnp.sum(known.total, axis=0) / size, known.sizes / size
-    covariance = known.scatter / size - jnp.outer(mean, mean)
-    cross = known.total.T / size - jnp.outer(mean, frequency)
+    size = jnp.sum(moments.sizes)
+    mean, frequency = jnp.sum(moments.total, axis=0) / size, moments.sizes / size
+    covariance = moments.scatter / size - jnp.outer(mean, mean)
+    cross = moments.total.T / size - jnp.outer(mean, frequency)
     weights = _solve(covariance, cross, strengths, dimension)
     return Linear(weights, frequency[None] - jnp.einsum("d,ldc->lc", mean, weights, precision=_HIGHEST))
 
 
-def gaussian(known: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
+def gaussian(moments: Moments, strengths: Sequence[float] | jax.Array, dimension: int | None = None) -> Linear:
     """Returns the classifier of Gaussian classes that share one covariance (linear discriminant analysis).
 
     To the covariance within classes a strength times its mean variance is added on the diagonal. A class without
     examples is never predicted. `dimension` is as in `ridge`.
     """
-    size = jnp.sum(known.sizes)
-    mean = known.total / jnp.maximum(known.sizes, 1.0)[:, None]
-    between = jnp.matmul((mean * known.sizes[:, None]).T, mean, precision=_HIGHEST)
-    weights = _solve((known.scatter - between) / size, mean.T, strengths, dimension)
-    bias = jnp.log(known.sizes / size)[None] - jnp.einsum("cd,ldc->lc", mean, weights, precision=_HIGHEST) / 2
+    size = jnp.sum(moments.sizes)
+    mean = moments.total / jnp.maximum(moments.sizes, 1.0)[:, None]
+    between = jnp.matmul((mean * moments.sizes[:, None]).T, mean, precision=_HIGHEST)
+    weights = _solve((moments.scatter - between) / size, mean.T, strengths, dimension)
+    bias = jnp.log(moments.sizes / size)[None] - jnp.einsum("cd,ldc->lc", mean, weights, precision=_HIGHEST) / 2
     return Linear(weights, bias)
 
 
-def class_mean(known: Moments) -> Linear:
+def class_mean(moments: Moments) -> Linear:
     """Returns the classifier by the nearest of the classes' means (Euclidean), as a single strength."""
-    mean = known.total / jnp.maximum(known.sizes, 1.0)[:, None]
-    bias = jnp.where(known.sizes > 0, -jnp.sum(mean**2, axis=1) / 2, -jnp.inf)
+    mean = moments.total / jnp.maximum(moments.sizes, 1.0)[:, None]
+    bias = jnp.where(moments.sizes > 0, -jnp.sum(mean**2, axis=1) / 2, -jnp.inf)
     return Linear(mean.T[None], bias[None])
 
 
@@ -96,7 +96,7 @@ def _solve(
 _CLASSIFIERS = {
     "ridge": ridge,
     "gaussian": gaussian,
-    "class_mean": lambda known, strengths, dimension: class_mean(known),
+    "class_mean": lambda moments, strengths, dimension: class_mean(moments),
 }
 CLOSED_FORMS = tuple(_CLASSIFIERS)
 
@@ -117,20 +117,20 @@ def closed_form_accuracies(
       names: some of `CLOSED_FORMS`.
     """
     mean, scale = standardize(features["train"])
-    known = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
+    standardized = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
     dimension = None
-    if sum(len(known[split]) for split in _FITTED) < known["train"].shape[1]:
-        dimension, known = known["train"].shape[1], _within_span(known)
-    train, validation = (moments(known[split], labels[split], num_classes) for split in _FITTED)
+    if sum(len(standardized[split]) for split in _FITTED) < standardized["train"].shape[1]:
+        dimension, standardized = standardized["train"].shape[1], _within_span(standardized)
+    train, validation = (moments(standardized[split], labels[split], num_classes) for split in _FITTED)
     both = jax.tree.map(jnp.add, train, validation)  # Sums of both sets of examples are the sums of their sums.
     metrics = {}
     for name in names:
         fitted = _CLASSIFIERS[name](train, STRENGTHS, dimension)
-        correct = jnp.mean(fitted.predict(known["validation"]) == labels["validation"][:, None], axis=0)
+        correct = jnp.mean(fitted.predict(standardized["validation"]) == labels["validation"][:, None], axis=0)
         best = jnp.argmax(correct)  # The first of equals.
         refitted = _CLASSIFIERS[name](both, jnp.asarray(STRENGTHS)[best][None], dimension)
         metrics[f"validation_{name}_accuracy"] = correct[best]
-        metrics[f"test_{name}_accuracy"] = jnp.mean(refitted.predict(known["test"])[:, 0] == labels["test"])
+        metrics[f"test_{name}_accuracy"] = jnp.mean(refitted.predict(standardized["test"])[:, 0] == labels["test"])
     return metrics
 
 

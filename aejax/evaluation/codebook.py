@@ -36,10 +36,10 @@ def codebook_metrics(codes: Codes, data: ResidentData, at_once: int) -> dict[str
         def block(indices: jax.Array) -> jax.Array:
             return codes.code(data.image[split][indices])  # noqa: B023
 
-        found = map_examples(block, data.size(split), at_once).reshape(-1, codes.num_codebooks)
+        code = map_examples(block, data.size(split), at_once).reshape(-1, codes.num_codebooks)
         column = jnp.arange(codes.num_codebooks)[None]
-        number = jnp.zeros((codes.num_codebooks, codes.num_categories), jnp.int32).at[column, found].add(1)
-        entropy = jnp.sum(jax.scipy.special.entr(number / len(found)), axis=1)
+        number = jnp.zeros((codes.num_codebooks, codes.num_categories), jnp.int32).at[column, code].add(1)
+        entropy = jnp.sum(jax.scipy.special.entr(number / len(code)), axis=1)
         metrics[f"{split}_codebook_usage"] = jnp.mean(number > 0)
         metrics[f"{split}_codebook_perplexity"] = jnp.mean(jnp.exp(entropy))
     return metrics

@@ -70,16 +70,16 @@ def disentanglement_metrics(
         trees = factor_predictors.fit_thresholds(*train, seed)
         linear = factor_predictors.fit_linear_classifiers(*train)
         for split in splits:
-            found = z[split], y[split]
+            examples = z[split], y[split]
             values = (
-                factor_predictors.beta_vae_score(classifier, *found, seed),
-                factor_predictors.factor_vae_score(votes, *found, seed),
-                mutual_information_gap(*found),
-                *factor_predictors.dci(forests, *found),
-                factor_predictors.separated_attributes(trees, *found),
-                modularity(*found),
-                factor_predictors.explicitness(linear, *found),
-                *info_mec(factor_predictors.cross_entropy(linear, *found), *found),
+                factor_predictors.beta_vae_score(classifier, *examples, seed),
+                factor_predictors.factor_vae_score(votes, *examples, seed),
+                mutual_information_gap(*examples),
+                *factor_predictors.dci(forests, *examples),
+                factor_predictors.separated_attributes(trees, *examples),
+                modularity(*examples),
+                factor_predictors.explicitness(linear, *examples),
+                *info_mec(factor_predictors.cross_entropy(linear, *examples), *examples),
             )
             metrics |= {f"{split}_{name}": value for name, value in zip(METRICS, values, strict=True)}
     return metrics
@@ -213,8 +213,8 @@ def _comparable(
     chosen = np.random.default_rng(seed).permutation(len(z["train"]))[:MAX_TRAINING]
     z["train"], y["train"] = z["train"][chosen], y["train"][chosen]
     for split in splits:
-        known = np.all([np.isin(*pair) for pair in zip(y[split].T, y["train"].T, strict=True)], axis=0)
-        z[split], y[split] = z[split][known], y[split][known]
+        in_training = np.all([np.isin(*pair) for pair in zip(y[split].T, y["train"].T, strict=True)], axis=0)
+        z[split], y[split] = z[split][in_training], y[split][in_training]
     kept = np.all([varies(value) for value in y.values()], axis=0)
     return z, {split: value[:, kept] for split, value in y.items()}
 

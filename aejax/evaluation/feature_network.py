@@ -90,7 +90,7 @@ def _train(classifier: Classifier, dataset: Dataset) -> dict[str, np.ndarray]:
     task = Task(classifier, OPTIMIZER, dataclasses.replace(TRAINING, epochs=epochs), SEED, (Stage(epochs),))
     variables = jax.device_get(fit(task, data).variables)
     network = FeatureNetwork(classifier, variables, 1.0, 0.0)
-    features, seen = jax.jit(network.features)(variables, data.image["test"])
-    scale, accuracy = jnp.sqrt(jnp.mean(jnp.square(features))), jnp.mean(seen == data.label["test"])
-    known = {"scale": np.asarray(scale), "accuracy": np.asarray(accuracy)}
-    return {**flax.traverse_util.flatten_dict(variables, sep="/"), **known}
+    features, predictions = jax.jit(network.features)(variables, data.image["test"])
+    scale, accuracy = jnp.sqrt(jnp.mean(jnp.square(features))), jnp.mean(predictions == data.label["test"])
+    facts = {"scale": np.asarray(scale), "accuracy": np.asarray(accuracy)}
+    return {**flax.traverse_util.flatten_dict(variables, sep="/"), **facts}

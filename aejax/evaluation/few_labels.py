@@ -13,15 +13,19 @@ NUM_DRAWS = 10  # Of the labelled images, averaged: one draw of ten labels says 
 STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # The fewer labels, the stronger.
 
 
-class Known(NamedTuple):
-    """Features [n, d] of images of which the labels, int32 [n], are known."""
+class LabelledFeatures(NamedTuple):
+    """Features [n, d] of images, and their labels, int32 [n]."""
 
     features: jax.Array
     labels: jax.Array
 
 
 def fit_few_labels(
-    labelled: Known, further: Known, *, num_classes: int, standardization: tuple[jax.Array, jax.Array]
+    labelled: LabelledFeatures,
+    further: LabelledFeatures,
+    *,
+    num_classes: int,
+    standardization: tuple[jax.Array, jax.Array],
 ) -> tuple[LogisticFit, jax.Array]:
     """Returns the logistic regression of the labelled images, of one strength, and its accuracy on further ones.
 
@@ -74,18 +78,18 @@ def few_labels_accuracies(
 
     def one(draw: jax.Array) -> dict[str, jax.Array]:
         indices = draw_per_class(labels["train"], num_classes, count, draw)
-        found = {}
+        accuracies = {}
         for num in per_class:
             labelled, further = (
-                Known(features["train"][part.reshape(-1)], labels["train"][part.reshape(-1)])
+                LabelledFeatures(features["train"][part.reshape(-1)], labels["train"][part.reshape(-1)])
                 for part in (indices[:, :num], indices[:, num : 2 * num])
             )
             chosen, accuracy = fit_few_labels(
                 labelled, further, num_classes=num_classes, standardization=standardization
             )
             right = predict(chosen, features["test"])[:, 0] == labels["test"]
-            found[f"validation_few_labels_{num}_accuracy"] = accuracy
-            found[f"test_few_labels_{num}_accuracy"] = jnp.mean(right)
-        return found
+            accuracies[f"validation_few_labels_{num}_accuracy"] = accuracy
+            accuracies[f"test_few_labels_{num}_accuracy"] = jnp.mean(right)
+        return accuracies
 
     return jax.tree.map(jnp.mean, jax.lax.map(one, jnp.arange(NUM_DRAWS)))

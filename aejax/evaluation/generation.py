@@ -300,18 +300,18 @@ def nearest_training(image: jax.Array, training: Array) -> Nearest:
         queries = image[rows]
         flat = queries.reshape(len(rows), -1)
 
-        def visit(known: tuple[jax.Array, jax.Array], first: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        def visit(least: tuple[jax.Array, jax.Array], first: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
             # The last part begins early enough to be as long as the others: what it repeats does not count.
             start = jnp.minimum(first, num - size)
             part, part_norms = (jax.lax.dynamic_slice_in_dim(x, start, size) for x in (training, norms))
             squares = _squared_distances(flat, floats(part), part_norms)
             squares = jnp.where((start + jnp.arange(size) < first)[None], jnp.inf, squares)
             indices = jnp.broadcast_to(start + jnp.arange(size)[None], squares.shape)
-            both = [jnp.concatenate(pair, axis=1) for pair in zip(known, (squares, indices), strict=True)]
+            both = [jnp.concatenate(pair, axis=1) for pair in zip(least, (squares, indices), strict=True)]
             return _two_least(*both), None
 
-        unknown = jnp.full((len(rows), 2), jnp.inf), jnp.broadcast_to(jnp.arange(-2, 0)[None], (len(rows), 2))
-        (_, index), _ = jax.lax.scan(visit, unknown, jnp.arange(0, num, size))
+        initial = jnp.full((len(rows), 2), jnp.inf), jnp.broadcast_to(jnp.arange(-2, 0)[None], (len(rows), 2))
+        (_, index), _ = jax.lax.scan(visit, initial, jnp.arange(0, num, size))
         # Once more, as differences: of a copy these are zero, up to how a level was divided by 255.
         difference = queries[:, None] - preprocessing.to_unit(training[index])
         return index, jnp.sqrt(jnp.sum(jnp.square(difference), axis=(2, 3, 4)))
@@ -323,14 +323,14 @@ def nearest_training(image: jax.Array, training: Array) -> Nearest:
 
 
 def _two_least(values: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the two least values of each row, [n, 2], and what stands in their places in `index`.
+    """Returns the two least values of each row, [n, 2], and their entries of `index`.
 
     By minima, because argmin and sorting take several times as long on a CPU.
     """
-    least, places = [], []
+    least, indices = [], []
     for _ in range(2):
         least.append(jnp.min(values, axis=1, keepdims=True))
         candidates = jnp.where(values == least[-1], index, jnp.iinfo(index.dtype).max)
-        places.append(jnp.min(candidates, axis=1, keepdims=True))
-        values = jnp.where(index == places[-1], jnp.inf, values)
-    return jnp.concatenate(least, axis=1), jnp.concatenate(places, axis=1)
+        indices.append(jnp.min(candidates, axis=1, keepdims=True))
+        values = jnp.where(index == indices[-1], jnp.inf, values)
+    return jnp.concatenate(least, axis=1), jnp.concatenate(indices, axis=1)

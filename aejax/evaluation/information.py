@@ -52,8 +52,8 @@ def mutual_information(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     left, right = np.asarray(left, np.int64), np.asarray(right, np.int64)
     num_values = right.max() + 1
     joint = np.array([[_entropy(np.bincount(x * num_values + y)) for y in right.T] for x in left.T])
-    found = entropy(left)[:, None] + entropy(right)[None] - joint
-    return np.where(found > ROUNDING, found, 0.0)
+    information = entropy(left)[:, None] + entropy(right)[None] - joint
+    return np.where(information > ROUNDING, information, 0.0)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
 
         values = map_examples(block, data.size(split), at_once)
         active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE * prior.variance())
-        found = {
+        of_split = {
             "rate": jnp.mean(values["rate"]),
             "distortion": jnp.mean(values["distortion"]),
             "active_units": active.astype(jnp.float32),
@@ -81,7 +81,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
             "effective_rank": effective_rank(values["mean"]),
             **_parts(values, prior),
         }
-        metrics |= {f"{split}_{name}": value for name, value in found.items()}
+        metrics |= {f"{split}_{name}": value for name, value in of_split.items()}
     return metrics
 
 

@@ -207,14 +207,14 @@ def linear_probe(
     probe = fit_probe(features, labels, num_classes=num_classes, strengths=strengths)
     gradient_norm = jnp.maximum(jnp.max(probe.candidates.gradient_norm), probe.chosen.gradient_norm[0])
 
-    def known(accuracy: jax.Array) -> jax.Array:
+    def where_finite(accuracy: jax.Array) -> jax.Array:
         return jnp.where(jnp.isfinite(gradient_norm), accuracy, jnp.nan)
 
     def accuracy(features: jax.Array, labels: jax.Array) -> jax.Array:
-        return known(jnp.mean(predict(probe.chosen, features)[:, 0] == labels))
+        return where_finite(jnp.mean(predict(probe.chosen, features)[:, 0] == labels))
 
     metrics = {
-        "validation_probe_accuracy": known(probe.validation_accuracy),
+        "validation_probe_accuracy": where_finite(probe.validation_accuracy),
         "test_probe_accuracy": accuracy(features["test"], labels["test"]),
         "probe_strength": probe.strength,
         "probe_gradient_norm": gradient_norm,

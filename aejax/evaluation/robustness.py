@@ -165,8 +165,8 @@ def _map(function: Callable[[Any], jax.Array], rows: Any) -> jax.Array:
 
 def _distance(size: int) -> jax.Array:
     """Returns [size, size]: how far output pixel i lies behind input pixel j."""
-    place = jnp.arange(size, dtype=jnp.float32)
-    return place[:, None] - place[None, :]
+    coordinate = jnp.arange(size, dtype=jnp.float32)
+    return coordinate[:, None] - coordinate[None, :]
 
 
 def _mix(rows: jax.Array, image: jax.Array, columns: jax.Array) -> jax.Array:

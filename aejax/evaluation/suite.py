@@ -18,7 +18,7 @@ from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
-from aejax.measures.base import Features, Measure, Seen
+from aejax.measures.base import Features, Measure, MemberAndData
 from aejax.measures.config import MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
 
@@ -26,13 +26,13 @@ MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are g
 Splits = dict[str, jax.Array]  # Features, [examples, size], of every split, and perhaps of corrupted test images.
 
 
-def _known(name: str) -> str:
+def _check_name(name: str) -> str:
     if name not in choices():
         raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, choices()))})
     return name
 
 
-MeasureName = Annotated[str, AfterValidator(_known)]
+MeasureName = Annotated[str, AfterValidator(_check_name)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,8 @@ class EvaluationConfig(MeasuresConfig):
 
     def other_data(self, own: DataConfig) -> dict[str, DataConfig]:
         """Returns the data that evaluation reads beside the member's own, by what they are for."""
-        known = {"transfer": self.transfer, "outliers": self.outliers}
-        return {name: data.beside(own) for name, data in known.items() if data is not None}
+        by_use = {"transfer": self.transfer, "outliers": self.outliers}
+        return {name: data.beside(own) for name, data in by_use.items() if data is not None}
 
     def wanted(self, *, labelled: bool = True) -> list[Measure]:
         """Returns the measures of data with or without labels."""
@@ -106,7 +106,7 @@ class Representation(NamedTuple):
     codes: Codes | None = None
 
 
-class Described(NamedTuple):
+class Description(NamedTuple):
     """The metrics of one member that need no further fit, and its features for those that do.
 
     `metrics` are scalars, named with the split first (`test_mse`). `features` are by their origin: "own" for those of
@@ -125,7 +125,7 @@ def describe(
     data: ResidentData,
     config: EvaluationConfig,
     others: Mapping[str, ResidentData] = types.MappingProxyType({}),
-) -> Described:
+) -> Description:
     """Returns the metrics of one member that need no further fit, and its features for those that do.
 
     Args:
@@ -143,9 +143,9 @@ def describe(
     }
     own = {split: of_split.pop(_FEATURES) for split, of_split in each.items() if _FEATURES in of_split}
     metrics = {f"{split}_{name}": jnp.mean(value) for split in each for name, value in each[split].items()}
-    seen = Seen(representation, data, others, config, each, own)
+    member = MemberAndData(representation, data, others, config, each, own)
     for function in functions(measures, "images"):
-        metrics |= function(seen)
+        metrics |= function(member)
     features = {"own": own}
     if representation.layers is not None and any(measure.of_labels for measure in measures):
         for layer in config.layers:
@@ -154,7 +154,7 @@ def describe(
     if "transfer" in others:
         features["transfer"] = encode_splits(representation, others["transfer"])
     compares = any(measure.of_factors or measure.members is not None for measure in measures)
-    return Described(metrics, features, encode_splits(representation, data) if compares else {})
+    return Description(metrics, features, encode_splits(representation, data) if compares else {})
 
 
 def functions(measures: Sequence[Measure], phase: str) -> list[Callable[..., dict[str, Any]]]:

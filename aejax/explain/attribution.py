@@ -145,5 +145,5 @@ def _gradient(function: Function, image: jax.Array, target: jax.Array) -> jax.Ar
 def _intervals(size: int, side: int, stride: int) -> jax.Array:
     """Returns which places each interval of `side` holds, of intervals a stride apart, bool [intervals, size]."""
     first = jnp.arange(1 - side, size, stride)[:, None]
-    place = jnp.arange(size)[None]
-    return (first <= place) & (place < first + side)
+    coordinate = jnp.arange(size)[None]
+    return (first <= coordinate) & (coordinate < first + side)

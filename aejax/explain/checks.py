@@ -184,6 +184,6 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 def _mean(correlation: list[np.ndarray]) -> float:
     """Returns the mean of the numbers that are not NaN; NaN, if all are."""
-    known = np.concatenate(correlation)
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if known.size else np.nan
+    finite = np.concatenate(correlation)
+    finite = finite[np.isfinite(finite)]
+    return float(finite.mean()) if finite.size else np.nan

@@ -68,13 +68,13 @@ class Dictionary(NamedTuple):
 
     def encode(self, features: Array) -> jax.Array:
         """Returns how much an example holds of each vector: [n, units], at most k of a row positive, the others 0."""
-        return self.fitted.map("encode", self._seen(features))
+        return self.fitted.map("encode", self._to_images(features))
 
     def decode(self, activations: Array, distance: Array) -> jax.Array:
         """Returns the features that activations [n, units] make at a distance [n, 1] from the mean, [n, d]."""
         size = self.mean.shape[1]
-        seen = self.fitted.map("decode", jnp.asarray(activations)).reshape(-1, size)
-        return self.mean + seen * (distance / np.sqrt(size))
+        direction = self.fitted.map("decode", jnp.asarray(activations)).reshape(-1, size)
+        return self.mean + direction * (distance / np.sqrt(size))
 
     def distance(self, features: Array) -> jax.Array:
         """Returns how far examples are from the mean, [n, 1]."""
@@ -82,14 +82,14 @@ class Dictionary(NamedTuple):
 
     def frequency(self, features: Array) -> jax.Array:
         """Returns the share of examples that keep each unit, [units]: a unit that no training example keeps is dead."""
-        return jnp.mean(self.fitted.map(_keeps, self._seen(features)), axis=0)
+        return jnp.mean(self.fitted.map(_keeps, self._to_images(features)), axis=0)
 
     def unexplained_variance(self, features: Array) -> jax.Array:
         """Returns E‖x − x̂‖² / E‖x − E x‖² of examples [n, d] and their reconstructions at their distance, a scalar."""
         error = features - self.decode(self.encode(features), self.distance(features))
         return jnp.sum(error**2) / jnp.sum((features - jnp.mean(features, axis=0, keepdims=True)) ** 2)
 
-    def _seen(self, features: Array) -> jax.Array:
+    def _to_images(self, features: Array) -> jax.Array:
         return _as_images(jnp.asarray(features, jnp.float32) - self.mean)
 
 
@@ -139,14 +139,14 @@ def fit_dictionary(config: DictionaryConfig, features: Array, *, seed: int = 0) 
 
     @jax.jit  # Of which the seed is an argument: dictionaries of other seeds are compiled with the first.
     def run(data: ResidentData, seed: jax.Array) -> Fitted:
-        prepare = functools.partial(_begin, model, seed)
+        prepare = functools.partial(_init_from_data, model, seed)
         task = Task(model, optimizer, training, seed, (Stage(epochs),), prepare=prepare)
         return fit(task, data).replace(state=None, curves={})  # Nothing goes on from it.
 
     return Dictionary(run(data, jnp.asarray(seed)), mean)
 
 
-def _begin(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
+def _init_from_data(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) -> Any:
     """Returns the variables with units that look for training examples, as far as there are enough of these."""
     image = data.image["train"]
     order = jax.random.permutation(rng.stream(rng.root(seed), "examples"), len(image))
@@ -154,7 +154,9 @@ def _begin(model: KSparse, seed: jax.Array, variables: Any, data: ResidentData) 
     kernel = params["latent"]["kernel"]
     chosen = jnp.asarray(image)[order[: kernel.shape[1]]].reshape(-1, kernel.shape[0]).T
     kernel = kernel.at[:, : chosen.shape[1]].set(chosen * (_FIRST_NORM / np.sqrt(kernel.shape[0])))
-    return model.begin({**variables, "params": {**params, "latent": {**params["latent"], "kernel": kernel}}}, data)
+    return model.init_from_data(
+        {**variables, "params": {**params, "latent": {**params["latent"], "kernel": kernel}}}, data
+    )
 
 
 def _as_images(centered: jax.Array) -> jax.Array:

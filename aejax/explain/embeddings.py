@@ -17,8 +17,8 @@ NUM_STEPS = 1000
 def principal_components(code: np.ndarray) -> np.ndarray:
     """Returns the two principal components of codes [n, d], float32 [n, 2]; of codes of one number the second is 0."""
     image = jnp.asarray(code, jnp.float32)
-    found = np.asarray(project(fit_pca(image, min(2, image.shape[1])), image))
-    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    components = np.asarray(project(fit_pca(image, min(2, image.shape[1])), image))
+    return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
 
 
 def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarray:
@@ -46,9 +46,9 @@ def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarr
     with tqdm.tqdm(total=NUM_STEPS, desc=description, unit="step", disable=None) as bar, threadpool_limits(1):
         # Its public interface has no callback, but it says at which step it is.
         with contextlib.redirect_stdout(_Steps(bar)):
-            found = model.fit_transform(np.asarray(code, np.float32))
+            positions = model.fit_transform(np.asarray(code, np.float32))
         bar.update(NUM_STEPS - bar.n)  # It ends early where nothing changes.
-    return found / max(found.std(), 1e-12)
+    return positions / max(positions.std(), 1e-12)
 
 
 class _Steps(io.TextIOBase):
@@ -58,7 +58,7 @@ class _Steps(io.TextIOBase):
         self._bar = bar
 
     def write(self, text: str) -> int:
-        found = re.search(r"Iteration (\d+)", text)
-        if found:
-            self._bar.update(int(found[1]) - self._bar.n)
+        match = re.search(r"Iteration (\d+)", text)
+        if match:
+            self._bar.update(int(match[1]) - self._bar.n)
         return len(text)

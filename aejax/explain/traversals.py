@@ -75,7 +75,9 @@ def latent_grid(code: np.ndarray, side: int) -> np.ndarray:
     code = np.asarray(code, np.float64)
     mean = code.mean(axis=0)
     _, singular, axes = np.linalg.svd(code - mean, full_matrices=False)
-    place = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side)
-    steps = [place[:, None] * (s / np.sqrt(len(code))) * axis for s, axis in zip(singular[:2], axes[:2], strict=True)]
+    quantile = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side)
+    steps = [
+        quantile[:, None] * (s / np.sqrt(len(code))) * axis for s, axis in zip(singular[:2], axes[:2], strict=True)
+    ]
     rows, columns = steps[0][:, None], steps[1][None] if len(steps) > 1 else np.zeros_like(steps[0])[None]
     return (mean + rows + columns).reshape(side * side, -1).astype(np.float32)

@@ -35,11 +35,11 @@ class Units(NamedTuple):
 
         The names are "dead_units", "duplicate_units", "unit_purity" and "unit_information".
         """
-        found = {"dead_units": float(self.dead.sum()), "duplicate_units": float(self.duplicate.sum())}
+        numbers = {"dead_units": float(self.dead.sum()), "duplicate_units": float(self.duplicate.sum())}
         for name, values in {"unit_purity": self.purity, "unit_information": self.information}.items():
             if np.isfinite(values).any():
-                found[name] = float(np.nanmean(values))
-        return found
+                numbers[name] = float(np.nanmean(values))
+        return numbers
 
 
 def describe_units(activation: np.ndarray, label: np.ndarray | None, least_variance: ArrayLike | None = None) -> Units:

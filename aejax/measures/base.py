@@ -86,7 +86,7 @@ def _magnitude(value: float) -> int:
     return int(f"{value:.2e}".partition("e")[2]) if value and math.isfinite(value) else 2
 
 
-class Seen(NamedTuple):
+class MemberAndData(NamedTuple):
     """One member and the data that it is measured on: the input of the phase `images`."""
 
     representation: Any  # See `aejax.evaluation.suite.Representation`.
@@ -131,7 +131,7 @@ class Measure:
 
       each_image  (representation, stored images, their labels or None) -> values [images] by name; the result is their
                   mean over each split
-      images      `Seen` -> scalars: in one compiled program for each member
+      images      `MemberAndData` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`
       members     codes of validation and test images of all members that differ in their seed alone, by split -> values
@@ -150,7 +150,7 @@ class Measure:
     asked: Callable[[Any], bool] | None = None
 
     each_image: Callable[[Any, Any, Any], dict[str, Any]] | None = None
-    images: Callable[[Seen], dict[str, Any]] | None = None
+    images: Callable[[MemberAndData], dict[str, Any]] | None = None
     features: Callable[[Features], dict[str, Any]] | None = None
     host: Callable[[Features], dict[str, float]] | None = None
     members: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
@@ -244,5 +244,8 @@ FACTORS = Need(misfits=_without_factors)
 
 def labelled(dataset: Any, others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yields the data sets whose labels features should tell, with their paths in the config; none without labels."""
-    known = [("data", dataset), *(("evaluation.transfer", data) for use, data in others.items() if use == "transfer")]
-    yield from ((path, data) for path, data in known if data.num_classes is not None)
+    candidates = [
+        ("data", dataset),
+        *(("evaluation.transfer", data) for use, data in others.items() if use == "transfer"),
+    ]
+    yield from ((path, data) for path, data in candidates if data.num_classes is not None)

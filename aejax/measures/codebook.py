@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from aejax.measures.base import INDICES, Measure, Metric, Seen
+from aejax.measures.base import INDICES, Measure, MemberAndData, Metric
 
 MOST_CODES = 2**24  # Of all codebooks together: there is a counter for each code.
 
 
-def _count(seen: Seen) -> dict[str, Any]:
+def _count(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.codebook import codebook_metrics
 
-    codes = seen.representation.codes
-    return {} if codes is None else codebook_metrics(codes, seen.data, seen.representation.at_once)
+    codes = member.representation.codes
+    return {} if codes is None else codebook_metrics(codes, member.data, member.representation.at_once)
 
 
 def _too_many(config: Any) -> Iterator[str]:

@@ -4,28 +4,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from aejax.measures import base
-from aejax.measures.base import Measure, Metric, Seen
+from aejax.measures.base import Measure, MemberAndData, Metric
 
 
-def _describe_posterior(seen: Seen) -> dict[str, Any]:
+def _describe_posterior(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.likelihood import posterior_metrics
 
-    density = seen.representation.density
-    return {} if density is None else posterior_metrics(density, seen.data, seen.representation.at_once)
+    density = member.representation.density
+    return {} if density is None else posterior_metrics(density, member.data, member.representation.at_once)
 
 
-def _bound(seen: Seen) -> dict[str, Any]:
+def _bound(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.likelihood import likelihood_metrics
 
-    density = seen.representation.density
+    density = member.representation.density
     if density is None:
         return {}
     return likelihood_metrics(
         density,
-        seen.data,
-        seen.representation.at_once,
-        num_samples=seen.evaluation.likelihood.num_samples,
-        num_images=seen.evaluation.likelihood.num_images,
+        member.data,
+        member.representation.at_once,
+        num_samples=member.evaluation.likelihood.num_samples,
+        num_images=member.evaluation.likelihood.num_images,
     )
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aejax.measures.base import Measure, Metric, Seen
+from aejax.measures.base import Measure, MemberAndData, Metric
 
 
-def _tell_outliers(seen: Seen) -> dict[str, Any]:
+def _tell_outliers(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.anomaly import anomaly_metrics
 
-    representation = seen.representation
-    return anomaly_metrics(representation.encode, representation.reconstruct, seen.data, seen.others["outliers"])
+    representation = member.representation
+    return anomaly_metrics(representation.encode, representation.reconstruct, member.data, member.others["outliers"])
 
 
 def _unlike_own(use: str, config: Any) -> Iterator[str]:

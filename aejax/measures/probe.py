@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aejax.cache import memory_bytes
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, Seen, labelled
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, MemberAndData, Metric, labelled
 
 
 def _probe(given: Features) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def _probe(given: Features) -> dict[str, Any]:
     return metrics
 
 
-def _corrupt(seen: Seen) -> dict[str, Any]:
+def _corrupt(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation import robustness
 
-    representation, data = seen.representation, seen.data
+    representation, data = member.representation, member.data
     encode = representation.encode if data.label else None
     metrics, features = robustness.describe(encode, representation.reconstruct, data.image["test"])
-    seen.features.update(features)
+    member.features.update(features)
     return metrics
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aejax.measures.base import Measure, Metric, Seen
+from aejax.measures.base import Measure, MemberAndData, Metric
 
 
 def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
@@ -19,10 +19,10 @@ def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
     }
 
 
-def _gap(seen: Seen) -> dict[str, Any]:
+def _gap(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.generalization import generalization_gap
 
-    error = {split: values["mse"] for split, values in seen.each_image.items() if "mse" in values}
+    error = {split: values["mse"] for split, values in member.each_image.items() if "mse" in values}
     return generalization_gap(error) if "train" in error else {}
 
 

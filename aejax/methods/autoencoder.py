@@ -41,7 +41,7 @@ class AutoencoderMethod(Method):
             config.training,
             config.seed,
             _stages(autoencoder, config.training),
-            prepare=autoencoder.begin,
+            prepare=autoencoder.init_from_data,
             at_once=at_once(config, image_shape),
         )
 
@@ -60,8 +60,8 @@ class AutoencoderMethod(Method):
             return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
 
         def distortion(latent: jax.Array, stored: jax.Array) -> Any:
-            seen = preprocessing.apply(data.preprocessing, stored)
-            return model.apply(variables, latent, seen, method="reconstruction", train=False)
+            image = preprocessing.apply(data.preprocessing, stored)
+            return model.apply(variables, latent, image, method="reconstruction", train=False)
 
         def prior() -> Any:
             return model.apply(variables, method="prior")

@@ -33,8 +33,8 @@ class Method:
 
     `reads` names the parts of the config that the method depends on: members that differ elsewhere only are the same
     to it, and it runs once for all of them. `trains` is whether it is trained, and `has_parameters` whether it has any
-    at all. `begins_with` names the method whose trained variables are its first. By the metric `chosen_by`, the lower
-    the better, one of its members is chosen where somebody asks for the best. `absent` says why a study has none.
+    at all. `warm_start_from` names the method whose trained variables are its first. By the metric `chosen_by`, the
+    lower the better, one of its members is chosen where somebody asks for the best. `absent` says why a study has none.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Method:
     reads: ClassVar[tuple[str, ...]] = ("data", "evaluation")
     has_parameters: ClassVar[bool] = False
     trains: ClassVar[bool] = False
-    begins_with: ClassVar[str | None] = None
+    warm_start_from: ClassVar[str | None] = None
     chosen_by: ClassVar[str] = "validation_mse"
     absent: ClassVar[str] = "none of its configs asks for it"
 
@@ -85,8 +85,8 @@ class Method:
         del config
         return 0
 
-    def begin(self, learnt: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables to begin with, from what the members of `begins_with` have learnt."""
+    def warm_start(self, learnt: Mapping[str, Any]) -> dict[str, Any]:
+        """The first variables, from those that the members of `warm_start_from` have learnt."""
         return {collection: {AUTOENCODER: part} for collection, part in learnt.items()}
 
     def fit_on_host(self, task: Task) -> FitOnHost | None:

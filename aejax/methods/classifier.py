@@ -29,20 +29,20 @@ class ClassifierMethod(Method):
         """Makes the task of one stage, on the images whose labels are known."""
         assert num_classes is not None, "data without labels have no classifier"
         fine_tuning, optimizer = config.fine_tuning, config.optimizer
-        rate = self.learning_rate(config)
-        if rate is not None:
-            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
+        learning_rate = self.learning_rate(config)
+        if learning_rate is not None:
+            optimizer = dataclasses.replace(optimizer, learning_rate=learning_rate)
         # An error to be reached is one of reconstruction.
         augmentation = fine_tuning.augmentation or config.training.augmentation
         training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
-        known = fine_tuning.labels_per_class
+        per_class = fine_tuning.labels_per_class
         return Task(
             Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes),
             optimizer,
             training,
             config.seed,
             (Stage(self.epochs(config)),),
-            None if known is None else LabelledSubset(known, num_classes, draw=config.seed),
+            None if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed),
             at_once=at_once(config, image_shape),
         )
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import ResidentData, map_examples
 from aejax.evaluation.classifier import AUTOENCODER, Classifier
-from aejax.evaluation.few_labels import Known, fit_few_labels
+from aejax.evaluation.few_labels import LabelledFeatures, fit_few_labels
 from aejax.evaluation.probe import standardize
 from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING
@@ -27,7 +27,7 @@ class FineTuned(ClassifierMethod):
     """A classifier that begins with the autoencoder's encoder."""
 
     reads = (*EVERYTHING, *(f"fine_tuning.{name}" for name in _FIELDS))
-    begins_with = SUBJECT
+    warm_start_from = SUBJECT
 
     def wanted(self, config: Config, *, labelled: bool) -> bool:
         """Whether it has epochs, and labels."""
@@ -50,25 +50,25 @@ class FineTuned(ClassifierMethod):
         return task._replace(
             model=model,
             rates=tuple((f"{AUTOENCODER}/{name}", rate) for name, rate in rates),
-            prepare=functools.partial(begin_with_probe, model) if fine_tuning.head == "probe" else None,
+            prepare=functools.partial(init_head_from_probe, model) if fine_tuning.head == "probe" else None,
         )
 
 
-def begin_with_probe(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
+def init_head_from_probe(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
     """Returns the classifier's variables with the probe of its encoder's features for the linear layer.
 
     The probe is fitted to the training images, its strength chosen by the validation images; both standardize it.
     """
-    known: dict[str, Known] = {}
+    splits: dict[str, LabelledFeatures] = {}
     for split in ("train", "validation"):
         encode = lambda indices: classifier.apply(variables, data.batch(split, indices).image, method="encode")  # noqa: E731, B023
         size = data.size(split)
         at_once = examples_at_once(classifier.autoencoder.config.encoder, classifier.autoencoder.image_shape)
-        features = map_examples(encode, size, at_once) if size else known["train"].features[:0]
-        known[split] = Known(features, jnp.asarray(data.label[split]))
-    mean, scale = standardize(jnp.concatenate([part.features for part in known.values()]))
+        features = map_examples(encode, size, at_once) if size else splits["train"].features[:0]
+        splits[split] = LabelledFeatures(features, jnp.asarray(data.label[split]))
+    mean, scale = standardize(jnp.concatenate([part.features for part in splits.values()]))
     fit, _ = fit_few_labels(
-        known["train"], known["validation"], num_classes=classifier.num_classes, standardization=(mean, scale)
+        splits["train"], splits["validation"], num_classes=classifier.num_classes, standardization=(mean, scale)
     )
     kernel = scale[:, None] * fit.weights[0]
     head = {"kernel": kernel, "bias": fit.bias[0] - jnp.matmul(mean, kernel, precision=jax.lax.Precision.HIGHEST)}

@@ -23,7 +23,7 @@ class GeneratorMethod(ImageMethod):
     reads = (*EVERYTHING, "generation")
     has_parameters = True
     trains = True
-    begins_with = SUBJECT
+    warm_start_from = SUBJECT
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of the sampler, on codes that are made once."""

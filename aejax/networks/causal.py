@@ -38,38 +38,38 @@ class CausalTransformer(nn.Module):
         return self.head(self.norm(tokens))
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
-        """Returns `num` rows of indices, int32 [num, length], each place drawn given those before it.
+        """Returns `num` rows of indices, int32 [num, length], each position drawn given those before it.
 
-        The keys and values of places that are done are kept, so a place costs what it costs in training.
+        The keys and values of positions that are done are kept, so a position costs what it costs in training.
         """
         config = self.config
         network, variables = self.unbind()
         shape = (config.depth, num, self.length, config.heads, config.width // config.heads)
 
-        def draw(carry: Any, place: jax.Array) -> Any:
+        def draw(carry: Any, index: jax.Array) -> Any:
             last, keys, values = carry
-            following: Any = network.apply(variables, last, keys, values, place, method="_next")
+            following: Any = network.apply(variables, last, keys, values, index, method="_next")
             logits, keys, values = following
-            drawn = jax.random.categorical(jax.random.fold_in(key, place), logits).astype(jnp.int32)
+            drawn = jax.random.categorical(jax.random.fold_in(key, index), logits).astype(jnp.int32)
             return (drawn, keys, values), drawn
 
         start = (jnp.full(num, self.num_categories, jnp.int32), jnp.zeros(shape), jnp.zeros(shape))
         return jax.lax.scan(draw, start, jnp.arange(self.length))[1].T
 
     def _next(
-        self, last: jax.Array, keys: jax.Array, values: jax.Array, place: jax.Array
+        self, last: jax.Array, keys: jax.Array, values: jax.Array, index: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Returns the logits at a place, and keys and values [depth, batch, length, heads, size] with its own."""
-        tokens = (self.embedding(last) + self.position[place][None])[:, None]
-        seen = (jnp.arange(self.length) <= place)[None, None, None, :]
+        """Returns the logits at a position, and keys and values [depth, batch, length, heads, size] with its own."""
+        tokens = (self.embedding(last) + self.position[index][None])[:, None]
+        mask = (jnp.arange(self.length) <= index)[None, None, None, :]
         new_keys: list[jax.Array] = []
         new_values: list[jax.Array] = []
 
         def attend(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
             depth = len(new_keys)
-            new_keys.append(jax.lax.dynamic_update_slice_in_dim(keys[depth], key, place, axis=1))
-            new_values.append(jax.lax.dynamic_update_slice_in_dim(values[depth], value, place, axis=1))
-            return jax.nn.dot_product_attention(query, new_keys[-1], new_values[-1], mask=seen)
+            new_keys.append(jax.lax.dynamic_update_slice_in_dim(keys[depth], key, index, axis=1))
+            new_values.append(jax.lax.dynamic_update_slice_in_dim(values[depth], value, index, axis=1))
+            return jax.nn.dot_product_attention(query, new_keys[-1], new_values[-1], mask=mask)
 
         for block in self.blocks:
             tokens = block(tokens, attend=attend)

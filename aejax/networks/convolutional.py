@@ -13,31 +13,31 @@ from aejax.networks.layers import ACTIVATIONS, Activation, Initializer, make_den
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Staged:
-    """Stages from the image on, each of a width (channels) and a stride by which it divides height and width."""
+class StridedNetwork:
+    """Resolutions from the image on, each with a width (channels) and a stride that divides height and width."""
 
     widths: tuple[PositiveInt, ...] = (32, 64)
-    strides: tuple[PositiveInt, ...] = (2,)  # Of the stages; a single one serves for all.
+    strides: tuple[PositiveInt, ...] = (2,)  # Of the resolutions; a single one serves for all.
     kernel_size: PositiveInt = 3
     activation: Activation = "relu"
     initializer: Initializer = "glorot_uniform"  # Also of the latent layer.
     method: ConvolutionMethod | None = None  # How convolutions are computed; null: the faster way on this backend.
 
-    def stages(self) -> list[tuple[int, int]]:
-        """Returns the (width, stride) of each stage."""
+    def resolutions(self) -> list[tuple[int, int]]:
+        """Returns the (width, stride) of each resolution."""
         strides = self.strides * len(self.widths) if len(self.strides) == 1 else self.strides
         return list(zip(self.widths, strides, strict=True))
 
     def map_shape(self, image_shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """Returns (height, width, channels) of the last stage's output."""
-        reduction = math.prod(stride for _, stride in self.stages())
+        """Returns (height, width, channels) of the last resolution's output."""
+        reduction = math.prod(stride for _, stride in self.resolutions())
         return image_shape[0] // reduction, image_shape[1] // reduction, (image_shape[2], *self.widths)[-1]
 
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns why images of this shape do not fit, and what would do; None if they fit."""
         if len(self.strides) not in (1, len(self.widths)):
             return f"there are {len(self.widths)} widths and {len(self.strides)} strides; give one, or one for each"
-        reduction = math.prod(stride for _, stride in self.stages())
+        reduction = math.prod(stride for _, stride in self.resolutions())
         return indivisible(image_shape, reduction, f"the strides divide height and width by {reduction}")
 
 
@@ -54,14 +54,14 @@ def indivisible(image_shape: tuple[int, ...], divisor: int, because: str) -> str
     )
 
 
-def make_conv(config: Staged, width: int, stride: int, *, transpose: bool = False) -> Conv:
+def make_conv(config: StridedNetwork, width: int, stride: int, *, transpose: bool = False) -> Conv:
     """Returns a convolution, or the transpose of one, as the config wants it."""
     return Conv(width, config.kernel_size, stride, config.initializer, transpose=transpose, method=config.method)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Convolutional(Staged):
-    """A strided convolution for each stage; without any, the latent sees the pixels."""
+class Convolutional(StridedNetwork):
+    """A strided convolution for each resolution; without any, the latent sees the pixels."""
 
     kind: Literal["conv"] = "conv"
 
@@ -73,17 +73,17 @@ class ConvolutionalEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the last stage's map."""
+        """Returns the last resolution's map."""
         del train
         config, x = self.config, image
-        for width, stride in config.stages():
+        for width, stride in config.resolutions():
             x = make_conv(config, width, stride)(x)
             x = ACTIVATIONS[config.activation](x)
         return x
 
 
 class ConvolutionalDecoder(nn.Module):
-    """[batch, latent] -> [batch, *image_shape], unbounded: a dense layer, then the encoder's stages transposed.
+    """[batch, latent] -> [batch, *image_shape], unbounded: a dense layer, then the encoder's convolutions transposed.
 
     The latent may be a map, [batch, height, width, latent]: see `LatentToMap`.
     """
@@ -99,20 +99,20 @@ class ConvolutionalDecoder(nn.Module):
         x = LatentToMap(config, self.image_shape)(latent)
         x = ACTIVATIONS[config.activation](x) if config.widths else x
         outputs = [self.image_shape[-1], *config.widths[:-1]]
-        for index, (_, stride) in reversed(list(enumerate(config.stages()))):
+        for index, (_, stride) in reversed(list(enumerate(config.resolutions()))):
             x = make_conv(config, outputs[index], stride, transpose=True)(x)
             x = ACTIVATIONS[config.activation](x) if index else x
         return x
 
 
 class LatentToMap(nn.Module):
-    """A dense layer from the latent to the last stage's map, [batch, *map_shape].
+    """A dense layer from the latent to the last resolution's map, [batch, *map_shape].
 
     Of a latent [batch, size] it makes all of the map; of one that is a map already, [batch, height, width, size], each
-    place by itself (a convolution of 1 × 1).
+    position by itself (a convolution of 1 × 1).
     """
 
-    config: Staged
+    config: StridedNetwork
     image_shape: tuple[int, ...]
 
     @nn.compact

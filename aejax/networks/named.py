@@ -18,16 +18,16 @@ def with_layers(call: Callable[[], Any]) -> tuple[Any, dict[str, jax.Array]]:
 
     Of a layer that is called more than once it is the last.
     """
-    found: dict[str, jax.Array] = {}
+    outputs: dict[str, jax.Array] = {}
 
     def record(function: Any, arguments: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:
         output = function(*arguments, **keywords)
         if context.method_name == "__call__" and context.module.path:
-            found["/".join(context.module.path)] = output
+            outputs["/".join(context.module.path)] = output
         return output
 
     with nn.intercept_methods(record):
-        return call(), found
+        return call(), outputs
 
 
 def layer_shapes(model: nn.Module, image_shape: tuple[int, ...], method: str) -> dict[str, tuple[int, ...]]:
@@ -60,13 +60,13 @@ def blocks(names: Sequence[str]) -> list[str]:
     def below(parent: str) -> list[str]:
         return [name for name in names if name.rpartition("/")[0] == parent]
 
-    found: list[str] = []
+    chain: list[str] = []
     for name in below(""):
         inner = below(name) if name == CONTAINER else []
         while len(inner) == 1 and below(inner[0]):
             inner = below(inner[0])
-        found += inner or [name]
-    return found
+        chain += inner or [name]
+    return chain
 
 
 def lies_in(path: str, layer: str) -> bool:

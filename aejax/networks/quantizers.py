@@ -142,10 +142,10 @@ class Codebooks(nn.Module):
         """Makes the codebooks, and of those that move by themselves their usage."""
         shape, bound = (self.depth, self.size, self.width), 1 / self.size
 
-        def begin() -> jax.Array:
+        def init_vectors() -> jax.Array:
             return jax.random.uniform(self.make_rng("params"), shape, minval=-bound, maxval=bound)
 
-        self.vectors = self.variable("params" if self.are_parameters else "codebook", "vectors", begin)
+        self.vectors = self.variable("params" if self.are_parameters else "codebook", "vectors", init_vectors)
         if not self.are_parameters:
             self.usage = self.variable("codebook", "usage", jnp.ones, shape[:2])
 
@@ -155,9 +155,9 @@ class Codebooks(nn.Module):
         for level in range(self.depth):
             vectors, constant = self.vectors.value[level].astype(jnp.float32), jax.lax.stop_gradient(rest)
             index = nearest(constant, vectors)
-            found = vectors[index]
-            fixed = jax.lax.stop_gradient(found)
-            terms.append((squared_distance(rest, fixed), squared_distance(constant, found)))
+            chosen = vectors[index]
+            fixed = jax.lax.stop_gradient(chosen)
+            terms.append((squared_distance(rest, fixed), squared_distance(constant, chosen)))
             if train and not self.are_parameters:
                 self._move(level, constant, index, terms[-1][0])
             indices.append(index)
@@ -177,8 +177,8 @@ class Codebooks(nn.Module):
         """Lets the codebooks begin as the means that Lloyd's algorithm finds of x, [n, width], and of what is left."""
         for level in range(self.depth):
             key = jax.random.key(level)
-            begin = Codebook(self.vectors.value[level], jnp.ones(self.size))
-            codebook = lloyd(begin, x, key, num_iterations)
+            initial = Codebook(self.vectors.value[level], jnp.ones(self.size))
+            codebook = lloyd(initial, x, key, num_iterations)
             self._keep(level, codebook)
             x = x - codebook.vectors[nearest(x, codebook.vectors)]
 
@@ -223,19 +223,19 @@ def levels_to_index(quantized: jax.Array, levels: Sequence[int]) -> jax.Array:
     """Returns the codes of quantized vectors [..., width], int32 [...]: mixed radix, the first number fastest."""
     half = np.asarray(levels) // 2
     digit = jnp.round(quantized * _row(half, quantized) + _row(half, quantized)).astype(jnp.int32)
-    return jnp.sum(digit * _row(_places(levels), digit).astype(jnp.int32), axis=-1)
+    return jnp.sum(digit * _row(_place_values(levels), digit).astype(jnp.int32), axis=-1)
 
 
 def index_to_levels(index: jax.Array, levels: Sequence[int]) -> jax.Array:
     """Returns the quantized vectors of codes int32 [...], float32 [..., width]: what `levels_to_index` undoes."""
     index = index[..., None]
-    digit = index // _row(_places(levels), index) % _row(np.asarray(levels), index)
+    digit = index // _row(_place_values(levels), index) % _row(np.asarray(levels), index)
     half = _row(np.asarray(levels) // 2, index)
     return (digit - half).astype(jnp.float32) / half.astype(jnp.float32)
 
 
-def _places(levels: Sequence[int]) -> np.ndarray:
-    return np.array([math.prod(levels[:place]) for place in range(len(levels))])
+def _place_values(levels: Sequence[int]) -> np.ndarray:
+    return np.array([math.prod(levels[:index]) for index in range(len(levels))])
 
 
 def _row(numbers: np.ndarray, like: jax.Array) -> jax.Array:

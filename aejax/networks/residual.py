@@ -7,25 +7,25 @@ import flax.linen as nn
 import jax
 
 from aejax.config import NonNegativeInt, PositiveInt
-from aejax.networks.convolutional import LatentToMap, Staged, make_conv
+from aejax.networks.convolutional import LatentToMap, StridedNetwork, make_conv
 from aejax.networks.layers import ACTIVATIONS
 
 Norm = Literal["group", "batch", "none"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Residual(Staged):
-    """A stem, then stages of a strided convolution and residual blocks."""
+class Residual(StridedNetwork):
+    """A stem, then for each resolution a strided convolution and residual blocks."""
 
     kind: Literal["resnet"] = "resnet"
-    blocks: NonNegativeInt = 1  # Residual blocks in a stage.
+    blocks: NonNegativeInt = 1  # Residual blocks of each resolution.
     norm: Norm = "group"
     groups: PositiveInt = 8  # Into which group normalisation divides the channels.
 
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns why images of this shape do not fit, and what would do; None if they fit."""
         if not self.widths:
-            return "there are no widths; give one for each stage"
+            return "there are no widths; give one for each resolution"
         odd = [width for width in self.widths if width % self.groups]
         if self.norm == "group" and odd:
             return f"groups={self.groups} does not divide the width {odd[0]}; choose widths that are multiples of it"
@@ -70,10 +70,10 @@ class ResidualEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the last stage's map, normalised and activated."""
+        """Returns the last resolution's map, normalised and activated."""
         config = self.config
         x = make_conv(config, config.widths[0], 1)(image)
-        for width, stride in config.stages():
+        for width, stride in config.resolutions():
             x = make_conv(config, width, stride)(x)
             for _ in range(config.blocks):
                 x = Block(config)(x, train=train)
@@ -81,7 +81,7 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """[batch, latent] -> [batch, *image_shape], unbounded: the encoder's stages, each in reverse.
+    """[batch, latent] -> [batch, *image_shape], unbounded: the encoder's resolutions, each in reverse.
 
     The latent may be a map, [batch, height, width, latent]: see `LatentToMap`.
     """
@@ -95,7 +95,7 @@ class ResidualDecoder(nn.Module):
         config = self.config
         x = LatentToMap(config, self.image_shape)(latent)
         outputs = [config.widths[0], *config.widths[:-1]]
-        for width, (_, stride) in reversed(list(zip(outputs, config.stages(), strict=True))):
+        for width, (_, stride) in reversed(list(zip(outputs, config.resolutions(), strict=True))):
             for _ in range(config.blocks):
                 x = Block(config)(x, train=train)
             x = make_conv(config, width, stride, transpose=True)(x)

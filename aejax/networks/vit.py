@@ -50,7 +50,7 @@ def sincos_positions(grid: tuple[int, int], width: int) -> np.ndarray:
     """
     frequencies = 10_000.0 ** -(np.arange(width // 4) / (width // 4))
     row, column = np.meshgrid(np.arange(grid[0]), np.arange(grid[1]), indexing="ij")
-    angles = [place.reshape(-1, 1) * frequencies for place in (row, column)]
+    angles = [position.reshape(-1, 1) * frequencies for position in (row, column)]
     positions = np.concatenate([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=1)
     return positions[None].astype(np.float32)
 

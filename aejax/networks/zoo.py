@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 
 from aejax.data.resident import images_at_once
-from aejax.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, Staged
+from aejax.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, StridedNetwork
 from aejax.networks.dense import DenseDecoder, DenseEncoder
 from aejax.networks.residual import ResidualDecoder, ResidualEncoder
 from aejax.networks.vit import ViTDecoder, ViTEncoder
@@ -50,7 +50,7 @@ def examples_at_once(encoder: Encoder, image_shape: tuple[int, ...]) -> int:
     On a CPU the maps of many leave the cache: of 1000, convolutions take more than twice as long as of 100.
     """
     most = images_at_once(image_shape)
-    return min(100, most) if isinstance(encoder, Staged) and jax.default_backend() == "cpu" else most
+    return min(100, most) if isinstance(encoder, StridedNetwork) and jax.default_backend() == "cpu" else most
 
 
 def make_encoder(config: Encoder) -> nn.Module:

@@ -18,19 +18,19 @@ LOG_2PI = math.log(2 * math.pi)
 LOG_VARIANCES = (-20.0, 20.0)
 
 
-def bernoulli_kl(rate: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
-    """Returns KL(Bernoulli(rate) ‖ Bernoulli(sigmoid(logit))), of the logit's shape.
+def bernoulli_kl(probability: jax.typing.ArrayLike, logit: jax.Array) -> jax.Array:
+    """Returns KL(Bernoulli(probability) ‖ Bernoulli(sigmoid(logit))), of the logit's shape.
 
     The second probability comes as its logit, so that the divergence and its gradient are finite however close that
     probability is to 0 or 1.
 
     Args:
-      rate: a scalar in [0, 1].
+      probability: a scalar in [0, 1].
       logit: any shape.
     """
-    rate = jnp.full_like(logit, rate)
-    entropy = jax.scipy.special.entr(rate) + jax.scipy.special.entr(1 - rate)
-    cross_entropy: jax.Array = optax.sigmoid_binary_cross_entropy(logit, rate)
+    probability = jnp.full_like(logit, probability)
+    entropy = jax.scipy.special.entr(probability) + jax.scipy.special.entr(1 - probability)
+    cross_entropy: jax.Array = optax.sigmoid_binary_cross_entropy(logit, probability)
     return cross_entropy - entropy
 
 

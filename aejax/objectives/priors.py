@@ -185,7 +185,7 @@ class PriorConfig(abc.ABC):
         del key, num_units, image_shape
         return {}
 
-    def begin(self, parameters: Parameters, images: Callable[[int], jax.Array]) -> Parameters:
+    def init_from_data(self, parameters: Parameters, images: Callable[[int], jax.Array]) -> Parameters:
         """Returns the parameters that training begins with, from those that were drawn.
 
         Args:
@@ -253,9 +253,9 @@ class MixturePrior(PriorConfig):
     def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> GaussianMixture:
         """Returns the mixture."""
         del num_units, encode
-        known = {name: value.astype(jnp.float32) for name, value in parameters.items()}
-        log_variance = jnp.clip(known["log_variance"], *LOG_VARIANCES)
-        return GaussianMixture(jax.nn.log_softmax(known["logit"]), known["mean"], log_variance)
+        values = {name: value.astype(jnp.float32) for name, value in parameters.items()}
+        log_variance = jnp.clip(values["log_variance"], *LOG_VARIANCES)
+        return GaussianMixture(jax.nn.log_softmax(values["logit"]), values["mean"], log_variance)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -295,7 +295,7 @@ class VampPrior(PriorConfig):
         del num_units
         return {"pseudo_input": jax.random.uniform(key, (self.num_components, *image_shape))}
 
-    def begin(self, parameters: Parameters, images: Callable[[int], jax.Array]) -> Parameters:
+    def init_from_data(self, parameters: Parameters, images: Callable[[int], jax.Array]) -> Parameters:
         """Returns training images for the pseudo-inputs."""
         return {**parameters, "pseudo_input": images(self.num_components)}
 

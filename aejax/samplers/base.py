@@ -74,7 +74,7 @@ class Sampler(nn.Module):
             name: self.variable(FITTED, name, jnp.zeros, shape) for name, shape in self.fitted_shapes().items()
         }
 
-    def known(self, name: str) -> jax.Array:
+    def parameter(self, name: str) -> jax.Array:
         """A variable that was fitted at once, by its name."""
         return self.fitted[name].value
 
@@ -123,18 +123,18 @@ class Standardizing(Sampler):
 
     def standardize(self, code: jax.Array) -> jax.Array:
         """Returns codes [batch, size] on the scale of the training codes; a unit that never varies keeps its own."""
-        return (code - self.known("mean")[None]) / self._scale()[None]
+        return (code - self.parameter("mean")[None]) / self._scale()[None]
 
     def restore(self, x: jax.Array) -> jax.Array:
         """Undoes `standardize`, [batch, size]; a unit that never varies is at its mean, whatever x."""
-        return x * self.known("deviation")[None] + self.known("mean")[None]
+        return x * self.parameter("deviation")[None] + self.parameter("mean")[None]
 
     def log_volume(self) -> jax.Array:
         """Returns the logarithm by which standardizing multiplies volumes, negated: Σ log deviation."""
         return jnp.sum(jnp.log(self._scale()))
 
     def _scale(self) -> jax.Array:
-        deviation = self.known("deviation")
+        deviation = self.parameter("deviation")
         return jnp.where(deviation != 0, deviation, 1.0)
 
 

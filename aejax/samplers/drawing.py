@@ -24,8 +24,8 @@ def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
     """What a generator draws, in pixel space, float32 and neither cut nor rounded."""
 
     def draw(num: int, key: jax.Array) -> jax.Array:
-        seen: Any = model.apply(variables, num, key, method="generate")
-        return preprocessing.invert(data.preprocessing, seen, seen)
+        output: Any = model.apply(variables, num, key, method="generate")
+        return preprocessing.invert(data.preprocessing, output, output)
 
     return draw
 

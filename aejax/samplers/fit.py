@@ -34,12 +34,12 @@ def fit_sampler(
     epochs = config.epochs if sampler.config.LEARNED else 0
     training = TrainingConfig(epochs=epochs, batch_size=config.batch_size)
     on_host = sampler.fit(code, seed) if sampler.config.ON_HOST else None
-    prepare = functools.partial(_begin, sampler, seed, on_host)
+    prepare = functools.partial(_fit_at_once, sampler, seed, on_host)
     task = Task(sampler, config.optimizer, training, seed, (Stage(epochs),), prepare=prepare)
     return fit(task, training_arrays(code=jnp.asarray(code)))
 
 
-def _begin(sampler: Sampler, seed: int, on_host: Any, variables: Any, data: ResidentData) -> Any:
+def _fit_at_once(sampler: Sampler, seed: int, on_host: Any, variables: Any, data: ResidentData) -> Any:
     assert data.code is not None
     at_once = on_host if sampler.config.ON_HOST else sampler.fit(data.code["train"], seed)
     return variables | ({FITTED: dict(at_once)} if at_once else {})

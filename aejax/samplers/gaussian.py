@@ -34,12 +34,12 @@ class GaussianSampler(Sampler):
 
     def log_density(self, code: jax.Array) -> jax.Array:
         """Returns log p(code) in nats, [batch]."""
-        return gaussian_log_density(code, self.known("mean"), self.known("root"))
+        return gaussian_log_density(code, self.parameter("mean"), self.parameter("root"))
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]."""
         noise = jax.random.normal(key, (num, self.space.size))
-        return self.known("mean")[None] + noise @ self.known("root").T
+        return self.parameter("mean")[None] + noise @ self.parameter("root").T
 
 
 def gaussian_log_density(code: jax.Array, mean: jax.Array, root: jax.Array) -> jax.Array:

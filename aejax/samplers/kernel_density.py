@@ -44,8 +44,8 @@ class KernelDensitySampler(Sampler):
 
     def log_density(self, code: jax.Array) -> jax.Array:
         """Returns log p(code) in nats, [batch]."""
-        root, count = self.known("root"), self.known("count")
-        x, center = whiten(code, root), whiten(self.known("center"), root)
+        root, count = self.parameter("root"), self.parameter("count")
+        x, center = whiten(code, root), whiten(self.parameter("center"), root)
         product = jnp.matmul(x, center.T, precision=jax.lax.Precision.HIGHEST)
         square = jnp.sum(jnp.square(x), axis=1)[:, None] + jnp.sum(jnp.square(center), axis=1)[None] - 2 * product
         used = jnp.arange(self.config.num_kernels) < count
@@ -55,6 +55,6 @@ class KernelDensitySampler(Sampler):
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]."""
         which_key, noise_key = jax.random.split(key)
-        which = jnp.floor(self.known("count") * jax.random.uniform(which_key, (num,))).astype(jnp.int32)
+        which = jnp.floor(self.parameter("count") * jax.random.uniform(which_key, (num,))).astype(jnp.int32)
         noise = jax.random.normal(noise_key, (num, self.space.size))
-        return self.known("center")[which] + noise @ self.known("root").T
+        return self.parameter("center")[which] + noise @ self.parameter("root").T

@@ -68,12 +68,14 @@ class MixtureSampler(Sampler):
 
     def log_density(self, code: jax.Array) -> jax.Array:
         """Returns log p(code) in nats, [batch]."""
-        of_each = jax.vmap(gaussian_log_density, in_axes=(None, 0, 0))(code, self.known("mean"), self.known("root"))
-        return jax.nn.logsumexp(jnp.log(self.known("weight"))[:, None] + of_each, axis=0)
+        of_each = jax.vmap(gaussian_log_density, in_axes=(None, 0, 0))(
+            code, self.parameter("mean"), self.parameter("root")
+        )
+        return jax.nn.logsumexp(jnp.log(self.parameter("weight"))[:, None] + of_each, axis=0)
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]."""
         which_key, noise_key = jax.random.split(key)
-        which = jax.random.categorical(which_key, jnp.log(self.known("weight")), shape=(num,))
+        which = jax.random.categorical(which_key, jnp.log(self.parameter("weight")), shape=(num,))
         noise = jax.random.normal(noise_key, (num, self.space.size))
-        return self.known("mean")[which] + jnp.einsum("nij,nj->ni", self.known("root")[which], noise)
+        return self.parameter("mean")[which] + jnp.einsum("nij,nj->ni", self.parameter("root")[which], noise)

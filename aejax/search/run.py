@@ -41,9 +41,9 @@ class Search:
 
 
 class SearchResult(NamedTuple):
-    """What won: the config of each of its stages (several where it was changed while training), and its trial."""
+    """What won: its configs (several, one after another, where it was changed while training), and its trial."""
 
-    stages: list[Config]
+    configs: list[Config]
     trial: int
     value: float
     fresh_seed: int  # The first that no trial had.
@@ -86,18 +86,18 @@ def check_search(config: Config, search: Search) -> None:
 
 
 def _metric(objective: str) -> Metric:
-    known = {metric.validation: metric for metric in all_metrics()}
-    if objective not in known:
-        near = difflib.get_close_matches(objective, known, n=3) or list(known)[-3:]
+    by_name = {metric.validation: metric for metric in all_metrics()}
+    if objective not in by_name:
+        near = difflib.get_close_matches(objective, by_name, n=3) or list(by_name)[-3:]
         raise ConfigError(f"--search=objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
-    return known[objective]
+    return by_name[objective]
 
 
 class _PreparedSearch(NamedTuple):
     """A search that may be begun, or gone on with."""
 
     directory: StudyDirectory  # Of the trials.
-    asked: "_Asked"
+    history: "_History"
     first: Growth
     how: dict[str, Any]  # It is prepared by: arguments of `prepare`.
 
@@ -114,8 +114,8 @@ def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _Prep
     if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
         raise ConfigError(f"{trials.path} holds another search; choose another --workdir")
     trial = _trial_config(config, search.method)
-    asked = _Asked(trial, search)
-    first = asked.more([])
+    history = _History(trial, search)
+    first = history.more([])
     assert first is not None, "a search asks for something"
     # What wins is evaluated as a whole, which no trial is.
     points = [*ends(search.space), *search.candidates]
@@ -130,7 +130,7 @@ def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _Prep
                 f"which {', '.join(named)} are (evaluation.measures, and what the data allow); name another"
             )
 
-    return _PreparedSearch(trials, asked, first, {"lineage": first.lineage, "later": later, "check": check_objective})
+    return _PreparedSearch(trials, history, first, {"lineage": first.lineage, "later": later, "check": check_objective})
 
 
 def describe_search(
@@ -174,23 +174,23 @@ def search_and_train(
     Raises:
       As `aejax.study.run.run`, and UserError if all trials diverged, or if they have no such metric.
     """
-    found = find(config, search, directory, name=name, question=question, executor=executor, options=options)
-    shown = ", ".join(f"{path}={value}" for path, value in _departures(config, found.stages[-1]).items())
+    result = find(config, search, directory, name=name, question=question, executor=executor, options=options)
+    shown = ", ".join(f"{path}={value}" for path, value in _departures(config, result.configs[-1]).items())
     options.say(
-        f"{search.method.kind}: trial {found.trial} won, with {search.method.objective} {found.value:.6g} ({shown}); "
+        f"{search.method.kind}: trial {result.trial} won, with {search.method.objective} {result.value:.6g} ({shown}); "
         f"it is trained again on {seeds} fresh seeds"
     )
     configs: list[Config] = []
     lineage: dict[str, str] = {}
-    for seed in range(found.fresh_seed, found.fresh_seed + seeds):
-        stages = [dataclasses.replace(stage, seed=seed) for stage in found.stages]
-        configs += stages
-        ids = [member_id(stage) for stage in stages]
+    for seed in range(result.fresh_seed, result.fresh_seed + seeds):
+        own = [dataclasses.replace(one, seed=seed) for one in result.configs]
+        configs += own
+        ids = [member_id(one) for one in own]
         lineage |= dict(zip(ids[1:], ids[:-1], strict=True))
 
     def winner(rows: Sequence[Row]) -> Growth | None:
-        known = {row["id"] for row in rows}
-        return Growth(configs, lineage) if any(member_id(config) not in known for config in configs) else None
+        ids_of_rows = {row["id"] for row in rows}
+        return Growth(configs, lineage) if any(member_id(config) not in ids_of_rows for config in configs) else None
 
     # Where more trials have brought another winner, the study of the first one grows.
     run([], directory, name=name, question=question, executor=executor, options=options, grow=winner)
@@ -208,7 +208,7 @@ def find(
 ) -> SearchResult:
     """Runs the rest of a search, and returns its result; see `search_and_train`."""
     prepared = _prepare(config, search, directory)
-    asked = prepared.asked
+    history = prepared.history
     run(
         prepared.first.configs,
         prepared.directory,
@@ -217,20 +217,20 @@ def find(
         executor=executor,
         options=options,
         search=to_tree(search),
-        grow=asked.more,
+        grow=history.more,
         **prepared.how,
     )
-    number = search.method.best(asked.losses)
-    loss = [loss for batch in asked.losses for loss in batch][number]
+    number = search.method.best(history.losses)
+    loss = [loss for batch in history.losses for loss in batch][number]
     if not math.isfinite(loss):
         raise UserError("all trials of the search diverged; search elsewhere")
-    stages = [override(config, asked.trials[number].point)]
-    earlier = asked.trials[number].continues if search.method.CHANGES_WHILE_TRAINING else None
+    configs = [override(config, history.trials[number].point)]
+    earlier = history.trials[number].continues if search.method.CHANGES_WHILE_TRAINING else None
     while earlier is not None:
-        stages.insert(0, asked.configs[earlier])
-        earlier = asked.trials[earlier].continues
+        configs.insert(0, history.configs[earlier])
+        earlier = history.trials[earlier].continues
     sign = -1.0 if _metric(search.method.objective).higher_is_better else 1.0
-    return SearchResult(stages, number, sign * loss, 1 + max(config.seed for config in asked.configs))
+    return SearchResult(configs, number, sign * loss, 1 + max(config.seed for config in history.configs))
 
 
 def member_id(config: Config) -> str:
@@ -265,8 +265,8 @@ def _departures(config: Config, other: Config) -> dict[str, Any]:
     return {path: value for path, value in flatten(to_tree(other)) if path not in own or own[path] != value}
 
 
-class _Asked:
-    """What a method has asked for so far, and what came of it."""
+class _History:
+    """The trials that a method has asked for so far, and their losses."""
 
     def __init__(self, config: Config, search: Search):
         self._config, self._metric = config, _metric(search.method.objective)
@@ -280,8 +280,8 @@ class _Asked:
         """Returns the next members that have no results yet, after telling those that have; None at the end."""
         results = {row["id"]: row for row in rows if row["method"] == SUBJECT}
         while True:
-            told = sum(map(len, self.losses))
-            waiting = self.configs[told:]
+            num_losses = sum(map(len, self.losses))
+            waiting = self.configs[num_losses:]
             if any(member_id(config) not in results for config in waiting):
                 raise UserError("a trial has no results; run the same command again")
             try:

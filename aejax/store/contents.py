@@ -47,17 +47,17 @@ def read_study(directory: StudyDirectory) -> Study:
       OSError: if a file cannot be read now.
     """
     record = require_record(directory)
-    found = read_all(directory, record)
-    faults = [fault for one in found for fault in one.faults]
+    evidence = read_all(directory, record)
+    faults = [fault for one in evidence for fault in one.faults]
     populations = []
-    for one in found:
+    for one in evidence:
         if one.status is None:
             continue
         curves, curve_faults = _read_curves(one, one.status, record)
         pictures, picture_faults = _read_pictures(one)
         populations.append(SavedPopulation(one.status, curves, pictures))
         faults += [*curve_faults, *picture_faults]
-    rows = [_labelled(row, record) for row in rows_of(found)]
+    rows = [_labelled(row, record) for row in rows_of(evidence)]
     if record.search is None:
         # Those from whom others go on are stages on the way.
         rows = [row for row in rows if row["id"] not in record.lineage.values()]

@@ -9,6 +9,7 @@
 <workdir>/populations/<id>/codes.npz      the codes of images, where members are measured beside each other
 <workdir>/populations/<id>/results.json   the results of every member, and the digests of the files beside it
 <workdir>/search/                         a study too: the trials of a search, which the study's settings won
+<workdir>/trackers/                       what trackers write that are not told to write elsewhere; see `aejax.trackers`
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 
 A published study holds some of them, compressed: study.json.gz for study.json. A damaged file that a run of the study
@@ -26,6 +27,8 @@ from aejax.store.files import exists, lock, refuse_links, remove_leftovers
 
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 
+TRACKERS = "trackers"
+
 
 class StudyDirectory:
     """The files of one study below `path`."""
@@ -34,6 +37,7 @@ class StudyDirectory:
         self.path = pathlib.Path(path)
         self.record = self.path / "study.json"
         self.copy = self.path / "study.copy.json"
+        self.trackers = self.path / TRACKERS
 
     def check(self) -> None:
         """Checks that a study lies here, or that one may be begun here.
@@ -51,7 +55,7 @@ class StudyDirectory:
             return
         if not self.path.is_dir():
             raise UserError(f"{self.path} is not a directory; choose another")
-        refuse_links(self.path)
+        refuse_links(self.path, apart=TRACKERS)
         files = [file.name for file in self.path.iterdir() if not file.name.startswith(".") and file.name != SEARCH]
         if files and not exists(self.record) and not exists(self.copy):
             raise UserError(

@@ -96,11 +96,11 @@ def read_all(directory: StudyDirectory, record: Record | None = None) -> list[Ev
       OSError: if a file cannot be read now.
     """
     begun = [path for path in directory.populations() if any(file.name[0] != "." for file in path.iterdir())]
-    found = [read_evidence(path) for path in begun]
+    evidence = [read_evidence(path) for path in begun]
     if record is None:
-        return found
+        return evidence
     recorded = _Recorded(record)
-    return [_own(one, recorded) for one in found]
+    return [_own(one, recorded) for one in evidence]
 
 
 class _Recorded:
@@ -109,14 +109,14 @@ class _Recorded:
     def __init__(self, record: Record):
         self._configs = [dict(flatten(tree)) for tree in record.configs]
         self._common = set.intersection(*map(set, self._configs)) if self._configs else set()
-        self._known: dict[tuple[str, ...], set[str]] = {}
+        self._values_by_fields: dict[tuple[str, ...], set[str]] = {}
 
     def has(self, config: Mapping[str, Any]) -> bool:
         """Whether a config agrees with one of the study's in all fields that every config of the study has."""
         fields = tuple(sorted(self._common.intersection(config)))
-        if fields not in self._known:
-            self._known[fields] = {_values(own, fields) for own in self._configs}
-        return _values(config, fields) in self._known[fields]
+        if fields not in self._values_by_fields:
+            self._values_by_fields[fields] = {_values(own, fields) for own in self._configs}
+        return _values(config, fields) in self._values_by_fields[fields]
 
 
 def _values(config: Mapping[str, Any], fields: Iterable[str]) -> str:
@@ -131,9 +131,9 @@ def _own(one: Evidence, recorded: _Recorded) -> Evidence:
     return dataclasses.replace(one, results=None, faults=(*one.faults, fault))
 
 
-def rows_of(found: Iterable[Evidence]) -> list[Row]:
+def rows_of(evidence: Iterable[Evidence]) -> list[Row]:
     """The results of the populations that are finished, a row for each member, sorted."""
-    return sort_rows([row for one in found if one.is_finished and one.results for row in to_rows(one.results)])
+    return sort_rows([row for one in evidence if one.is_finished and one.results for row in to_rows(one.results)])
 
 
 def read_rows(directory: StudyDirectory) -> list[Row]:

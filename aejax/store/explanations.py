@@ -152,7 +152,7 @@ def read_explanations(directory: StudyDirectory) -> tuple[list[Explanation], lis
     Raises:
       OSError: if a file cannot be read now.
     """
-    found, faults = [], []
+    explanations, faults = [], []
     for path in sorted(set(map(unpacked, directory_of(directory).glob("*.json*")))):
         if path.name == SIMILARITY or ASIDE in path.name:
             continue
@@ -171,8 +171,8 @@ def read_explanations(directory: StudyDirectory) -> tuple[list[Explanation], lis
         # Pictures of which some are missing would not show what they should.
         parts = facts.get("parts", {}).values()
         broken = {name for part in parts if not set(part["arrays"]) <= set(arrays) for name in part["arrays"]}
-        found.append(Explanation(facts, {name: array for name, array in arrays.items() if name not in broken}))
-    return sorted(found, key=lambda one: (one.facts["setting"], one.facts["seed"] or 0, one.id)), faults
+        explanations.append(Explanation(facts, {name: array for name, array in arrays.items() if name not in broken}))
+    return sorted(explanations, key=lambda one: (one.facts["setting"], one.facts["seed"] or 0, one.id)), faults
 
 
 def read_similarity(directory: StudyDirectory) -> tuple[Similarity | None, list[Fault]]:
@@ -183,14 +183,14 @@ def read_similarity(directory: StudyDirectory) -> tuple[Similarity | None, list[
     """
     path = directory_of(directory) / SIMILARITY
     try:
-        found = read(SimilarityFacts, path)
-        if any(len(row) != len(found.names) for row in (found.matrix, *found.matrix)):
+        facts = read(SimilarityFacts, path)
+        if any(len(row) != len(facts.names) for row in (facts.matrix, *facts.matrix)):
             raise Damaged(path, "its matrix is not square")
-        matrix = np.array(found.matrix, np.float64)
+        matrix = np.array(facts.matrix, np.float64)
         if not np.all(np.isnan(matrix) | (matrix >= 0) & (matrix <= 1)):
             raise Damaged(path, "its matrix has numbers outside [0, 1]")
     except FileNotFoundError:
         return None, []
     except Damaged as damage:
         return None, [Fault(path, damage.reason, ADVICE)]
-    return Similarity(found.names, matrix, found.num_images), []
+    return Similarity(facts.names, matrix, facts.num_images), []

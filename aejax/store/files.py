@@ -41,7 +41,7 @@ LARGEST = 1e100  # Of numbers, in size: far beyond float32, whose squares this p
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # The errors of file systems without locks.
 
 
-def _measured(value: Any) -> Any:
+def _check_range(value: Any) -> Any:
     if not all(map(is_measured, value if isinstance(value, tuple) else [value])):
         raise ValueError(f"should not be larger than {LARGEST:g}, as nothing is that this project measures")
     return value
@@ -52,8 +52,8 @@ def is_measured(value: float) -> bool:
     return not LARGEST < abs(value) < float("inf")
 
 
-Measured = AfterValidator(_measured)  # Of a number, or of a tuple of numbers.
-Number = Annotated[int | float, Measured]
+InRange = AfterValidator(_check_range)  # Of a number, or of a tuple of numbers.
+Number = Annotated[int | float, InRange]
 
 
 class Damaged(UserError):
@@ -106,10 +106,10 @@ def _open_to_read(path: pathlib.Path) -> IO[bytes]:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # A link to itself; a socket.
             raise Damaged(path, "it is no file") from None
         raise
-    known = os.fstat(descriptor)
-    if not stat.S_ISREG(known.st_mode) or known.st_size > MAX_BYTES:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         os.close(descriptor)
-        reason = "it is no file" if not stat.S_ISREG(known.st_mode) else f"it has {known.st_size / 1e9:.3g} GB"
+        reason = "it is no file" if not stat.S_ISREG(status.st_mode) else f"it has {status.st_size / 1e9:.3g} GB"
         raise Damaged(path, reason)
     return os.fdopen(descriptor, "rb")
 
@@ -195,10 +195,10 @@ def check_digest(folder: pathlib.Path, name: str, digest: str) -> None:
       Damaged: if the directory lacks it, or if it has another digest.
     """
     try:
-        found = digest_of(folder / name)
+        actual = digest_of(folder / name)
     except FileNotFoundError:
         raise Damaged(folder, f"{name} is missing") from None
-    if found != digest:
+    if actual != digest:
         raise Damaged(folder, f"{name} has changed")
 
 
@@ -300,14 +300,18 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     return aside
 
 
-def refuse_links(root: pathlib.Path) -> None:
+def refuse_links(root: pathlib.Path, *, apart: str) -> None:
     """Checks that no link below a directory leads out of it; the directory itself may be one.
+
+    What lies in the folder `apart` of it is others' business.
 
     Raises:
       UserError: naming the first that does.
     """
     top = os.path.realpath(root)
     for folder, folders, names in os.walk(top):
+        if folder == top and apart in folders:
+            folders.remove(apart)
         for name in (*folders, *names):
             path = os.path.join(folder, name)
             if os.path.islink(path) and os.path.commonpath([top, os.path.realpath(path)]) != top:

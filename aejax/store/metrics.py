@@ -1,20 +1,20 @@
-"""The curves of a population: a JSON line for each member and epoch, and TensorBoard's files where asked for."""
+"""The curves of a population: a JSON line for each member and epoch."""
 
 import hashlib
 import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from aejax.config import config_id
-from aejax.errors import UserError
 from aejax.store.files import exists, is_measured, open_in_place, read_bytes, set_aside
 
 FILE = "metrics.jsonl"
+Tell = Callable[[int, Sequence[Mapping[str, float]]], None]
 
 
 class Written(NamedTuple):
@@ -32,20 +32,23 @@ class MetricsWriter:
         directory: pathlib.Path | None,
         configs: Sequence[Any],
         *,
-        tensorboard: bool,
         keep: Written = Written(),  # noqa: B008
         say: Callable[[str], None] = print,
+        tell: Tell | None = None,
     ):
         """Opens the file, and keeps of it the curves that belong to a checkpoint: later ones are written again.
 
         Where the file does not begin with these, it is set aside, and the curves begin where training goes on.
         Without a directory nothing is kept: another process does that.
+
+        `tell` is called with the index of a member and the metrics of some of its epochs, in order: those kept first.
         """
         self._ids = [(config_id(config), config.seed) for config in configs]
         self._digest = hashlib.sha256()
         self._file: IO[bytes]
+        self._tell = tell
         if directory is None:
-            self._file, self._summaries = open(os.devnull, "ab"), []  # noqa: SIM115
+            self._file = open(os.devnull, "ab")  # noqa: SIM115
             return
         path = directory / FILE
         self._file = open_in_place(path)
@@ -58,20 +61,17 @@ class MetricsWriter:
             self._file, self._digest = open_in_place(path), hashlib.sha256()
         else:
             self._file.truncate(keep.num_bytes)
-        self._summaries = (
-            [_summary_writer(directory / "tensorboard" / name) for name, _ in self._ids] if tensorboard else []
-        )
+            self._tell_of(kept)
 
     def __enter__(self) -> "MetricsWriter":
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._file.close()
-        for summary in self._summaries:
-            summary.close()
 
     def __call__(self, first: int, metrics: dict[str, np.ndarray]) -> None:
         """Writes metrics of [members, epochs] from the member at index `first` on; epoch 0 stands for none."""
+        told: dict[int, list[dict[str, float]]] = {}
         for member, epoch in zip(*np.nonzero(metrics["epoch"]), strict=True):
             values = {name: shortest(value[member, epoch]) for name, value in metrics.items()}
             name, seed = self._ids[first + member]
@@ -80,15 +80,26 @@ class MetricsWriter:
             line = (json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode()
             self._file.write(line)
             self._digest.update(line)
-            for key, value in values.items() if self._summaries else ():
-                self._summaries[first + member].add_scalar(key, value, values["epoch"])
+            told.setdefault(first + int(member), []).append(values)
         self._file.flush()
+        if self._tell is not None:
+            for index, epochs in told.items():
+                self._tell(index, epochs)
 
     def sync(self) -> Written:
         """Returns how much the file holds, once that is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return Written(self._file.seek(0, os.SEEK_END), self._digest.hexdigest())
+
+    def _tell_of(self, kept: bytes) -> None:
+        """Tells of the epochs in the curves that are kept."""
+        if self._tell is None:
+            return
+        records, _ = _by_member(kept)
+        for index, (name, _) in enumerate(self._ids):
+            epochs = [record for _, record in sorted(records.get(name, {}).items())]
+            self._tell(index, [{key: value for key, value in record.items() if key != "seed"} for record in epochs])
 
 
 def read_curves(directory: pathlib.Path) -> tuple[dict[str, dict[str, np.ndarray]], str | None]:
@@ -101,15 +112,7 @@ def read_curves(directory: pathlib.Path) -> tuple[dict[str, dict[str, np.ndarray
       OSError: if the file cannot be read now.
       Damaged: if it is no file, or cannot be unpacked.
     """
-    content = read_bytes(directory / FILE) if exists(directory / FILE) else b""
-    records: dict[str, dict[int, dict[str, float]]] = {}
-    problem = None
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
-        record = _parse(line)
-        if record is None:
-            problem = problem or f"line {number} holds no metrics"
-            continue
-        records.setdefault(record.pop("id"), {})[record["epoch"]] = record
+    records, problem = _by_member(read_bytes(directory / FILE) if exists(directory / FILE) else b"")
     curves = {
         name: {
             key: np.array([epochs[number].get(key, math.nan) for number in sorted(epochs)], float)
@@ -118,6 +121,20 @@ def read_curves(directory: pathlib.Path) -> tuple[dict[str, dict[str, np.ndarray
         for name, epochs in records.items()
     }
     return curves, problem
+
+
+def _by_member(content: bytes) -> tuple[dict[str, dict[int, dict[str, float]]], str | None]:
+    """The metrics in a file's content by id and epoch, and the first line that holds none, as `read_curves` says it."""
+    records: dict[str, dict[int, dict[str, float]]] = {}
+    problem = None
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        record = _parse(line)
+        if record is None:
+            problem = problem or f"line {number} holds no metrics"
+            continue
+        epochs = records.setdefault(record.pop("id"), {})
+        epochs[record["epoch"]] = {name: math.nan if value is None else value for name, value in record.items()}
+    return records, problem
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -144,17 +161,3 @@ def thin(content: bytes, every: int) -> bytes:
 def shortest(value: np.generic) -> float | int:
     """A value for JSON: of a float, no more digits than tell it from the next of its type."""
     return float(str(value)) if isinstance(value, np.floating) else value.item()
-
-
-def require_tensorboard() -> None:
-    """Raises UserError where TensorBoard files cannot be written."""
-    try:
-        import tensorboardX  # noqa: F401
-    except ImportError:
-        raise UserError("--tensorboard needs a package that is missing; run pip install 'aejax[tensorboard]'") from None
-
-
-def _summary_writer(directory: pathlib.Path) -> Any:
-    import tensorboardX
-
-    return tensorboardX.SummaryWriter(str(directory))

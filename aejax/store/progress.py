@@ -58,18 +58,18 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
     now = time.time()
     record = read_record(directory)
     evidence = read_all(directory, record)
-    found = [(one.path.name, one.to_do or one.status) for one in evidence if one.status is not None]
-    found.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
-    names = max((len(name) for name, _ in found), default=0)
-    counts = max((len(_members(status)) for _, status in found), default=0)
+    populations = [(one.path.name, one.to_do or one.status) for one in evidence if one.status is not None]
+    populations.sort(key=lambda item: (ORDER.index(item[1].state), item[1].since or 0.0))
+    names = max((len(name) for name, _ in populations), default=0)
+    counts = max((len(_members(status)) for _, status in populations), default=0)
     lines = []
-    for name, status in found:
+    for name, status in populations:
         seconds = {"finished": status.seconds, "running": now - (status.since or now)}.get(status.state)
         duration = "" if seconds is None else _in_words(seconds)
         line = f"{name:{names}}  {_members(status):>{counts}}  {status.state:8}  {duration:>9}  {status.error or ''}"
         lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
     broken = [f"{fault}; {fault.advice}" for one in evidence for fault in one.faults]
-    total = progress([status for _, status in found], now, _start(record))
+    total = progress([status for _, status in populations], now, _start(record))
     return "\n".join([*lines, *broken, str(total)])
 
 
@@ -89,25 +89,29 @@ def progress(statuses: Sequence[PopulationStatus], now: float, start: float = 0.
       now: the moment.
       start: when the study was last started.
     """
-    found = {state: [status for status in statuses if status.state == state] for state in ORDER}
-    known = [status for status in found["finished"] if status.seconds]
+    by_state = {state: [status for status in statuses if status.state == state] for state in ORDER}
+    finished = [status for status in by_state["finished"] if status.seconds]
     seconds_left = None
-    spans = [(max((s.since or now) - s.seconds, start), s.since or now) for s in known if (s.since or now) > start]
-    spans += [(status.since or now, math.inf) for status in found["running"]]
-    if known and spans:
-        begins, ends = (sorted(moments) for moments in zip(*spans, strict=True))
-        lanes = max(sum(begin <= moment < end for begin, end in spans) for moment in begins[-RECENT:])
+    spans = [(max((s.since or now) - s.seconds, start), s.since or now) for s in finished if (s.since or now) > start]
+    spans += [(status.since or now, math.inf) for status in by_state["running"]]
+    if finished and spans:
+        starts, ends = (sorted(moments) for moments in zip(*spans, strict=True))
+        lanes = max(sum(begin <= moment < end for begin, end in spans) for moment in starts[-RECENT:])
         # So many begin with nothing before them, and each of the others after one that ended.
-        pauses = [max(begin - end, 0.0) for begin, end in zip(begins[lanes:], ends, strict=False)]
+        pauses = [max(begin - end, 0.0) for begin, end in zip(starts[lanes:], ends, strict=False)]
         pause = statistics.median(pauses[-RECENT:] or [0.0])
-        expected = _Expected(known)
+        expected = _Expected(finished)
         seconds_left = 0.0
-        for wave in {status.wave for status in (*found["running"], *found["waiting"])}:
-            running = [expected.left(status, now) for status in found["running"] if status.wave == wave]
-            waiting = [expected.left(status, now) + pause for status in found["waiting"] if status.wave == wave]
+        for wave in {status.wave for status in (*by_state["running"], *by_state["waiting"])}:
+            running = [expected.left(status, now) for status in by_state["running"] if status.wave == wave]
+            waiting = [expected.left(status, now) + pause for status in by_state["waiting"] if status.wave == wave]
             seconds_left += _makespan(running + waiting, lanes)
     return Progress(
-        len(found["finished"]), len(found["running"]), len(found["waiting"]), len(found["failed"]), seconds_left
+        len(by_state["finished"]),
+        len(by_state["running"]),
+        len(by_state["waiting"]),
+        len(by_state["failed"]),
+        seconds_left,
     )
 
 

@@ -161,9 +161,9 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
     Raises:
       ConfigError: if the study holds other configs, saying where they differ.
     """
-    known, asked = set(map(_setting, recorded)), set(map(_setting, wanted))
-    if known and not (known <= asked or asked <= known):
-        other = next(config for config in wanted if _setting(config) not in known)
+    recorded_settings, wanted_settings = set(map(_setting, recorded)), set(map(_setting, wanted))
+    if recorded_settings and not (recorded_settings <= wanted_settings or wanted_settings <= recorded_settings):
+        other = next(config for config in wanted if _setting(config) not in recorded_settings)
         changes = min((_differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
         raise ConfigError(
             f"{directory.path} holds another study ({'; '.join(changes[:4])}{'; ...' if len(changes) > 4 else ''}); "

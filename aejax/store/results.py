@@ -139,8 +139,8 @@ class Setting:
     fields: dict[str, Any]
     rows: list[Row]
     study: str = ""
-    departing: tuple[str, ...] = ()  # Fields whose value most settings of its method do not have, see `settings`.
-    telling: tuple[str, ...] = ()  # The fewest of them that tell it from the other settings.
+    unusual: tuple[str, ...] = ()  # Fields whose value most settings of its method do not have, see `settings`.
+    distinctive: tuple[str, ...] = ()  # The fewest of them that tell it from the other settings.
 
     @property
     def role(self) -> Role:
@@ -165,20 +165,20 @@ class Setting:
     @property
     def label(self) -> str:
         """Its name among the settings of its method: the label of its sweep, and the fields that tell it apart."""
-        return self._said(self.telling)
+        return self._name_by(self.distinctive)
 
     @property
     def description(self) -> str:
         """The label with all fields in which it departs from most others."""
-        return self._said(self.departing)
+        return self._name_by(self.unusual)
 
-    def _said(self, paths: Sequence[str]) -> str:
+    def _name_by(self, paths: Sequence[str]) -> str:
         return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._terms(paths))
 
     @property
     def kinds(self) -> str:
         """The label without numbers: what settings share that differ in the strength or size of something alone."""
-        return " · ".join(value if name == "kind" else name for name, value in self._terms(self.telling))
+        return " · ".join(value if name == "kind" else name for name, value in self._terms(self.distinctive))
 
     def _terms(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         last = [path.rsplit(".", 1)[-1] for path in paths]
@@ -187,10 +187,10 @@ class Setting:
             name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)
         ]
         values = [show_value(self.fields[path]) or "null" for path in paths]
-        return [("kind", self.given)] * bool(self.given) + list(zip(names, values, strict=True))
+        return [("kind", self.sweep_label)] * bool(self.sweep_label) + list(zip(names, values, strict=True))
 
     @property
-    def given(self) -> str:
+    def sweep_label(self) -> str:
         """The label that its sweep gave it; empty if it gave none."""
         labels = {row.get("label", "") for row in self.rows}
         return labels.pop() if len(labels) == 1 else ""
@@ -251,8 +251,8 @@ def _named(setting: Setting, among: Sequence[Setting]) -> Setting:
     unless most settings have its value, or all that share the label and the kinds before it; it tells the setting apart
     unless all have its value that share what tells it apart so far.
     """
-    same = [other for other in among if other.given == setting.given] if setting.given else list(among)
-    departing, telling, left = [], [], same
+    same = [other for other in among if other.sweep_label == setting.sweep_label] if setting.sweep_label else list(among)
+    unusual, distinctive, left = [], [], same
     for path in sorted(setting.fields, key=lambda path: path.count(".") if path.endswith(".kind") else math.inf):
         value = setting.fields[path]
         if all(other.fields.get(path, _ABSENT) == value for other in same):
@@ -261,11 +261,11 @@ def _named(setting: Setting, among: Sequence[Setting]) -> Setting:
         if len(values) > 1 and values.count(value) > len(values) / 2:
             continue
         alike = [other for other in left if other.fields.get(path, _ABSENT) == value]
-        departing.append(path)
-        telling += [path] if len(alike) < len(left) else []
+        unusual.append(path)
+        distinctive += [path] if len(alike) < len(left) else []
         left = alike
         same = left if path.endswith(".kind") else same
-    return dataclasses.replace(setting, departing=tuple(departing), telling=tuple(telling))
+    return dataclasses.replace(setting, unusual=tuple(unusual), distinctive=tuple(distinctive))
 
 
 def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:
@@ -275,9 +275,9 @@ def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting]
     kind by the part that has it. If these are so many that most cells would say nothing, or the same, or if a sweep
     gave labels, one is for all.
     """
-    departing = {field for group in groups for field in group.departing}
-    fields = [field for field in dict.fromkeys(path for group in groups for path in group.fields) if field in departing]
-    if len(fields) > MAX_COLUMNS or any(group.given for group in groups):
+    unusual = {field for group in groups for field in group.unusual}
+    fields = [field for field in dict.fromkeys(path for group in groups for path in group.fields) if field in unusual]
+    if len(fields) > MAX_COLUMNS or any(group.sweep_label for group in groups):
         return {"setting": lambda setting: setting.description}
     last = [field.removesuffix(".kind").rsplit(".", 1)[-1] for field in fields]
     names = [name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)]

@@ -65,12 +65,12 @@ def read_statuses(directory: StudyDirectory) -> dict[pathlib.Path, PopulationSta
 
     `aejax.store.evidence` says which these are.
     """
-    found: dict[pathlib.Path, PopulationStatus] = {}
+    statuses: dict[pathlib.Path, PopulationStatus] = {}
     for path in directory.populations():
         try:
             status = read_status(path)
         except Damaged:
             continue
         if status is not None:
-            found[path] = status
-    return found
+            statuses[path] = status
+    return statuses

@@ -37,6 +37,6 @@ def best_so_far(trials: Sequence[Trial], *, maximize: bool) -> list[float | None
     """Returns the best value up to each trial, None before there is one."""
     best: list[float | None] = []
     for trial in trials:
-        known = [value for value in (trial.value, best[-1] if best else None) if value is not None]
-        best.append((max if maximize else min)(known) if known else None)
+        values = [value for value in (trial.value, best[-1] if best else None) if value is not None]
+        best.append((max if maximize else min)(values) if values else None)
     return best

@@ -47,15 +47,15 @@ def measure_across(
     groups: dict[tuple[str, Config], list[Replicate]] = {}
     for member in members:
         groups.setdefault((member.method, dataclasses.replace(member.config, seed=0)), []).append(member)
-    found: dict[pathlib.Path, dict[int, dict[str, float]]] = {}
+    of_populations: dict[pathlib.Path, dict[int, dict[str, float]]] = {}
     for group in groups.values():
         group.sort(key=lambda member: member.config.seed)
         for measure in find_method(group[0].method).evaluation(group[0].config).wanted():
             if measure.members is None or len(group) == 1 or all(_has(member, measure) for member in group):
                 continue
             for member, metrics in zip(group, _measure(measure, group, say), strict=True):
-                found.setdefault(member.path, {}).setdefault(member.number, {}).update(metrics)
-    return found
+                of_populations.setdefault(member.path, {}).setdefault(member.number, {}).update(metrics)
+    return of_populations
 
 
 def _has(member: Replicate, measure: Measure) -> bool:
@@ -65,15 +65,15 @@ def _has(member: Replicate, measure: Measure) -> bool:
 def _measure(measure: Measure, group: Sequence[Replicate], say: Callable[[str], None]) -> list[dict[str, float]]:
     """Returns the metrics of a group's members; none of those whose codes are not finite, or of all if one has none."""
     metrics: list[dict[str, float]] = [{} for _ in group]
-    known: dict[pathlib.Path, Codes] = {}  # By population.
+    codes_of: dict[pathlib.Path, Codes] = {}  # By population.
     codes = []
     for member in group:
         if member.codes is None:
             say(f"{member.path}: '{measure.name}' needs codes that it lacks; aejax evaluate --update keeps them")
             return metrics
-        if member.path not in known:
-            known[member.path] = member.codes()
-        codes.append({split: code[member.number] for split, code in known[member.path].items()})
+        if member.path not in codes_of:
+            codes_of[member.path] = member.codes()
+        codes.append({split: code[member.number] for split, code in codes_of[member.path].items()})
     finite = [index for index, own in enumerate(codes) if own and all(np.isfinite(code).all() for code in own.values())]
     if len(finite) > 1 and measure.members is not None:
         for name, values in measure.members([codes[index] for index in finite]).items():

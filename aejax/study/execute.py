@@ -23,7 +23,7 @@ from aejax.store import metrics
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import PICTURES, Evidence, read_evidence
 from aejax.store.files import (
-    Measured,
+    InRange,
     digest_of,
     lock,
     remove_leftovers,
@@ -38,6 +38,8 @@ from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Execution, Job, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
+from aejax.study.track import track
+from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
 from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
@@ -68,12 +70,12 @@ def execute(execution: Execution, parents: Sequence[Job] = ()) -> None:
     # Another process that was given the population may not have noticed yet that it is to stop.
     with lock(execution.path, patience=LOCK_SECONDS) if is_leader() else contextlib.nullcontext():
         evidence = read_evidence(execution.path)
-        known = evidence.status or PopulationStatus(job.method.name, job.ids, "waiting")
+        status = evidence.status or PopulationStatus(job.method.name, job.ids, "waiting")
         wait_for_all(f"{job.ids} known")  # Before the leader changes it.
         if not evidence.is_finished:
             if is_leader():
                 clear(evidence, options)
-            _execute(execution, known.enter("running"), parents)
+            _execute(execution, status.enter("running"), parents)
 
 
 def clear(evidence: Evidence, options: Options) -> None:
@@ -91,8 +93,10 @@ def _execute(execution: Execution, status: PopulationStatus, parents: Sequence[J
         remove_leftovers(execution.path.rglob("*"))
         write_status(execution.path, status)
     try:
-        fitted = _within_memory(execution, lambda: _fit(execution, status, parents))
-        measured = _within_memory(execution, lambda: measure(execution, fitted))
+        with track(execution) as tracking:
+            fitted = _within_memory(execution, lambda: _fit(execution, status, parents, tracking))
+            measured = _within_memory(execution, lambda: measure(execution, fitted))
+            tracking.finish(measured[0]["members"])
     except Interrupted:
         if is_leader():
             write_status(execution.path, (read_status(execution.path) or status).enter("waiting"))
@@ -188,7 +192,7 @@ def check_trained(path: pathlib.Path, state: TrainState) -> None:
 class _Resume:
     """The facts of a checkpoint that training goes on from: its cost so far, and how much of the curves is its own."""
 
-    cost: Annotated[Cost, Measured]
+    cost: Annotated[Cost, InRange]
     metrics_bytes: int
     metrics_digest: str | None = None
 
@@ -266,40 +270,40 @@ def _learnt(
     execution: Execution, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]
 ) -> Any:
     """Returns a part of the states of members with these ids, stacked in their order: arrays [members, ...]."""
-    found: dict[str, Any] = {}
+    by_id: dict[str, Any] = {}
     for job in parents:
         if set(job.ids) & set(wanted):
             learnt = part(
                 restore_trained(Execution(job, execution.source_of, execution.directory, execution.options)).state
             )
-            found |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
-    missing = [name for name in wanted if name not in found]
+            by_id |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
+    missing = [name for name in wanted if name not in by_id]
     if missing:
         raise ParentMissing(f"{execution.job} goes on from the autoencoder {missing[0]}, which was not trained")
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *(found[name] for name in wanted))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(by_id[name] for name in wanted))
 
 
-def _begin(execution: Execution, parents: Sequence[Job]) -> tuple[list[Any], float]:
+def _warm_start(execution: Execution, parents: Sequence[Job]) -> tuple[list[Any], float]:
     """Returns the variables that the members begin with, by round: those that others have learnt, and what is fitted to
     these in host memory; and the seconds that the latter took.
     """
     method = execution.job.method
-    assert method.begins_with is not None, "others begin with random variables"
-    wanted = [config_id(find_method(method.begins_with).reduce(config)) for config in execution.configs]
+    assert method.warm_start_from is not None, "others begin with random variables"
+    wanted = [config_id(find_method(method.warm_start_from).reduce(config)) for config in execution.configs]
 
     def variables(state: TrainState) -> Any:
         return jax.tree.map(functools.partial(_lost_where, np.asarray(state.status)), state.evaluated_variables())
 
-    begin = method.begin(_learnt(execution, parents, wanted, variables))
+    initial = method.warm_start(_learnt(execution, parents, wanted, variables))
     seconds = 0.0
     fit = method.fit_on_host(execution.task(execution.configs[0]))
     if fit is not None:
-        fitted, seconds = _fit_on_host(execution, fit, begin)
-        begin |= fitted
-    return list(execution.members.deal(begin)), seconds
+        fitted, seconds = _fit_on_host(execution, fit, initial)
+        initial |= fitted
+    return list(execution.members.deal(initial)), seconds
 
 
-def _fit_on_host(execution: Execution, fit: FitOnHost, begin: Any) -> tuple[dict[str, Any], float]:
+def _fit_on_host(execution: Execution, fit: FitOnHost, initial: Any) -> tuple[dict[str, Any], float]:
     """Fits a part in host memory to the codes of training images; returns it as variables, and the seconds it took."""
     members = execution.members
 
@@ -309,11 +313,11 @@ def _fit_on_host(execution: Execution, fit: FitOnHost, begin: Any) -> tuple[dict
         assert code is not None
         return code["train"]
 
-    rounds = list(members.deal(begin))
+    rounds = list(members.deal(initial))
     program = members.compile(codes, rounds[0], execution.data)
-    found = members.fetch([program(index, given, execution.data) for index, given in enumerate(rounds)])
+    training_codes = members.fetch([program(index, given, execution.data) for index, given in enumerate(rounds)])
     started = time.perf_counter()
-    fitted = fit(found, [config.seed for config in execution.configs])
+    fitted = fit(training_codes, [config.seed for config in execution.configs])
     return fitted, time.perf_counter() - started
 
 
@@ -324,21 +328,23 @@ def _continue(execution: Execution, parents: Sequence[Job]) -> StartingPoint:
     return StartingPoint(state.replace(status=status), Cost())
 
 
-def _fit(execution: Execution, status: PopulationStatus, parents: Sequence[Job]) -> FittedPopulation:
+def _fit(
+    execution: Execution, status: PopulationStatus, parents: Sequence[Job], tracking: Tracking
+) -> FittedPopulation:
     if not execution.job.method.trains:
         return _fitted(execution, None)
     start, keep = _restore(execution, status.checkpoint, writes=True)
     status = status._replace(training=start.cost.train_seconds if start else 0.0)
     if is_leader():
         write_status(execution.path, status)
-    begin, begin_seconds = None, 0.0
+    initial, initial_seconds = None, 0.0
     if start is None and execution.job.continues:
         start = _continue(execution, parents)
-    elif start is None and execution.job.method.begins_with:
-        begin, begin_seconds = _begin(execution, parents)
+    elif start is None and execution.job.method.warm_start_from:
+        initial, initial_seconds = _warm_start(execution, parents)
     path = execution.path if is_leader() else None
-    tensorboard, say = execution.options.tensorboard, execution.options.say
-    with MetricsWriter(path, execution.configs, tensorboard=tensorboard, keep=keep, say=say) as write:
+    say, tell = execution.options.say, tracking.log if execution.options.trackers else None
+    with MetricsWriter(path, execution.configs, keep=keep, say=say, tell=tell) as write:
         trained = train(
             execution.members,
             execution.task,
@@ -347,8 +353,8 @@ def _fit(execution: Execution, status: PopulationStatus, parents: Sequence[Job])
             description=str(execution.job),
             saver=_Saver(execution, status, write),
             start=start,
-            begin=begin,
-            begin_seconds=begin_seconds,
+            initial=initial,
+            initial_seconds=initial_seconds,
             chunk_epochs=execution.chunk_epochs(execution.members),
         )
     return _fitted(execution, trained)
@@ -368,13 +374,14 @@ def _fitted(execution: Execution, trained: TrainedPopulation | None) -> FittedPo
         [(state.status, state.step, state.past_minimum) for state in trained.states]
     )
     task = execution.task(execution.configs[0])
-    seen = jax.eval_shape(task.select, execution.data)
+    own_data = jax.eval_shape(task.select, execution.data)
     # Those from whose states they went on have paid for these.
     begun = [
-        (config.training.until_epoch or 0) * steps_per_epoch(task.training, seen) for config in execution.job.continues
+        (config.training.until_epoch or 0) * steps_per_epoch(task.training, own_data)
+        for config in execution.job.continues
     ]
     step = np.maximum(step - np.array(begun or 0), 0)
-    num_images = int(step.sum()) * batch_size(task.training, seen)
+    num_images = int(step.sum()) * batch_size(task.training, own_data)
     seconds = trained.cost.train_seconds
     cost = {
         "parameters": _num_parameters(variables[0], members),
@@ -385,7 +392,7 @@ def _fitted(execution: Execution, trained: TrainedPopulation | None) -> FittedPo
         "memory_mb": trained.cost.memory_bytes / 1e6,
     }
     statuses = [Status(value).name.lower() for value in status]
-    metrics = {"past_minimum": past_minimum} if seen.size("validation") else {}
+    metrics = {"past_minimum": past_minimum} if own_data.size("validation") else {}
     return FittedPopulation(variables, statuses, metrics, cost)
 
 

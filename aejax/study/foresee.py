@@ -17,7 +17,7 @@ def foresee(execution: Execution) -> None:
     On GPU and TPU it waits for the training program, whose memory says how many members run at once.
     """
     job = execution.job
-    if job.method.begins_with or job.continues or execution.checkpoints.exist():
+    if job.method.warm_start_from or job.continues or execution.checkpoints.exist():
         return  # What they begin with is not known yet.
     members = execution.members
     variables: Any = ()

@@ -163,11 +163,11 @@ def measure_generators(
         images, features, classes = drawn
         metrics: dict[str, jax.Array] = {}
         for split, reference in references.items():
-            found = compare(reference, features[split], generation.num_neighbors)
-            found |= _modes(
-                found["recall"], None if classes is None else classes[split], execution.dataset.num_classes or 0
+            of_split = compare(reference, features[split], generation.num_neighbors)
+            of_split |= _modes(
+                of_split["recall"], None if classes is None else classes[split], execution.dataset.num_classes or 0
             )
-            metrics |= {f"{split}_{name}": value for name, value in found.items()}
+            metrics |= {f"{split}_{name}": value for name, value in of_split.items()}
         if method.draws:
             checked = preprocessing.to_unit(images["test"][:NUM_CHECKED])
             nearest = nearest_training(checked, data.image["train"])
@@ -183,8 +183,8 @@ def measure_generators(
     compile_seconds = drawing.compile_seconds
     started = time.perf_counter()
     for index in execution.rounds(members):
-        images, seen = drawing(index, variables[index], (execution.data, network_variables))
-        drawn = (images, *_features(judge, members, images, seen))
+        images, outputs = drawing(index, variables[index], (execution.data, network_variables))
+        drawn = (images, *_features(judge, members, images, outputs))
         if judging is None:
             before = time.perf_counter()
             judging = members.compile(judge_member, drawn, (execution.data, judge.references))
@@ -216,10 +216,10 @@ def _describe(execution: Execution, judge: Judge) -> str:
     return f"{execution.job}: compared with as many real images of {execution.dataset.name} ({counts}) by {by}"
 
 
-def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen: Any) -> tuple[Any, Any]:
+def _features(judge: Judge, members: Members, images: dict[str, jax.Array], outputs: Any) -> tuple[Any, Any]:
     """Returns features and classes (None: of a user's features there are none) of a round's images, by split."""
-    if seen is not None:
-        return {split: pair[0] for split, pair in seen.items()}, {split: pair[1] for split, pair in seen.items()}
+    if outputs is not None:
+        return {split: pair[0] for split, pair in outputs.items()}, {split: pair[1] for split, pair in outputs.items()}
     assert judge.function is not None
     features = {}
     for split, image in to_host(images).items():
@@ -230,12 +230,12 @@ def _features(judge: Judge, members: Members, images: dict[str, jax.Array], seen
 
 def _modes(recall: jax.Array, classes: jax.Array | None, num_classes: int) -> dict[str, jax.Array]:
     """Returns whether a generator's modes collapsed, and how many classes it draws where the network sees classes."""
-    found: dict[str, jax.Array] = {}
+    metrics: dict[str, jax.Array] = {}
     collapsed = recall < COLLAPSED_RECALL
     if classes is not None:
-        found["classes"] = _effective_number(classes, num_classes)
-        collapsed |= found["classes"] < COLLAPSED_CLASSES * num_classes
-    return found | {"modes_collapsed": collapsed.astype(jnp.float32)}
+        metrics["classes"] = _effective_number(classes, num_classes)
+        collapsed |= metrics["classes"] < COLLAPSED_CLASSES * num_classes
+    return metrics | {"modes_collapsed": collapsed.astype(jnp.float32)}
 
 
 def _effective_number(classes: jax.Array, num_classes: int) -> jax.Array:

@@ -66,7 +66,7 @@ SourceOf = Callable[[DataConfig], Source]
 class Options(NamedTuple):
     """How to execute, none of which changes a result."""
 
-    tensorboard: bool = False
+    trackers: tuple[str, ...] = ()  # By name; see `aejax.trackers.zoo`.
     checkpoint_seconds: float = 60.0  # Between checkpoints, at least; less often where saving takes long.
     stop: StopRequest = StopRequest()
     say: Say = print

@@ -43,13 +43,14 @@ def measure(
     if len(variables) != execution.members.num_rounds:  # Fewer at once than when they were trained.
         variables = list(execution.members.deal(execution.members.fetch(variables)))
     makes_images = execution.job.method.makes_images
-    measured = Measured(*measure_generators(execution, variables)) if makes_images else _measure(execution, variables)
-    metrics, seen, evaluation_cost, codes = measured
+    metrics, pictures, evaluation_cost, codes = (
+        PopulationMetrics(*measure_generators(execution, variables)) if makes_images else _measure(execution, variables)
+    )
     metrics |= fitted.metrics
     if not execution.evaluation.tell_test:
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
         codes = {split: code for split, code in codes.items() if split != "test"}
-        seen = {}  # What is seen is of test images.
+        pictures = {}  # They are of test images.
     trees = [dict(flatten(to_tree(config))) for config in execution.configs]
     trees = [{name: tree[name] for name in tree if execution.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}
@@ -69,7 +70,7 @@ def measure(
             for index, (name, tree, status) in enumerate(zip(execution.job.ids, trees, fitted.statuses, strict=True))
         ],
     }
-    return results, _pictures(execution, variables, seen, metrics) if seen else {}, codes
+    return results, _pictures(execution, variables, pictures, metrics) if pictures else {}, codes
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-class Measured(NamedTuple):
+class PopulationMetrics(NamedTuple):
     """The metrics of a population, what members make of some test images, if that is an image, and the cost."""
 
     metrics: dict[str, np.ndarray]  # [members]
@@ -93,19 +94,19 @@ class Measured(NamedTuple):
     codes: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
-def _measure(execution: Execution, variables: list[Any]) -> Measured:
+def _measure(execution: Execution, variables: list[Any]) -> PopulationMetrics:
     one = shapes_of_member(variables[0])
 
-    def known(members: Members) -> Members:
+    def trained_if_alike(members: Members) -> Members:
         """Returns the members that were trained, which may know the programs, if these are dealt out alike."""
         return execution.members if members.round_size == execution.members.round_size else members
 
     def evaluation_bytes(members: Members) -> int:
-        members = known(members)
+        members = trained_if_alike(members)
         programs = evaluation_programs(execution, members, one)
         return max(program.memory_bytes for program in [programs.describing, *programs.classifying.values()])
 
-    members = known(fit_members(execution.configs, execution.members.at_once, evaluation_bytes))
+    members = trained_if_alike(fit_members(execution.configs, execution.members.at_once, evaluation_bytes))
     if members is not execution.members:
         variables = list(members.deal(execution.members.fetch(variables)))
     describing, classifying = evaluation_programs(execution, members, one)
@@ -129,7 +130,7 @@ def _measure(execution: Execution, variables: list[Any]) -> Measured:
     results = members.fetch(results)
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     pictures = {} if samples[0] is None else {"reconstruction": members.fetch(samples)}
-    return Measured(results, pictures, cost, members.fetch(codes) if codes else {})
+    return PopulationMetrics(results, pictures, cost, members.fetch(codes) if codes else {})
 
 
 class EvaluationPrograms(NamedTuple):
@@ -146,10 +147,12 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
     def describe_member(config: Config, variables: Any, shared: dict[str, ResidentData]) -> Any:
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
         representation, task = execution.represent(config, variables, data), execution.task_or_none(config)
-        described = describe(representation, data if task is None else task.select(data), execution.evaluation, others)
+        description = describe(
+            representation, data if task is None else task.select(data), execution.evaluation, others
+        )
         if representation.reconstruct is None:
-            return described, None
-        return described, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
+            return description, None
+        return description, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
         num_classes = execution.source(name).dataset.num_classes
@@ -216,17 +219,17 @@ def _measure_round(
         return metrics
 
     compared = {split: features[split] for split in features if split in target}
-    found = _each_member(members, index, compared, measure_member)
-    found += [found[0]] * (members.round_size - len(found))  # These fill up the last round.
-    return {metric: np.array([of[metric] for of in found], np.float32) for metric in found[0]}
+    of_members = _each_member(members, index, compared, measure_member)
+    of_members += [of_members[0]] * (members.round_size - len(of_members))  # These fill up the last round.
+    return {metric: np.array([of[metric] for of in of_members], np.float32) for metric in of_members[0]}
 
 
 def _pictures(
-    execution: Execution, variables: list[Any], seen: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
+    execution: Execution, variables: list[Any], of_members: dict[str, np.ndarray], metrics: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The content of pictures.npz: some test images, and their reconstructions by the best few settings.
 
-    `id` names the members, the first seed of a setting each; `image`, and what was `seen` of the members
+    `id` names the members, the first seed of a setting each; `image`, and the images `of_members`
     (`reconstruction`, or `sample` and `nearest`, the training images nearest to the first of these), are uint8, the
     weights of layers that touch the pixels (`encoder_weights`, `decoder_weights`) float16.
     """
@@ -240,7 +243,7 @@ def _pictures(
     pictures = {
         "id": np.array([execution.job.ids[index] for index in chosen]),
         "image": _to_bytes(image),
-        **{name: _to_bytes(images[chosen]) for name, images in seen.items()},
+        **{name: _to_bytes(images[chosen]) for name, images in of_members.items()},
     }
     if not execution.job.method.trains or execution.job.method.makes_images:
         return pictures

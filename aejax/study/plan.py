@@ -186,9 +186,12 @@ class Roster:
                 if name not in kept:
                     generations.setdefault(self._generation(method, name), {})[config] = name
             for names in generations.values():
-                together += [[names[config] for config in found.members] for found in group(list(names))]
+                together += [[names[config] for config in population.members] for population in group(list(names))]
             for ids in together:
-                wave = find_method(method).begins_with is not None, max(self._generation(method, name) for name in ids)
+                wave = (
+                    find_method(method).warm_start_from is not None,
+                    max(self._generation(method, name) for name in ids),
+                )
                 waves.setdefault(wave, []).append(self.job(method, ids))
         return [jobs for _, jobs in sorted(waves.items(), key=lambda item: item[0])]
 

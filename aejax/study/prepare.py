@@ -90,11 +90,11 @@ def prepare(
 
 
 def to_do(
-    roster: Roster, found: Sequence[Evidence], left_out: Collection[tuple[str, str]] = frozenset()
+    roster: Roster, evidence: Sequence[Evidence], left_out: Collection[tuple[str, str]] = frozenset()
 ) -> list[list[Job]]:
     """The populations that a study still needs, in waves, given what lies in its directory."""
-    done = {(row["method"], row["id"]) for row in rows_of(found)}
-    begun = [status for one in found if (status := one.to_do) is not None]
+    done = {(row["method"], row["id"]) for row in rows_of(evidence)}
+    begun = [status for one in evidence if (status := one.to_do) is not None]
     return roster.plan(done.union(left_out), begun)
 
 

@@ -170,11 +170,11 @@ def _with_members(
 
 def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str, str]]) -> None:
     directory, options = worker.directory, worker.options
-    found = read_all(directory)
-    finished = rows_of(found)
-    waves = to_do(worker.roster, found, left_out)
+    evidence = read_all(directory)
+    finished = rows_of(evidence)
+    waves = to_do(worker.roster, evidence, left_out)
     jobs = list(itertools.chain(*waves))
-    if finished or any(one.to_do for one in found):
+    if finished or any(one.to_do for one in evidence):
         missing = sum(len(job.population.members) for job in jobs)
         options.say(f"{directory.path} holds {len(finished)} finished results; {missing} missing")
     wait_for_all("what is missing is known")  # Before the leader changes it.
@@ -237,23 +237,23 @@ def evaluate_again(
         measured: dict[pathlib.Path, dict[str, Any]] = {}
         members: list[Replicate] = []
         problems: list[str] = []
-        for found in read_all(directory):
-            problems += map(str, found.faults)
-            if found.status is None or found.status.state != "finished":
+        for evidence in read_all(directory):
+            problems += map(str, evidence.faults)
+            if evidence.status is None or evidence.status.state != "finished":
                 continue
             try:
-                job, (results, pictures, codes) = _evaluate(worker, found.path, found.status, changed)
+                job, (results, pictures, codes) = _evaluate(worker, evidence.path, evidence.status, changed)
             except Interrupted:
                 raise
             except UserError as error:
                 problems.append(str(error))
                 continue
-            measured[found.path] = results
-            members += replicates_of(job, results, functools.partial(dict, codes), found.path)
+            measured[evidence.path] = results
+            members += replicates_of(job, results, functools.partial(dict, codes), evidence.path)
             if update:
-                with lock(found.path):
-                    clear(found, options)
-                    write_results(found.path, results, pictures, codes)
+                with lock(evidence.path):
+                    clear(evidence, options)
+                    write_results(evidence.path, results, pictures, codes)
         for path, metrics in measure_across(members, options.say).items():
             add_metrics(measured[path], metrics)
             if update:

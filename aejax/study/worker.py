@@ -62,7 +62,7 @@ class Worker:
         try:
             self.foresee([job])
             execution = self._foreseen.pop(job) if job in self._foreseen else self._execution(job)
-            execute(execution, self._finished(SUBJECT if job.continues else job.method.begins_with))
+            execute(execution, self._finished(SUBJECT if job.continues else job.method.warm_start_from))
         except (Interrupted, InUse):
             raise
         except Exception as error:
@@ -93,9 +93,9 @@ class Worker:
 
     def _finished(self, method: str | None) -> list[Job]:
         """Returns the finished populations of a method; none of None."""
-        found = read_statuses(self.directory).values()
+        statuses = read_statuses(self.directory).values()
         return [
             self.roster.job(status.method, status.members)
-            for status in found
+            for status in statuses
             if (status.method, status.state) == (method, "finished") and self.roster.has(status)
         ]

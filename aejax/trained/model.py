@@ -315,8 +315,8 @@ def _encode(trained: Trained, variables: Any, block: jax.Array) -> Any:
 
 
 def _decode(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    seen = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
-    return preprocessing.invert(trained.preprocessing, seen, seen)
+    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
+    return preprocessing.invert(trained.preprocessing, output, output)
 
 
 def _reconstruct(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:

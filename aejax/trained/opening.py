@@ -49,8 +49,8 @@ class Opener:
         for method in map(find_method, METHODS):
             wanted = [config for config in configs if method.wanted(config, labelled=True)]
             self._members[method.name] = members_of(method, wanted)
-        known = read_statuses(directory).values()
-        self._populations = [one for one in known if set(one.members) <= set(self._members.get(one.method, ()))]
+        statuses = read_statuses(directory).values()
+        self._populations = [one for one in statuses if set(one.members) <= set(self._members.get(one.method, ()))]
         own = {(population.method, name) for population in self._populations for name in population.members}
         rows = [row for row in read_rows(directory) if (row["method"], row["id"]) in own]
         # Those from whom others go on are stages on the way.
@@ -99,12 +99,12 @@ class Opener:
 
     def populations(self, method: str, rows: Sequence[Row]) -> list[tuple[PopulationStatus, list[Row]]]:
         """Returns the populations of a method that have members with these rows, each with the rows of its own."""
-        found = []
+        populations = []
         for status in self._populations:
             own = [row for row in rows if row["id"] in status.members]
             if status.method == method and own:
-                found.append((status, own))
-        return found
+                populations.append((status, own))
+        return populations
 
     def open_population(self, status: PopulationStatus, rows: Iterable[Row]) -> list[Trained]:
         """Returns the members of a population that have these rows.
@@ -196,13 +196,13 @@ def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str)
     Raises:
       UserError: if there is none, or several, naming some that are.
     """
-    found = [row for row in rows if row["id"].startswith(name)]
-    if len(found) != 1:
-        known = "; ".join(f"{row['id']} ({describe(row)})" for row in rows[:6])
+    matches = [row for row in rows if row["id"].startswith(name)]
+    if len(matches) != 1:
+        choices = "; ".join(f"{row['id']} ({describe(row)})" for row in rows[:6])
         more = f"; and {len(rows) - 6} more in results.csv" if len(rows) > 6 else ""
-        what = "no member" if not found else f"{len(found)} members"
-        raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {known}{more}")
-    return found[0]
+        what = "no member" if not matches else f"{len(matches)} members"
+        raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {choices}{more}")
+    return matches[0]
 
 
 def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:

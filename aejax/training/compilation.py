@@ -33,7 +33,7 @@ class Compiled(NamedTuple):
 
 
 Compiling: TypeAlias = "concurrent.futures.Future[Compiled]"
-_known: collections.OrderedDict[str, Compiling] = collections.OrderedDict()
+_compilations: collections.OrderedDict[str, Compiling] = collections.OrderedDict()
 
 
 @functools.cache
@@ -52,14 +52,14 @@ def compile_in_background(lowered: Any, options: Mapping[str, Any] = NO_OPTIONS)
     # The text lacks arguments that the program does not read.
     text = f"{lowered.as_text()}{lowered.args_info}{lowered.out_info}{options}"
     key = hashlib.sha256(text.encode()).hexdigest()
-    is_new = key not in _known or _has_failed(_known[key])
+    is_new = key not in _compilations or _has_failed(_compilations[key])
     if is_new:
-        _known[key] = _threads().submit(_compile, lowered, options)
-    _known.move_to_end(key)
-    done = [known for known, compiling in _known.items() if known != key and compiling.done()]
-    for known in done[: max(0, len(_known) - _MOST)]:
-        del _known[known]
-    return _known[key], is_new
+        _compilations[key] = _threads().submit(_compile, lowered, options)
+    _compilations.move_to_end(key)
+    done = [earlier for earlier, compiling in _compilations.items() if earlier != key and compiling.done()]
+    for earlier in done[: max(0, len(_compilations) - _MOST)]:
+        del _compilations[earlier]
+    return _compilations[key], is_new
 
 
 def result_of(compiling: Compiling) -> Compiled:
@@ -76,7 +76,7 @@ def wait_for_compilations(meanwhile: Callable[[], None] = lambda: None) -> None:
 
     What failed is raised where the program is needed. `meanwhile` is called now and then, and may raise.
     """
-    pending = [compiling for compiling in _known.values() if not compiling.done()]
+    pending = [compiling for compiling in _compilations.values() if not compiling.done()]
     if not pending:
         return
     quiet = None if jax.process_index() == 0 else True  # None: where nobody would see the bar.
@@ -90,8 +90,8 @@ def wait_for_compilations(meanwhile: Callable[[], None] = lambda: None) -> None:
 
 def cancel_compilations() -> None:
     """Forgets the programs whose compilation has not begun: a process that ends then waits only for those that have."""
-    for key in [key for key, compiling in _known.items() if compiling.cancel()]:
-        del _known[key]
+    for key in [key for key, compiling in _compilations.items() if compiling.cancel()]:
+        del _compilations[key]
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Compiled:

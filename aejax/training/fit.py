@@ -28,7 +28,7 @@ class Fitted(flax.struct.PyTreeNode):
 
     def apply(self, method: Applied, *arguments: Any) -> Any:
         """Applies a method of the model; arguments that are no arrays are constants of the compiled program."""
-        constants = [place for place, argument in enumerate(arguments, 1) if not hasattr(argument, "shape")]
+        constants = [index for index, argument in enumerate(arguments, 1) if not hasattr(argument, "shape")]
         run = jax.jit(self.model.apply, static_argnums=constants, static_argnames="method")
         return run(self.variables, *arguments, method=method)
 

@@ -40,8 +40,8 @@ def step_products(task: Task, stage: Stage, data: ResidentData) -> list[Product]
     """Returns the matrix products and convolutions of one step of a stage of one member."""
     size = batch_size(task.training, jax.eval_shape(task.select, data))
     state = jax.eval_shape(functools.partial(init_state, task), data)
-    seen = jax.eval_shape(task.see, {"params": state.params, **state.collections}, data)
-    example = jax.eval_shape(lambda seen: seen.batch("train", jnp.zeros(size, jnp.int32)), seen)
+    own = jax.eval_shape(task.see, {"params": state.params, **state.collections}, data)
+    example = jax.eval_shape(lambda own: own.batch("train", jnp.zeros(size, jnp.int32)), own)
     optimizer = stage_optimizer(task, stage, data)
 
     def step(state: TrainState, image: jax.Array, label: jax.Array | None, code: jax.Array | None) -> Any:

@@ -60,14 +60,14 @@ class TrainedPopulation(NamedTuple):
 
 def epochs_per_chunk(task: Task, data: ResidentData) -> int:
     """Returns how many epochs the device runs before the host hears of them."""
-    seen = jax.eval_shape(task.select, data)
-    return max(1, min(task.epochs, STEPS_PER_CHUNK // steps_per_epoch(task.training, seen)))
+    own = jax.eval_shape(task.select, data)
+    return max(1, min(task.epochs, STEPS_PER_CHUNK // steps_per_epoch(task.training, own)))
 
 
 def train_chunk(task: Task, state: TrainState, data: ResidentData, num_epochs: int) -> tuple[TrainState, Any]:
     """Returns one member's state after some epochs, and the metrics of each, arrays [num_epochs]."""
-    seen = task.see({"params": state.params, **state.collections}, data)
-    return jax.lax.scan(lambda carry, _: train_epoch(task, carry, seen), state, length=num_epochs)
+    own = task.see({"params": state.params, **state.collections}, data)
+    return jax.lax.scan(lambda carry, _: train_epoch(task, carry, own), state, length=num_epochs)
 
 
 def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num_epochs: int) -> Program:
@@ -82,10 +82,10 @@ def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num
     )
 
 
-def compile_init(members: Members, make_task: MakeTask, data: ResidentData, begin: Any) -> Program:
-    """Returns the program that makes the states of a round before the first step; `begin` is what `init_state` says."""
+def compile_init(members: Members, make_task: MakeTask, data: ResidentData, initial: Any) -> Program:
+    """Returns the program that makes the states of a round before the first step; `initial` is that of `init_state`."""
     return members.compile(
-        lambda config, own, data: init_state(make_task(config), data, own), begin, data, name="initialize"
+        lambda config, own, data: init_state(make_task(config), data, own), initial, data, name="initialize"
     )
 
 
@@ -104,8 +104,8 @@ def train(
     description: str,
     saver: Saver | None = None,
     start: StartingPoint | None = None,
-    begin: Sequence[Any] | None = None,
-    begin_seconds: float = 0.0,
+    initial: Sequence[Any] | None = None,
+    initial_seconds: float = 0.0,
     chunk_epochs: int | None = None,
 ) -> TrainedPopulation:
     """Returns the members trained until every one of them has stopped.
@@ -119,30 +119,30 @@ def train(
       description: stands before the progress bar.
       saver: saves when it is due, and once when all is done.
       start: where to go on from; None: from the beginning.
-      begin: variables that members begin with, by round, where not those of their initialisation; see `init_state`.
-      begin_seconds: what it took to find these, if that is a part of training.
+      initial: variables that members begin with, by round, where not those of their initialisation; see `init_state`.
+      initial_seconds: what it took to find these, if that is a part of training.
       chunk_epochs: overrides `epochs_per_chunk`.
     """
     example = make_task(members.configs[0])  # In its stages, all are alike.
     num_epochs = chunk_epochs or epochs_per_chunk(example, data)
     last_epochs = np.array([make_task(config).last_epoch for config in members.configs])
-    cost = Cost(begin_seconds) if start is None else start.cost
+    cost = Cost(initial_seconds) if start is None else start.cost
     if start is not None and np.all(start.state.status != Status.RUNNING):
         return TrainedPopulation(list(members.deal(start.state)), cost)
     if start is None and not last_epochs.any():  # Whatever is to be known, it begins with.
-        states, cost, since = _begin(members, make_task, data, begin, cost)
+        states, cost, since = _initialize(members, make_task, data, initial, cost)
         jax.block_until_ready(states)
         cost = cost._replace(train_seconds=cost.train_seconds + time.perf_counter() - since)
         if saver is not None:
             saver.save(members.fetch(states), cost)
         return TrainedPopulation(states, cost)
     if start is None:  # While the other program is compiled.
-        compile_init(members, make_task, data, begin[0] if begin else {})
+        compile_init(members, make_task, data, initial[0] if initial else {})
     chunk = compile_chunk(members, make_task, data, num_epochs)
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     park, place = _where_states_wait(members, chunk)
     if start is None:
-        states, cost, since = _begin(members, make_task, data, begin, cost, park)
+        states, cost, since = _initialize(members, make_task, data, initial, cost, park)
     else:
         since = time.perf_counter()
         states = [park(state) for state in members.deal(start.state)]
@@ -237,16 +237,16 @@ def _where_states_wait(
     return lambda state: state, lambda state: state
 
 
-def _begin(
+def _initialize(
     members: Members,
     make_task: MakeTask,
     data: ResidentData,
-    begin: Sequence[Any] | None,
+    initial: Sequence[Any] | None,
     cost: Cost,
     park: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> tuple[list[TrainState], Cost, float]:
     """Returns the states before the first step, by round; the cost with what compiling took; and when that ended."""
-    given = begin or [{}] * members.num_rounds
+    given = initial or [{}] * members.num_rounds
     init = compile_init(members, make_task, data, given[0])
     wait_for_compilations()
     compile_seconds = init.compile_seconds

@@ -61,8 +61,8 @@ class Stages:
         del num_epochs
         # After i stages (growth^i − 1) / (growth − 1) epochs are over; the end of an epoch belongs to it.
         growth = jnp.asarray(self.growth, jnp.float32)
-        stage = jnp.ceil(jnp.log1p(epoch * (growth - 1)) / jnp.log(growth) - 1e-5) - 1
-        return _warmup(epoch, self.warmup_epochs) * jnp.power(jnp.asarray(self.decay, jnp.float32), stage)
+        index = jnp.ceil(jnp.log1p(epoch * (growth - 1)) / jnp.log(growth) - 1e-5) - 1
+        return _warmup(epoch, self.warmup_epochs) * jnp.power(jnp.asarray(self.decay, jnp.float32), index)
 
 
 def _warmup(epoch: jax.Array, warmup_epochs: jax.typing.ArrayLike) -> jax.Array:

@@ -117,9 +117,9 @@ def adopt(own: Any, given: Any) -> Any:
     return {name: adopt(part, given[name]) if name in given else part for name, part in own.items()}
 
 
-def init_state(task: Task, data: ResidentData, begin: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
-    """Returns the state before the first step; variables that `begin` has, in their place, begin as they are there."""
-    variables = adopt(init_variables(task, data), begin)
+def init_state(task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
+    """Returns the state before the first step; variables that `initial` has are taken from there."""
+    variables = adopt(init_variables(task, data), initial)
     data = task.see(variables, data)
     if task.prepare is not None:
         variables = dict(task.prepare(variables, data))
@@ -288,9 +288,9 @@ def _run_stage(
         fresh = {"opt_state": optimizer.init(state.params)}
         if state.average is not None:
             fresh["average"] = state.params
-        begins = state.epoch == first_epoch
+        is_first = state.epoch == first_epoch
         old = {name: getattr(state, name) for name in fresh}
-        before = state.replace(**jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, old))
+        before = state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
     first_step = first_epoch * len(indices)
     draw = functools.partial(_training_batch, task, data, first_step)
     is_last = jnp.arange(len(indices)) == len(indices) - 1

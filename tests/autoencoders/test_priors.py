@@ -223,7 +223,7 @@ def test_the_prior_sampler_draws_from_the_prior_that_was_learned():
 
 def test_pseudo_inputs_begin_as_training_images(data):
     model, variables = initialize_shapes(VaeConfig(**SMALL, prior=VampPrior(num_components=4)))
-    begun = model.begin(variables, data)["params"]
+    begun = model.init_from_data(variables, data)["params"]
     expected = data.batch("train", jnp.array([0, 79, 159, 239])).image
     assert np.array_equal(begun["prior"]["pseudo_input"], expected)
     assert all(begun[name] is variables["params"][name] for name in begun if name != "prior")

@@ -134,7 +134,7 @@ def test_units_are_dead_after_steps_in_which_no_image_kept_them():
 def test_unit_norm_holds_from_tied_vectors_on_and_turns_them_only():
     """The gradient of a vector that is divided by its norm has nothing along it (Gao et al., 2024, A.1)."""
     model, variables = initialize(dataclasses.replace(REVIVING, unit_norm=True), IMAGE)
-    variables = model.begin(variables, None)
+    variables = model.init_from_data(variables, None)
     encoder = np.asarray(variables["params"]["latent"]["kernel"]).T
     draws = jax.jit(lambda variables, code: model.apply(variables, code, method="decode").reshape(-1, 64))
 

@@ -55,7 +55,7 @@ def test_every_network_encodes_mirrors_and_trains_in_bfloat16(config):
             assert np.any(leaf)
 
 
-def test_a_convolutional_network_without_stages_is_a_dense_layer_each_way():
+def test_a_convolutional_network_without_widths_is_a_dense_layer_each_way():
     np.testing.assert_array_equal(make_encoder(BARE).apply({}, IMAGE), IMAGE)
     decoder, latent = make_decoder(Mirror(), BARE, IMAGE.shape[1:]), jnp.asarray([[1.0, -1.0]])
     variables = jax.jit(decoder.init)(jax.random.key(0), latent)

@@ -1,6 +1,7 @@
 """One of every sort of part: each is refused or found by its kind or name, and works as ours do."""
 
 import dataclasses
+import json
 from typing import ClassVar, Literal
 
 import flax.linen as nn
@@ -21,6 +22,8 @@ from aejax.methods.roles import Role
 from aejax.networks.layers import flatten, make_dense
 from aejax.networks.zoo import NETWORKS
 from aejax.objectives.likelihoods import LIKELIHOODS, HalfSquaredError
+from aejax.trackers.base import Tracker
+from aejax.trackers.zoo import TRACKERS
 
 
 @LIKELIHOODS.register
@@ -109,3 +112,23 @@ measures.register(
         note="The squared norm is that of the features.",
     )
 )
+
+
+@TRACKERS.register
+class Lines(Tracker):
+    kind: Literal["lines"] = "lines"
+
+    def begin(self, population):
+        population.folder.mkdir(exist_ok=True)
+        self.path = population.folder / "lines.jsonl"
+        return [0] * len(population.members)
+
+    def log(self, member, epochs):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps({"member": member, **metrics}) + "\n" for metrics in epochs)
+
+    def finish(self, member, status, metrics):
+        self.log(member, [{"status": status, **metrics}])
+
+    def close(self):
+        pass

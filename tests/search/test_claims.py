@@ -63,7 +63,7 @@ def test_halving_finds_what_the_whole_grid_finds_for_less_than_half_the_training
     for seed in range(REPETITIONS):
         directory = StudyDirectory(tmp_path / str(seed))
         result = search(override(CONFIG, {"seed": seed}), Halving(), directory, candidates=tuple(points))
-        chosen = {path: getattr(result.stages[-1].optimizer, path.split(".")[1]) for path in points[0]}
+        chosen = {path: getattr(result.configs[-1].optimizer, path.split(".")[1]) for path in points[0]}
         found.append(means[points.index(chosen)])
         costs.append(seconds(StudyDirectory(directory.path / "search")))
     share = REPETITIONS * np.mean(costs) / seconds(whole)

@@ -1,5 +1,6 @@
 """Methods: what the zoo says of each, and what it takes to add one."""
 
+import ast
 import dataclasses
 
 import pytest
@@ -23,6 +24,7 @@ from aejax.study.job import Options
 from aejax.study.run import run
 from aejax.training.step import TrainingConfig
 from tests.report.rows import make_row
+from tests.study.studies import ROOT
 
 CONFIG = Config(
     data=DataConfig(validation_size=100),
@@ -31,32 +33,14 @@ CONFIG = Config(
     evaluation=EvaluationConfig(measures=("ridge",), baselines=("random_projection",)),
 )
 
-RANDOM_PROJECTION = '''
-"""Random projections of pixels: as many numbers as a code has, chosen by nothing."""
-
-import jax
-
-from aejax import rng
-from aejax.data import preprocessing
-from aejax.evaluation.suite import Representation
-from aejax.methods.base import Method
-
-
-class RandomProjection(Method):
-    """Pixels times a random matrix."""
-
-    reads = ("seed", "data", "evaluation", "autoencoder.latent_size")
-
-    def represent(self, task, variables, config, data):
-        """The products."""
-        shape = data.image["train"][0].size, config.autoencoder.latent_size
-        matrix = jax.random.normal(rng.stream(rng.root(config.seed), "init"), shape)
-        return Representation(lambda stored: preprocessing.to_unit(stored).reshape(len(stored), -1) @ matrix)
-'''
-
 
 def test_a_method_is_a_file_and_a_line(tmp_path, monkeypatch):
-    (tmp_path / "random_projection.py").write_text(RANDOM_PROJECTION, encoding="utf-8")
+    # The method of a plugin, without the line there that registers it.
+    plugin = ast.parse((ROOT / "tests" / "plugins" / "small.py").read_text(encoding="utf-8"))
+    imports = [node for node in plugin.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    (method,) = [node for node in plugin.body if getattr(node, "name", None) == "RandomProjection"]
+    text = ast.unparse(ast.Module([*imports, method], []))
+    (tmp_path / "random_projection.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(METHODS, "random_projection", Entry("random_projection:RandomProjection", Role.BASELINE))
 
@@ -91,7 +75,7 @@ def test_what_the_zoo_says_of_a_method_is_what_its_class_does(name):
     method = find_method(name)
     assert method.name == name
     assert method.makes_images == isinstance(method, ImageMethod)
-    assert (method.begins_with == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
+    assert (method.warm_start_from == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
     assert not method.trains or method.has_parameters
     asked = override(Config(), {"fine_tuning.epochs": 1, "generation.sampler": "gaussian"})
     assert (method.task(asked, (8, 8, 1), 4) is not None) == method.has_parameters

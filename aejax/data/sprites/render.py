@@ -38,8 +38,8 @@ def draw(grid: Grid) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _draw_centered(shape: str, radius: float, angle: float, size: int) -> np.ndarray:
     """Returns whether the center of each pixel [size, size] lies in the shape, turned counterclockwise by the angle."""
-    place = np.arange(size) - (size - 1) / 2
-    across, up = place[None] / radius, -place[:, None] / radius
+    coordinate = np.arange(size) - (size - 1) / 2
+    across, up = coordinate[None] / radius, -coordinate[:, None] / radius
     u = np.cos(angle) * across + np.sin(angle) * up
     v = -np.sin(angle) * across + np.cos(angle) * up
     if shape == "square":

@@ -49,7 +49,7 @@ def cures(settings: list[Setting]) -> list[str]:
         plain = [setting for setting in group if setting.rows[0]["config"].get("autoencoder.kind") == "plain"]
         if not plain:
             continue
-        uncured, best = min(plain, key=lambda setting: len(setting.telling)), choose(_ERROR, group)
+        uncured, best = min(plain, key=lambda setting: len(setting.distinctive)), choose(_ERROR, group)
         difference = paired_difference(best.values("test_gap"), uncured.values("test_gap"))
         if best is uncured or difference is None:
             continue

@@ -48,7 +48,7 @@ class Ticket(NamedTuple):
     method: str
     members: tuple[str, ...]
     checkpoint_seconds: float
-    tensorboard: bool
+    trackers: tuple[str, ...]
     xla_flags: str  # Bits depend on them.
     plugins: tuple[str, ...] = ()  # Files of the user's, by their absolute paths.
 
@@ -61,7 +61,7 @@ class Ticket(NamedTuple):
             load_plugins(self.plugins)
             record = StudyDirectory(self.path).record
             changed = record.stat().st_mtime_ns if record.exists() else 0
-            worker = _worker(self.path, self.checkpoint_seconds, self.tensorboard, changed)
+            worker = _worker(self.path, self.checkpoint_seconds, self.trackers, changed)
             return Answer(worker.execute(worker.roster.job(self.method, self.members)))
         except Interrupted:
             return Answer()
@@ -82,7 +82,7 @@ def make_ticket(job: Job, worker: Worker) -> Ticket:
         method=job.method.name,
         members=job.ids,
         checkpoint_seconds=options.checkpoint_seconds,
-        tensorboard=options.tensorboard,
+        trackers=options.trackers,
         xla_flags=os.environ.get("XLA_FLAGS", ""),
         plugins=tuple(loaded_plugins()),
     )
@@ -118,10 +118,10 @@ class Remote(abc.ABC):
         with passed_on(stop, directory.path) as pass_on, self.engine(worker):
             while running or (waiting and not stop):
                 room = (self._num_workers or len(jobs)) - len(running)
-                begin = [] if stop else [waiting.popleft() for _ in range(min(room, len(waiting)))]
-                if begin:
-                    handles = self.submit([make_ticket(job, worker) for job in begin])
-                    running |= dict(zip(handles, begin, strict=True))
+                next_jobs = [] if stop else [waiting.popleft() for _ in range(min(room, len(waiting)))]
+                if next_jobs:
+                    handles = self.submit([make_ticket(job, worker) for job in next_jobs])
+                    running |= dict(zip(handles, next_jobs, strict=True))
                 time.sleep(POLL_SECONDS)
                 if pass_on():
                     for handle in [handle for handle in running if not _has_begun(running[handle], directory)]:
@@ -133,14 +133,14 @@ class Remote(abc.ABC):
                         failure, in_use = self.result(handle)
                     except Died as death:
                         status = _status(job, directory)
-                        place = job, status and status.checkpoint
-                        deaths[place] += 1
-                        if deaths[place] <= RETRIES:
+                        key = job, status and status.checkpoint
+                        deaths[key] += 1
+                        if deaths[key] <= RETRIES:
                             say(f"{job}: its process died ({death}); it goes on from its checkpoint")
                             worker.enter(job, "waiting")
                             waiting.appendleft(job)
                             continue
-                        failure, in_use = f"its process died {deaths[place]} times at one checkpoint ({death})", False
+                        failure, in_use = f"its process died {deaths[key]} times at one checkpoint ({death})", False
                     if in_use:
                         # Perhaps of a process that outlived the one that asked for it; it will end as well.
                         say(f"{job} has to wait: {failure}")
@@ -195,7 +195,7 @@ def _has_begun(job: Job, directory: StudyDirectory) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: int) -> Worker:
+def _worker(path: str, checkpoint_seconds: float, trackers: tuple[str, ...], changed: int) -> Worker:
     """The worker of this process for a study; it reads the data once, unless the study grows.
 
     Raises:
@@ -216,5 +216,5 @@ def _worker(path: str, checkpoint_seconds: float, tensorboard: bool, changed: in
                 f"({then}); give this machine the same data"
             )
     stop = StopFile(pathlib.Path(path))
-    options = Options(tensorboard, checkpoint_seconds, stop)
+    options = Options(trackers, checkpoint_seconds, stop)
     return Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)

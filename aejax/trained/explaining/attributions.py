@@ -78,8 +78,8 @@ def _targets(subject: Subject, stored: np.ndarray) -> dict[str, Target]:
     nothing = jnp.zeros(len(stored), jnp.int32)
 
     def code(network: Network, image: jax.Array) -> jax.Array:
-        seen = preprocessing.apply(member.preprocessing, image)
-        return member.model.apply(network.variables, seen, method="encode").astype(jnp.float32)
+        network_input = preprocessing.apply(member.preprocessing, image)
+        return member.model.apply(network.variables, network_input, method="encode").astype(jnp.float32)
 
     def unit(network: Network, image: jax.Array, question: jax.Array) -> jax.Array:
         return jnp.take_along_axis(code(network, image), question[:, None], axis=1)[:, 0]
@@ -128,18 +128,18 @@ def _attribute(
     @jax.jit
     def explain(network: Network, image: jax.Array, question: jax.Array) -> Any:
         given = (functools.partial(target.function, network), image, question, baseline)
-        found = maps(network, image, question, OWN_STEPS)
-        areas = {method: checks.areas(*given, order) for method, order in found.items()}
+        by_method = maps(network, image, question, OWN_STEPS)
+        areas = {method: checks.areas(*given, order) for method, order in by_method.items()}
         blank = jnp.broadcast_to(baseline[None], image.shape)
         change = target.function(network, image, question) - target.function(network, blank, question)
-        return found, areas, checks.random_areas(*given), change
+        return by_method, areas, checks.random_areas(*given), change
 
-    found, areas, chance, change = jax.tree.map(np.asarray, explain(own, image, target.question))
+    by_method, areas, chance, change = jax.tree.map(np.asarray, explain(own, image, target.question))
     explain_random = jax.jit(functools.partial(maps, steps=RANDOM_STEPS))
     others = [explain_random(network, image, target.question) for network in random]
     judged = {}
     for method in METHODS:
-        values = found[method]
+        values = by_method[method]
         of_random = np.stack([np.asarray(other[method]) for other in others])
         adds_up = change if method == "integrated_gradients" else None
         checked = checks.judge(values, of_random, where, own=areas[method], chance=chance, change=adds_up)

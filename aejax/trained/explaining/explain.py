@@ -91,12 +91,12 @@ def explain(
     path = directory_of(directory)
     with lock(path):
         remove_leftovers(path.iterdir())
-        known: dict[str, Explained] = {}
+        explanations: dict[str, Explained] = {}
         pictured = {row["id"] for row in rows if member is not None or not names[SUBJECT, row["id"]].number}
         asked: dict[str, dict[str, Asked]] = {}
         for row in rows:
             name = names[SUBJECT, row["id"]]
-            explained = known[row["id"]] = Explained(path, row["id"], options.say)
+            explained = explanations[row["id"]] = Explained(path, row["id"], options.say)
             explained.call(str(name), name.setting, name.seed)
             shown = row["id"] in pictured
             asked[row["id"]] = {
@@ -106,7 +106,7 @@ def explain(
             }
         left_out = _LeftOut(options.say)
         missing = {
-            name: {part: how for part, how in own.items() if not known[name].has(part, how)}
+            name: {part: how for part, how in own.items() if not explanations[name].has(part, how)}
             for name, own in asked.items()
         }
         with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
@@ -124,9 +124,9 @@ def explain(
                         title = f"{names[SUBJECT, opened.id]}: {part}"
                         bar.set_postfix_str(title)
                         with left_out.attempt(title):
-                            _make(part, how, subject, known[opened.id])
+                            _make(part, how, subject, explanations[opened.id])
                         bar.update()
-        made_any = any(known[name].has(part, how) for name, own in asked.items() for part, how in own.items())
+        made_any = any(explanations[name].has(part, how) for name, own in asked.items() for part, how in own.items())
         if OF_STUDY in wanted:
             options.obey_stop()
             with left_out.attempt(OF_STUDY):
@@ -209,7 +209,7 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
     Beside them is the supervised network, if the study has one: the first of its settings, as all have one encoder.
     Members that are tested on other images than the first are left out.
     """
-    found: dict[str, np.ndarray] = {}
+    outputs_by_title: dict[str, np.ndarray] = {}
     image: np.ndarray | None = None
     for method in COMPARED:
         rows = [row for row in opener.rows if (method, row["id"]) in names and row["method"] == method]
@@ -226,15 +226,15 @@ def _compare(opener: Opener, names: Names, options: Options) -> dict[str, Any]:
             outputs = member.map(_outputs, own[:NUM_COMPARED])
             layers = [] if name.number else blocks([layer for layer in outputs if layer != FEATURES])
             for layer in layers:
-                found[f"{title}: {layer}"] = np.asarray(outputs[layer], np.float32)
-            found[title] = np.asarray(outputs[FEATURES], np.float32)
+                outputs_by_title[f"{title}: {layer}"] = np.asarray(outputs[layer], np.float32)
+            outputs_by_title[title] = np.asarray(outputs[FEATURES], np.float32)
             options.obey_stop()
-    matrix = np.round(similarity_matrix(list(found.values())), 4).tolist()
-    return {"names": list(found), "matrix": matrix, "num_images": len(next(iter(found.values())))}
+    matrix = np.round(similarity_matrix(list(outputs_by_title.values())), 4).tolist()
+    return {"names": list(outputs_by_title), "matrix": matrix, "num_images": len(next(iter(outputs_by_title.values())))}
 
 
-def _outputs(known: Representation, stored: jax.Array) -> dict[str, jax.Array]:
+def _outputs(representation: Representation, stored: jax.Array) -> dict[str, jax.Array]:
     """The output of every layer of an encoder for images, [n, size], and the features."""
-    assert known.layers is not None, "every network has layers"
-    outputs = {name: pooled(output) for name, output in known.layers(stored).items()}
-    return outputs | {FEATURES: known.encode(stored)}
+    assert representation.layers is not None, "every network has layers"
+    outputs = {name: pooled(output) for name, output in representation.layers(stored).items()}
+    return outputs | {FEATURES: representation.encode(stored)}

@@ -65,14 +65,14 @@ def units(subject: Subject) -> Part:
     """Describes the units of the code."""
     code = subject.code["test"]
     prior = subject.prior
-    found = describe_units(code, subject.label, None if prior is None else ACTIVE * np.asarray(prior.variance()))
-    facts = {"numbers": found.numbers() | {"num_units": float(code.shape[1])}, **_named(subject)}
+    description = describe_units(code, subject.label, None if prior is None else ACTIVE * np.asarray(prior.variance()))
+    facts = {"numbers": description.numbers() | {"num_units": float(code.shape[1])}, **_named(subject)}
     if not subject.pictured:
         return facts, {}
     chosen = subject.ranked_units[0]
-    chosen = chosen[~found.dead[chosen]][:MAX_UNITS]
-    arrays = _describe("unit", subject, found, chosen) | {"unit_variance": found.variance[chosen]}
-    atoms = decoder_atoms(subject.decode_exactly, subject.base, chosen, np.sqrt(found.variance[chosen]))
+    chosen = chosen[~description.dead[chosen]][:MAX_UNITS]
+    arrays = _describe("unit", subject, description, chosen) | {"unit_variance": description.variance[chosen]}
+    atoms = decoder_atoms(subject.decode_exactly, subject.base, chosen, np.sqrt(description.variance[chosen]))
     return facts, arrays | {"unit_atom": _centered(atoms)}
 
 
@@ -82,19 +82,19 @@ def dictionary(subject: Subject) -> Part:
     size = features["test"].shape[1]
     # Of few numbers there are few units: an example keeps one in eight of them at most.
     config = dataclasses.replace(DICTIONARY, k=min(DICTIONARY.k, max(1, DICTIONARY.expansion * size // 8)))
-    found = fit_dictionary(config, features["train"], seed=seed)
+    sparse = fit_dictionary(config, features["train"], seed=seed)
     plain = fit_dictionary(dataclasses.replace(config, auxiliary_weight=None), features["train"], seed=seed)
-    activation = {name: np.asarray(found.encode(values[:MOST_PROBED])) for name, values in features.items()}
-    seen = len(activation["test"])
-    described = describe_units(activation["test"], None if subject.label is None else subject.label[:seen])
+    activation = {name: np.asarray(sparse.encode(values[:MOST_PROBED])) for name, values in features.items()}
+    num_test = len(activation["test"])
+    description = describe_units(activation["test"], None if subject.label is None else subject.label[:num_test])
     dense = describe_units(features["test"], subject.label)
-    frequency = np.asarray(found.frequency(features["train"]))
+    frequency = np.asarray(sparse.frequency(features["train"]))
     numbers = {
-        "dictionary_num_units": float(found.num_units),
+        "dictionary_num_units": float(sparse.num_units),
         "dictionary_dead": float(np.mean(frequency == 0)),
         "dictionary_dead_without_auxiliary": float(np.mean(np.asarray(plain.frequency(features["train"])) == 0)),
-        "dictionary_unexplained": float(found.unexplained_variance(features["test"])),
-        **_without_counts("dictionary", described),
+        "dictionary_unexplained": float(sparse.unexplained_variance(features["test"])),
+        **_without_counts("dictionary", description),
         **_without_counts("dense", dense),
     }
     if subject.probe is not None:
@@ -104,26 +104,26 @@ def dictionary(subject: Subject) -> Part:
     if not subject.pictured:
         return facts, {}
     # From the purest to the least, evenly: all of them would be too many to look at.
-    order = np.argsort(-np.nan_to_num(described.purity, nan=-1), kind="stable")
-    order = order[~described.dead[order]]
+    order = np.argsort(-np.nan_to_num(description.purity, nan=-1), kind="stable")
+    order = order[~description.dead[order]]
     chosen = order[np.unique(np.linspace(0, max(len(order) - 1, 0), MAX_UNITS).astype(int))[: len(order)]]
-    arrays = _describe("dictionary", subject, described, chosen) | {"dictionary_frequency": frequency[chosen]}
+    arrays = _describe("dictionary", subject, description, chosen) | {"dictionary_frequency": frequency[chosen]}
     if subject.layer is None:
-        arrays["dictionary_atom"] = _centered(_vectors_decoded(subject, found, chosen, activation["test"]))
+        arrays["dictionary_atom"] = _centered(_vectors_decoded(subject, sparse, chosen, activation["test"]))
     return facts, arrays
 
 
-def _without_counts(name: str, found: Units) -> dict[str, float]:
+def _without_counts(name: str, description: Units) -> dict[str, float]:
     """Returns the means over units, by other names: counts of dead units are another question for dictionaries."""
-    known = found.numbers().items()
-    return {number.replace("unit_", f"{name}_"): value for number, value in known if number.startswith("unit_")}
+    numbers = description.numbers().items()
+    return {number.replace("unit_", f"{name}_"): value for number, value in numbers if number.startswith("unit_")}
 
 
-def _vectors_decoded(subject: Subject, found: Dictionary, unit: np.ndarray, activation: np.ndarray) -> np.ndarray:
+def _vectors_decoded(subject: Subject, sparse: Dictionary, unit: np.ndarray, activation: np.ndarray) -> np.ndarray:
     """The image that a unit's vector adds at the base code, as much of it as the image has that has most."""
     features = subject.features["test"][: len(activation)]
-    share = activation * (np.asarray(found.distance(features)) / np.sqrt(features.shape[1]))
-    codes = subject.base[None] + share.max(axis=0)[unit][:, None] * np.asarray(found.vectors)[unit]
+    share = activation * (np.asarray(sparse.distance(features)) / np.sqrt(features.shape[1]))
+    codes = subject.base[None] + share.max(axis=0)[unit][:, None] * np.asarray(sparse.vectors)[unit]
     images = subject.decode_exactly(np.concatenate([codes, subject.base[None]]))
     return images[:-1] - images[-1:]
 
@@ -133,17 +133,17 @@ def _probe_accuracy(subject: Subject, features: dict[str, Any]) -> float:
     assert num_classes is not None, "there is a probe, so there are classes"
     probe = jax.jit(lambda features, label: linear_probe(features, label, num_classes=num_classes)[0])
     label = subject.source.data.label
-    known = {split: jnp.asarray(values)[:MOST_PROBED] for split, values in features.items()}
-    return float(probe(known, {split: label[split][:MOST_PROBED] for split in known})["test_probe_accuracy"])
+    probed = {split: jnp.asarray(values)[:MOST_PROBED] for split, values in features.items()}
+    return float(probe(probed, {split: label[split][:MOST_PROBED] for split in probed})["test_probe_accuracy"])
 
 
-def _describe(name: str, subject: Subject, found: Units, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def _describe(name: str, subject: Subject, description: Units, chosen: np.ndarray) -> dict[str, np.ndarray]:
     return {
         f"{name}_index": chosen,
-        f"{name}_image": shown(subject.image[found.top[chosen, :NUM_TOP]]),
-        f"{name}_purity": found.purity[chosen],
-        f"{name}_class": found.majority[chosen],
-        f"{name}_information": found.information[chosen],
+        f"{name}_image": shown(subject.image[description.top[chosen, :NUM_TOP]]),
+        f"{name}_purity": description.purity[chosen],
+        f"{name}_class": description.majority[chosen],
+        f"{name}_information": description.information[chosen],
     }
 
 
@@ -166,8 +166,8 @@ def neighbor_embedding(subject: Subject) -> Part:
     """Returns the codes of some images on a plane, by t-SNE."""
     if not subject.pictured:
         return {}, {}
-    places = tsne(subject.code["test"][:NUM_EMBEDDED], 0, description=f"t-SNE of {subject.member.id}")
-    return _named(subject), {"embedding_tsne": places} | _embedded(subject)
+    positions = tsne(subject.code["test"][:NUM_EMBEDDED], 0, description=f"t-SNE of {subject.member.id}")
+    return _named(subject), {"embedding_tsne": positions} | _embedded(subject)
 
 
 def _named(subject: Subject) -> dict[str, Any]:

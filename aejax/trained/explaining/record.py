@@ -44,10 +44,10 @@ class Explained:
 
     def has(self, part: str, asked: Asked) -> bool:
         """Returns whether a part is there as it is asked for; one with pictures will do where none are asked."""
-        known = self.parts.get(part)
-        if known is None or known["layer"] != asked["layer"] or (asked["pictured"] and not known["pictured"]):
+        entry = self.parts.get(part)
+        if entry is None or entry["layer"] != asked["layer"] or (asked["pictured"] and not entry["pictured"]):
             return False
-        return set(known["arrays"]) <= set(self._arrays)
+        return set(entry["arrays"]) <= set(self._arrays)
 
     def call(self, title: str, setting: str, seed: int) -> None:
         """Says what people call the member: that may change when a study grows. Written only if there is anything."""

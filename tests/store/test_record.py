@@ -1,8 +1,6 @@
 """study.json: a study may grow, not change; and whatever else is found in its place is one clear line."""
 
-import gzip
 import json
-import os
 import re
 import subprocess
 
@@ -13,7 +11,6 @@ from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config
 from aejax.report.write import write_report
 from aejax.store.directory import StudyDirectory
-from aejax.store.files import Damaged, lock, open_in_place, read_json, write_json
 from aejax.store.record import (
     Record,
     Start,
@@ -22,7 +19,6 @@ from aejax.store.record import (
     unite,
     write_record,
 )
-from aejax.study.environment import environment, environment_changes
 from aejax.training.optimizers import Adam, Momentum
 from tests.study.studies import edit_json
 
@@ -168,46 +164,9 @@ def test_a_link_that_leads_out_of_a_study_is_refused_and_one_within_is_not(direc
     assert require_record(StudyDirectory(tmp_path / "elsewhere")) == RECORD
 
 
-def test_nothing_is_written_through_a_link(tmp_path):
-    precious = tmp_path / "precious"
-    precious.write_text("precious")
-    for name in (".lock", "metrics.jsonl"):
-        (tmp_path / name).symlink_to(precious)
-        with pytest.raises(UserError, match="is no regular file, so nothing is written to it; remove it"):
-            open_in_place(tmp_path / name)
-    with pytest.raises(UserError, match="is no regular file"), lock(tmp_path):
-        pass
-    (tmp_path / "file").symlink_to(precious)
-    write_json(tmp_path / "file", {"a": 1})  # Takes the place of the link.
-    assert read_json(tmp_path / "file") == {"a": 1}
-    assert precious.read_text() == "precious"
-    os.mkfifo(tmp_path / "pipe")
-    for path, message in ((tmp_path / "pipe", "it is no file"), (tmp_path, "it is no file")):
-        with pytest.raises(Damaged, match=message):
-            read_json(path)
-
-
-def test_a_compressed_file_that_unpacks_to_far_more_is_refused(tmp_path):
-    (tmp_path / "file.gz").write_bytes(gzip.compress(b" " * 2**27))
-    with pytest.raises(Damaged, match="it unpacks to more than 64 MiB"):
-        read_json(tmp_path / "file")
-
-
 def test_a_directory_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(UserError, match=r"holds other files \(thesis.tex, ...\) and no study"):
         require_record(StudyDirectory(tmp_path))
     with pytest.raises(UserError, match=r"holds no study\.json"):
         require_record(StudyDirectory(tmp_path / "nothing"))
-
-
-def test_what_changed_in_the_environment_is_named():
-    now = environment()
-    then = now | {"jax": "0.1", "devices": 64}
-    assert now["jax"] != "0.1"
-    assert now["commit"] is None or len(now["commit"]) == 40
-    assert environment_changes(now, now) == []
-    assert environment_changes(then, now) == [
-        f"jax: 0.1 then, {now['jax']} now",
-        f"devices: 64 then, {now['devices']} now",
-    ]
