@@ -251,7 +251,8 @@ def _named(setting: Setting, among: Sequence[Setting]) -> Setting:
     unless most settings have its value, or all that share the label and the kinds before it; it tells the setting apart
     unless all have its value that share what tells it apart so far.
     """
-    same = [other for other in among if other.sweep_label == setting.sweep_label] if setting.sweep_label else list(among)
+    label = setting.sweep_label
+    same = [other for other in among if label in ("", other.sweep_label)]
     unusual, distinctive, left = [], [], same
     for path in sorted(setting.fields, key=lambda path: path.count(".") if path.endswith(".kind") else math.inf):
         value = setting.fields[path]
