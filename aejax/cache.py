@@ -37,13 +37,28 @@ def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[
     with contextlib.suppress(OSError, ValueError):
         return read_arrays(path)
     arrays = make()
+    _keep(path, lambda written: np.savez(written, allow_pickle=False, **arrays))
+    return arrays
+
+
+def cached_text(name: str, make: Callable[[], str]) -> str:
+    """Returns the text that `make` gives, from the cache where it is in it under this name; see `cached_arrays`."""
+    path = cache_directory() / "texts" / name
+    with contextlib.suppress(OSError, ValueError):
+        return path.read_text(encoding="utf-8")
+    text = make()
+    _keep(path, lambda written: written.write_text(text, encoding="utf-8"))
+    return text
+
+
+def _keep(path: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
+    """Puts a file into the cache that `write` writes, whole or not at all."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
             written = pathlib.Path(temporary) / path.name
-            np.savez(written, allow_pickle=False, **arrays)
+            write(written)
             os.replace(written, path)
-    return arrays
 
 
 def memory_bytes() -> int:

@@ -1,6 +1,8 @@
-"""Texts that people chose, such as names and swept values, as Markdown, LaTeX and CSV that mean nothing else."""
+"""Texts that people chose, such as names and swept values, as Markdown, LaTeX, CSV and JSON that mean nothing else."""
 
+import json
 import re
+from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # Line ends among them.
 # What Markdown would take for more than text: in a table, as emphasis, code, a link, HTML, an entity or a formula. An
@@ -47,3 +49,9 @@ def csv_cell(text: str) -> str:
     """Escapes a text for a spreadsheet: an apostrophe stands before one that it would take for a formula."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")  # Which would end the row.
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def script_json(value: Any) -> str:
+    """Returns a value as JSON that no text in it can lead out of the script element that it stands in."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # In ASCII: U+2028 is escaped, too.
+    return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&"})

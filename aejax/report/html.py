@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 
 import jinja2
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+NUM_CLASS_COLORS = 10  # As many as assets/explore.css defines, told apart by more than their order: for classes.
 Html = Markup  # Text that is markup already; all other text is escaped where it is put into markup.
 
 
@@ -36,22 +37,6 @@ def render(template: str, **data: object) -> Html:
     return Html(_templates().get_template(template).render(data))
 
 
-def element(name: str, *content: str, **attributes: object) -> Html:
-    """Returns an element; content that is not `Html` is escaped.
-
-    Attributes are escaped; `class_` stands for class, other underscores for hyphens; None leaves one out, True gives it
-    no value.
-    """
-    parts = [name]
-    for key, value in attributes.items():
-        key = key.rstrip("_").replace("_", "-")
-        if value is True:
-            parts.append(key)
-        elif value is not None and value is not False:
-            parts.append(f'{key}="{escape(str(value))}"')
-    return Html(f"<{' '.join(parts)}>{join(*content)}</{name}>")
-
-
 def join(*content: str) -> Html:
     """Returns content one after the other, escaped where it is not `Html`."""
     return Html("").join(content)
@@ -60,6 +45,11 @@ def join(*content: str) -> Html:
 def note(text: str) -> Html:
     """Returns a paragraph in small print: what is shown, and how it is meant."""
     return render("paragraph.html", text=text, kind="note")
+
+
+def warning(text: str) -> Html:
+    """Returns a paragraph that should not be overlooked."""
+    return render("paragraph.html", text=text, kind="warning")
 
 
 def paragraph(text: str) -> Html:
@@ -106,7 +96,8 @@ def picture(images: np.ndarray, columns: int, alt: str, *, frame: int = 1, size:
 def image_element(png: bytes, alt: str, **attributes: object) -> Html:
     """Returns a PNG file as an <img> whose pixels stay squares."""
     source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return element("img", src=source, alt=alt, class_="pixels", **attributes)
+    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    return render("image.html", source=source, alt=alt, attributes=named)
 
 
 def figure(title: str, image: Html) -> Html:

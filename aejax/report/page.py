@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section
+from aejax.report.embed import is_chart, javascript
 from aejax.report.html import render
 from aejax.report.sections import (
     answer,
@@ -66,7 +67,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     provenance.environment,
 )
 STYLES = ("report.css", "explore.css")
-SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js")
+SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js", "charts.js")
 
 
 def make_sections(content: Content) -> list[Section]:
@@ -76,4 +77,5 @@ def make_sections(content: Content) -> list[Section]:
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
     """Returns a report as a page."""
-    return render("page.html", title=title, sections=sections, styles=STYLES, scripts=SCRIPTS)
+    charts = javascript() if any(is_chart(section.body) for section in sections) else ""
+    return render("page.html", title=title, sections=sections, styles=STYLES, charts=charts, scripts=SCRIPTS)

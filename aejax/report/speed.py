@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from aejax.errors import UserError
-from aejax.report.html import asset, element
-from aejax.report.svg import Series, line_drawing
+from aejax.report.drawing import Series, line_chart, to_svg
 from aejax.report.tables import Table, to_aligned
 
 ACCELERATOR_HEADING = (
@@ -157,12 +156,9 @@ def to_chart(record: Mapping[str, Any]) -> str:
         series.append(
             Series(f"{name}, from {sizes[0]:.0f}", factors, np.median(values, axis=1), low, high, color=index)
         )
-    style = asset("report.css")
     title = "images/s when a number grows by a factor"
-    return (
-        line_drawing(series, element("style", style), title=title, x_label="times the first value", y_label="images/s")
-        + "\n"
-    )
+    chart = line_chart(series, title=title, x_label="times the first value", log_x=True, log_y=True)
+    return to_svg(chart) + "\n"
 
 
 def relative_time(record: Mapping[str, Any], name: str, title: str) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 from aejax.report.findings import signed
 from aejax.report.sections.disentanglement import MIG, beat, disentanglement, plain_vae
 from aejax.statistics import paired_difference, probability_of_improvement
-from tests.report.rows import cells, make_content, make_row
+from tests.report.rows import cells, charts, make_content, make_row
 
 NOISE = [0.0, 0.01, -0.01, 0.02, -0.02]
 
@@ -34,7 +34,7 @@ STRONG = [row for beta, mig in ((2.0, 0.2), (4.0, 0.3), (8.0, 0.08)) for row in 
 
 def test_who_beats_the_plain_vae_is_said_with_differences_and_probabilities():
     section = section_of(PLAIN, STRONG, rows("factor_vae", 0.1, (0.1, -0.1, 0.1, -0.1, 0.0), gamma=10.0))
-    said = re.search("<li>(MIG.*?)</li>", section.body)[1]
+    said = re.search("<p>(MIG.*?)</p>", section.body)[1]
     assert "1 of 2 families is shown to beat the plain VAE (0.100 ± 0.020, n = 5)" in said
     chance = probability_of_improvement(np.add(0.3, NOISE), np.add(0.1, NOISE), 2)
     difference = paired_difference(dict(enumerate(SMALL)), dict.fromkeys(range(5), -0.2), 2)
@@ -54,7 +54,7 @@ def test_who_beats_the_plain_vae_is_said_with_differences_and_probabilities():
 
 
 def test_it_is_said_too_if_none_does():
-    said = re.search("<li>(MIG.*?)</li>", section_of(PLAIN, rows("wae", 0.2, (0.3, -0.3, 0.3, -0.3, 0))).body)[1]
+    said = re.search("<p>(MIG.*?)</p>", section_of(PLAIN, rows("wae", 0.2, (0.3, -0.3, 0.3, -0.3, 0))).body)[1]
     assert "none of 1 families is shown to beat the plain VAE" in said
     assert "wae undecided (+0.10 ± 0.37" in said
 
@@ -85,15 +85,16 @@ def test_a_beta_of_one_is_the_plain_vae_and_without_one_nothing_is_compared():
 
 def test_charts_show_strength_and_the_unsupervised_score():
     body = section_of(PLAIN, STRONG).body
-    titles = re.findall("<figcaption>([^<]*)", body)
-    assert titles == [
+    strength, unsupervised = charts(body)
+    assert [strength.title, unsupervised.title] == [
         "MIG of beta_vae over beta",
         "MIG over UDR, a point for each of 20 members; rank correlation 1.00",
     ]
-    points = re.findall(r"<circle[^>]*><title>([^<]*)", body)
-    assert len(points) == 3 + 20
-    assert any(point.endswith("2: 0.2") for point in points[:3])
-    assert re.search(r'<polyline[^>]*class="line c0 dashed"', body)
+    marks = [(point["x"], point["y"]) for point in strength.points if "setting" in point]
+    assert len(marks) == 3
+    assert (2, 0.2) in marks
+    assert {point["y"] for point in strength.of("plain VAE")} == {0.1}
+    assert len({(point["setting"], point["seed"]) for point in unsupervised.points}) == 20
 
 
 def test_a_seed_without_others_has_no_udr():

@@ -1,15 +1,14 @@
 """Quality against cost, and the history of a search."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aejax.report.embed import figures
 from aejax.report.sections.pareto import pareto_front, quality_against_cost
-from aejax.report.sections.search import history
+from aejax.report.sections.search import history_charts
 from aejax.store.trials import Trial, best_so_far
-from tests.report.rows import cells, make_content, make_row
+from tests.report.rows import cells, charts, make_content, make_row
 
 POINTS = st.lists(st.tuples(st.integers(1, 6), st.integers(-3, 3)), min_size=1, max_size=20)
 
@@ -47,10 +46,11 @@ SETTINGS = [
 
 def test_the_front_is_named_in_chart_and_table_without_what_diverged():
     section = quality_against_cost(make_content(SETTINGS))
-    assert section.body.count("<svg") == 2  # Seconds and parameters; no TFLOP were recorded.
-    tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
-    assert tips[:2] == ["autoencoder · latent_size 4 1: 60", "autoencoder · latent_size 16 3: 80"]
-    assert "pixels, free" in section.body
+    seconds, _ = charts(section.body)  # And parameters; no TFLOP were recorded.
+    marks = {(point["setting"], point["x"], point["y"]) for point in seconds.of("autoencoder")}
+    assert marks == {(f"autoencoder · latent_size {n}", x, y) for n, x, y in ((4, 1, 60), (8, 2, 50), (16, 3, 80))}
+    assert [(point["x"], point["y"]) for point in seconds.of("Pareto front")] == [(1, 60), (3, 80), (3, 80)]
+    assert [point["y"] for point in seconds.of("pixels, free")] == [70, 70]
     heading, *rows = cells(section)
     assert heading[:4] == ["measure", "setting", "on the front of", "seconds"]
     assert [row[1].split(" · ")[1] for row in rows] == ["latent_size 4", "latent_size 16"]
@@ -83,13 +83,14 @@ def test_the_best_so_far_only_gets_better(maximize, best):
 
 
 def test_a_search_is_drawn_by_number_and_by_the_seconds_of_all_trials_in_colors_of_their_rungs():
-    section = history(TRIALS, "validation MSE", maximize=False)
-    tips = re.findall(r'class="dot c(\d)"><title>([^<]*)', section.body)
-    numbers = [("0", "trial 2 at 2: 0.4"), ("0", "trial 3 at 3: 0.3"), ("1", "trial 1 at 1: 0.2")]
-    seconds = [("0", "trial 2 at 15: 0.4"), ("0", "trial 3 at 55: 0.3"), ("1", "trial 1 at 45: 0.2")]
-    assert tips == numbers + seconds
-    assert section.body.count('class="cross c6"') == 2
-    lines = re.findall(r"<polyline points=\"([^\"]*)\"", section.body)
-    heights = [{point.split(",")[1] for point in line.split()} for line in lines]
-    assert list(map(len, heights)) == [1, 2]  # By number trial 1 comes before 2 and 3, and stays the best.
-    assert history([Trial(0, 0, None, 5.0)], "validation MSE", maximize=False) is None
+    by_number, by_seconds = charts(figures(history_charts(TRIALS, "validation MSE", maximize=False)))
+    for chart, places in ((by_number, (2, 3, 1, 0)), (by_seconds, (15, 55, 45, 5))):
+        marks = [
+            (point["series"], point["trial"], point.get("y"), point["x"]) for point in chart.points if "trial" in point
+        ]
+        expected = [("rung 0", 2, 0.4), ("rung 0", 3, 0.3), ("rung 1", 1, 0.2), ("diverged", 0, None)]
+        assert marks == [(*mark, place) for mark, place in zip(expected, places, strict=True)]
+    # By number trial 1 comes before 2 and 3, and stays the best.
+    assert [point["y"] for point in by_number.of("best so far")] == [0.2] * 3
+    assert [point["y"] for point in by_seconds.of("best so far")] == [0.4, 0.2, 0.2]
+    assert history_charts([Trial(0, 0, None, 5.0)], "validation MSE", maximize=False) == []

@@ -12,7 +12,7 @@ from aejax.report.sections.overfitting import against_features, cures, gaps
 from aejax.report.sections.robustness import mean_corruption_error, robustness
 from aejax.report.sections.transfer import transfer
 from aejax.report.tables import to_markdown
-from tests.report.rows import cells, make_content, make_row
+from tests.report.rows import cells, charts, make_content, make_row
 
 
 def fit(size, seed, train, validation, accuracy, kind="plain", **kwargs):
@@ -39,18 +39,14 @@ def test_overfitting_has_a_point_for_each_setting_in_the_color_of_its_cure():
     ]
     section = against_features(make_content(rows))
     assert section.title == "Overfitting against features"
-    colors = re.findall(r'<circle[^>]*class="dot c(\d)"', section.body)
-    assert sorted(colors) in (["0", "0", "1"], ["0", "1", "1"])
-    tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
-    assert len(tips) == 3
+    (chart,) = charts(section.body)
+    assert chart.title == "linear probe %, validation images"
+    # What most settings share, or what goes with a family, is not said.
+    assert sorted(point["series"] for point in chart.points) == ["denoising", *["latent_size"] * 2]
     # The mean of the ratios by seed, and of the accuracies.
-    assert any("latent_size 8" in tip and tip.endswith("1.2: 90.5") for tip in tips), tips
-    assert any("latent_size 16" in tip and tip.endswith("4: 80") for tip in tips), tips
-    assert len(re.findall(r'class="bar c\d"', section.body)) == 3
-    # What most settings share, or what goes with a family, is not said; a cure's name stands at the best of its points.
-    names = re.findall(r"<text [^>]*class=\"dot c\d\"[^>]*>([^<]*)", section.body)
-    assert sorted(names) == ["denoising", "latent_size"]
-    assert 'aria-label="linear probe %, validation images"' in section.body
+    places = {point["setting"].removeprefix("autoencoder · "): (point["x"], point["y"]) for point in chart.points}
+    assert places == {"latent_size 8": (1.2, 90.5), "latent_size 16": (4, 80), "denoising": (2, 85)}
+    assert all(point["low"] <= point["y"] <= point["high"] for point in chart.points)
 
 
 def test_gaps_are_ratios_with_the_seeds_that_are_flagged():
@@ -206,8 +202,9 @@ def test_accuracy_against_labels_says_where_pretraining_wins_and_where_it_stops(
     assert heading == ["labels a class", "fine_tuned %", "chosen", "supervised %", "chosen"]
     assert first[0] == "1"
     assert first[1].startswith("60.5")
-    assert section.body.count("<svg") == 2
-    assert "pre-trained − from scratch" in section.body
+    accuracy, ahead = charts(section.body)
+    assert next((point["x"], point["y"]) for point in accuracy.of("fine_tuned")) == (1, 60.5)
+    assert [point["x"] for point in ahead.of("pre-trained − from scratch")] == pytest.approx([1, 10 / 3, 10], rel=1e-5)
 
 
 def test_networks_of_other_autoencoders_and_without_validation_are_not_compared():
@@ -244,7 +241,7 @@ def test_probes_of_few_labels_have_a_curve_for_each_method_that_saw_no_others():
     (curves,) = label_curves(make_content(rows).settings)
     assert [curve.name for curve in curves.curves] == ["autoencoder", "pixels"]
     assert curves.sentence() == ""
-    assert labels(make_content(rows)).body.count("<svg") == 1
+    assert len(charts(labels(make_content(rows)).body)) == 1
     _, *body = cells(labels(make_content(rows)))
     assert [row[0] for row in body] == ["1", "10"]
     assert labels(make_content([make_row(test_probe_accuracy=0.9)])) is None
@@ -291,8 +288,9 @@ def test_rate_and_distortion_are_drawn_in_the_order_of_their_rates_and_collapse_
     ]
     section = codes(make_content(rows))
     assert section.title == "Rate and distortion"
-    tips = re.findall(r"<circle[^>]*><title>([^<]*)", section.body)
-    assert tips == ["beta 100 0: 200", "beta 4 10.5: 90", "beta 1 25: 70"]
+    (chart,) = charts(section.body)
+    tips = [(point["setting"], point["x"], point["y"]) for point in chart.points if "setting" in point]
+    assert tips == [("beta 100", 0, 200), ("beta 4", 10.5, 90), ("beta 1", 25, 70)]
     assert "no unit is active in 1 of 6 members" in section.body
     assert "1 of 2" in section.body
     assert codes(make_content([fit(8, 0, 0.1, 0.2, 0.9)])) is None

@@ -1,7 +1,5 @@
 """What swept fields do, alone and together, from rows as their results.json would hold them."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from aejax.measures.zoo import find_metric
 from aejax.report.fields import logarithmic, trend
 from aejax.report.sections.interactions import interaction, interactions
 from aejax.report.sections.sweeps import effects
-from tests.report.rows import cells, make_content, make_row
+from tests.report.rows import charts, make_content, make_row
 
 PROBE, MSE = find_metric("probe_accuracy"), find_metric("mse")
 
@@ -20,12 +18,6 @@ def member(config, accuracy, seed=0):
     return make_row(seed=seed, config=config, validation_probe_accuracy=accuracy)
 
 
-def count(mark, body):
-    """How many points a chart has that are drawn as marks of one kind, which all lie in one path."""
-    paths = re.findall(rf'<path d="([^"]*)" class="{mark} ', body)
-    return sum(path.count("M") for path in paths)
-
-
 # Fields alone.
 
 
@@ -34,12 +26,18 @@ def test_every_member_is_a_point_and_those_that_diverged_are_crosses():
     rows = [member({"optimizer.learning_rate": r}, 0.9 - r, seed) for r in rates for seed in range(4)]
     rows += [member({"optimizer.learning_rate": 10.0}, None, seed) for seed in range(3)]
     body = effects(make_content(rows)).body
-    assert count("speck", body) == 12
-    assert count("cross", body) == 3
-    assert re.findall(r"<circle[^>]*><title>([^<]*)", body) == ["autoencoder · learning_rate 0.001 0.001: 89.9"]
+    (chart,) = charts(body)
+    members = {(point["x"], point["seed"], point["setting"]) for point in chart.of("members")}
+    assert members == {(r, seed, f"autoencoder · learning_rate {r}") for r in rates for seed in range(4)}
+    assert len({point["member"] for point in chart.of("members")}) == 12
+    assert [(point["x"], point["seed"], point["edge"]) for point in chart.of("diverged")] == [
+        (10, seed, "bottom") for seed in range(3)
+    ]
+    chosen = [(point["setting"], point["x"], point["y"]) for point in chart.of("chosen")]
+    assert chosen == [("autoencoder · learning_rate 0.001", 0.001, 89.9)]
     assert "By linear probe the best optimizer.learning_rate is 0.001, the smallest tried" in body
     # Every value that was tried stands on the axis, also where all diverged.
-    assert [label in body for label in (">0.001<", ">0.01<", ">0.1<", ">10<")] == [True] * 4
+    assert chart.spec["encoding"]["x"]["axis"]["values"] == [0.001, 0.01, 0.1, 10]
 
 
 def test_measures_that_share_an_edge_share_a_warning():
@@ -56,9 +54,9 @@ def test_a_number_that_others_lack_is_a_choice_beside_null_but_is_a_scale_where_
     rows = [member({"optimizer.clip_norm": norm}, 0.5) for norm in (None, 1.0)]
     assert "optimizer.clip_norm null" in effects(make_content(rows)).body
     rows += [member({"optimizer.clip_norm": 2.0}, 0.5)]
-    body = effects(make_content(rows)).body
-    assert "null" not in body
-    assert count("speck", body) == 2
+    (chart,) = charts(effects(make_content(rows)).body)
+    assert {point["x"] for point in chart.of("members")} == {1, 2}
+    assert len(chart.of("members")) == 2
 
 
 def test_a_trend_has_the_mean_and_the_best_tenth_of_each_value():
@@ -127,27 +125,27 @@ def grid(accuracy, **more):
 def test_a_grid_is_a_table_of_the_best_of_what_else_varies_with_its_best_cell_marked():
     rows = grid(lambda size, rate: size / 10 - rate, **{"autoencoder.rate": 1})
     rows += grid(lambda size, rate: 0.05, **{"autoencoder.rate": 2})
-    body = interactions(make_content(rows)).body
-    figures = re.findall(r"<figure>.*?</figure>", body)
-    assert len(figures) == 3  # Of every pair of the three fields.
-    (figure,) = (figure for figure in figures if ">autoencoder.rate<" not in figure)
-    assert re.findall(r"<t[hd](?: [^>]*)?>([^<]*)<", figure) == [
-        *("", "autoencoder.latent_size"),
-        *("optimizer.learning_rate", "4", "8"),
-        *("0.1", "30", "70 ★"),
-        *("0.2", "20", "60"),
-        *("0.3", "10", "50"),
+    shown = charts(interactions(make_content(rows)).body)
+    assert len(shown) == 3  # Of every pair of the three fields.
+    chart = shown[2]  # What interacts most comes first.
+    axes = [chart.spec["encoding"][axis]["title"] for axis in "yx"]
+    assert axes == ["optimizer.learning_rate", "autoencoder.latent_size"]
+    assert [(point["down"], point["across"], point["text"]) for point in chart.points] == [
+        *(("0.1", "4", "30"), ("0.1", "8", "70 ★")),
+        *(("0.2", "4", "20"), ("0.2", "8", "60")),
+        *(("0.3", "4", "10"), ("0.3", "8", "50")),
     ]
-    assert "linear probe %: interaction 0 %" in figure
-    assert re.findall(r"--shade:(\d+)%", figure) == ["33", "100", "17", "83", "0", "67"]
-    assert figures.index(figure) == 2  # What interacts most comes first.
+    assert chart.title == "linear probe %: interaction 0 %"
+    assert [round(100 * point["shade"]) for point in chart.points] == [33, 100, 17, 83, 0, 67]
 
 
 def test_a_cell_that_diverged_is_named_and_not_colored():
     rows = grid(lambda size, rate: None if (size, rate) == (8, 0.3) else size / 10 - rate)
     section = interactions(make_content(rows))
-    assert cells(section)[4] == ["0.3", "10", "diverged"]
-    assert section.body.count("--shade") == 5
+    (chart,) = charts(section.body)
+    *_, (low, high) = [chart.points[row : row + 2] for row in (0, 2, 4)]
+    assert (low["down"], low["text"], high["text"]) == ("0.3", "10", "diverged")
+    assert [point["shade"] for point in chart.points].count(0) == 2  # It, and the worst.
 
 
 def test_no_table_is_made_of_fields_swept_one_after_the_other():
@@ -163,9 +161,9 @@ def test_scattered_settings_are_points_the_best_of_the_strongest_color():
     rows = [
         member({"autoencoder.weight": a, "optimizer.learning_rate": b}, None if b > 0.9 else a * b) for a, b in draws
     ]
-    body = interactions(make_content(rows)).body
+    (chart,) = charts(interactions(make_content(rows)).body)
     alive = [a * b for a, b in draws if b <= 0.9]
-    assert len(re.findall('class="shaded c0"', body)) == len(alive)
-    assert count("cross", body) == 30 - len(alive) > 0
-    strongest = re.search(r"<circle[^>]*--shade:100%[^>]*><title>linear probe ([0-9.]+) at", body)
-    assert float(strongest[1]) == pytest.approx(100 * max(alive), rel=1e-3)
+    assert len(chart.of("settings")) == len(alive)
+    assert sum("crossed" in point for point in chart.of("diverged")) == 30 - len(alive) > 0
+    (strongest,) = (point for point in chart.of("settings") if point["shade"] == 1)
+    assert float(strongest["mean"]) == pytest.approx(100 * max(alive), rel=1e-3)

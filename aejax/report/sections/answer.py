@@ -7,11 +7,12 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.zoo import is_ranked
 from aejax.report.content import Content, Section
+from aejax.report.drawing import Chart, Dot, interval_chart
+from aejax.report.embed import figures
 from aejax.report.findings import UNDECIDED, Comparison, signed
 from aejax.report.glance import MatrixRow, matrix
-from aejax.report.html import element, join, note, render, table
+from aejax.report.html import join, note, render, table
 from aejax.report.label_curves import label_curves
-from aejax.report.svg import Dot, interval_chart
 from aejax.report.tables import is_search, metric_columns, notes
 from aejax.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
 from aejax.store.results import Setting, columns_of_fields, show_value
@@ -112,6 +113,12 @@ def _cell(text: str, value: object = None) -> dict[str, object]:
 
 
 def beside_baselines(content: Content) -> Section | None:
+    """Returns the charts of the best settings and baselines."""
+    charts = baseline_charts(content)
+    return Section("baselines", "Beside the baselines", figures(charts)) if charts else None
+
+
+def baseline_charts(content: Content) -> list[Chart]:
     """Returns a chart for each metric: the best settings and the best of every baseline, with their intervals."""
     charts = []
     for metric in all_metrics():
@@ -123,9 +130,7 @@ def beside_baselines(content: Content) -> Section | None:
                 dots.append(Dot(setting.name, *values, emphasized=is_ranked(setting.method)))
         if len(dots) > 1:
             charts.append(interval_chart(dots, title=f"{metric.title}, test images", unit=metric.unit))
-    if not charts:
-        return None
-    return Section("baselines", "Beside the baselines", element("div", *charts, class_="charts"))
+    return charts
 
 
 def many_seeds(content: Content) -> Section | None:

@@ -5,8 +5,9 @@ import numpy as np
 from aejax.measures.likelihood import POSTERIOR
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, table
-from aejax.report.svg import Series, line_chart
+from aejax.report.drawing import Chart, Series, line_chart
+from aejax.report.embed import figures
+from aejax.report.html import Html, join, note, table, warning
 from aejax.store.results import Setting
 
 RATE, DISTORTION = POSTERIOR.details[:2]
@@ -25,21 +26,15 @@ def codes(content: Content) -> Section | None:
     parts: list[Html] = []
     own = [setting for setting in found if Role.SUBJECT in setting.role]
     if any(setting.mean("test_collapsed") for setting in own):
-        warning = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
-        parts.append(element("p", warning, class_="warning"))
-    by_likelihood: dict[str, list[Setting]] = {}
-    for setting in own:
-        by_likelihood.setdefault(str(setting.rows[0]["config"].get("autoencoder.likelihood.kind")), []).append(setting)
-    charts = [_rate_distortion(group) for group in by_likelihood.values() if len(group) > 1]
-    parts += [element("div", *charts, class_="charts")] if charts else []
+        text = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
+        parts.append(warning(text))
+    parts.append(figures(rate_distortion_charts(content)))
     text = (
         "Test images. The rate is the mean KL of the posterior to the prior, what a code costs; the distortion is the "
         "mean of −log p(image | code), what the code leaves to be told. A unit is active where its mean varies over "
         "images by more than 0.01; a member whose units are all inactive has collapsed."
     )
-    return Section(
-        "codes", "Rate and distortion", join(element("p", text, class_="note"), *parts, table(heading, rows))
-    )
+    return Section("codes", "Rate and distortion", join(note(text), *parts, table(heading, rows)))
 
 
 def _collapsed(settings: list[Setting]) -> str:
@@ -47,7 +42,17 @@ def _collapsed(settings: list[Setting]) -> str:
     return f"{sum(map(bool, values))} of {len(values)}"
 
 
-def _rate_distortion(settings: list[Setting]) -> Html:
+def rate_distortion_charts(content: Content) -> list[Chart]:
+    """Returns a chart for each likelihood with several settings: distortions of two are not comparable."""
+    by_likelihood: dict[str, list[Setting]] = {}
+    for setting in content.settings:
+        if Role.SUBJECT in setting.role and setting.interval(RATE.test) is not None:
+            kind = setting.rows[0]["config"].get("autoencoder.likelihood.kind")
+            by_likelihood.setdefault(str(kind), []).append(setting)
+    return [_rate_distortion(group) for group in by_likelihood.values() if len(group) > 1]
+
+
+def _rate_distortion(settings: list[Setting]) -> Chart:
     """Returns a point for each setting with the interval of its distortion, joined in the order of their rates."""
     points = []
     for setting in settings:
@@ -58,5 +63,5 @@ def _rate_distortion(settings: list[Setting]) -> Html:
     points.sort()
     x, y, half = (np.array(values) for values in zip(*(point[:3] for point in points), strict=True))
     curve = Series("distortion", x, y, y - half, y + half, 1)
-    marks = curve._replace(marked=True, points=[point[3] for point in points])
+    marks = curve._replace(marked=True, tips=[{"setting": point[3]} for point in points])
     return line_chart([curve, marks], title="distortion, nats, against rate", x_label="rate, nats")

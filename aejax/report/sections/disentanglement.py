@@ -9,11 +9,12 @@ from aejax.measures.base import Metric
 from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
+from aejax.report.drawing import NUM_COLORS, Chart, Series, line_chart, plain_series
+from aejax.report.embed import figures
 from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
-from aejax.report.html import Html, element, join, table
-from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series
+from aejax.report.html import Html, join, note, paragraph, table
 from aejax.statistics import IntervalEstimate, probability_of_improvement
 from aejax.store.results import Setting
 
@@ -38,7 +39,7 @@ class PlainComparison(NamedTuple):
 
 def disentanglement(content: Content) -> Section | None:
     """Returns all metrics by setting, who beats the plain VAE, MIG by strength, and beside it UDR."""
-    own = [setting for setting in content.settings if Role.SUBJECT in setting.role and setting.interval(MIG.test)]
+    own = _measured(content)
     if not own:
         return None
     plain = plain_vae(own)
@@ -46,12 +47,22 @@ def disentanglement(content: Content) -> Section | None:
     parts: list[Html] = []
     said = sentence(own, plain) if plain is not None and beside else ""
     if said:
-        parts.append(element("ul", element("li", said), class_="findings"))
-    parts += [element("p", _TEXT, class_="note"), _table(own, beside)]
-    charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
-    charts += _beside_unsupervised(own)
-    parts += [element("div", *charts, class_="charts")] if charts else []
+        parts.append(paragraph(said))
+    parts += [note(_TEXT), _table(own, beside)]
+    parts.append(figures(disentanglement_charts(content)))
     return Section("disentanglement", "Disentanglement", join(*parts), said and f"{markdown_line(said)}\n\n{_TEXT}")
+
+
+def disentanglement_charts(content: Content) -> list[Chart]:
+    """Returns the MIG of each family along its strengths, and beside the UDR."""
+    own = _measured(content)
+    plain = plain_vae(own)
+    charts = [chart for group in _families(own).values() for chart in _by_strength(group, plain)]
+    return [*charts, *_beside_unsupervised(own)]
+
+
+def _measured(content: Content) -> list[Setting]:
+    return [setting for setting in content.settings if Role.SUBJECT in setting.role and setting.interval(MIG.test)]
 
 
 def plain_vae(settings: Sequence[Setting]) -> Setting | None:
@@ -146,7 +157,7 @@ def _families(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
     return families
 
 
-def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]:
+def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Chart]:
     """Returns the MIG of a family's settings over each number of its loss that varies, beside that of the plain VAE."""
     charts = []
     for field in varied(family):
@@ -159,7 +170,7 @@ def _by_strength(family: Sequence[Setting], plain: Setting | None) -> list[Html]
         mean, low, high = _bounds(known, MIG).T
         curve = Series(kind, x, mean, low, high, 1)
         series = [curve] if len(set(x)) == len(x) else []
-        series.append(curve._replace(marked=True, points=[_name(setting) for setting in known]))
+        series.append(curve._replace(marked=True, tips=[{"setting": _name(setting)} for setting in known]))
         if plain is not None:
             ends = np.array([x[0], x[-1]])
             level, low, high = np.repeat(_bounds([plain], MIG), 2, axis=0).T
@@ -175,21 +186,23 @@ def _bounds(settings: Sequence[Setting], metric: Metric) -> np.ndarray:
     return np.array([(i.mean, i.mean - i.half_width, i.mean + i.half_width) for i in intervals])
 
 
-def _beside_unsupervised(settings: Sequence[Setting]) -> list[Html]:
+def _beside_unsupervised(settings: Sequence[Setting]) -> list[Chart]:
     """Returns a point for each member: what is measured by true factors over what is measured without any."""
     import scipy.stats
 
     series, everything = [], []
     for index, (kind, family) in enumerate(_families(settings).items()):
-        pairs = [
-            (udr, setting.values(MIG.test)[seed])
+        found = [
+            (udr, setting.values(MIG.test)[seed], {"setting": _name(setting), "seed": seed})
             for setting in family
             for seed, udr in setting.values(UDR.test).items()
             if seed in setting.values(MIG.test) and np.isfinite(udr)  # A seed alone has none to be compared with.
         ]
-        if pairs:
+        if found:
+            pairs = [(udr, mig) for udr, mig, _ in found]
             x, y = np.array(pairs, float).T
-            series.append(plain_series(kind, x, y, marked=True, color=index % NUM_COLORS))
+            tips = [tip for *_, tip in found]
+            series.append(plain_series(kind, x, y, marked=True, color=index % NUM_COLORS, tips=tips))
             everything += pairs
     if len(everything) < 3:
         return []

@@ -5,9 +5,8 @@ import hashlib
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, image_element, join, note, on_canvas, render, to_png
+from aejax.report.html import NUM_CLASS_COLORS, Html, image_element, join, note, on_canvas, render, to_png
 from aejax.report.panels import panels
-from aejax.report.svg import NUM_CLASS_COLORS
 from aejax.store.explanations import Explanation
 
 SIDE = 640  # Of a map, in units of which coordinates are whole numbers.

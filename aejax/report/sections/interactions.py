@@ -11,10 +11,11 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
+from aejax.report.drawing import Cell, Chart, heat_map, line_chart, plain_series
+from aejax.report.embed import figures
 from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_metric, with_value
 from aejax.report.findings import choose, rank
-from aejax.report.html import Html, element, join
-from aejax.report.svg import line_chart, plain_series
+from aejax.report.html import join, note
 from aejax.store.results import Setting, show_value
 
 MAX_VALUES = 12  # Of a field in a table.
@@ -42,14 +43,29 @@ class SettingGrid(NamedTuple):
 
 
 def interactions(content: Content) -> Section | None:
-    """Returns tables of pairs of fields that make a grid, and charts of pairs of numbers that are scattered."""
+    """Returns heat maps of pairs of fields that make a grid, and charts of pairs of numbers that are scattered."""
+    maps, scatters = _maps_and_scatters(content)
+    parts = []
+    for text, charts in ((_GRIDS, maps), (_SCATTERED, scatters)):
+        if charts:
+            parts += [note(text), figures(charts)]
+    return Section("interactions", "Interactions of swept fields", join(*parts)) if parts else None
+
+
+def interaction_charts(content: Content) -> list[Chart]:
+    """Returns a chart for each pair of swept fields and metric, of the pairs that show most."""
+    maps, scatters = _maps_and_scatters(content)
+    return [*maps, *scatters]
+
+
+def _maps_and_scatters(content: Content) -> tuple[list[Chart], list[Chart]]:
     if len(content.studies) > 1:
-        return None
+        return [], []
     own = [setting for setting in content.settings if Role.SUBJECT in setting.role]
     pairs = list(itertools.combinations(varied(own), 2))
     grids = [grid for pair in pairs if (grid := make_grid(pair, own)) is not None]
     scattered = [pair for pair in pairs if is_scattered(pair, own)]
-    tables, charts = [], []
+    maps, scatters = [], []
     for metric in all_metrics():
         known = [setting for setting in own if setting.mean(metric.validation) is not None]
         if not known:
@@ -57,16 +73,11 @@ def interactions(content: Content) -> Section | None:
         # What shows most comes first: the variance that is not additive, and fields that move the metric.
         scaled = [(grid, table) for grid in grids if np.isfinite(table := _scaled(grid, metric)).any()]
         ranked = sorted(scaled, key=lambda pair: -_amount(pair[1]))[:MAX_PAIRS]
-        tables += [_heat_map(grid, table, metric) for grid, table in ranked]
+        maps += [_heat_map(grid, table, metric) for grid, table in ranked]
         measured = [pair for pair in scattered if any(_has_both(pair, setting) for setting in known)]
         moving = sorted(measured, key=lambda pair: -sum(spread(field, own, metric) for field in pair))
-        charts += [_scatter(pair, own, metric) for pair in moving[: MAX_PAIRS - len(ranked)]]
-    parts = []
-    if tables:
-        parts += [element("p", _GRIDS, class_="note"), element("div", *tables, class_="tables")]
-    if charts:
-        parts += [element("p", _SCATTERED, class_="note"), element("div", *charts, class_="charts")]
-    return Section("interactions", "Interactions of swept fields", join(*parts)) if parts else None
+        scatters += [_scatter(pair, own, metric) for pair in moving[: MAX_PAIRS - len(ranked)]]
+    return maps, scatters
 
 
 def interaction(table: np.ndarray) -> float | None:
@@ -150,33 +161,26 @@ def _amount(table: np.ndarray) -> float:
     return share * float(np.nanvar(table)) if share else 0.0
 
 
-def _heat_map(grid: SettingGrid, scaled: np.ndarray, metric: Metric) -> Html:
+def _heat_map(grid: SettingGrid, scaled: np.ndarray, metric: Metric) -> Chart:
     shades = _shades(scaled, metric)
     (down, across), (rows, columns) = grid.fields, grid.values
-    head = [
-        element("tr", element("td"), element("th", across, scope="col", colspan=len(columns))),
-        element(
-            "tr", element("th", down, scope="col"), *(element("th", _name(value), scope="col") for value in columns)
-        ),
+    cells = [
+        _cell(cell, metric, float(shade), _name(row), _name(column))
+        for row, settings, shaded in zip(rows, grid.cells, shades, strict=True)
+        for column, cell, shade in zip(columns, settings, shaded, strict=True)
     ]
-    body = []
-    for value, cells, shaded in zip(rows, grid.cells, shades, strict=True):
-        marks = [_cell(cell, metric, shade) for cell, shade in zip(cells, shaded, strict=True)]
-        body.append(element("tr", element("th", _name(value), scope="row"), *marks))
     share = interaction(scaled)
     said = "interaction unknown, too much diverged" if share is None else f"interaction {100 * share:.0f} %"
     title = f"{metric.title} {metric.unit}".strip() + f": {said}"
-    table = element("table", element("thead", *head), element("tbody", *body), class_="heat")
-    return element("figure", element("figcaption", title), element("div", table, class_="wide"))
+    return heat_map(cells, title=title, down=down, across=across)
 
 
-def _cell(cell: Sequence[Setting], metric: Metric, shade: float) -> Html:
+def _cell(cell: Sequence[Setting], metric: Metric, shade: float, row: str, column: str) -> Cell:
     if np.isnan(shade):
-        return element("td", "diverged" if any(setting.num_diverged for setting in cell) else "")
-    text = f"{_best(cell, metric):.4g}"
-    if shade < 1:
-        return element("td", text, class_="shaded", style=f"--shade:{shade:.0%}")
-    return element("td", f"{text} ★", class_="shaded best", style="--shade:100%")
+        return Cell(row, column, "diverged" if any(setting.num_diverged for setting in cell) else "", 0, {})
+    best = choose(metric, [setting for setting in cell if setting.mean(metric.validation) is not None])
+    text = f"{_best(cell, metric):.4g}" + (" ★" if shade >= 1 else "")
+    return Cell(row, column, text, shade, {"setting": best.name})
 
 
 def _name(value: Any) -> str:
@@ -191,26 +195,34 @@ def _shades(values: np.ndarray, metric: Metric) -> np.ndarray:
     return (values - worst) / (best - worst) if best != worst else values - best + 1
 
 
-def _scatter(pair: tuple[str, str], settings: Sequence[Setting], metric: Metric) -> Html:
+def _scatter(pair: tuple[str, str], settings: Sequence[Setting], metric: Metric) -> Chart:
     """Returns the settings at the values of two fields, shaded by their ranks."""
     known = [setting for setting in settings if _has_both(pair, setting)]
     measured = rank(metric, [setting for setting in known if setting.mean(metric.validation) is not None])
-    tips = [f"{metric.title} {metric.value(setting.mean(metric.validation) or 0.0):.4g} at" for setting in measured]
     shades = np.linspace(1, 0, len(measured)).tolist()
-    series = [plain_series("settings", *_places(pair, measured), marked=True, points=tips, shades=shades)]
+    tips = _tips(measured, metric)
+    series = [plain_series("settings", *_places(pair, measured), marked=True, shades=shades, tips=tips)]
     diverged = [setting for setting in known if setting not in measured and setting.num_diverged]
     if diverged:
-        series.append(plain_series("diverged", *_places(pair, diverged), marked=True, shape="cross", color=6))
-    series.append(plain_series("chosen", *_places(pair, measured[:1]), marked=True, color=1, points=[measured[0].name]))
+        tips = [{"setting": setting.name} for setting in diverged]
+        series.append(plain_series("diverged", *_places(pair, diverged), marked=True, crossed=True, color=6, tips=tips))
+    best = measured[:1]
+    series.append(plain_series("chosen", *_places(pair, best), marked=True, color=1, tips=_tips(best, metric)))
     across, down = (_values(field, known) for field in pair)
     return line_chart(
         series,
         title=f"{metric.title}: {pair[1]} over {pair[0]}",
+        y_label=pair[1],
         x_label=pair[0],
         log_x=logarithmic(across),
         log_y=logarithmic(down),
         x_ticks=across if len(across) < CONTINUOUS else (),
     )
+
+
+def _tips(settings: Sequence[Setting], metric: Metric) -> list[dict[str, Any]]:
+    values = [metric.value(setting.mean(metric.validation) or 0.0) for setting in settings]
+    return [{"setting": one.name, "mean": f"{value:.4g}"} for one, value in zip(settings, values, strict=True)]
 
 
 def _places(pair: tuple[str, str], settings: Sequence[Setting]) -> tuple[np.ndarray, np.ndarray]:

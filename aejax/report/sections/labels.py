@@ -3,9 +3,10 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, table
+from aejax.report.drawing import Chart, Series, line_chart
+from aejax.report.embed import figures
+from aejax.report.html import Html, join, note, paragraph, table
 from aejax.report.label_curves import Curve, LabelCurves, label_curves
-from aejax.report.svg import Series, line_chart
 
 
 def labels(content: Content) -> Section | None:
@@ -16,17 +17,22 @@ def labels(content: Content) -> Section | None:
     parts: list[Html] = []
     for curves in found:
         sentence = curves.sentence()
-        parts += [element("div", *_charts(curves), class_="charts"), _table(curves)]
-        parts += [element("p", sentence)] if sentence else []
+        parts += [figures(_charts(curves)), _table(curves)]
+        parts += [paragraph(sentence)] if sentence else []
     text = (
         "Test images. With m labels of each class the labelled images are fixed subsets, the same for every method, "
         "and m further images of each class are for choices: of the strength of a probe, of when a network stops, and "
         "of the best of a method's settings. Networks have one subset a seed, probes the mean of 10."
     )
-    return Section("labels", "Accuracy and labels", join(element("p", text, class_="note"), *parts))
+    return Section("labels", "Accuracy and labels", join(note(text), *parts))
 
 
-def _charts(curves: LabelCurves) -> list[Html]:
+def label_charts(content: Content) -> list[Chart]:
+    """Returns the accuracy along the number of labels, and where two methods are compared their difference."""
+    return [chart for curves in label_curves(content.settings) for chart in _charts(curves)]
+
+
+def _charts(curves: LabelCurves) -> list[Chart]:
     series = [_series(curve, color) for color, curve in enumerate(curves.curves, 1)]
     charts = [line_chart(series, title=f"{curves.title}, test %", x_label="labels of each class", log_x=True)]
     numbers = [num for num, comparison in curves.differences.items() if comparison.difference.num > 1]

@@ -6,9 +6,10 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import find_metric
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
+from aejax.report.drawing import NUM_COLORS, TALL, Chart, Series, line_chart
+from aejax.report.embed import figure
 from aejax.report.findings import choose
-from aejax.report.html import element, join, table
-from aejax.report.svg import NUM_COLORS, WIDE, Series, line_chart
+from aejax.report.html import join, note, paragraph, table
 from aejax.statistics import Interval, paired_difference
 from aejax.store.results import Setting
 
@@ -31,8 +32,8 @@ def gaps(content: Content) -> Section | None:
         "standard errors of the paired difference of the same images."
     )
     heading = ["setting", "gap", "flagged", "gap of the test images", "past minimum"]
-    said = [element("p", sentence) for sentence in cures([setting for setting, _ in known])]
-    body = join(*said, element("p", text, class_="note"), table(heading, rows))
+    said = [paragraph(sentence) for sentence in cures([setting for setting, _ in known])]
+    body = join(*said, note(text), table(heading, rows))
     return Section("overfitting", "Overfitting", body)
 
 
@@ -69,6 +70,19 @@ def _shown(interval: Interval | None) -> str:
 
 
 def against_features(content: Content) -> Section | None:
+    """Returns whether settings that overfit have worse features."""
+    charts = overfitting_charts(content)
+    if not charts:
+        return None
+    text = (
+        "One point for each setting, means over seeds with the probe's 95 % interval: at 1 on the horizontal axis "
+        "validation images are reconstructed as well as training images."
+    )
+    body = join(note(text), *map(figure, charts))
+    return Section("overfitting-features", "Overfitting against features", body)
+
+
+def overfitting_charts(content: Content) -> list[Chart]:
     """Returns a chart of the autoencoder's settings: how much larger the validation error is, and the probe."""
     groups: dict[str, list[tuple[Setting, float]]] = {}
     for setting in content.settings:
@@ -76,25 +90,16 @@ def against_features(content: Content) -> Section | None:
         if Role.SUBJECT in setting.role and gap is not None and setting.interval(_PROBE.validation) is not None:
             groups.setdefault(setting.kinds or setting.method, []).append((setting, gap.mean))
     if sum(map(len, groups.values())) < 2:
-        return None
+        return []
     series = [_points(name, points, index % NUM_COLORS) for index, (name, points) in enumerate(groups.items())]
     title = f"{_PROBE.title} {_PROBE.unit}, validation images"
-    chart = line_chart(series, title=title, x_label="validation MSE / training MSE", log_x=True, size=WIDE)
-    text = (
-        "One point for each setting, means over seeds with the probe's 95 % interval: at 1 on the horizontal axis "
-        "validation images are reconstructed as well as training images. Names stand at the best of their points."
-    )
-    return Section(
-        "overfitting-features",
-        "Overfitting against features",
-        join(element("p", text, class_="note"), chart),
-    )
+    return [line_chart(series, title=title, x_label="validation MSE / training MSE", log_x=True, height=TALL)]
 
 
 def _points(name: str, points: list[tuple[Setting, float]], color: int) -> Series:
     intervals = [interval for setting, _ in points if (interval := setting.interval(_PROBE.validation)) is not None]
     mean = np.array([_PROBE.value(interval.mean) for interval in intervals])
     half = np.array([_PROBE.value(interval.half_width) for interval in intervals])
-    names = [setting.name for setting, _ in points]
+    tips = [{"setting": setting.name} for setting, _ in points]
     gaps = np.array([gap for _, gap in points])
-    return Series(name, gaps, mean, mean - half, mean + half, color=color, marked=True, points=names, labelled=True)
+    return Series(name, gaps, mean, mean - half, mean + half, color=color, marked=True, tips=tips)

@@ -10,11 +10,12 @@ from aejax.measures.base import Metric
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
+from aejax.report.drawing import NUM_COLORS, Chart, Series, line_chart, plain_series
+from aejax.report.embed import figures
 from aejax.report.fields import wide_metric
 from aejax.report.findings import choose, comparable
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import join, note, table
 from aejax.report.label_curves import LABELS
-from aejax.report.svg import NUM_COLORS, Series, line_chart, plain_series, steps
 from aejax.store.results import Setting
 
 FEWEST = 3  # Settings of the autoencoder, of which it is worth asking which to pay for.
@@ -66,12 +67,35 @@ def pareto_front(costs: Sequence[float], values: Sequence[float], higher_is_bett
     return front
 
 
+class _Compared(NamedTuple):
+    """Settings that one metric can rank, what to call it, and their fronts."""
+
+    metric: Metric
+    title: str
+    settings: list[Setting]
+    fronts: list[Front]
+
+
 def quality_against_cost(content: Content) -> Section | None:
     """Returns a chart for each metric and cost with its Pareto front, and a table of the settings on a front."""
-    charts: list[Html] = []
-    rows: list[list[str]] = []
+    compared = _compared(content)
+    if not compared:
+        return None
+    rows = [[one.title, *cells] for one in compared for cells in _rows(one.fronts, one.metric)]
+    heading = ["measure", "setting", "on the front of", *(cost.title for cost in COSTS), "validation", "test"]
+    parts = note(_TEXT), figures(pareto_charts(content)), table(heading, rows)
+    return Section("pareto", "Quality against cost", join(*parts))
+
+
+def pareto_charts(content: Content) -> list[Chart]:
+    """Returns a chart for each metric and cost."""
     methods = dict.fromkeys((setting.study, setting.method) for setting in content.settings)
     colors = {method: index % NUM_COLORS for index, method in enumerate(methods)}
+    return [_chart(front, one, colors) for one in _compared(content) for front in one.fronts]
+
+
+def _compared(content: Content) -> list[_Compared]:
+    compared = []
     for metric in all_metrics():
         groups: dict[str, list[Setting]] = {}
         for setting in content.settings:
@@ -79,18 +103,12 @@ def quality_against_cost(content: Content) -> Section | None:
             if mean is not None and math.isfinite(mean) and not _apart(setting):
                 groups.setdefault(comparable(metric, setting), []).append(setting)
         for group in groups.values():
-            if sum(Role.SUBJECT in setting.role for setting in group) < FEWEST:
-                continue
-            title = f"{metric.title} {metric.unit}".strip()
-            title += f", {group[0].rows[0]['data']['name']}" if len(groups) > 1 else ""
-            fronts = [front for cost in COSTS if (front := _front(cost, group, metric)) is not None]
-            charts += [_chart(front, group, metric, colors, title) for front in fronts]
-            rows += [[title, *cells] for cells in _rows(fronts, metric)]
-    if not charts:
-        return None
-    heading = ["measure", "setting", "on the front of", *(cost.title for cost in COSTS), "validation", "test"]
-    parts = element("p", _TEXT, class_="note"), element("div", *charts, class_="charts"), table(heading, rows)
-    return Section("pareto", "Quality against cost", join(*parts))
+            if sum(Role.SUBJECT in setting.role for setting in group) >= FEWEST:
+                title = f"{metric.title} {metric.unit}".strip()
+                title += f", {group[0].rows[0]['data']['name']}" if len(groups) > 1 else ""
+                fronts = [front for cost in COSTS if (front := _front(cost, group, metric)) is not None]
+                compared += [_Compared(metric, title, group, fronts)] if fronts else []
+    return compared
 
 
 def _apart(setting: Setting) -> bool:
@@ -113,32 +131,36 @@ def _front(cost: CostAxis, group: Sequence[Setting], metric: Metric) -> Front | 
     return Front(cost, own, np.array(costs), np.array(values), pareto_front(costs, values, metric.higher_is_better))
 
 
-def _chart(
-    front: Front, group: Sequence[Setting], metric: Metric, colors: Mapping[tuple[str, str], int], title: str
-) -> Html:
+def _chart(front: Front, compared: _Compared, colors: Mapping[tuple[str, str], int]) -> Chart:
     """Returns settings in the colors of their methods, the front in steps, and the best of those that are free."""
     _, settings, costs, values, indices = front
+    metric = compared.metric
+    tips = [{"setting": setting.name} for setting in settings]
     series: list[Series] = []
     for method, color in colors.items():
-        own = np.array([(setting.study, setting.method) == method for setting in settings])
-        if not own.any():
+        own = [i for i, setting in enumerate(settings) if (setting.study, setting.method) == method]
+        if not own:
             continue
         name = " ".join(filter(None, method))
-        series.append(plain_series(name, costs[own], values[own], color=color, marked=True, shape="speck"))
-        best = [index for index in indices if own[index]]
+        others, best = ([i for i in own if (i in indices) == on_front] for on_front in (False, True))
+        of_others = [tips[index] for index in others]
+        series.append(
+            plain_series(name, costs[others], values[others], color=color, marked=True, small=True, tips=of_others)
+        )
         intervals = [settings[index].interval(metric.validation) for index in best]
         half = np.array([metric.value(interval.half_width) for interval in intervals if interval is not None])
-        x, y, names = costs[best], values[best], [settings[index].name for index in best]
-        series.append(Series(name, x, y, y - half, y + half, color=color, marked=True, points=names))
-    line = steps(np.append(costs[indices], costs.max()), np.append(values[indices], values[indices[-1]]))
-    series.append(plain_series("Pareto front", *line, color=7))
-    free = [setting for setting in group if setting.cost(front.cost.name) is None]
+        x, y = costs[best], values[best]
+        of_best = [tips[index] for index in best]
+        series.append(Series(name, x, y, y - half, y + half, color=color, marked=True, tips=of_best))
+    x, y = np.append(costs[indices], costs.max()), np.append(values[indices], values[indices[-1]])
+    series.append(plain_series("Pareto front", x, y, color=7, step=True))
+    free = [setting for setting in compared.settings if setting.cost(front.cost.name) is None]
     if free:
         best_free = choose(metric, free)
         ends, level = np.array([costs.min(), costs.max()]), np.full(2, _value(best_free, metric))
         series.append(plain_series(f"{best_free.name}, free", ends, level, color=4, dashed=True))
     log_y = wide_metric(metric, np.concatenate([one.y for one in series]))
-    return line_chart(series, title=title, x_label=front.cost.title, log_x=True, log_y=log_y)
+    return line_chart(series, title=compared.title, x_label=front.cost.title, log_x=True, log_y=log_y)
 
 
 def _rows(fronts: Sequence[Front], metric: Metric) -> list[list[str]]:

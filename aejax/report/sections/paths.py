@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, join, note, picture, render
+from aejax.report.html import NUM_CLASS_COLORS, Html, join, note, picture, render
 from aejax.report.panels import panels
-from aejax.report.svg import NUM_CLASS_COLORS
 from aejax.store.explanations import Explanation
 
 WIDTH = 620  # Pixels of the page, about, that a path is wide.

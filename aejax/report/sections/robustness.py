@@ -1,15 +1,18 @@
 """What corrupted test images do to the probe and to reconstructions, beside what they do to raw pixels."""
 
-import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
 
 from aejax.measures.base import Metric
 from aejax.measures.probe import PROBE
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, table
+from aejax.report.drawing import Chart, Series, line_chart
+from aejax.report.embed import figures
+from aejax.report.html import Html, join, note, table, titled
 from aejax.store.results import Setting
 
 MAX_SETTINGS = 4
@@ -29,7 +32,7 @@ def robustness(content: Content) -> Section | None:
         if not rows:
             continue
         heading = ["setting", "clean", *names, "all", *(["mCE %"] if relative else [])]
-        parts += [element("h3", f"{metric.title} {metric.unit}".strip()), table(heading, rows)]
+        parts.append(titled(metric.heading, table(heading, rows)))
     if not parts:
         return None
     text = (
@@ -38,7 +41,43 @@ def robustness(content: Content) -> Section | None:
         "pixels, mean over corruptions; below 100 is more robust than pixels (Hendrycks and Dietterich, 2019). Clean "
         "is of all test images, the rest of the first 1,000."
     )
-    return Section("robustness", "Corrupted images", join(element("p", text, class_="note"), *parts))
+    return Section(
+        "robustness",
+        "Corrupted images",
+        join(note(text), figures(robustness_charts(content)), *parts),
+    )
+
+
+def robustness_charts(content: Content) -> list[Chart]:
+    """Returns a chart for each metric: its mean over corruptions by their severity."""
+    charts = []
+    metrics = dict.fromkeys(name for row in content.rows for name in row["metrics"])
+    for metric in all_metrics():
+        severities: dict[int, list[str]] = {}
+        for names in _by_corruption(metrics, metric.name).values():
+            for severity, name in enumerate(names, 1):
+                severities.setdefault(severity, []).append(name)
+        series: list[Series] = []
+        for setting in content.beside_baselines(metric, MAX_SETTINGS) if severities else ():
+            found = [(setting.interval_of(_mean_of(names)), severity) for severity, names in severities.items()]
+            points = [(severity, interval.mean, interval.half_width) for interval, severity in found if interval]
+            if points:
+                x, y, half = np.array(
+                    [(severity, metric.value(mean), metric.value(half)) for severity, mean, half in points]
+                ).T
+                series.append(Series(setting.name, x, y, y - half, y + half, color=len(series)))
+        if series:
+            title = f"{metric.title} {metric.unit}".strip()
+            charts.append(line_chart(series, title=title, x_label="severity"))
+    return charts
+
+
+def _mean_of(names: Sequence[str]) -> Callable[[dict[str, float]], float | None]:
+    def mean(metrics: dict[str, float]) -> float | None:
+        values = [metrics[name] for name in names if name in metrics]
+        return sum(values) / len(values) if values else None
+
+    return mean
 
 
 def mean_corruption_error(metrics: dict[str, float], reference: dict[str, float]) -> float | None:
@@ -72,11 +111,8 @@ def _row(content: Content, metric: Metric, corruptions: list[str], setting: Sett
     def show(function: Callable[[dict[str, float]], float | None]) -> str:
         return metric.show(setting.interval_of(function), seeded=setting.seeded)
 
-    def mean(corruption: str, metrics: dict[str, float]) -> float | None:
-        names = _by_corruption(metrics, metric.name).get(corruption)
-        return sum(metrics[name] for name in names) / len(names) if names else None
-
-    cells = [show(functools.partial(mean, corruption)) for corruption in corruptions]
+    names = _by_corruption(dict.fromkeys(name for row in setting.rows for name in row["metrics"]), metric.name)
+    cells = [show(_mean_of(names.get(corruption, ()))) for corruption in corruptions]
     if not any(cells):
         return []
     total = show(lambda metrics: metrics.get(f"test_corrupted_{metric.name}"))
