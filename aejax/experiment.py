@@ -2,7 +2,7 @@
 
 import dataclasses
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aejax.autoencoders.plain import PlainConfig
@@ -13,6 +13,7 @@ from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.methods import checks as methods
 from aejax.samplers.zoo import GenerationConfig
+from aejax.sweep import Sweep, expand_with_labels, grid, product
 from aejax.training.config import TrainingConfig
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
@@ -45,6 +46,23 @@ def load_recorded(tree: Mapping[str, Any]) -> Config:
     fields = dict(flatten(tree))
     moved = {_MOVED[path]: fields.pop(path) for path in _MOVED if path in fields}
     return load(Config, unflatten(fields | moved))
+
+
+def make_members(config: Config, sweep: Sweep, seeds: Iterable[int] | None) -> dict[Config, str]:
+    """Returns the members of a study, each with its label: the config of every point with every seed, checked.
+
+    Args:
+      config: of one member.
+      sweep: the points.
+      seeds: the seeds; None: the config's own, or those of the sweep.
+
+    Raises:
+      ConfigError: for a field that does not exist, or fields that do not go together.
+    """
+    members = expand_with_labels(config, sweep if seeds is None else product(sweep, grid("seed", seeds)))
+    for member in members:
+        check(member)
+    return members
 
 
 def check(config: Config) -> None:

@@ -26,7 +26,9 @@ class AdversarialConfig(Family):
     2018): otherwise it wins, and codes are chased about.
 
     Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey, "Adversarial autoencoders", 2016, section 2, with the
-    deterministic encoder. There reconstruction and regularization take turns, each with an optimizer of its own; here a
+    deterministic encoder.
+
+    Departures: in the paper reconstruction and regularization take turns, each with an optimizer of its own; here a
     step does both, and the weight says how much the prior counts.
     """
 
@@ -34,8 +36,8 @@ class AdversarialConfig(Family):
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
 
     kind: Literal["adversarial"] = "adversarial"
-    weight: NonNegativeFloat = traced(5.0)
-    discriminator_widths: tuple[PositiveInt, ...] = (256, 256)
+    weight: NonNegativeFloat = traced(5.0)  # Of the discriminator's verdict.
+    discriminator_widths: tuple[PositiveInt, ...] = (256, 256)  # Hidden layers.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the latent has an activation, or None."""

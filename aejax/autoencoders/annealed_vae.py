@@ -14,7 +14,7 @@ from aejax.data.resident import Batch
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnnealedVaeConfig(WithKL):
-    """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity` in `warmup_epochs`, linearly.
+    """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity`.
 
     The KL is the batch's mean, as C is of all images and not of each.
 
@@ -22,9 +22,9 @@ class AnnealedVaeConfig(WithKL):
     """
 
     kind: Literal["annealed_vae"] = "annealed_vae"
-    gamma: NonNegativeFloat = traced(1000.0)
-    capacity: NonNegativeFloat = traced(25.0)  # In nats.
-    warmup_epochs: NonNegativeFloat = traced(10.0)
+    gamma: NonNegativeFloat = traced(1000.0)  # Of the distance of the KL from C.
+    capacity: NonNegativeFloat = traced(25.0)  # The last C, in nats.
+    warmup_epochs: NonNegativeFloat = traced(10.0)  # In which C grows from 0 to the capacity, linearly.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the prior is learned, or None."""

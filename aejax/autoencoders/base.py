@@ -41,11 +41,11 @@ class Family:
     if TYPE_CHECKING:
         kind: str
 
-    encoder: Encoder = Dense()
-    decoder: Decoder = Mirror()
-    latent_size: PositiveInt = 32
-    latent_activation: Activation = "identity"
-    likelihood: Likelihood = HalfSquaredError()
+    encoder: Encoder = Dense()  # The network from the image to the latent.
+    decoder: Decoder = Mirror()  # The network back; mirror: the encoder read backwards.
+    latent_size: PositiveInt = 32  # Units of the latent.
+    latent_activation: Activation = "identity"  # Applied to each unit of the latent.
+    likelihood: Likelihood = HalfSquaredError()  # Of the pixels, given the decoder's output.
 
     def num_draws(self) -> int:
         """Returns from how many codes each image is reconstructed in a step."""

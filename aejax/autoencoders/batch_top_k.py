@@ -1,7 +1,4 @@
-"""BatchTopK: an image may keep many units and another few, k on average.
-
-Source: Bussmann, Leask and Nanda (2024), "BatchTopK sparse autoencoders".
-"""
+"""BatchTopK: an image may keep many units and another few, k on average (Bussmann, Leask and Nanda, 2024)."""
 
 import dataclasses
 from typing import Literal
@@ -23,7 +20,15 @@ _DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BatchTopKConfig(Family):
-    """Loss: −log p(x | decode(keep the k · batch largest of encode(batch)))."""
+    """Loss: −log p(x | decode(keep the k · batch largest of encode(batch))).
+
+    Outside training an image must not depend on others: its units are kept from a threshold on, the running mean of the
+    smallest value that training kept.
+
+    Source: Bussmann, Leask and Nanda, "BatchTopK sparse autoencoders", 2024.
+
+    Departures: dead units are not revived by an auxiliary loss.
+    """
 
     kind: Literal["batch_top_k"] = "batch_top_k"
     encoder: Encoder = Dense(widths=())

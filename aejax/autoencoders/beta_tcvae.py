@@ -27,9 +27,9 @@ class BetaTcVaeConfig(WithKL):
     NEEDS_OTHERS = True
 
     kind: Literal["beta_tcvae"] = "beta_tcvae"
-    alpha: NonNegativeFloat = traced(1.0)
-    beta: NonNegativeFloat = traced(6.0)
-    gamma: NonNegativeFloat = traced(1.0)
+    alpha: NonNegativeFloat = traced(1.0)  # Of the mutual information of image and code.
+    beta: NonNegativeFloat = traced(6.0)  # Of the total correlation: how much units depend on each other.
+    gamma: NonNegativeFloat = traced(1.0)  # Of the KL of each unit by itself.
     estimator: Estimator = "stratified"  # Of q(z) from a batch; see `decompose_kl`.
 
     def conflict(self, preprocessing: Kind) -> str | None:

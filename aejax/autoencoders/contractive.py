@@ -1,7 +1,4 @@
-"""The contractive autoencoder: its code is to change little with the image.
-
-Source: Rifai et al. (2011a), "Contractive auto-encoders: explicit invariance during feature extraction".
-"""
+"""The contractive autoencoder: its code is to change little with the image (Rifai et al., 2011)."""
 
 import dataclasses
 from typing import Literal
@@ -13,8 +10,11 @@ from aejax.autoencoders.jacobian import JacobianAutoencoder, JacobianFamily
 class ContractiveConfig(JacobianFamily):
     """Loss: −log p(x | decode(h)) + weight · ‖J(x)‖²_F with h = encode(x), J = ∂h/∂x.
 
-    In the paper the decoder's weights are the encoder's. Here they are free, so a code may also contract by a smaller
-    scale, which the decoder undoes.
+    Source: Rifai, Vincent, Muller, Glorot and Bengio, "Contractive auto-encoders: explicit invariance during feature
+    extraction", 2011.
+
+    Departures: in the paper the decoder's weights are the encoder's. Here they are free, so a code may also contract by
+    a smaller scale, which the decoder undoes.
     """
 
     kind: Literal["contractive"] = "contractive"

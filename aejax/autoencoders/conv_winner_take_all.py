@@ -22,8 +22,12 @@ class ConvWinnerTakeAllConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where each map keeps its largest value, and the decoder is one layer.
 
     The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. The defaults
-    have the paper's filters, twice 5 × 5 and at last 11 × 11, and the PCA beside it has a component for each map. The
-    paper's decoder is linear, ours only with `likelihood.output=identity`.
+    have the paper's filters, twice 5 × 5 and at last 11 × 11, and the PCA beside it has a component for each map.
+    Classifiers are given the maxima of the maps' squares.
+
+    Source: Makhzani and Frey, "Winner-take-all autoencoders", 2015, section 3.
+
+    Departures: the paper's decoder is linear, ours only with `likelihood.output=identity`.
     """
 
     kind: Literal["conv_winner_take_all"] = "conv_winner_take_all"
@@ -33,8 +37,8 @@ class ConvWinnerTakeAllConfig(Family):
     latent_activation: Activation = "relu"
     decoder_kernel_size: PositiveInt = 11  # Of the transposed convolution that draws the image.
     rate: Share | None = traced(None)  # Share of the batch for which a map keeps its winner in training; null: all.
-    pool: PositiveInt = 4  # Classifiers are given the maximum of squares of this side,
-    two_sided: bool = False  # and that of the negative maps too: where a filter fits with its sign turned.
+    pool: PositiveInt = 4  # Side of the squares whose maxima classifiers are given.
+    two_sided: bool = False  # Whether they are given the negative maps too: where a filter fits with its sign turned.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the encoder makes images smaller, or None."""

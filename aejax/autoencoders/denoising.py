@@ -12,10 +12,18 @@ from aejax.data.preprocessing import Kind
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DenoisingConfig(Family):
-    """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x) (Vincent et al., 2008, 2010)."""
+    """Loss: −log p(x | decode(encode(x̃))) with x̃ ~ corruption(x).
+
+    Outside training nothing is corrupted.
+
+    Source: Vincent, Larochelle, Bengio and Manzagol, "Extracting and composing robust features with denoising
+    autoencoders", 2008; Vincent et al., "Stacked denoising autoencoders", 2010.
+
+    Departures: every component is corrupted by itself, where the papers set a fixed number of them to 0.
+    """
 
     kind: Literal["denoising"] = "denoising"
-    corruption: Corruption = Masking()
+    corruption: Corruption = Masking()  # Of the input, in training.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns why the corruption makes no sense for the data, or None."""

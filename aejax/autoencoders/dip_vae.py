@@ -27,9 +27,9 @@ class DipVaeConfig(WithKL):
     NEEDS_OTHERS = True
 
     kind: Literal["dip_vae"] = "dip_vae"
-    covariance_of: Literal["means", "codes"] = "means"
-    off_diagonal: NonNegativeFloat = traced(10.0)
-    diagonal: NonNegativeFloat = traced(100.0)
+    covariance_of: Literal["means", "codes"] = "means"  # means: DIP-VAE-I; codes: DIP-VAE-II.
+    off_diagonal: NonNegativeFloat = traced(10.0)  # Of covariances between units.
+    diagonal: NonNegativeFloat = traced(100.0)  # Of variances other than 1.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the prior is learned, or None."""

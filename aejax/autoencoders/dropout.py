@@ -14,9 +14,12 @@ from aejax.config import Rate, traced
 class DropoutConfig(Family):
     """Loss: −log p(x | decode(r · encode(x) / (1 − rate))) with r ~ Bernoulli(1 − rate) for each latent unit.
 
-    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. Units are
-    scaled in training, which it gives as another way than smaller weights outside it: so their expectation is the code
-    that is used there.
+    Outside training nothing is dropped: the code is the expectation of that in training.
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+
+    Departures: units of the latent alone are dropped. They are scaled up in training, which the paper gives as an
+    equivalent of smaller weights afterwards.
     """
 
     kind: Literal["dropout"] = "dropout"

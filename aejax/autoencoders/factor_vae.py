@@ -21,8 +21,9 @@ class FactorVaeConfig(WithKL):
     ½ log(1 − D(z')), z of the first half of each batch and z' the second half with every unit permuted by itself; the
     autoencoder learns nothing by that, nor the discriminator by the loss above.
 
-    Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2, algorithms 1 and 2. There the discriminator
-    has its own Adam (β₁ = 0.5); here the optimizer is one for all.
+    Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2, algorithms 1 and 2.
+
+    Departures: in the paper the discriminator has an Adam of its own (β₁ = 0.5); here the optimizer is one for all.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*WithKL.TERMS, "total_correlation")
@@ -30,8 +31,8 @@ class FactorVaeConfig(WithKL):
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (("discriminator", ("discriminator",)),)
 
     kind: Literal["factor_vae"] = "factor_vae"
-    gamma: NonNegativeFloat = traced(10.0)
-    discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)
+    gamma: NonNegativeFloat = traced(10.0)  # Of the total correlation.
+    discriminator_widths: tuple[PositiveInt, ...] = (1000, 1000, 1000, 1000, 1000)  # Hidden layers.
 
 
 class FactorVae(VariationalAutoencoder):

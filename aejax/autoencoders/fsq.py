@@ -22,10 +22,12 @@ Levels = Annotated[int, Field(ge=2, lt=2**15)]
 class FsqConfig(QuantizedConfig):
     """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊²: no code is learned, and all are within reach.
 
-    Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024, which has
-    the first term alone (`range_weight=0`). The second costs nothing where levels lie. Without it z runs off to where
-    the bound has no gradient, and most codes are of outermost levels: in dense networks on MNIST the perplexity of
-    1,024 codes was 490 and the error a quarter larger; with weights from 0.003 to 0.1 it was 880 to 975.
+    Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024.
+
+    Departures: the paper has the first term alone (`range_weight=0`). The second costs nothing where levels lie.
+    Without it z runs off to where the bound has no gradient, and most codes are of outermost levels: in dense networks
+    on MNIST the perplexity of 1,024 codes was 490 and the error a quarter larger; with weights from 0.003 to 0.1 it was
+    880 to 975.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "range")
@@ -33,7 +35,7 @@ class FsqConfig(QuantizedConfig):
     kind: Literal["fsq"] = "fsq"
     latent_size: PositiveInt = 5  # As many as there are `levels`.
     levels: tuple[Levels, ...] = (4, 4, 4, 4, 4)  # Of each number: 1,024 codes.
-    range_weight: NonNegativeFloat = traced(0.03)
+    range_weight: NonNegativeFloat = traced(0.03)  # Of what is added for numbers beyond the outermost levels.
 
     @property
     def num_categories(self) -> int:

@@ -22,18 +22,20 @@ class GumbelSoftmaxConfig(QuantizedConfig):
     The temperature falls from `temperature` to `final_temperature` within `anneal_epochs`, exponentially. Outside
     training y is the one-hot vector of the likeliest category.
 
-    Source: Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017, equation 2. The KL is
-    that of the categorical posterior, in closed form, and not that of the relaxed one (as Maddison et al. have it).
+    Source: Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017, equation 2.
+
+    Departures: the KL is that of the categorical posterior, in closed form, and not that of the relaxed one (as
+    Maddison et al. have it).
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "kl")
 
     kind: Literal["gumbel_softmax"] = "gumbel_softmax"
     latent_size: PositiveInt = 32  # Categories: a code's vector is the one-hot of its category.
-    likelihood: Likelihood = LearnedGaussian()
-    temperature: PositiveFloat = traced(1.0)
-    final_temperature: PositiveFloat = traced(0.5)
-    anneal_epochs: NonNegativeFloat = traced(10.0)
+    likelihood: Likelihood = LearnedGaussian()  # Of the pixels, given the decoder's output.
+    temperature: PositiveFloat = traced(1.0)  # Of the draws, at first.
+    final_temperature: PositiveFloat = traced(0.5)  # And in the end.
+    anneal_epochs: NonNegativeFloat = traced(10.0)  # In which it falls from one to the other, exponentially.
 
     @property
     def num_categories(self) -> int:

@@ -1,7 +1,4 @@
-"""The higher-order contractive autoencoder: the Jacobian of its code, too, is to change little with the image.
-
-Source: Rifai et al. (2011b), "Higher order contractive auto-encoder".
-"""
+"""The higher-order contractive autoencoder: its code's Jacobian, too, is to change little (Rifai et al., 2011)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -15,12 +12,19 @@ from aejax.objectives.penalties import JacobianNorm, curvature
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HigherOrderContractiveConfig(JacobianFamily):
-    """Loss: `Contractive`'s + hessian_weight · E_ε ‖J(x) − J(x + ε)‖²_F with ε ~ N(0, noise_scale² I)."""
+    """Loss: −log p(x | decode(h)) + weight · ‖J(x)‖²_F + hessian_weight · E_ε ‖J(x) − J(x + ε)‖²_F.
+
+    h = encode(x), J = ∂h/∂x, ε ~ N(0, noise_scale² I). Outside training the noise is fixed.
+
+    Source: Rifai, Mesnil, Vincent, Muller, Bengio, Dauphin and Glorot, "Higher order contractive auto-encoder", 2011.
+
+    Departures: the decoder's weights are free, where the paper ties them to the encoder's.
+    """
 
     TERMS: ClassVar[tuple[str, ...]] = (*JacobianFamily.TERMS, "curvature")
 
     kind: Literal["higher_order_contractive"] = "higher_order_contractive"
-    hessian_weight: NonNegativeFloat = traced(0.1)
+    hessian_weight: NonNegativeFloat = traced(0.1)  # Of the change of the Jacobian.
     noise_scale: NonNegativeFloat = traced(0.1)  # Standard deviation; pixels lie in [0, 1].
     num_corruptions: PositiveInt = 1  # Draws of ε for each example and step.
 

@@ -28,9 +28,9 @@ class InfoVaeConfig(WithKL):
     NEEDS_OTHERS = True
 
     kind: Literal["info_vae"] = "info_vae"
-    alpha: NonNegativeFloat = traced(0.5)
-    scale: NonNegativeFloat = traced(1000.0)
-    kernel: Kernel = RadialBasis()
+    alpha: NonNegativeFloat = traced(0.5)  # How much of the KL is left out; 1: all of it.
+    scale: NonNegativeFloat = traced(1000.0)  # Of the discrepancy; λ of the paper.
+    kernel: Kernel = RadialBasis()  # Of the discrepancy.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which weight is negative, or None."""

@@ -17,19 +17,19 @@ from aejax.data.resident import Batch
 class IwaeConfig(Variational):
     """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x): with k = 1 that of `vae`, with more a closer bound.
 
-    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
-
     With `gradient=dreg` the encoder has another estimate of the same gradient, of less variance: Tucker, Lawson, Gu and
     Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019. `average=elbo`
     averages the k bounds instead: the VAE with k draws that the paper compares with.
+
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("bound",)
 
     kind: Literal["iwae"] = "iwae"
-    num_samples: PositiveInt = 5  # k.
-    average: Literal["iwae", "elbo"] = "iwae"
-    gradient: Literal["standard", "dreg"] = "standard"
+    num_samples: PositiveInt = 5  # k, draws of each posterior.
+    average: Literal["iwae", "elbo"] = "iwae"  # Of the bound of all draws, or the mean of k bounds.
+    gradient: Literal["standard", "dreg"] = "standard"  # dreg: of less variance.
 
     def num_draws(self) -> int:
         """Returns k."""

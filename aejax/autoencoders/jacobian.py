@@ -25,7 +25,7 @@ class JacobianFamily(Family):
     encoder: Encoder = Dense(widths=())
     latent_size: PositiveInt = 256
     latent_activation: Activation = "sigmoid"
-    weight: NonNegativeFloat = traced(0.1)
+    weight: NonNegativeFloat = traced(0.1)  # Of the squared norm of the Jacobian.
     # closed_form: of one dense layer; exact: latent_size backward passes; hutchinson: an unbiased estimate.
     jacobian: Literal["closed_form", "exact", "hutchinson"] = "hutchinson"
     num_probes: PositiveInt = 1  # Backward passes of the hutchinson estimate.

@@ -1,8 +1,4 @@
-"""The k-sparse autoencoder: of an image's latent units the k largest are kept (Makhzani and Frey, 2014).
-
-With `auxiliary_weight` its dead units are revived by the AuxK loss (Gao et al., 2024, "Scaling and evaluating sparse
-autoencoders", appendix A.2).
-"""
+"""The k-sparse autoencoder: of an image's latent units the k largest are kept (Makhzani and Frey, 2014)."""
 
 import dataclasses
 from typing import Any, Literal
@@ -25,8 +21,13 @@ class KSparseConfig(Family):
     """Loss: −log p(x | decode(keep the k largest of encode(x))) + auxiliary_weight · AuxK.
 
     The units compete after their activation: with "identity" as in Makhzani and Frey, with "relu" as in Gao et al.,
-    where fewer than k may be left. The defaults are the network of Makhzani and Frey, but for the decoder: its weights
-    are not tied, and its output is linear only with `likelihood.output=identity`.
+    where fewer than k may be left. With `auxiliary_weight` AuxK revives dead units.
+
+    Source: Makhzani and Frey, "k-Sparse autoencoders", 2014; for AuxK Gao et al., "Scaling and evaluating sparse
+    autoencoders", 2024, appendix A.2.
+
+    Departures: the defaults are the network of Makhzani and Frey, but for the decoder: its weights are not tied, and
+    its output is linear only with `likelihood.output=identity`.
     """
 
     kind: Literal["k_sparse"] = "k_sparse"

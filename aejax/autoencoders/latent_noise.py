@@ -14,10 +14,13 @@ from aejax.networks.layers import Activation
 class LatentNoiseConfig(Family):
     """Loss: −log p(x | decode(encode(x) + ε)) with ε ~ N(0, scale²) for each latent unit.
 
-    Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014, with noise
-    after the activation of the latent alone.
+    Outside training there is no noise. With an unbounded `latent_activation` a code can grow until it drowns the noise;
+    that of tanh stays in [−1, 1].
 
-    With an unbounded `latent_activation` a code can grow until it drowns the noise; that of tanh stays in [−1, 1].
+    Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014.
+
+    Departures: noise comes after the activation of the latent alone; the paper also has it at the input and
+    before the activation.
     """
 
     kind: Literal["latent_noise"] = "latent_noise"

@@ -23,8 +23,9 @@ class LookupFreeConfig(QuantizedConfig):
     p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes, and its mean is over all codes
     of the batch: each should be sure of its code, and all codes be in use. The sums are over the codes of an image.
 
-    Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, section 3.1,
-    where the sums are means and the temperature is not told.
+    Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, section 3.1.
+
+    Departures: in the paper the sums are means, and the temperature is not given.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment", "entropy")
@@ -32,9 +33,9 @@ class LookupFreeConfig(QuantizedConfig):
 
     kind: Literal["lookup_free"] = "lookup_free"
     latent_size: PositiveInt = 10  # 1,024 codes.
-    commitment: NonNegativeFloat = traced(0.25)
-    entropy: NonNegativeFloat = traced(0.1)
-    temperature: PositiveFloat = traced(1.0)
+    commitment: NonNegativeFloat = traced(0.25)  # Of the distance of z from its signs.
+    entropy: NonNegativeFloat = traced(0.1)  # Of being sure of each code while using all of them.
+    temperature: PositiveFloat = traced(1.0)  # Of p(e|z).
 
     @property
     def num_categories(self) -> int:

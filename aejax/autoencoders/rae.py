@@ -1,9 +1,11 @@
 """Regularized autoencoders: a small code and a smooth decoder in place of a variational posterior's noise.
 
-Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020:
-reconstruction + β · ½ ‖z‖² + λ · L_REG. Three ways to make the decoder smooth share the first two terms. The
-reconstruction here is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve its β and
-λ to train the same.
+Three ways to make the decoder smooth share the first two terms of reconstruction + β · ½ ‖z‖² + λ · L_REG.
+
+Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020.
+
+Departures: the reconstruction is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve
+its β and λ to train the same.
 """
 
 import dataclasses
@@ -27,33 +29,42 @@ class Regularized(Family):
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "embedding")
 
-    embedding_weight: NonNegativeFloat = traced(0.01)  # β.
+    embedding_weight: NonNegativeFloat = traced(0.01)  # Of the code's size; β of the paper.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeL2Config(Regularized):
-    """Loss: `Regularized`'s + decoder_weight · ‖θ‖² over the decoder's kernels, biases and scales of normalizations."""
+    """Loss: −log p(x | decode(z)) + embedding_weight · ½ ‖z‖² + decoder_weight · ‖θ‖² with z = encode(x).
+
+    θ are the decoder's kernels, biases and scales of normalizations.
+    """
 
     TERMS = (*Regularized.TERMS, "decoder")
 
     kind: Literal["rae_l2"] = "rae_l2"
-    decoder_weight: NonNegativeFloat = traced(1e-4)  # λ.
+    decoder_weight: NonNegativeFloat = traced(1e-4)  # Of the decoder's squared parameters; λ of the paper.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeGPConfig(Regularized):
-    """Loss: `Regularized`'s + decoder_weight · ‖∂x̂/∂z‖²_F, x̂ the expected image, in pixels, at z = encode(x)."""
+    """Loss: −log p(x | decode(z)) + embedding_weight · ½ ‖z‖² + decoder_weight · ‖∂x̂/∂z‖²_F with z = encode(x).
+
+    x̂ is the expected image, in pixels.
+    """
 
     TERMS = (*Regularized.TERMS, "decoder")
 
     kind: Literal["rae_gp"] = "rae_gp"
-    decoder_weight: NonNegativeFloat = traced(0.01)  # λ.
+    decoder_weight: NonNegativeFloat = traced(0.01)  # Of the decoder's squared derivative; λ of the paper.
     num_probes: PositiveInt | None = 1  # Random directions for each image; null: every latent unit's, which is exact.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RaeSNConfig(Regularized):
-    """Loss: `Regularized`'s; the decoder's kernels are divided by their largest singular values."""
+    """Loss: −log p(x | decode(z)) + embedding_weight · ½ ‖z‖² with z = encode(x).
+
+    The decoder's kernels are divided by their largest singular values.
+    """
 
     LAYERWISE: ClassVar[bool] = False
 

@@ -12,9 +12,10 @@ class ResidualVqConfig(WithCodebook):
     """Loss: −log p(x|Σ_d e_d) + commitment · Σ_d ‖r_d − sg(e_d)‖², e_d the vector nearest to r_d = z − Σ_{c<d} e_c.
 
     Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, section
-    3.1, and Zeghidour et al., "SoundStream", 2021, algorithm 1. Every codebook follows moving averages, as that of
-    `vq_vae` does, and the commitment has the scale that it has there. Each depth has a codebook of its own, as in
-    SoundStream, where Lee et al. share one.
+    3.1, and Zeghidour et al., "SoundStream", 2021, algorithm 1.
+
+    Departures: every codebook follows moving averages, as that of `vq_vae` does, and the commitment has the scale that
+    it has there. Each depth has a codebook of its own, as in SoundStream, where Lee et al. share one.
     """
 
     kind: Literal["residual_vq"] = "residual_vq"

@@ -19,8 +19,13 @@ from aejax.objectives.penalties import rate_divergence
 class SparseKLConfig(Family):
     """Loss: −log p(x | decode(h)) + weight · Σ_j KL(Bernoulli(target) ‖ Bernoulli(ρ_j)).
 
-    ρ_j is the mean of unit j over the batch (in the notes: over the training set), so the penalty depends on the
-    batch's size, and all examples of a batch carry the same value.
+    ρ_j is the mean of unit j over the batch, so the penalty depends on the batch's size, and all examples of a batch
+    carry the same value.
+
+    Source: Ng, "Sparse autoencoder", CS294A lecture notes, 2011; for Boltzmann machines Lee, Ekanadham and Ng, "Sparse
+    deep belief net model for visual area V2", 2008.
+
+    Departures: in the notes ρ_j is the mean over the training set.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "sparsity")
@@ -29,7 +34,7 @@ class SparseKLConfig(Family):
     encoder: Encoder = Dense(widths=())
     latent_size: PositiveInt = 256
     latent_activation: Activation = "sigmoid"
-    weight: NonNegativeFloat = traced(1.0)
+    weight: NonNegativeFloat = traced(1.0)  # Of the divergence of the rates from the target.
     target: OpenRate = traced(0.05)  # Mean activation that every unit should have.
 
     def conflict(self, preprocessing: Kind) -> str | None:

@@ -20,6 +20,12 @@ class SparseL1Config(Family):
 
     The penalty alone does not fix the code's scale: a decoder with larger weights makes do with a smaller code. Weight
     decay holds it back.
+
+    Source: Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for
+    natural images", 1996.
+
+    Departures: an encoder gives the code, where sparse coding finds it for each image by optimization; the decoder's
+    vectors are not kept to one length.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "sparsity")
@@ -28,7 +34,7 @@ class SparseL1Config(Family):
     encoder: Encoder = Dense(widths=())
     latent_size: PositiveInt = 256
     latent_activation: Activation = "relu"
-    weight: NonNegativeFloat = traced(1e-2)
+    weight: NonNegativeFloat = traced(1e-2)  # Of the sum of absolute values.
 
 
 class SparseL1(Autoencoder):

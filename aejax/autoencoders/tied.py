@@ -15,7 +15,11 @@ from aejax.networks.dense import TransposedDenseDecoder, encoder_kernels
 class TiedConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where each layer W x + b of the encoder has a layer Wᵀ h + b′ to mirror it.
 
-    Source: Vincent et al., "Stacked denoising autoencoders", 2010. The biases are each direction's own.
+    The biases are each direction's own.
+
+    Source: Vincent et al., "Stacked denoising autoencoders", 2010.
+
+    Departures: nothing is corrupted here; the paper ties the weights of denoising autoencoders.
     """
 
     LAYERWISE: ClassVar[bool] = False

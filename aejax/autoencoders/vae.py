@@ -35,7 +35,7 @@ class BetaVaeConfig(WithKL):
     """
 
     kind: Literal["beta_vae"] = "beta_vae"
-    beta: NonNegativeFloat = traced(4.0)
+    beta: NonNegativeFloat = traced(4.0)  # Of the KL.
 
 
 class BetaVae(VariationalAutoencoder):

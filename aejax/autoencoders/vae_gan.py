@@ -28,8 +28,10 @@ class VaeGanConfig(WithKL):
     `training.patience` has nothing to go by.
 
     Source: Larsen, Sønderby, Larochelle and Winther, "Autoencoding beyond pixel similarity using a learned similarity
-    metric", 2016, algorithm 1, the decoder's −log D in the place of log(1 − D) (Goodfellow et al., 2014, section 3).
-    The discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning, and h from
+    metric", 2016, algorithm 1.
+
+    Departures: the decoder's −log D stands in the place of log(1 − D) (Goodfellow et al., 2014, section 3). The
+    discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning, and h from
     growing as large as it likes. So h needs a scale, which is 1 in the paper: it is the deviation that a pixel has in a
     Gaussian likelihood, and the smaller the more nats of KL an image is worth. With the usual momentum of Adam the KL
     was seen to fall to one nat for some epochs: use `optimizer.beta1=0.5`.
@@ -43,9 +45,9 @@ class VaeGanConfig(WithKL):
 
     kind: Literal["vae_gan"] = "vae_gan"
     likelihood: Likelihood = HalfSquaredError()  # Of which only the expected image counts.
-    gamma: NonNegativeFloat = traced(0.02)
-    scale: PositiveFloat = traced(0.2)
-    discriminator: Encoder = Dense(activation="leaky_relu")
+    gamma: NonNegativeFloat = traced(0.02)  # Of L in the decoder's loss: likeness against looking real.
+    scale: PositiveFloat = traced(0.2)  # Deviation of the features in L.
+    discriminator: Encoder = Dense(activation="leaky_relu")  # The network that judges images.
 
     def networks(self) -> dict[str, Encoder | Decoder]:
         """Returns the descriptions of its networks by the names of their fields."""

@@ -34,8 +34,8 @@ class Variational(Family):
     LAYERWISE: ClassVar[bool] = False
     POSTERIOR: ClassVar[bool] = True
 
-    likelihood: Likelihood = LearnedGaussian()
-    prior: AnyPrior = StandardNormalPrior()
+    likelihood: Likelihood = LearnedGaussian()  # Of the pixels, given the decoder's output.
+    prior: AnyPrior = StandardNormalPrior()  # p(z), which the posteriors are drawn to.
 
     @property
     def has_learned_prior(self) -> bool:

@@ -24,8 +24,8 @@ class WithCodebook(QuantizedConfig):
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment")
 
-    codebook_size: PositiveInt = 512
-    commitment: NonNegativeFloat = traced(0.25)
+    codebook_size: PositiveInt = 512  # Vectors of the codebook.
+    commitment: NonNegativeFloat = traced(0.25)  # Of the distance of what the encoder gives from its vector.
     decay: Rate = traced(0.99)  # Of the moving averages that the codebook follows.
     # A vector is replaced when it is the nearest to fewer than this many times as many as the mean one, by a moving
     # average; null: never.
@@ -43,14 +43,16 @@ class VqVaeConfig(WithCodebook):
     """Loss: −log p(x|e) + commitment · Σ ‖z − sg(e)‖² (+ Σ ‖sg(z) − e‖²), e the vector of the codebook nearest to z.
 
     Source: van den Oord, Vinyals and Kavukcuoglu, "Neural discrete representation learning", 2017, equation 3, and for
-    `update=ema` appendix A.1, where the codebook follows moving averages in the place of the last term. The sums are
-    over the codes of an image and the numbers of each; the paper takes the mean over the codes, and its authors' code
-    means of everything, with squared errors that lack the ½ of `half_squared_error` and are divided by the pixels'
-    variance: their commitment is 2 · codes · latent_size / (pixels · variance) times that here.
+    `update=ema` appendix A.1, where the codebook follows moving averages in the place of the last term.
+
+    Departures: the sums are over the codes of an image and the numbers of each; the paper takes the mean over the
+    codes, and its authors' code means of everything, with squared errors that lack the ½ of `half_squared_error` and
+    are divided by the pixels' variance: their commitment is 2 · codes · latent_size / (pixels · variance) times that
+    here.
     """
 
     kind: Literal["vq_vae"] = "vq_vae"
-    update: Literal["gradient", "ema"] = "ema"
+    update: Literal["gradient", "ema"] = "ema"  # How the codebook learns; ema: by moving averages.
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms."""

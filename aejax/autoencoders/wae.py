@@ -18,16 +18,17 @@ from aejax.objectives.priors import StandardNormal
 class WaeConfig(Family):
     """Loss: −log p(x|z) + weight · MMD(q(z), p(z)) with z = encode(x), which is not random.
 
-    Source: Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", 2018, algorithm 2 (WAE-MMD). Its
-    squared error lacks the ½ of `half_squared_error`: halve its weight to train the same.
+    Source: Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", 2018, algorithm 2 (WAE-MMD).
+
+    Departures: the paper's squared error lacks the ½ of `half_squared_error`: halve its weight to train the same.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Family.TERMS, "discrepancy")
     NEEDS_OTHERS = True
 
     kind: Literal["wae"] = "wae"
-    weight: NonNegativeFloat = traced(5.0)
-    kernel: Kernel = InverseMultiquadratic()
+    weight: NonNegativeFloat = traced(5.0)  # Of the discrepancy.
+    kernel: Kernel = InverseMultiquadratic()  # Of the discrepancy.
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the latent has an activation, or None."""

@@ -20,6 +20,8 @@ class WinnerTakeAllConfig(Family):
 
     Outside training every value is kept, as in the paper, whose subject is features: reconstructions are then those of
     a denser code than the decoder was trained on.
+
+    Source: Makhzani and Frey, "Winner-take-all autoencoders", 2015, section 2.
     """
 
     kind: Literal["winner_take_all"] = "winner_take_all"

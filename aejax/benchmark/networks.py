@@ -44,7 +44,7 @@ def make_model(
     """Returns a model with `terms`.
 
     vae: a VAE 784-512-16-512-784 with ReLU and half the squared error of pixels behind a sigmoid. "family x": x at its
-    defaults, as docs/families.md says.
+    defaults, as its page says.
 
     All others have the mean squared error of such pixels.
     dense: 784-256-784 with ReLU, or of another width. conv: 32 and 64 channels, kernel 3, stride 2, a latent of 64, and

@@ -15,7 +15,7 @@ from aejax.cli.arguments import define_features, define_number, read_flags
 from aejax.cli.experiments import find_experiment
 from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
-from aejax.experiment import Config, check
+from aejax.experiment import Config, make_members
 from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
@@ -41,7 +41,7 @@ class Request:
     question: str
     cost: str
     configs: list[Config]
-    labels: dict[Config, str]  # Of the configs that a sweep gave one.
+    labels: dict[Config, str]  # Of the configs; empty where the sweep gave none.
     workdir: str
     dry_run: bool
     trackers: tuple[str, ...]
@@ -99,20 +99,15 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     seed_is_chosen = "seed" in sweeps.swept_fields(sweep) or any(path == "seed" for path, _ in assignments)
     if values["seeds"].present and seed_is_chosen:
         raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
-    if not seed_is_chosen and search is None:
-        sweep = sweeps.product(sweep, sweeps.grid("seed", range(values.seeds)))
-    labels = sweeps.expand_with_labels(config, sweep)
-    configs = list(labels)
-    for member in configs:
-        check(member)
+    labels = make_members(config, sweep, range(values.seeds) if not seed_is_chosen and search is None else None)
     if search is not None:
         check_search(config, search)
     return Request(
         name=experiment.name,
         question=experiment.question,
         cost=experiment.cost,
-        configs=configs,
-        labels={member: label for member, label in labels.items() if label},
+        configs=list(labels),
+        labels=labels,
         workdir=values.workdir or os.path.join("runs", experiment.name),
         dry_run=values.dry_run,
         trackers=tuple(dict.fromkeys([*values.tracker, *["tensorboard"] * values.tensorboard])),

@@ -78,8 +78,9 @@ class DataConfig:
     train_size: PositiveInt | None = None
     # How many images are cut from the training split to select on. None: a tenth.
     validation_size: NonNegativeInt | None = None
-    # How many are cut from data without a test split, before the validation images. None: a sixth.
-    test_size: PositiveInt | None = None
+    # How many are cut from data without a test split, before the validation images. None: a sixth. 0: none, so nothing
+    # can be measured beside the losses.
+    test_size: NonNegativeInt | None = None
     # What images go through before a model sees them; see `aejax.data.preprocessing`.
     preprocessing: Kind = "none"
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
@@ -113,7 +114,6 @@ class DataConfig:
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields do not go together in the config of data that are trained on."""
-        del config
         if self.binarization is not None and self.preprocessing != "none":
             yield (
                 f"data.binarization={self.binarization} gives images that are black or white, and "
@@ -122,6 +122,12 @@ class DataConfig:
         if self.name == OWN:
             yield f"data.name={OWN} is of evaluation.transfer and evaluation.outliers; name the images themselves"
         yield from self.single_class("data")
+        tested = config.evaluation.measures != () or config.evaluation.baselines != ()
+        if self.test_size == 0 and (tested or config.generation != type(config.generation)()):
+            yield (
+                "data.test_size is 0, and measures, baselines and generation need test images: keep some, or set "
+                "evaluation.measures=[], evaluation.baselines=[] and no generation.sampler"
+            )
 
     def misfits(self, config: Any, dataset: "Dataset", others: "Mapping[str, Dataset]") -> Iterator[str]:
         """Yields that this machine cannot preprocess the images as this config says."""
@@ -263,7 +269,9 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
         raise DataError(
             f"{field}.test_size={config.test_size}: {config.name} has a test split of its own; leave it out"
         )
-    num_test = 0 if has_test else config.test_size or max(1, len(image) // 6)
+    num_test = 0 if has_test else config.test_size
+    if num_test is None:
+        num_test = max(1, len(image) // 6)
     num_validation = config.validation_size
     if num_validation is None:
         num_validation = max(1, (len(image) - num_test) // 10)

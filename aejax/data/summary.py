@@ -14,7 +14,7 @@ def summarize(dataset: Dataset) -> list[str]:
     lines = [f"{dataset.name}: images of {shape} ({sizes}); {dataset.pixels}; {classes}"]
     for name in ("train", "test"):
         label = dataset.splits[name].label
-        if label is not None and dataset.num_classes is not None:
+        if label is not None and len(label) and dataset.num_classes is not None:
             absent = np.setdiff1d(np.arange(dataset.num_classes), label).tolist()
             names = enumerate_names([dataset.classes.name(number) for number in absent])
             if absent:

@@ -9,6 +9,7 @@ import numpy as np
 import tqdm
 
 from aejax.evaluation.pca import fit_pca, project
+from aejax.progress import progress_bar
 
 PERPLEXITY = 30.0  # Of t-SNE: about as many neighbors as each point tries to keep.
 NUM_STEPS = 1000
@@ -43,7 +44,7 @@ def tsne(code: np.ndarray, seed: int, *, description: str = "t-SNE") -> np.ndarr
     first = principal_components(code)
     first *= 1e-4 / max(first.std(axis=0).max(), 1e-12)  # As its authors begin, and scikit-learn where codes are wider.
     model = TSNE(perplexity=perplexity, max_iter=NUM_STEPS, init=first, random_state=seed, n_jobs=1, verbose=2)
-    with tqdm.tqdm(total=NUM_STEPS, desc=description, unit="step", disable=None) as bar, threadpool_limits(1):
+    with progress_bar(NUM_STEPS, description, "step") as bar, threadpool_limits(1):
         # Its public interface has no callback, but it says at which step it is.
         with contextlib.redirect_stdout(_Steps(bar)):
             positions = model.fit_transform(np.asarray(code, np.float32))

@@ -26,6 +26,8 @@ def _unlike_own(use: str, config: Any) -> Iterator[str]:
             f"evaluation.{use}.preprocessing={other.preprocessing}: what is fitted to the training images is "
             "applied to these too; leave it out and set data.preprocessing"
         )
+    if other.test_size == 0:
+        yield f"evaluation.{use}.test_size is 0, and its test images are measured; keep some"
 
 
 def _show(value: str | None) -> str:

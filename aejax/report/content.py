@@ -12,7 +12,7 @@ from aejax.report.findings import Finding, choose, findings, rank, tested_on
 from aejax.report.glance import summary
 from aejax.report.html import Html
 from aejax.report.label_curves import LABELS
-from aejax.store.contents import Curves, Pictures, SavedPopulation, Study
+from aejax.store.contents import Curves, Pictures, SavedPopulation, SavedStudy
 from aejax.store.explanations import Explanation
 from aejax.store.results import Row, Setting, settings
 
@@ -33,7 +33,7 @@ class Section(NamedTuple):
 class Content:
     """One study, or several: their rows together, and what lies beside them."""
 
-    studies: dict[str, Study]  # By name.
+    studies: dict[str, SavedStudy]  # By name.
     rows: list[Row]
     settings: list[Setting]
     findings: list[Finding]
@@ -127,9 +127,9 @@ class Content:
         }
 
 
-def gather(studies: Sequence[Study]) -> Content:
+def gather(studies: Sequence[SavedStudy]) -> Content:
     """Returns the content of a report; studies of the same name are told apart by numbers."""
-    named: dict[str, Study] = {}
+    named: dict[str, SavedStudy] = {}
     for study in studies:
         name, number = study.record.name, 2
         while name in named:

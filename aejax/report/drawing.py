@@ -94,6 +94,7 @@ def line_chart(
     are drawn, spread evenly.
     """
     series = [one._replace(name=in_line(one.name), tips=list(map(_in_line, one.tips))) for one in series]
+    series = _above_zero(series) if log_y else series
     title, x_label, y_label = map(in_line, (title, x_label, y_label))
     lines = _points([_thin(one) for one in series if not one.marked])
     # Apart, so that charts of the same members have the same data.
@@ -272,6 +273,13 @@ class _Layers(NamedTuple):
         return self.layers
 
 
+def _above_zero(series: Sequence[Series]) -> list[Series]:
+    """Returns series for an axis of logarithms: an interval that goes below zero ends at the least that is drawn."""
+    values = np.concatenate([values for one in series for values in (one.y, one.low, one.high)])
+    least = np.min(values[np.isfinite(values) & (values > 0)], initial=np.inf)
+    return [one._replace(low=np.maximum(one.low, least)) for one in series]
+
+
 def _shaded(series: Sequence[Series]) -> bool:
     return any(one.shades for one in series)
 
@@ -350,7 +358,7 @@ def _legend(series: Sequence[Series]) -> alt.Legend:
         title=None,
         offset=6,
         columns=1 if sum(map(len, names)) > MAX_NAME else len(names),
-        labelLimit=WIDTH - 60,
+        labelLimit=WIDTH - 130,
         symbolType="stroke" if lines else "circle",
         symbolOpacity=1,
         symbolStrokeWidth=3 if lines else 0,

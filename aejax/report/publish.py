@@ -1,4 +1,4 @@
-"""Publishing: the small files of a study, kept in the repository, and the tables of the README made from them."""
+"""Publishing: the small files of a study, kept in the repository, and the tables of Markdown pages made from them."""
 
 import gzip
 import json

@@ -23,22 +23,38 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Returns results.csv: a row for each member and baseline; what does not apply to one is empty."""
+class MemberTable(NamedTuple):
+    """Values by heading, a row for each member and baseline; None where one does not apply."""
+
+    heading: list[str]
+    rows: list[list[Any]]
+
+
+def make_member_table(rows: Sequence[Row]) -> MemberTable:
+    """Returns method, swept fields, metrics, status, cost, data and id of each member and baseline."""
     rows = sort_rows(rows)
     fields = varying_fields(rows)
     metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     costs = list(dict.fromkeys(name for row in rows for name in row["cost"]))
     study = ["study"] if any("study" in row for row in rows) else []
+    table = MemberTable([*study, "method", *fields, *metrics, "status", *costs, "data_fingerprint", "id"], [])
+    for row in rows:
+        config = [row["config"].get(field) for field in fields]
+        values = [row["metrics"].get(name) for name in metrics]
+        cost = [row["cost"].get(name) for name in costs]
+        first = [*(row[name] for name in study), row["method"]]
+        table.rows.append([*first, *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]])
+    return table
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Returns results.csv: a row for each member and baseline; what does not apply to one is empty."""
+    table = make_member_table(rows)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*study, "method", *fields, *metrics, "status", *costs, "data_fingerprint", "id"])
-    for row in rows:
-        config = [_cell(row["config"].get(field)) for field in fields]
-        values = [row["metrics"].get(name, "") for name in metrics]
-        cost = [row["cost"].get(name, "") for name in costs]
-        first = [*(row[name] for name in study), row["method"]]
-        cells = [*first, *config, *values, row["status"], *cost, row["data"]["fingerprint"], row["id"]]
+    writer.writerow(table.heading)
+    for row in table.rows:
+        cells = map(_cell, row)
         writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
 

@@ -27,19 +27,19 @@ class SavedPopulation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class SavedStudy:
     """What lies in a study's directory."""
 
     record: Record
     rows: list[Row]
     populations: list[SavedPopulation]
-    search: "Study | None" = None  # The trials by which its settings were found.
+    search: "SavedStudy | None" = None  # The trials by which its settings were found.
     explanations: tuple[Explanation, ...] = ()  # Of its members, by setting and seed.
     similarity: Similarity | None = None
     faults: tuple[Fault, ...] = ()  # Files that are missing, damaged or another's.
 
 
-def read_study(directory: StudyDirectory) -> Study:
+def read_study(directory: StudyDirectory) -> SavedStudy:
     """Reads a study's directory; files that are missing, damaged or another study's are among the faults.
 
     Raises:
@@ -66,7 +66,7 @@ def read_study(directory: StudyDirectory) -> Study:
     explanations, explanation_faults = read_explanations(directory)
     similarity, similarity_faults = read_similarity(directory)
     faults += [*explanation_faults, *similarity_faults, *(search.faults if search else ())]
-    return Study(
+    return SavedStudy(
         record,
         rows,
         populations,

@@ -9,6 +9,7 @@
 <workdir>/populations/<id>/codes.npz      the codes of images, where members are measured beside each other
 <workdir>/populations/<id>/results.json   the results of every member, and the digests of the files beside it
 <workdir>/search/                         a study too: the trials of a search, which the study's settings won
+<workdir>/images.npz                      the arrays that a study from Python was given
 <workdir>/trackers/                       what trackers write that are not told to write elsewhere; see `aejax.trackers`
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from aejax.errors import UserError
 from aejax.store.files import exists, lock, refuse_links, remove_leftovers
 
+IMAGES = "images.npz"  # The arrays that a study from Python was given, which its data.name is.
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 
 TRACKERS = "trackers"
@@ -56,7 +58,8 @@ class StudyDirectory:
         if not self.path.is_dir():
             raise UserError(f"{self.path} is not a directory; choose another")
         refuse_links(self.path, apart=TRACKERS)
-        files = [file.name for file in self.path.iterdir() if not file.name.startswith(".") and file.name != SEARCH]
+        names = [file.name for file in self.path.iterdir()]
+        files = [name for name in names if not name.startswith(".") and name not in (IMAGES, SEARCH)]
         if files and not exists(self.record) and not exists(self.copy):
             raise UserError(
                 f"{self.path} holds other files ({sorted(files)[0]}, ...) and no study; choose another directory"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aejax.store.contents import Study
+from aejax.store.contents import SavedStudy
 
 
 class Trial(NamedTuple):
@@ -15,7 +15,7 @@ class Trial(NamedTuple):
     seconds: float  # Spent on it.
 
 
-def trials_of(study: Study) -> list[Trial]:
+def trials_of(study: SavedStudy) -> list[Trial]:
     """Returns the trials of a study that is a search; those without results are left out."""
     assert study.record.search is not None, "only a search has trials"
     rows = {row["id"]: row for row in study.rows}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 
 from aejax.config import config_id
 from aejax.data.load import DataConfig, Dataset
@@ -15,6 +14,7 @@ from aejax.data.resident import ResidentData, make_resident
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
 from aejax.methods.base import Method
+from aejax.progress import progress_bar
 from aejax.store.directory import StudyDirectory
 from aejax.store.stop import StopRequest
 from aejax.study.checkpoint import Checkpoints
@@ -131,8 +131,7 @@ class Execution:
 
     def rounds(self, members: Members) -> Iterator[int]:
         """Yields the index of each round of members that are evaluated, with a progress bar, until a stop is asked."""
-        quiet = None if is_leader() else True  # None: where nobody would see the bar.
-        with tqdm.tqdm(total=members.num, desc=f"{self.job}, evaluation", unit="member", disable=quiet) as bar:
+        with progress_bar(members.num, f"{self.job}, evaluation", "member", shown=is_leader()) as bar:
             for index in range(members.num_rounds):
                 yield index
                 first, after = members.span(index)

@@ -150,7 +150,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         description = describe(
             representation, data if task is None else task.select(data), execution.evaluation, others
         )
-        if representation.reconstruct is None:
+        if representation.reconstruct is None or not data.size("test"):
             return description, None
         return description, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 

@@ -116,7 +116,7 @@ def labels_of_members(
 ) -> dict[str, str]:
     """The labels of members of all methods by their ids; a member that configs of several labels share has none."""
     found: dict[str, set[str]] = {}
-    for method, wanted in _wanted(configs, datasets) if labels else ():
+    for method, wanted in _wanted(configs, datasets) if any(labels.values()) else ():
         for config in wanted:
             found.setdefault(config_id(method.reduce(config)), set()).add(labels.get(config, ""))
     return {name: next(iter(own)) for name, own in found.items() if len(own) == 1 and own != {""}}

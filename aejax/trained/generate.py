@@ -2,12 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from aejax.cache import memory_bytes
 from aejax.data.load import Dataset
 from aejax.errors import UserError
 from aejax.explain import traversals
+from aejax.progress import progress_bar
 from aejax.samplers.generator import IMAGES_AT_ONCE
 from aejax.trained.model import Trained
 
@@ -41,8 +41,10 @@ def samples(member: Trained, num: int, seed: int) -> np.ndarray:
     require_room(member, num)
     images = np.empty((num, *member.trained_on.image_shape), member.trained_on.image_type)
     blocks = zip(range(0, num, IMAGES_AT_ONCE), member.sample_blocks(num, seed=seed), strict=True)
-    for first, block in tqdm.tqdm(blocks, desc="drawing", unit="block", total=-(-num // IMAGES_AT_ONCE), disable=None):
-        images[first : first + IMAGES_AT_ONCE] = member.to_stored(block)
+    with progress_bar(-(-num // IMAGES_AT_ONCE), "drawing", "block") as bar:
+        for first, block in blocks:
+            images[first : first + IMAGES_AT_ONCE] = member.to_stored(block)
+            bar.update()
     return images
 
 

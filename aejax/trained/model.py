@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import flax.traverse_util
 import jax
@@ -32,7 +32,11 @@ from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
 from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.trained import showing
 from aejax.training.step import Task, init_variables
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FACTS, ARRAYS = "model.json", "arrays.npz"
 
@@ -77,7 +81,7 @@ class Trained:
 
     def encode(self, images: Any) -> np.ndarray:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
-        return self._autoencoder._of_images(_encode, images)
+        return self.autoencoder._of_images(_encode, images)
 
     def decode(self, latents: Any) -> np.ndarray:
         """The expected images of latents, [n, latent size]."""
@@ -85,18 +89,18 @@ class Trained:
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self._autoencoder._map(_decode, values)
+        return self.autoencoder._map(_decode, values)
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
         self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-        return self._autoencoder._of_images(_reconstruct, images)
+        return self.autoencoder._of_images(_reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
         has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
-        return Posterior(*self._autoencoder._of_images(_posterior, images))
+        return Posterior(*self.autoencoder._of_images(_posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
@@ -109,9 +113,9 @@ class Trained:
           DataError: if there is no such layer, naming all that there are.
         """
         if layer is None:
-            return self._autoencoder._of_images(_features, images)
+            return self.autoencoder._of_images(_features, images)
         check_layers(self.config, [layer], self.trained_on.image_shape)
-        return self._autoencoder._of_images(_layer, images, layer)
+        return self.autoencoder._of_images(_layer, images, layer)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
@@ -141,7 +145,7 @@ class Trained:
 
     def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
         """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self._autoencoder._of_images(_represented, images, function)
+        return self.autoencoder._of_images(_represented, images, function)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -155,7 +159,7 @@ class Trained:
     @functools.cached_property
     def latent_size(self) -> int:
         """How many numbers a latent has."""
-        own, image = self._autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
+        own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
         return int(jax.eval_shape(functools.partial(_encode, own), own.variables, image).shape[1])
 
     def check_decoder(self) -> None:
@@ -170,6 +174,19 @@ class Trained:
                 "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
                 "train with another"
             )
+
+    def picture(self, images: Any) -> "Image.Image":
+        """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
+
+        vae.picture(images).save("reconstructions.png")
+        """
+        return showing.draw(self, images)
+
+    def __repr__(self) -> str:
+        return f"<aejax.Trained: {showing.to_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        return showing.to_html(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves the model in a directory, which can be carried elsewhere and needs no data set.
@@ -242,7 +259,7 @@ class Trained:
             raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.kind} {otherwise}")
 
     @functools.cached_property
-    def _autoencoder(self) -> "Trained":
+    def autoencoder(self) -> "Trained":
         """The autoencoder in a generator; any other model as it is."""
         if not self._has(Role.GENERATOR):
             return self
@@ -263,9 +280,14 @@ class Trained:
         return make_generator(self.model, Prior()), wrapped
 
     def _of_images(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
-        return self._map(function, jnp.asarray(self._check_images(images)), *constants)
+        return self._map(function, jnp.asarray(self.check_images(images)), *constants)
 
-    def _check_images(self, images: Any) -> Array:
+    def check_images(self, images: Any) -> Array:
+        """Returns images as the class says that they go in, with their channels; floats become float32.
+
+        Raises:
+          DataError: if they are others.
+        """
         image, shape = images if isinstance(images, jax.Array) else np.asarray(images), self.trained_on.image_shape
         if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
             image = image[..., None]

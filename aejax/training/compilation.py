@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import tqdm
 
+from aejax.progress import progress_bar
 from aejax.training.setup import num_cores
 
 NO_OPTIONS: Mapping[str, Any] = types.MappingProxyType({})
@@ -79,8 +79,7 @@ def wait_for_compilations(meanwhile: Callable[[], None] = lambda: None) -> None:
     pending = [compiling for compiling in _compilations.values() if not compiling.done()]
     if not pending:
         return
-    quiet = None if jax.process_index() == 0 else True  # None: where nobody would see the bar.
-    with tqdm.tqdm(total=len(pending), desc="compiling", unit="program", disable=quiet) as bar:
+    with progress_bar(len(pending), "compiling", "program", shown=jax.process_index() == 0) as bar:
         while pending:
             meanwhile()
             done, left = concurrent.futures.wait(pending, _POLL_SECONDS, concurrent.futures.FIRST_COMPLETED)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
-import tqdm
 
 from aejax.data.resident import ResidentData
+from aejax.progress import progress_bar
 from aejax.training.compilation import wait_for_compilations
 from aejax.training.population import Members, Program, agree, is_leader, to_host
 from aejax.training.state import Status, TrainState
@@ -180,9 +180,8 @@ class _Rounds:
         # On the host, for all members: where each stands, and how many epochs it will not need any more.
         self._status, self._epoch = members.fetch([(state.status, state.epoch) for state in states])
         self._pending: collections.deque[tuple[int, Any, Any]] = collections.deque()
-        quiet = None if is_leader() else True  # None: where nobody would see the bar.
         total, done = int(last_epochs.sum()), self._epochs_behind()
-        self.bar = tqdm.tqdm(total=total, initial=done, desc=description, unit="epoch", disable=quiet)
+        self.bar = progress_bar(total, description, "epoch", initial=done, shown=is_leader())
 
     def is_running(self, index: int) -> bool:
         """Whether any member of a round trains, as far as the host knows."""

@@ -1,5 +1,6 @@
 """What a process does before it first uses JAX."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterable
@@ -29,6 +30,9 @@ def set_up_jax() -> None:
     """Configures JAX for a whole process: host devices (`JAX_NUM_CPU_DEVICES` overrides) and the compilation cache.
 
     A cache that cannot be read or written is done without, as JAX does, but without a warning.
+
+    Raises:
+      RuntimeError: if the process has used JAX already; then nothing is changed.
     """
     import jax
 
@@ -39,6 +43,16 @@ def set_up_jax() -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def set_up_jax_if_unused() -> None:
+    """Does `set_up_jax` in a process of the user's, unless that has used JAX, or set its devices or cache, already."""
+    import jax
+
+    values = jax.config.values
+    if values["jax_num_cpu_devices"] < 1 and values["jax_compilation_cache_dir"] is None:
+        with contextlib.suppress(RuntimeError):
+            set_up_jax()
 
 
 def join_processes(coordinator: str | None, num_processes: int | None, process: int | None) -> None:

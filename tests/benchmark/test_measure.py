@@ -1,23 +1,19 @@
 """The benchmark at its smallest: real contenders in real processes, a record, and the tables made of it."""
 
 import json
-import pathlib
 import re
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from aejax.autoencoders.zoo import FAMILIES
 from aejax.benchmark import measure, networks, ours, suites
 from aejax.benchmark.command import benchmark
 from aejax.data.resident import Batch
-from aejax.errors import ConfigError, UserError
+from aejax.errors import UserError
 from aejax.report.publish import renew_tables
 from aejax.report.speed import read_record, to_summary, to_table
 from aejax.training.flops import step_flops
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 def small(**arguments):
@@ -123,20 +119,3 @@ def test_the_matrix_products_alone_are_all_computed_in_every_step():
 def test_a_suite_runs_as_a_script_would_run_it(suite, tmp_path):
     benchmark([f"--suite={suite}", "--repetitions=1", f"--json={tmp_path / 'record.json'}"])
     assert to_table(read_record(tmp_path / "record.json"))
-
-
-def test_the_page_about_families_is_what_the_code_and_the_record_make_it(tmp_path):
-    """And every family has a paper's name or year, and a cost if there is a record of it."""
-    records = sorted((ROOT / "experiments/results/speed").glob("families*.json"))
-    benchmark([f"--families={tmp_path / 'families.md'}", *(f"--json={record}" for record in records)])
-    page = (tmp_path / "families.md").read_text()
-    assert page == (ROOT / "docs/families.md").read_text()
-    sections = page.split("\n## ")[1:]
-    assert [section.split("`")[1] for section in sections] == list(FAMILIES)
-    for section in sections:
-        assert re.search(r"(19|20)\d\d", section), section
-        kind = section.split("`")[1]
-        measured = any(f'"{kind}":' in path.read_text() for path in records)
-        assert ("not measured" in section) != measured
-    with pytest.raises(ConfigError, match="--json"):
-        benchmark([f"--families={tmp_path / 'x.md'}"])

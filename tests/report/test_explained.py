@@ -19,7 +19,7 @@ from aejax.report.sections.similarity import similarity
 from aejax.report.sections.traversals import manifold, traversals
 from aejax.report.sections.units import dictionary, units
 from aejax.statistics import student_interval
-from aejax.store.contents import Study
+from aejax.store.contents import SavedStudy
 from aejax.store.explanations import Explanation
 from aejax.store.record import Record
 from tests.report.explanations import digits, make_explanations, make_similarity
@@ -30,7 +30,7 @@ SIZES = {"points": 60, "cards": 6, "units": 4, "side": 3, "paths": 2, "attribute
 
 def content(explanations, similarity=None):
     record = Record(name="toy", question="", configs=(), data={})
-    return gather([Study(record, [], [], explanations=explanations, similarity=similarity)])
+    return gather([SavedStudy(record, [], [], explanations=explanations, similarity=similarity)])
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +216,6 @@ def test_a_matrix_says_its_numbers_where_there_is_room():
 
 def test_studies_beside_each_other_are_told_apart(explanations):
     record = Record(name="toy", question="", configs=(), data={})
-    two = gather([Study(record, [], [], explanations=explanations[:2]) for _ in range(2)])
+    two = gather([SavedStudy(record, [], [], explanations=explanations[:2]) for _ in range(2)])
     assert [row[0] for row in cells(explained(two))[1:3]] == ["toy: plain", "toy (2): plain"]
     assert re.findall("<h3>([^<]*)", manifold(two).body) == ["toy: plain, seed 0", "toy (2): plain, seed 0"]

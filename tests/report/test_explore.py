@@ -10,7 +10,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from aejax.report.content import gather
 from aejax.report.page import make_sections, to_html
-from aejax.store.contents import Study
+from aejax.store.contents import SavedStudy
 from aejax.store.record import Record
 from tests.report.browsing import show
 from tests.report.explanations import digits, make_explanations, make_similarity
@@ -29,7 +29,7 @@ def study(explanations, names):
     ]
     rows.append(make_row("pixels", test_mse=0.0))
     record = Record(name="digits", question="What do units stand for?", configs=(), data={})
-    return Study(record, rows, [], explanations=explanations, similarity=make_similarity(names))
+    return SavedStudy(record, rows, [], explanations=explanations, similarity=make_similarity(names))
 
 
 def page_of(study):

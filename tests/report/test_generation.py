@@ -7,7 +7,7 @@ from aejax.report.content import Content
 from aejax.report.findings import findings
 from aejax.report.sections.generation import generation
 from aejax.report.tables import to_markdown
-from aejax.store.contents import SavedPopulation, Study
+from aejax.store.contents import SavedPopulation, SavedStudy
 from aejax.store.record import Record
 from aejax.store.results import settings
 from aejax.store.status import PopulationStatus
@@ -82,7 +82,8 @@ def test_what_is_drawn_is_shown_above_its_nearest_training_images(rows):
     image = np.zeros((1, 20, 8, 8, 1), np.uint8)
     pictures = {"id": np.array([rows[3]["id"]]), "image": image[0], "sample": image, "nearest": image[:, :16]}
     status = PopulationStatus("generator", tuple(row["id"] for row in rows[3:6]), "finished")
-    study = Study(Record(name="x", question="", configs=(), data={}), rows, [SavedPopulation(status, {}, pictures)])
+    record = Record(name="x", question="", configs=(), data={})
+    study = SavedStudy(record, rows, [SavedPopulation(status, {}, pictures)])
     groups = settings(rows)
     section = generation(Content({"x": study}, rows, groups, findings(groups)))
     assert section.body.count("<img") == 2

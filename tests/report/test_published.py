@@ -1,4 +1,4 @@
-"""What the repository publishes: small enough, whole, and what the README's tables say."""
+"""What the repository publishes: small enough, whole, and what the tables of README and docs say."""
 
 import pathlib
 import shutil
@@ -46,7 +46,7 @@ def test_a_page_that_is_no_text_is_one_line(tmp_path):
         renew_tables(tmp_path / "page.md")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/speed.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md"])
 def test_a_page_says_what_the_studies_and_records_say(page, tmp_path):
     shutil.copytree(RESULTS, tmp_path / "experiments" / "results")
     shutil.copytree(ROOT / "docs", tmp_path / "docs")

@@ -27,7 +27,9 @@ def curves(content: Content) -> Section | None:
     if not charts:
         return None
     text = "Lines are means over seeds, bands their range; dashed lines are the validation images."
-    text += f" Of curves with more than {MAX_VERTICES} epochs so many are drawn, spread evenly."
+    longest = max(len(curve["epoch"]) for _, one in content.populations for curve in one.curves.values())
+    if longest > MAX_VERTICES:
+        text += f" Of {longest} epochs {MAX_VERTICES} are drawn, spread evenly."
     total = len([setting for setting in content.settings if Role.SUBJECT in setting.role])
     if total > MAX_CURVES:
         text += f" The {MAX_CURVES} settings that validation ranks first, of {total}."

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import tqdm
 
 from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
@@ -15,6 +14,7 @@ from aejax.explain.similarity import similarity_matrix
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT, named
 from aejax.networks.named import blocks
+from aejax.progress import progress_bar
 from aejax.store.directory import StudyDirectory
 from aejax.store.explanations import SIMILARITY, directory_of, read_similarity
 from aejax.store.files import lock, remove_leftovers, set_aside, write_json
@@ -109,7 +109,7 @@ def explain(
             name: {part: how for part, how in own.items() if not explanations[name].has(part, how)}
             for name, own in asked.items()
         }
-        with tqdm.tqdm(total=sum(map(len, missing.values())), desc="explaining", unit="part", disable=None) as bar:
+        with progress_bar(sum(map(len, missing.values())), "explaining", "part") as bar:
             for status, together in opener.populations(SUBJECT, [row for row in rows if missing[row["id"]]]):
                 members: list[Trained] = []
                 with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):

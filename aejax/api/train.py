@@ -1,0 +1,235 @@
+"""Training from Python: `fit` trains one model, `run` a study; both as the command does."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from aejax.api.arrays import keep_arrays, to_arrays
+from aejax.api.study import Study
+from aejax.autoencoders.base import Family
+from aejax.autoencoders.plain import PlainConfig
+from aejax.config import load, override, to_tree
+from aejax.data.load import DataConfig
+from aejax.errors import ConfigError
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config, make_members
+from aejax.methods.zoo import GENERATOR, SUBJECT
+from aejax.samplers.zoo import GenerationConfig
+from aejax.search.run import Search, check_search, search_and_train
+from aejax.store.directory import StudyDirectory
+from aejax.study import run as engine
+from aejax.study.executors.local import Local
+from aejax.study.job import Options
+from aejax.sweep import Sweep, fields_of, swept_fields
+from aejax.trackers.zoo import check_trackers
+from aejax.trained.model import Trained
+from aejax.training.setup import set_up_jax_if_unused
+
+SEEDS = 5  # Of a study, as of the command.
+
+Say = Callable[[str], None]
+
+_log: Say = logging.getLogger("aejax").info
+
+
+def fit(
+    config: Config | Family | None = None,
+    images: Any = None,
+    labels: Any = None,
+    *,
+    epochs: int | None = None,
+    seed: int | None = None,
+    say: Say = _log,
+) -> Trained:
+    """Trains one autoencoder on images: a population of one, without measures and baselines.
+
+        vae = aejax.fit(aejax.VaeConfig(latent_size=16), images, epochs=20)
+        vae.encode(images)    # numpy, float32 [n, 16]
+
+    A tenth of the images is set aside to validate on (`vae.curves["validation_loss"]`), and all others are trained on;
+    `data=aejax.DataConfig(validation_size=0)` trains on all. JAX is set up as by the command, with a host device for
+    each core and a cache of compiled programs, unless the process has used it before: then it stays as it is.
+
+    Args:
+      config: a family (`aejax.VaeConfig()`), or a whole `aejax.Config`, whose `evaluation` is not read; None: a plain
+        autoencoder.
+      images: numpy or JAX array, [n, height, width] or [n, height, width, channels], uint8, or floats in [0, 1]; None:
+        those that the config's `data` names, by default the digits.
+      labels: [n], integers or texts; only a sampler of `generation` is judged with them.
+      epochs: in the place of the config's `training.epochs`.
+      seed: in the place of the config's `seed`.
+      say: called with lines on what goes on; default: the logger "aejax" at level INFO.
+
+    Returns:
+      The trained model; of a config with a `generation.sampler` the generator, which draws by it. A model that
+      diverged is at its last finite state, and a warning says so.
+
+    Raises:
+      ConfigError: if the config is wrong, in one line.
+      DataError: if the images are no images, in one line.
+      UserError: if the machine does not allow it, in one line.
+    """
+    config, arrays = _gate(config), to_arrays(images, labels)
+    given = {"training.epochs": epochs, "seed": seed}
+    config = override(config, {path: value for path, value in given.items() if value is not None})
+    samples = config.generation.sampler != GenerationConfig().sampler
+    data = config.data
+    if arrays and data.test_size is None and not samples:
+        data = dataclasses.replace(data, test_size=0)  # Nothing is measured, so all can be trained on.
+    config = dataclasses.replace(config, data=data, evaluation=EvaluationConfig(measures=(), baselines=()))
+
+    def train(config: Config, directory: StudyDirectory) -> None:
+        engine.run(list(make_members(config, [{}], None)), directory, options=Options(say=say))
+
+    study = _study(config, arrays, None, train)
+    if "diverged" in set(study.results["status"]):
+        warnings.warn("training diverged; the model is at its last finite state", stacklevel=2)
+    return study.member(method=GENERATOR if samples else SUBJECT)
+
+
+def run(
+    config: Config | Family | None = None,
+    images: Any = None,
+    labels: Any = None,
+    *,
+    sweep: Sweep | None = None,
+    seeds: int | Sequence[int] | None = None,
+    search: Search | None = None,
+    test_images: Any = None,
+    test_labels: Any = None,
+    workdir: str | os.PathLike[str] | None = None,
+    name: str = "study",
+    question: str = "",
+    trackers: Sequence[str] = (),
+    say: Say = _log,
+) -> Study:
+    """Trains and evaluates a study: every point of a sweep with every seed, and the baselines, as the command does.
+
+        study = aejax.run(config, images, labels, sweep=aejax.grid("autoencoder.beta", [1, 4]), seeds=5)
+        study.table()
+
+    Members that differ in traced fields (most numbers) and seed are compiled once and trained together. With a
+    `workdir` it is the same study as the command's, and each goes on with what the other has begun (arrays lie in
+    `workdir/images.npz`, which is the command's `--set data.name`). JAX is set up as `fit` does. Ray, Slurm and
+    several processes are for the command.
+
+    Args:
+      config: a whole `aejax.Config`, or a family with defaults for the rest.
+      images: as of `fit`; None: those that `config.data` names.
+      labels: [n], integers or texts; None: what needs labels is left out.
+      sweep: points, as `aejax.grid`, `aejax.zip`, `aejax.chain` and `aejax.product` make them; None: the config alone.
+      seeds: how many, from 0 on, or which; None: 5, or those that the sweep has.
+      search: how to search, instead of training all of the sweep (whose points are then the candidates, if it has
+        any); the winner is trained on as many fresh seeds.
+      test_images: of a test split; None: a sixth of the images.
+      test_labels: likewise.
+      workdir: where the study lies, or will: what is there is kept, and what is missing is trained; None: a temporary
+        directory, which is removed with the `Study`, or when the process ends.
+      name: what to call it.
+      question: what it is to answer, a sentence.
+      trackers: who is told of it, by names: "tensorboard", "wandb", "mlflow"; see `aejax.trackers`.
+      say: called with lines on what goes on; default: the logger "aejax" at level INFO.
+
+    Raises:
+      ConfigError: if config or sweep are wrong, in one line; nothing has been written.
+      DataError: if the images are no images, or do not allow what the config asks for, in one line; likewise.
+      UserError: if something else goes wrong, in one line; what was done is kept in the workdir.
+    """
+    config, arrays = _gate(config), to_arrays(images, labels, test_images, test_labels)
+    chosen, points = _seeds(sweep or [], seeds), sweep or [{}]
+    check_trackers(trackers)
+    if search is not None:
+        candidates = search.candidates if sweep is None else tuple(dict(fields_of(point)) for point in sweep)
+        search = load(Search, to_tree(dataclasses.replace(search, candidates=candidates)))
+
+    def train(config: Config, directory: StudyDirectory) -> None:
+        options = Options(trackers=tuple(trackers), say=say)
+        if search is None:
+            members = make_members(config, points, chosen)
+            engine.run(list(members), directory, name=name, question=question, options=options, labels=members)
+            return
+        (config,) = make_members(config, [{}], None)
+        check_search(config, search)
+        num = len(chosen or range(SEEDS))
+        search_and_train(
+            config, search, directory, seeds=num, name=name, question=question, executor=Local(), options=options
+        )
+
+    study = _study(config, arrays, workdir, train)
+    if workdir is not None:
+        study.report()
+    return study
+
+
+def _gate(config: Config | Family | None) -> Config:
+    """Returns the whole config, through the gate.
+
+    Raises:
+      ConfigError: if it does not pass, or is no config.
+    """
+    if config is None or isinstance(config, Family):
+        config = Config(autoencoder=config or PlainConfig())
+    if not isinstance(config, Config):
+        raise ConfigError(f"config should be an aejax.Config, or a family such as aejax.VaeConfig(); got {config!r}")
+    return load(Config, dataclasses.asdict(config))
+
+
+def _seeds(sweep: Sweep, seeds: int | Sequence[int] | None) -> Sequence[int] | None:
+    """Returns the seeds of a study; None: the sweep has them."""
+    if "seed" in swept_fields(sweep):
+        if seeds is not None:
+            raise ConfigError("seeds are given, and the sweep has some of its own; leave one of them out")
+        return None
+    chosen = range(SEEDS if seeds is None else seeds) if seeds is None or isinstance(seeds, int) else list(seeds)
+    if not chosen:
+        raise ConfigError(f"seeds={seeds!r}: a study has at least one")
+    return chosen
+
+
+def _study(
+    config: Config,
+    arrays: Mapping[str, Any],
+    workdir: str | os.PathLike[str] | None,
+    train: Callable[[Config, StudyDirectory], None],
+) -> Study:
+    """Trains a study in its workdir, or in a temporary directory, with the arrays in it, if there are any."""
+    if arrays and config.data.name != DataConfig().name:
+        raise ConfigError(f"there are images, and data.name={config.data.name} names others; leave one of them out")
+    if arrays and config.data.maximum not in (None, 255.0 if arrays["image"].dtype == "uint8" else 1.0):
+        raise ConfigError(
+            f"data.maximum={config.data.maximum:.9g}: images that are given are uint8 up to 255, or floats in [0, 1]; "
+            "scale them, and leave it out"
+        )
+    set_up_jax_if_unused()
+    with _directory(workdir) as path:
+        directory = StudyDirectory(path)
+        if arrays:
+            with keep_arrays(directory, arrays) as name:
+                train(dataclasses.replace(config, data=dataclasses.replace(config.data, name=name)), directory)
+        else:
+            train(config, directory)
+        study = Study(path)
+        if workdir is None:
+            weakref.finalize(study, shutil.rmtree, path, ignore_errors=True)
+    return study
+
+
+@contextlib.contextmanager
+def _directory(workdir: str | os.PathLike[str] | None) -> Iterator[str | os.PathLike[str]]:
+    """Gives the workdir, or a temporary directory, which is removed if the block fails."""
+    if workdir is not None:
+        yield workdir
+        return
+    path = tempfile.mkdtemp(prefix="aejax-")
+    try:
+        yield path
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
