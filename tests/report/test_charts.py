@@ -18,7 +18,7 @@ from aejax.report.drawing import MAX_VERTICES, Cell, Dot, Series, heat_map, inte
 from aejax.report.embed import figures
 from aejax.report.page import make_sections, to_html
 from aejax.report.sections.robustness import robustness_charts
-from aejax.store.contents import SavedPopulation, Study
+from aejax.store.contents import SavedPopulation, SavedStudy
 from aejax.store.record import Record
 from aejax.store.status import PopulationStatus
 from tests.report.browsing import show
@@ -44,7 +44,7 @@ def content_of(note=HOSTILE):
     ids = tuple(row["id"] for row in rows[:-1])
     population = SavedPopulation(PopulationStatus("autoencoder", ids, "finished"), dict.fromkeys(ids, curve), {})
     record = Record(name="study", question="", configs=(), data={})
-    return gather([Study(record, rows, [population])])
+    return gather([SavedStudy(record, rows, [population])])
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,8 @@ def test_the_pointer_is_told_the_member_the_seed_and_the_setting(browser, page):
     drawn(browser)
     place = of_title(browser, "effects", "linear probe %")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
-    ActionChains(browser).move_to_element(place.find_element(By.CSS_SELECTOR, "path[aria-label*='member: ']")).perform()
+    *_, last = place.find_elements(By.CSS_SELECTOR, "path[aria-label*='member: ']")  # The first lies below the chosen.
+    ActionChains(browser).move_to_element(last).perform()
     (tip,) = (one for one in browser.find_elements(By.CSS_SELECTOR, ".tip") if one.is_displayed())
     words = dict(line.split(" ", 1) for line in tip.text.splitlines())
     assert re.search("learning_rate|latent_size", words["setting"])
