@@ -41,6 +41,7 @@ nb_execution_mode = "force"  # What a notebook shows depends on the code, which 
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # Progress bars.
 nb_execution_show_tb = True
 
 autosummary_generate = True

@@ -15,6 +15,7 @@ from aejax.store.files import exists
 from aejax.store.record import Record, require_record
 
 if TYPE_CHECKING:  # Reading results needs no JAX.
+    import altair as alt
     import pandas as pd
 
     from aejax.store.results import Row
@@ -88,6 +89,16 @@ class Study:
             write_report([trials], trials.path)
         write_report([self._directory], target)
         return target / "report.html"
+
+    def chart(self, name: str) -> "alt.TopLevelMixin":
+        """Returns one of the report's charts by its name, such as "curves", "sweep" or "pareto", as an Altair chart.
+
+        Raises:
+          UserError: with the names that there are.
+        """
+        from aejax.report.charts import chart
+
+        return chart(name, self.path)
 
     def best(self, metric: str = "mse", *, method: str = SUBJECT) -> "Trained":
         """Opens the member that validation images find best.

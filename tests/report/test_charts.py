@@ -11,6 +11,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+import aejax
 from aejax.errors import UserError
 from aejax.report.charts import CHARTS, chart, draw
 from aejax.report.content import gather
@@ -153,7 +154,7 @@ def test_a_chart_has_the_same_data_in_a_notebook_as_on_the_page():
 
 
 def test_a_chart_of_a_published_study_is_found_by_its_name():
-    assert chart("baselines", RESULTS / "quickstart").to_dict()["concat"]
+    assert aejax.load(RESULTS / "quickstart").chart("baselines").to_dict()["concat"]
     with pytest.raises(UserError, match=r"^no chart is called 'curve', did you mean 'curves'\?; there are baselines, "):
         chart("curve", RESULTS / "quickstart")
     with pytest.raises(
