@@ -13,7 +13,7 @@ from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.methods import checks as methods
 from aejax.samplers.zoo import GenerationConfig
-from aejax.sweep import Sweep, expand, grid, product
+from aejax.sweep import Sweep, expand_with_labels, grid, product
 from aejax.training.config import TrainingConfig
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
@@ -48,8 +48,8 @@ def load_recorded(tree: Mapping[str, Any]) -> Config:
     return load(Config, unflatten(fields | moved))
 
 
-def make_members(config: Config, sweep: Sweep, seeds: Iterable[int] | None) -> list[Config]:
-    """Returns the members of a study: the config of every point of a sweep with every seed, checked.
+def make_members(config: Config, sweep: Sweep, seeds: Iterable[int] | None) -> dict[Config, str]:
+    """Returns the members of a study, each with its label: the config of every point with every seed, checked.
 
     Args:
       config: of one member.
@@ -59,7 +59,7 @@ def make_members(config: Config, sweep: Sweep, seeds: Iterable[int] | None) -> l
     Raises:
       ConfigError: for a field that does not exist, or fields that do not go together.
     """
-    members = expand(config, sweep if seeds is None else product(sweep, grid("seed", seeds)))
+    members = expand_with_labels(config, sweep if seeds is None else product(sweep, grid("seed", seeds)))
     for member in members:
         check(member)
     return members

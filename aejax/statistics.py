@@ -38,7 +38,7 @@ class IntervalEstimate(NamedTuple):
 
     def show(self) -> str:
         """Returns it as a person reads it, for instance `0.72 [0.55, 0.86]`."""
-        return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
 def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:

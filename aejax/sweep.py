@@ -18,6 +18,7 @@ from aejax.config import config_id, override, partition, share_parts
 from aejax.errors import ConfigError
 from aejax.flag_values import parse_assignment, parse_value
 
+LABEL = "label"  # The key of a point that is no field: what to call its settings.
 MOST = 10_000  # Members of a study that one command asks for, and trials of a search.
 
 Override = Mapping[str, Any]
@@ -32,6 +33,15 @@ def grid(path: str, values: Iterable[Any]) -> Sweep:
 def part(path: str, kind: str, fields: Mapping[str, Any]) -> Override:
     """Returns the override that chooses a whole part of the config by its kind, and refines fields of it."""
     return {path: kind} | {f"{path}.{name}": value for name, value in fields.items()}
+
+
+def labelled(label: str, point: Override) -> Override:
+    """Returns a point whose settings tables and reports call by a label, in the place of the fields that it sets.
+
+    It changes no config. Points that differ by more than the label are called by that too, and where two labelled
+    points are combined, by both labels.
+    """
+    return {LABEL: label, **point}
 
 
 def product(*sweeps: Sweep) -> Sweep:
@@ -88,6 +98,8 @@ def parse_sweep(text: str) -> Sweep:
       ConfigError: if there is no path, no value, or an empty one.
     """
     path, values = parse_assignment(text, "--sweep")
+    if path == LABEL:
+        raise ConfigError(f"--sweep={text}: a label is no field; an experiment's sweep gives it (sweeps.labelled)")
     items, depth = [""], 0
     for token in re.findall(r'"(?:[^"\\]|\\.)*"|.', values, re.DOTALL):
         depth += (token in "[{") - (token in "]}")
@@ -102,13 +114,33 @@ def parse_sweep(text: str) -> Sweep:
 
 def swept_fields(sweep: Sweep) -> set[str]:
     """Returns the paths that a sweep sets."""
-    return {path for point in sweep for path in point}
+    return {path for point in sweep for path in fields_of(point)}
+
+
+def fields_of(point: Override) -> Override:
+    """Returns a point without its label."""
+    return {path: value for path, value in point.items() if path != LABEL}
 
 
 def expand(config: Any, sweep: Sweep) -> list[Any]:
     """Returns the config of every point, each checked by the gate; points that give the same config are one member."""
-    members = share_parts(override(config, point) for point in sweep)
-    return list({config_id(member): member for member in members}.values())
+    return list(expand_with_labels(config, sweep))
+
+
+def expand_with_labels(config: Any, sweep: Sweep) -> dict[Any, str]:
+    """Returns the configs as `expand` does, each with the label of its point, which is empty where it has none."""
+    members = share_parts(override(config, fields_of(point)) for point in sweep)
+    first: dict[str, tuple[Any, str]] = {}
+    for member, point in zip(members, sweep, strict=True):
+        first.setdefault(config_id(member), (member, _label_of(point)))
+    return dict(first.values())
+
+
+def _label_of(point: Override) -> str:
+    label = point.get(LABEL, "")
+    if not isinstance(label, str):
+        raise ConfigError(f"the label of a point should be a text, got {label!r}")
+    return label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +160,8 @@ def group(configs: Sequence[Any]) -> list[Population]:
 
 
 def _merge(left: Override, right: Override) -> Override:
-    twice = sorted(set(left) & set(right))
+    twice = sorted(set(fields_of(left)) & set(fields_of(right)))
     if twice:
         raise ConfigError(f"field '{twice[0]}' is swept twice")
-    return {**left, **right}
+    labels = [label for point in (left, right) if (label := _label_of(point))]
+    return {**left, **right} | ({LABEL: " · ".join(labels)} if labels else {})

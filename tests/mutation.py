@@ -308,8 +308,8 @@ MUTATIONS = (
     Mutation(
         "HTML: text is not escaped",
         "report/html.py",
-        "part if isinstance(part, Html) else html.escape(part)",
-        "part",
+        "autoescape=True",
+        "autoescape=False",
         "tests/report/test_page.py",
     ),
 )

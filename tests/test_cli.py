@@ -46,6 +46,7 @@ def script(*arguments, **kwargs):
         (["--config=experiments/quickstart.py:big"], "unknown variant 'big'; it has none"),
         (["--sweep=optimizer.learning_rate="], "expected path=value"),
         (["--sweep=optimizer.learning_rate=1e-3,"], "an empty value"),
+        (["--sweep=label=a,b"], "a label is no field"),
         (["--sweep=seed=1,2", "--sweep=seed=3"], "'seed' is swept twice"),
         (["--config=experiments/article.py:sweep", "--sweep=optimizer.learning_rate=1"], "is swept twice"),
         (["--sweep=training.epochs=1,2", "--set=training.epochs=3"], "both set and swept"),

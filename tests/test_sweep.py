@@ -71,3 +71,23 @@ def test_the_members_of_a_sweep_share_what_they_have_in_common():
     for part in ("autoencoder", "data", "evaluation", "generation", "training"):
         assert getattr(first, part) is getattr(second, part)
     assert (first.optimizer.learning_rate, second.optimizer.learning_rate) == (1e-3, 1e-2)
+
+
+def test_a_label_names_points_and_changes_no_config():
+    moved = sweep.labelled("moved images", {"training.epochs": 3})
+    points = sweep.chain([moved], sweep.grid("training.epochs", [5]))
+    points = sweep.product(points, sweep.grid("seed", [0, 1]))
+    assert sweep.swept_fields(points) == {"training.epochs", "seed"}
+    found = sweep.expand_with_labels(Config(), points)
+    assert list(found.values()) == ["moved images", "moved images", "", ""]
+    plain = sweep.product(sweep.grid("training.epochs", [3, 5]), sweep.grid("seed", [0, 1]))
+    assert list(found) == sweep.expand(Config(), points) == sweep.expand(Config(), plain)
+
+
+def test_labels_of_combined_points_are_combined():
+    left, right = (sweep.labelled(name, {name: 1}) for name in ("a", "b"))
+    assert sweep.product([left], [right]) == [{"a": 1, "b": 1, "label": "a · b"}]
+    with pytest.raises(ConfigError, match="field 'a' is swept twice"):
+        sweep.product([left], [left])
+    with pytest.raises(ConfigError, match="label of a point should be a text, got 3"):
+        sweep.expand(Config(), [{"label": 3}])

@@ -27,7 +27,7 @@ from aejax.store.directory import StudyDirectory
 from aejax.study import run as engine
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
-from aejax.sweep import Sweep, swept_fields
+from aejax.sweep import Sweep, fields_of, swept_fields
 from aejax.trackers.zoo import check_trackers
 from aejax.trained.model import Trained
 from aejax.training.setup import set_up_jax_if_unused
@@ -86,7 +86,7 @@ def fit(
     config = dataclasses.replace(config, data=data, evaluation=EvaluationConfig(measures=(), baselines=()))
 
     def train(config: Config, directory: StudyDirectory) -> None:
-        engine.run(make_members(config, [{}], None), directory, options=Options(say=say))
+        engine.run(list(make_members(config, [{}], None)), directory, options=Options(say=say))
 
     study = _study(config, arrays, None, train)
     if "diverged" in set(study.results["status"]):
@@ -146,14 +146,14 @@ def run(
     chosen, points = _seeds(sweep or [], seeds), sweep or [{}]
     check_trackers(trackers)
     if search is not None:
-        candidates = search.candidates if sweep is None else tuple(map(dict, sweep))
+        candidates = search.candidates if sweep is None else tuple(dict(fields_of(point)) for point in sweep)
         search = load(Search, to_tree(dataclasses.replace(search, candidates=candidates)))
 
     def train(config: Config, directory: StudyDirectory) -> None:
         options = Options(trackers=tuple(trackers), say=say)
         if search is None:
             members = make_members(config, points, chosen)
-            engine.run(members, directory, name=name, question=question, options=options)
+            engine.run(list(members), directory, name=name, question=question, options=options, labels=members)
             return
         (config,) = make_members(config, [{}], None)
         check_search(config, search)

@@ -126,7 +126,7 @@ def _run(request: "Request", directory: StudyDirectory, executor: "Executor", op
 
     how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor, "options": options}
     if request.search is None:
-        run.run(request.configs, directory, **how)
+        run.run(request.configs, directory, labels=request.labels, **how)
     else:
         search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **how)
 
@@ -212,7 +212,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.store.stop import stop_on_signals
     from aejax.study import run
     from aejax.study.job import Options
-    from aejax.study.plan import load_data, recorded_configs
+    from aejax.study.plan import load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
     original = StudyDirectory(path)
@@ -241,6 +241,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             options=Options(stop=stop, say=say, features=features),
             lineage=record.lineage,
             search=record.search,
+            labels=recorded_labels(record, configs),
         )
     write_report([copy], copy.path)
     new = read_rows(copy)

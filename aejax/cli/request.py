@@ -41,6 +41,7 @@ class Request:
     question: str
     cost: str
     configs: list[Config]
+    labels: dict[Config, str]  # Of the configs; empty where the sweep gave none.
     workdir: str
     dry_run: bool
     trackers: tuple[str, ...]
@@ -98,14 +99,15 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     seed_is_chosen = "seed" in sweeps.swept_fields(sweep) or any(path == "seed" for path, _ in assignments)
     if values["seeds"].present and seed_is_chosen:
         raise ConfigError("--seeds goes with neither --set seed=... nor a sweep over seed")
-    configs = make_members(config, sweep, range(values.seeds) if not seed_is_chosen and search is None else None)
+    labels = make_members(config, sweep, range(values.seeds) if not seed_is_chosen and search is None else None)
     if search is not None:
         check_search(config, search)
     return Request(
         name=experiment.name,
         question=experiment.question,
         cost=experiment.cost,
-        configs=configs,
+        configs=list(labels),
+        labels=labels,
         workdir=values.workdir or os.path.join("runs", experiment.name),
         dry_run=values.dry_run,
         trackers=tuple(dict.fromkeys([*values.tracker, *["tensorboard"] * values.tensorboard])),
@@ -143,7 +145,7 @@ def _parse_search(values: flags.FlagValues, search: Search | None, sweep: sweeps
             raise ConfigError(f"--search={text}: {error}") from None
     search = dataclasses.replace(search, space=search.space | space)
     if sweep != [{}]:
-        search = dataclasses.replace(search, candidates=tuple(dict(point) for point in sweep))
+        search = dataclasses.replace(search, candidates=tuple(dict(sweeps.fields_of(point)) for point in sweep))
     return load(Search, to_tree(search))
 
 

@@ -50,23 +50,40 @@ class Metric(NamedTuple):
         return left > right if self.higher_is_better else left < right
 
     def show(self, interval: Estimate | None, *, seeded: bool = True) -> str:
-        """Returns a mean with its interval as a person reads it, for instance `96.2 ± 1.0`."""
+        """Returns a mean with its interval as a person reads it, for instance `96.2 ± 0.9`."""
         if interval is None:
             return ""
         mean, half = self.value(interval.mean), self.value(interval.half_width)
         if not seeded:
-            return digits(mean, 0.01 if self.unit == "%" else abs(mean) * 1e-3)
+            return three_digits(mean)
         if math.isnan(half):
-            return f"{digits(mean, 0.1 if self.unit == '%' else abs(mean) * 1e-2)} (no interval)"
-        return f"{digits(mean, half)} ± {digits(half, half)}"
+            return f"{three_digits(mean)} (no interval)"
+        if half == 0:
+            return f"{mean:.3g} ± 0"
+        num = _decimals(mean, half)
+        return f"{mean:.{num}f} ± {half:.{num}f}"
 
 
-def digits(value: float, precision: float) -> str:
-    """Returns the value with two significant digits of `precision`."""
-    if not math.isfinite(precision) or precision <= 0:
-        return f"{value:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(precision)))
-    return f"{value:.{min(decimals, 8)}f}"
+MAX_DECIMALS = 8
+
+
+def three_digits(value: float) -> str:
+    """Returns a number with three significant digits, more where it has more before its decimal point."""
+    return f"{value:.{max(0, min(2 - _magnitude(value), MAX_DECIMALS))}f}"
+
+
+def _decimals(mean: float, half: float) -> int:
+    """Returns how many decimals to show of a mean and half its interval.
+
+    There are two significant digits of the half, but one where two would be more than three of the mean.
+    """
+    two, three = 1 - _magnitude(half), 2 - _magnitude(mean)
+    return max(0, min(two, max(three, two - 1), MAX_DECIMALS))
+
+
+def _magnitude(value: float) -> int:
+    """Returns the power of ten of a number's first digit, after it is rounded to three."""
+    return int(f"{value:.2e}".partition("e")[2]) if value and math.isfinite(value) else 2
 
 
 class MemberAndData(NamedTuple):

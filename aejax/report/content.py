@@ -9,6 +9,7 @@ from aejax.measures.base import Metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import is_ranked
 from aejax.report.findings import Finding, choose, findings, rank, tested_on
+from aejax.report.glance import summary
 from aejax.report.html import Html
 from aejax.report.label_curves import LABELS
 from aejax.store.contents import Curves, Pictures, SavedPopulation, SavedStudy
@@ -46,6 +47,18 @@ class Content:
     def populations(self) -> list[tuple[str, SavedPopulation]]:
         """The name of its study and every population that was begun."""
         return [(name, population) for name, study in self.studies.items() for population in study.populations]
+
+    @functools.cached_property
+    def answer(self) -> str:
+        """The study's answer in one sentence: empty where there are no results on test images."""
+        return summary(self.findings, self.settings, self._objective)
+
+    @property
+    def _objective(self) -> str | None:
+        """The full name of the measure that a search ranked settings by."""
+        searches = [one.record.search for one in self.studies.values()]
+        searches += [one.search.record.search for one in self.studies.values() if one.search]
+        return next((search["method"]["objective"] for search in searches if search), None)
 
     def subjects(self) -> list[Setting]:
         """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first metric."""

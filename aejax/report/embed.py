@@ -9,7 +9,7 @@ from typing import Any
 from aejax.cache import cached_text
 from aejax.report.drawing import Chart
 from aejax.report.escape import script_json
-from aejax.report.html import Html, element
+from aejax.report.html import Html, render
 
 
 def figures(charts: Sequence[Chart]) -> Html:
@@ -48,12 +48,7 @@ def _figures(charts: Sequence[Chart], class_: str) -> Html:
         kept = {key: value for key, value in spec.items() if key not in ("$schema", "config", "width")}
         shown.append({"spec": kept, "tables": tables})
     content = {"charts": shown, "columns": list(map(json.loads, columns))}
-    data = element("script", Html(script_json(content)), type="application/json")
-    places = [
-        element("figure", element("figcaption", title), element("div", class_="chart", data_title=title))
-        for title in titles
-    ]
-    return element("div", data, *places, class_=class_)
+    return render("charts.html", class_=class_, data=Html(script_json(content)), titles=titles)
 
 
 def _table(points: Sequence[dict[str, Any]], columns: dict[str, int]) -> dict[str, int]:

@@ -31,6 +31,15 @@ class Finding(NamedTuple):
     num_settings: int
     num_worse: int  # Of the subject's other settings, how many are shown to be worse.
 
+    @property
+    def comparable(self) -> str:
+        """A text that findings share whose numbers may stand beside each other."""
+        return comparable(self.metric, self.best)
+
+    def is_comparable(self, setting: Setting) -> bool:
+        """Returns whether the numbers of a setting may stand beside the best's."""
+        return comparable(self.metric, setting) == self.comparable
+
     def sentence(self) -> str:
         """Returns the finding as a person would say it."""
         interval = self.best.interval(self.metric.test)

@@ -1,53 +1,86 @@
-"""HTML and SVG as text in which everything that is not markup is escaped, and images as part of the page."""
+"""Markup from templates, in which everything that is not markup is escaped, and images as part of the page."""
 
 import base64
-import html
+import functools
+import importlib.resources
 import io
 from collections.abc import Collection, Sequence
 
+import jinja2
 import numpy as np
+from markupsafe import Markup
+
+NUM_CLASS_COLORS = 10  # As many as assets/explore.css defines, told apart by more than their order: for classes.
+Html = Markup  # Text that is markup already; all other text is escaped where it is put into markup.
 
 
-class Html(str):
-    """Text that is markup already."""
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("aejax.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = asset
+    return environment
 
-    __slots__ = ()
+
+def asset(name: str) -> Html:
+    """Returns a file of styles or scripts, to stand in the page as it is."""
+    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text("utf-8"))
 
 
-def element(name: str, *content: str, **attributes: object) -> Html:
-    """Returns an element; content that is not `Html` is escaped.
-
-    Attributes are escaped; `class_` stands for class, other underscores for hyphens; None leaves one out, True gives it
-    no value.
-    """
-    parts = [name]
-    for key, value in attributes.items():
-        key = key.rstrip("_").replace("_", "-")
-        if value is True:
-            parts.append(key)
-        elif value is not None and value is not False:
-            parts.append(f'{key}="{html.escape(str(value))}"')
-    return Html(f"<{' '.join(parts)}>{join(*content)}</{name}>")
+def render(template: str, **data: object) -> Html:
+    """Returns a template of this package, filled; texts among the data are escaped unless they are `Html`."""
+    return Html(_templates().get_template(template).render(data))
 
 
 def join(*content: str) -> Html:
     """Returns content one after the other, escaped where it is not `Html`."""
-    return Html("".join(part if isinstance(part, Html) else html.escape(part) for part in content))
+    return Html("").join(content)
+
+
+def note(text: str) -> Html:
+    """Returns a paragraph in small print: what is shown, and how it is meant."""
+    return render("paragraph.html", text=text, kind="note")
+
+
+def warning(text: str) -> Html:
+    """Returns a paragraph that should not be overlooked."""
+    return render("paragraph.html", text=text, kind="warning")
+
+
+def paragraph(text: str) -> Html:
+    """Returns a paragraph."""
+    return render("paragraph.html", text=text, kind="")
+
+
+def titled(title: str, body: Html) -> Html:
+    """Returns a part of a section below its own title."""
+    return render("titled.html", title=title, body=body)
+
+
+def wide(body: Html) -> Html:
+    """Returns content that scrolls by itself where it is wider than the page."""
+    return render("wide.html", body=body)
+
+
+def definitions(pairs: Sequence[tuple[str, str]]) -> Html:
+    """Returns a list of words with what they stand for."""
+    return render("definitions.html", pairs=pairs)
 
 
 def table(
     heading: Sequence[str], rows: Sequence[Sequence[str]], *, class_: str | None = None, choices: Collection[str] = ()
 ) -> Html:
-    """Returns a table that scrolls by itself where it is wider than the page.
+    """Returns a table that scrolls by itself where it is wider than the page; its first column stays in view.
 
     With the class "sortable" a click on a heading sorts it, and if it is long it can be searched; columns in `choices`
     can then be narrowed to one of their values.
     """
-    head = element(
-        "thead", element("tr", *(element("th", cell, scope="col", data_choice=cell in choices) for cell in heading))
-    )
-    body = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in rows))
-    return element("div", element("table", head, body, class_=class_), class_="wide")
+    return render("table.html", heading=heading, rows=rows, class_=class_, choices=choices)
 
 
 def picture(images: np.ndarray, columns: int, alt: str, *, frame: int = 1, size: int = 640) -> Html:
@@ -63,12 +96,13 @@ def picture(images: np.ndarray, columns: int, alt: str, *, frame: int = 1, size:
 def image_element(png: bytes, alt: str, **attributes: object) -> Html:
     """Returns a PNG file as an <img> whose pixels stay squares."""
     source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return element("img", src=source, alt=alt, class_="pixels", **attributes)
+    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    return render("image.html", source=source, alt=alt, attributes=named)
 
 
 def figure(title: str, image: Html) -> Html:
     """Returns a picture below its title; it scrolls by itself where it is wider than the page."""
-    return element("figure", element("figcaption", title), element("div", image, class_="wide"))
+    return render("figure.html", title=title, image=image)
 
 
 def on_canvas(images: np.ndarray, columns: int, frame: int = 1) -> np.ndarray:

@@ -1,11 +1,10 @@
 """The report: one HTML file that needs no network. A new section is a function here below, in reading order."""
 
-import importlib.resources
 from collections.abc import Callable, Sequence
 
 from aejax.report.content import Content, Section
 from aejax.report.embed import is_chart, javascript
-from aejax.report.html import Html, element, join
+from aejax.report.html import render
 from aejax.report.sections import (
     answer,
     attribution,
@@ -68,7 +67,6 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     provenance.environment,
 )
 STYLES = ("report.css", "explore.css")
-_NO_SCRIPTS = "Charts are drawn by JavaScript, which is off here; the tables have the numbers."
 SCRIPTS = ("dom.js", "tables.js", "panels.js", "maps.js", "charts.js")
 
 
@@ -79,30 +77,5 @@ def make_sections(content: Content) -> list[Section]:
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
     """Returns a report as a page."""
-    links = [element("a", section.title, href=f"#{section.name}") for section in sections]
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html('<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'),
-        element("title", f"{title} · aejax"),
-        element("style", *map(_asset, STYLES)),
-    )
-    drawn = any(is_chart(section.body) for section in sections)
-    body = element(
-        "body",
-        element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
-        element("noscript", element("p", _NO_SCRIPTS, class_="note")) if drawn else "",
-        element("main", *(_to_element(section) for section in sections)),
-        element("script", javascript(), type="module") if drawn else "",
-        # One module of them all: strict, and its names are its own.
-        element("script", Html("\n".join(map(_asset, SCRIPTS))), type="module"),
-    )
-    return f"<!doctype html>\n{element('html', join(head, body), lang='en')}\n"
-
-
-def _to_element(section: Section) -> Html:
-    return element("section", element("h2", section.title), section.body, id=section.name)
-
-
-def _asset(name: str) -> Html:
-    return Html((importlib.resources.files("aejax.report") / "assets" / name).read_text("utf-8"))
+    charts = javascript() if any(is_chart(section.body) for section in sections) else ""
+    return render("page.html", title=title, sections=sections, styles=STYLES, charts=charts, scripts=SCRIPTS)

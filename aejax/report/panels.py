@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aejax.report.html import Html, element
+from aejax.report.html import Html, render
 
 FIRST = 16  # Cards that are shown before more are asked for; assets/report.css knows the number too.
 
@@ -12,8 +12,7 @@ def panels(label: str, shown: Sequence[tuple[str, Html]]) -> Html:
 
     Without scripts all are there, one below the other; on paper is what was chosen.
     """
-    parts = [element("div", element("h3", title), body, class_="panel") for title, body in shown]
-    return element("div", *parts, class_="panels", data_label=label)
+    return render("panels.html", label=label, shown=shown)
 
 
 def cards(parts: Sequence[Html], orders: Sequence[str] = ()) -> Html:
@@ -21,4 +20,4 @@ def cards(parts: Sequence[Html], orders: Sequence[str] = ()) -> Html:
 
     They can be ordered, largest first, by the attributes `data-<order>` that they have; they come in the first order.
     """
-    return element("div", *parts, class_="cards", data_first=FIRST, data_orders=",".join(orders) or None)
+    return render("cards.html", parts=parts, first=FIRST, orders=orders)

@@ -12,7 +12,7 @@ from aejax.store.files import write_atomically
 
 
 def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) -> str:
-    """Returns the table as Markdown, after writing results.csv, results.md, results.tex and report.html to `output`.
+    """Returns the answer and the table as Markdown, after writing results.csv, .md, .tex and report.html to `output`.
 
     Below the table stands a line for each file of the studies that is missing, damaged or another study's.
     """
@@ -26,7 +26,8 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     write_atomically(output / "results.tex", to_latex(rows))
     write_atomically(output / "report.html", to_html(content.title, sections))
     faults = [fault for study in studies for fault in study.faults]
-    return "\n".join([table, *(f"{fault}; it is left out: {fault.advice}" for fault in faults)])
+    answer = [content.answer, ""] if content.answer else []
+    return "\n".join([*answer, table, *(f"{fault}; it is left out: {fault.advice}" for fault in faults)])
 
 
 def with_sections(table: str, sections: Sequence[Section]) -> str:

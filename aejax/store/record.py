@@ -71,6 +71,8 @@ class Record:
     lineage: Annotated[dict[str, str], AfterValidator(_without_cycles)] = dataclasses.field(default_factory=dict)
     # The SHA-256 of files of the user's that added kinds of parts, by their names; see `aejax.registry.origins`.
     plugins: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    # What a sweep called the settings of its members of all methods, by their ids.
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
     search: dict[str, Any] | None = None  # By what its members were found, if it is a search; see `aejax.search`.
 
     @property

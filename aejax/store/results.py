@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -21,7 +22,9 @@ from aejax.store.status import MemberId
 FILE = "results.json"
 CODES = "codes.npz"
 KEYS = ("method", "id", "config", "metrics", "status", "cost", "data")
-Row = dict[str, Any]  # With these keys; `config` by dotted path. And `study`, where several studies are compared.
+# With these keys; `config` by dotted path. And `study`, where several studies are compared, and `label`, if its sweep
+# gave it one.
+Row = dict[str, Any]
 
 MAX_COLUMNS = 6  # Of swept fields, in tables for people.
 
@@ -136,7 +139,8 @@ class Setting:
     fields: dict[str, Any]
     rows: list[Row]
     study: str = ""
-    usual: frozenset[str] = frozenset()  # Fields whose value most settings of the method share.
+    unusual: tuple[str, ...] = ()  # Fields whose value most settings of its method do not have, see `settings`.
+    distinctive: tuple[str, ...] = ()  # The fewest of them that tell it from the other settings.
 
     @property
     def role(self) -> Role:
@@ -160,22 +164,36 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """What tells it from most others of its method: the last part of a field's path with its value, or a kind."""
-        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._distinctions())
+        """Its name among the settings of its method: the label of its sweep, and the fields that tell it apart."""
+        return self._name_by(self.distinctive)
+
+    @property
+    def description(self) -> str:
+        """The label with all fields in which it departs from most others."""
+        return self._name_by(self.unusual)
+
+    def _name_by(self, paths: Sequence[str]) -> str:
+        return " · ".join(value if name == "kind" else f"{name} {value}" for name, value in self._terms(paths))
 
     @property
     def kinds(self) -> str:
         """The label without numbers: what settings share that differ in the strength or size of something alone."""
-        return " · ".join(value if name == "kind" else name for name, value in self._distinctions())
+        return " · ".join(value if name == "kind" else name for name, value in self._terms(self.distinctive))
 
-    def _distinctions(self) -> list[tuple[str, str]]:
-        fields = {path: value for path, value in self.fields.items() if path not in self.usual and value is not None}
-        last = [path.rsplit(".", 1)[-1] for path in fields]
+    def _terms(self, paths: Sequence[str]) -> list[tuple[str, str]]:
+        last = [path.rsplit(".", 1)[-1] for path in paths]
         # As much of the path as tells it from the others, but a kind needs no name.
         names = [
-            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, fields, strict=True)
+            name if name == "kind" or last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)
         ]
-        return list(zip(names, map(show_value, fields.values()), strict=True))
+        values = [show_value(self.fields[path]) or "null" for path in paths]
+        return [("kind", self.sweep_label)] * bool(self.sweep_label) + list(zip(names, values, strict=True))
+
+    @property
+    def sweep_label(self) -> str:
+        """The label that its sweep gave it; empty if it gave none."""
+        labels = {row.get("label", "") for row in self.rows}
+        return labels.pop() if len(labels) == 1 else ""
 
     def values(self, metric: str) -> dict[Any, float]:
         """Returns the metric by seed (None where no seed enters), of the seeds that did not diverge."""
@@ -217,31 +235,54 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
         study = row.get("study", "")
         key = json.dumps([study, row["method"], values])
         groups.setdefault(key, Setting(row["method"], values, [], study)).rows.append(row)
-    all_settings = list(groups.values())
-    return [dataclasses.replace(setting, usual=_usual(setting, all_settings)) for setting in all_settings]
+    alike: dict[tuple[str, str], list[Setting]] = {}
+    for setting in groups.values():
+        alike.setdefault((setting.study, setting.method), []).append(setting)
+    return [_named(setting, alike[setting.study, setting.method]) for setting in groups.values()]
 
 
-def _usual(setting: Setting, among: Sequence[Setting]) -> frozenset[str]:
-    """Returns the fields that have this setting's value in more than half of the method's settings that have them."""
-    alike = [other.fields for other in among if (other.method, other.study) == (setting.method, setting.study)]
+_ABSENT = object()  # The value of a field that a setting does not have.
 
-    def is_usual(path: str, value: Any) -> bool:
-        values = [fields[path] for fields in alike if path in fields]
-        return len(values) > 1 and values.count(value) > len(values) / 2
 
-    return frozenset(path for path, value in setting.fields.items() if is_usual(path, value))
+def _named(setting: Setting, among: Sequence[Setting]) -> Setting:
+    """Returns a setting with the fields that its names are made of.
+
+    The label that a sweep gave goes first, then kinds, those of a whole before those of its parts. A field departs
+    unless most settings have its value, or all that share the label and the kinds before it; it tells the setting apart
+    unless all have its value that share what tells it apart so far.
+    """
+    label = setting.sweep_label
+    same = [other for other in among if label in ("", other.sweep_label)]
+    unusual, distinctive, left = [], [], same
+    for path in sorted(setting.fields, key=lambda path: path.count(".") if path.endswith(".kind") else math.inf):
+        value = setting.fields[path]
+        if all(other.fields.get(path, _ABSENT) == value for other in same):
+            continue
+        values = [other.fields[path] for other in among if path in other.fields]
+        if len(values) > 1 and values.count(value) > len(values) / 2:
+            continue
+        alike = [other for other in left if other.fields.get(path, _ABSENT) == value]
+        unusual.append(path)
+        distinctive += [path] if len(alike) < len(left) else []
+        left = alike
+        same = left if path.endswith(".kind") else same
+    return dataclasses.replace(setting, unusual=tuple(unusual), distinctive=tuple(distinctive))
 
 
 def columns_of_fields(groups: Sequence[Setting]) -> dict[str, Callable[[Setting], Any]]:
     """Returns the columns in which tables say how settings differ: the heading, and the value for a setting.
 
-    There is a column for each swept field. If these are so many that most cells would say nothing, or the same, there
-    is one for all.
+    There is a column for each field in which settings depart from most others, called by the last part of its path, a
+    kind by the part that has it. If these are so many that most cells would say nothing, or the same, or if a sweep
+    gave labels, one is for all.
     """
-    fields = list(dict.fromkeys(field for group in groups for field in group.fields))
-    if len(fields) > MAX_COLUMNS:
-        return {"setting": lambda setting: setting.label}
-    return {field: functools.partial(_value_of, field) for field in fields}
+    unusual = {field for group in groups for field in group.unusual}
+    fields = [field for field in dict.fromkeys(path for group in groups for path in group.fields) if field in unusual]
+    if len(fields) > MAX_COLUMNS or any(group.sweep_label for group in groups):
+        return {"setting": lambda setting: setting.description}
+    last = [field.removesuffix(".kind").rsplit(".", 1)[-1] for field in fields]
+    names = [name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)]
+    return {name: functools.partial(_value_of, field) for name, field in zip(names, fields, strict=True)}
 
 
 def _value_of(field: str, setting: Setting) -> Any:

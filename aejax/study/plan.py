@@ -5,7 +5,7 @@ import json
 import pathlib
 import shutil
 import types
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from aejax import registry
 from aejax.config import config_id, departures, partition, share_parts
@@ -104,10 +104,35 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     return lines
 
 
+def _wanted(configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset]) -> Iterator[tuple[Method, list[Config]]]:
+    """Yields every method, and the configs that want it."""
+    labelled = {data: dataset.num_classes is not None for data, dataset in datasets.items()}
+    for method in map(find_method, METHODS):
+        yield method, [config for config in configs if method.wanted(config, labelled=labelled[config.data])]
+
+
+def labels_of_members(
+    labels: Mapping[Config, str], configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset]
+) -> dict[str, str]:
+    """The labels of members of all methods by their ids; a member that configs of several labels share has none."""
+    found: dict[str, set[str]] = {}
+    for method, wanted in _wanted(configs, datasets) if any(labels.values()) else ():
+        for config in wanted:
+            found.setdefault(config_id(method.reduce(config)), set()).add(labels.get(config, ""))
+    return {name: next(iter(own)) for name, own in found.items() if len(own) == 1 and own != {""}}
+
+
 def members_of(method: Method, configs: Sequence[Config]) -> dict[str, Config]:
     """The members of a method by their ids: the configs, each reduced to what it reads."""
     distinct = {method.inputs(config): config for config in configs}.values()
     return {config_id(reduced): reduced for reduced in map(method.reduce, distinct)}
+
+
+def recorded_labels(record: Record, configs: Sequence[Config]) -> dict[Config, str]:
+    """The labels that a study's record has of configs, by these."""
+    reduce = find_method(SUBJECT).reduce
+    found = {config: record.labels.get(config_id(reduce(config))) for config in configs} if record.labels else {}
+    return {config: label for config, label in found.items() if label is not None}
 
 
 class Roster:
@@ -119,9 +144,7 @@ class Roster:
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
         self._lineage = lineage
         self._members: dict[str, dict[str, Config]] = {}
-        labelled = {data: dataset.num_classes is not None for data, dataset in datasets.items()}
-        for method in map(find_method, METHODS):
-            wanted = [config for config in configs if method.wanted(config, labelled=labelled[config.data])]
+        for method, wanted in _wanted(configs, datasets):
             self._members[method.name] = members_of(method, wanted)
 
     @property

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import itertools
 import pathlib
-from collections.abc import Callable, Collection, Sequence
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import registry
@@ -43,6 +44,7 @@ from aejax.study.plan import (
     announce,
     data_configs,
     data_key,
+    labels_of_members,
     load_data,
     read_data,
     recorded_configs,
@@ -80,6 +82,7 @@ def run(
     options: Options = Options(),  # noqa: B008
     lineage: Lineage = NO_LINEAGE,
     search: dict[str, Any] | None = None,
+    labels: Mapping[Config, str] = types.MappingProxyType({}),
     grow: Grow = lambda rows: None,
     **how: Any,
 ) -> None:
@@ -94,6 +97,7 @@ def run(
       options: how to execute.
       lineage: who of them goes on from whom.
       search: by what members are found, if it is a search, for the record; it is told their ids, in order.
+      labels: what tables and reports call the settings of configs, for the record.
       grow: called with the results when all is done; returns further members, or None if that is all.
       **how: further arguments of `prepare`.
 
@@ -114,6 +118,7 @@ def run(
         plugins = record.plugins | registry.origins()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
         record = _with_members(record, configs, datasets, lineage)
+        record = dataclasses.replace(record, labels=record.labels | labels_of_members(labels, configs, datasets))
         if is_leader():
             if read_record(directory) != before:
                 raise UserError(f"{directory.path} was changed by another process just now; run the same command again")

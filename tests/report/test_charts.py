@@ -201,7 +201,8 @@ def test_the_pointer_is_told_the_member_the_seed_and_the_setting(browser, page):
     drawn(browser)
     place = of_title(browser, "effects", "linear probe %")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
-    ActionChains(browser).move_to_element(place.find_element(By.CSS_SELECTOR, "path[aria-label*='member: ']")).perform()
+    *_, last = place.find_elements(By.CSS_SELECTOR, "path[aria-label*='member: ']")  # The first lies below the chosen.
+    ActionChains(browser).move_to_element(last).perform()
     (tip,) = (one for one in browser.find_elements(By.CSS_SELECTOR, ".tip") if one.is_displayed())
     words = dict(line.split(" ", 1) for line in tip.text.splitlines())
     assert re.search("learning_rate|latent_size", words["setting"])

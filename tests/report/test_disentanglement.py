@@ -34,7 +34,7 @@ STRONG = [row for beta, mig in ((2.0, 0.2), (4.0, 0.3), (8.0, 0.08)) for row in 
 
 def test_who_beats_the_plain_vae_is_said_with_differences_and_probabilities():
     section = section_of(PLAIN, STRONG, rows("factor_vae", 0.1, (0.1, -0.1, 0.1, -0.1, 0.0), gamma=10.0))
-    said = re.search("<li>(MIG.*?)</li>", section.body)[1]
+    said = re.search("<p>(MIG.*?)</p>", section.body)[1]
     assert "1 of 2 families is shown to beat the plain VAE (0.100 ± 0.020, n = 5)" in said
     chance = probability_of_improvement(np.add(0.3, NOISE), np.add(0.1, NOISE), 2)
     difference = paired_difference(dict(enumerate(SMALL)), dict.fromkeys(range(5), -0.2), 2)
@@ -54,7 +54,7 @@ def test_who_beats_the_plain_vae_is_said_with_differences_and_probabilities():
 
 
 def test_it_is_said_too_if_none_does():
-    said = re.search("<li>(MIG.*?)</li>", section_of(PLAIN, rows("wae", 0.2, (0.3, -0.3, 0.3, -0.3, 0))).body)[1]
+    said = re.search("<p>(MIG.*?)</p>", section_of(PLAIN, rows("wae", 0.2, (0.3, -0.3, 0.3, -0.3, 0))).body)[1]
     assert "none of 1 families is shown to beat the plain VAE" in said
     assert "wae undecided (+0.10 ± 0.37" in said
 
@@ -101,7 +101,7 @@ def test_a_seed_without_others_has_no_udr():
     alone = [row | {"metrics": row["metrics"] | {"test_udr": float("nan")}} for row in PLAIN[:1]]
     heading, row = cells(section_of(alone))
     assert heading == ["family", "setting", "MIG", "SAP"]
-    assert row[2] == "0.1000 (no interval)"
+    assert row[2] == "0.100 (no interval)"
 
 
 def test_the_plain_vae_is_the_one_that_validation_chooses():

@@ -61,7 +61,7 @@ def test_numbers_without_a_title_are_shown_by_their_name(explanations):
     one = Explanation(explanations[0].facts | {"numbers": numbers}, {})
     heading, row = cells(explained(content((one,))))
     assert heading == ["setting", "linked units", "n"]
-    assert row[1] == "3.000 (no interval)"
+    assert row[1] == "3.00 (no interval)"
 
 
 def test_classes_are_called_by_their_names(explanations):
@@ -206,7 +206,7 @@ def test_a_matrix_says_its_numbers_where_there_is_room():
     small = similarity(content((), make_similarity(["a", "b", "c"]))).body
     shown = [float(text) for text in re.findall(r'class="value">([^<]*)', small)]
     assert shown == [1, 0.6, 0.2, 0.6, 1, 0.6, 0.2, 0.6, 1]
-    told = json.loads(re.search('data-cells="([^"]*)"', small)[1].replace("&quot;", '"'))
+    told = json.loads(re.search('data-cells="([^"]*)"', small)[1].replace("&#34;", '"'))
     assert told["names"] == ["a", "b", "c"]
     assert told["values"][0] == [1, 0.6, 0.2]
     large = similarity(content((), make_similarity([f"layer {index}" for index in range(40)]))).body

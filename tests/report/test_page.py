@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pathlib
 import re
 import shutil
 
@@ -12,8 +13,9 @@ from aejax.errors import Interrupted
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.report.embed import javascript
-from aejax.report.html import Html, element, join
+from aejax.report.html import Html, image_element, join, note
 from aejax.report.write import write_report
+from aejax.store.contents import read_study
 from aejax.store.directory import StudyDirectory
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
@@ -93,6 +95,59 @@ def test_a_report_fits_its_window_and_logs_nothing(request, browser, name, theme
     assert all(browser.find_elements(By.CSS_SELECTOR, link.get_attribute("hash")) for link in links)
 
 
+def bottom(browser, selector):
+    return browser.execute_script(f"return document.querySelector('{selector}').getBoundingClientRect().bottom")
+
+
+PUBLISHED = pathlib.Path(__file__).parent.parent.parent / "experiments" / "results"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["quickstart", "few_labels-mnist", "generation-mnist", "overfitting"])
+def test_the_answer_fits_the_first_screen(browser, tmp_path, name):
+    write_report([StudyDirectory(PUBLISHED / name)], tmp_path)
+    show(browser, tmp_path / "report.html")
+    assert browser.get_log("browser") == []
+    assert 0 < bottom(browser, ".headline") < bottom(browser, ".answers") < 800
+    # Nothing scrolls sideways, and all else is folded or below.
+    table = "document.querySelector('.answers').parentElement"
+    assert browser.execute_script(f"return {table}.scrollWidth <= {table}.clientWidth")
+    assert not browser.find_element(By.CSS_SELECTOR, "#answer details").get_attribute("open")
+    show(browser, tmp_path / "report.html", width=400, theme="dark")
+    assert bottom(browser, ".headline") < 640
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.browser
+def test_a_cell_says_its_difference_where_it_is_looked_at_and_on_paper(browser, finished):
+    # A browser without a window hovers over nothing: there, too, it is always said.
+    opacity = "return getComputedStyle(document.querySelector('.verdict span')).opacity"
+    show(browser, finished)
+    features = [{"name": "hover", "value": "hover"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+    hovers = browser.execute_script("return matchMedia('(hover: hover)').matches")
+    assert browser.execute_script(opacity) == ("0" if hovers else "1")
+    browser.execute_script("document.querySelector('.verdict').focus()")
+    assert browser.execute_script(opacity) == "1"
+    browser.execute_script("document.activeElement.blur()")
+    show(browser, finished, media="print")
+    assert browser.execute_script(opacity) == "1"
+    # What is folded is there on paper.
+    assert browser.execute_script("return document.querySelector('#answer details li').checkVisibility()")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_wide_tables_keep_their_first_column_in_view(browser, finished, theme):
+    show(browser, finished, width=400, theme=theme)
+    cell = "document.querySelector('#leaderboard tbody td')"
+    wide = f"{cell}.closest('.wide')"
+    assert browser.execute_script(f"{wide}.scrollLeft = 200; return {wide}.scrollLeft") == 200
+    place = f"return {cell}.getBoundingClientRect().left - {wide}.getBoundingClientRect().left"
+    assert browser.execute_script(place) == 0
+    assert browser.execute_script(f"return getComputedStyle({cell}).backgroundColor") != "rgba(0, 0, 0, 0)"
+
+
 def column(browser, index):
     cells = browser.find_elements(By.CSS_SELECTOR, f"table.sortable tbody td:nth-child({index + 1})")
     return [cell.get_attribute("data-value") or cell.text for cell in cells]
@@ -165,8 +220,29 @@ def test_studies_are_compared_beside_each_other(finished, single, tmp_path):
 
 
 def test_what_is_no_markup_is_escaped(tmp_path, finished):
-    assert element("p", "a < b & c", title='"x"') == '<p title="&quot;x&quot;">a &lt; b &amp; c</p>'
+    assert note("a < b & c") == '<p class="note">a &lt; b &amp; c</p>'
+    assert 'alt="&#34;x&#34;"' in image_element(b"", '"x"')
     assert join("<", Html("<br>")) == "&lt;<br>"
     path = shutil.copytree(finished.parent, tmp_path / "study")
     edit_json(path / "study.json", lambda tree: tree | {"name": "<script>alert(1)"})
     assert "<script>alert" not in report(path).read_text()
+
+
+def test_no_text_of_a_study_becomes_markup_anywhere(tmp_path, finished):
+    """Names, questions, labels, commands and swept values may come from strangers."""
+    path = shutil.copytree(finished.parent, tmp_path / "study")
+    hostile = "<img src=x onerror=alert(1)>{{ 7 * 7 }}\"'"
+
+    def spoil(tree):
+        start = tree["starts"][0]
+        environment = start["environment"] | {"aejax": hostile}
+        starts = [start | {"command": hostile, "environment": environment}]
+        labels = dict.fromkeys((row["id"] for row in rows), hostile)
+        return tree | {"question": hostile, "starts": starts, "labels": labels}
+
+    rows = read_study(StudyDirectory(path)).rows
+    edit_json(path / "study.json", spoil)
+    text = report(path).read_text()
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") > 10
+    assert "<img src=x" not in text
+    assert "{{ 7 * 7 }}" in text

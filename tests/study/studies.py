@@ -105,7 +105,7 @@ class StopAtSave(StopRequest):
             raise Interrupted("enough", 75)
 
 
-def train(configs, path, *, stop_at_save=None, say=lambda _: None):
+def train(configs, path, *, stop_at_save=None, say=lambda _: None, **how):
     """Trains what is missing in a directory, saving after every chunk."""
     stop = StopRequest() if stop_at_save is None else StopAtSave(stop_at_save)
-    run(configs, StudyDirectory(path), options=Options(checkpoint_seconds=0, stop=stop, say=say))
+    run(configs, StudyDirectory(path), options=Options(checkpoint_seconds=0, stop=stop, say=say), **how)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, image_element, join, on_canvas, picture, table
+from aejax.report.html import Html, image_element, join, note, on_canvas, picture, render, table, titled
 from aejax.report.panels import panels
 from aejax.report.tables import Table, to_aligned
 from aejax.statistics import student_interval
@@ -48,12 +48,12 @@ def attribution(content: Content) -> Section | None:
     known = [(title, one) for title, one in content.explanations() if one.facts.get("attribution")]
     if not known:
         return None
-    parts = [element("p", _TEXT, class_="note"), element("p", _of_absolute(known), class_="note")]
+    parts = [note(_TEXT), note(_of_absolute(known))]
     shown = [(title, _maps(one)) for title, one in known if "attribution_map" in one.arrays]
     parts += [panels("Member", shown)] if shown else []
     over_seeds = _over_seeds(known)
     choices = over_seeds.heading[:3]
-    parts += [element("h3", "Checks over seeds"), table(*over_seeds, class_="sortable", choices=choices)]
+    parts += [titled("Checks over seeds", table(*over_seeds, class_="sortable", choices=choices))]
     text = "\n\n".join([_TEXT, _of_absolute(known), to_aligned(over_seeds)])
     return Section("attribution", "Attribution and its checks", join(*parts), text)
 
@@ -78,34 +78,35 @@ def _maps(one: Explanation) -> Html:
     images, maps = one.arrays["attribution_image"], one.arrays["attribution_map"].astype(np.float32)
     rows = list(zip(one.facts["attribution"], maps, strict=True))
     size = max(1, round(IMAGE / images.shape[2])) * images.shape[2] * len(images)
-    parts: list[Html] = []
+    given = {
+        "name": "the images",
+        "image": picture(images, len(images), "The images", frame=0, size=size),
+        "checks": [],
+    }
+    targets = []
     for target in dict.fromkeys(row["target"] for row, _ in rows):
-        parts.append(element("h4", one.facts.get("targets", {}).get(target, target)))
-        given = picture(images, len(images), "The images", frame=0, size=size)
-        parts.append(_line("the images", given))
+        lines: list[dict[str, Any]] = [given]
         for row, map_ in rows:
             if row["target"] == target:
                 name = row["method"].replace("_", " ")
                 alt = f"{name} of {target}: maps of the images"
-                parts.append(_line(name, image_element(_signed_png(map_), alt, width=size), _checks(row)))
-    return join(*parts)
+                image = image_element(_signed_png(map_), alt, width=size)
+                lines.append({"name": name, "image": image, "checks": _checks(row)})
+        targets.append({"title": one.facts.get("targets", {}).get(target, target), "lines": lines})
+    return render("attribution.html", targets=targets)
 
 
-def _line(name: str, image: Html, checks: Html | str = "") -> Html:
-    named = element("figure", element("figcaption", name), element("div", image, class_="wide"))
-    return element("div", named, checks, class_="attribution")
-
-
-def _checks(row: dict[str, Any]) -> Html:
+def _checks(row: dict[str, Any]) -> list[dict[str, str]]:
     """Returns a line for each check of an attribution that was made, which says in words whether it was passed."""
     lines = []
     for verdict, mark in (("passed", "✓"), ("failed", "✗")):
         for check in row[verdict]:
-            said = _CHECKS[check].format_map({name: np.nan if value is None else value for name, value in row.items()})
-            lines.append(element("li", f"{mark} ", element("strong", verdict), f" {said}", class_=verdict))
+            text = _CHECKS[check].format_map({name: np.nan if value is None else value for name, value in row.items()})
+            lines.append({"verdict": verdict, "mark": mark, "text": text})
     if row.get("randomized_absolute") is not None:
-        lines.append(element("li", f"no check: without signs, over all pixels {row['randomized_absolute']:.2f}"))
-    return element("ul", *lines, class_="checks")
+        text = f"no check: without signs, over all pixels {row['randomized_absolute']:.2f}"
+        lines.append({"verdict": "", "text": text})
+    return lines
 
 
 def _signed_png(maps: np.ndarray) -> bytes:

@@ -7,7 +7,7 @@ from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.drawing import Chart, Series, line_chart
 from aejax.report.embed import figures
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, table, warning
 from aejax.store.results import Setting
 
 RATE, DISTORTION = POSTERIOR.details[:2]
@@ -26,17 +26,15 @@ def codes(content: Content) -> Section | None:
     parts: list[Html] = []
     own = [setting for setting in found if Role.SUBJECT in setting.role]
     if any(setting.mean("test_collapsed") for setting in own):
-        warning = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
-        parts.append(element("p", warning, class_="warning"))
+        text = f"Posterior collapse: no unit is active in {_collapsed(own)} members of the autoencoder."
+        parts.append(warning(text))
     parts.append(figures(rate_distortion_charts(content)))
     text = (
         "Test images. The rate is the mean KL of the posterior to the prior, what a code costs; the distortion is the "
         "mean of −log p(image | code), what the code leaves to be told. A unit is active where its mean varies over "
         "images by more than 0.01; a member whose units are all inactive has collapsed."
     )
-    return Section(
-        "codes", "Rate and distortion", join(element("p", text, class_="note"), *parts, table(heading, rows))
-    )
+    return Section("codes", "Rate and distortion", join(note(text), *parts, table(heading, rows)))
 
 
 def _collapsed(settings: list[Setting]) -> str:

@@ -14,7 +14,7 @@ from aejax.report.embed import figures
 from aejax.report.escape import markdown_line
 from aejax.report.fields import logarithmic, numeric, varied
 from aejax.report.findings import Comparison, choose, compare, rank, signed, tested_on
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, paragraph, table
 from aejax.statistics import IntervalEstimate, probability_of_improvement
 from aejax.store.results import Setting
 
@@ -47,8 +47,8 @@ def disentanglement(content: Content) -> Section | None:
     parts: list[Html] = []
     said = sentence(own, plain) if plain is not None and beside else ""
     if said:
-        parts.append(element("ul", element("li", said), class_="findings"))
-    parts += [element("p", _TEXT, class_="note"), _table(own, beside)]
+        parts.append(paragraph(said))
+    parts += [note(_TEXT), _table(own, beside)]
     parts.append(figures(disentanglement_charts(content)))
     return Section("disentanglement", "Disentanglement", join(*parts), said and f"{markdown_line(said)}\n\n{_TEXT}")
 

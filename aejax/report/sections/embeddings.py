@@ -5,9 +5,8 @@ import hashlib
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, image_element, join, on_canvas, to_png
+from aejax.report.html import NUM_CLASS_COLORS, Html, image_element, join, note, on_canvas, render, to_png
 from aejax.report.panels import panels
-from aejax.report.svg import NUM_CLASS_COLORS, drawing
 from aejax.store.explanations import Explanation
 
 SIDE = 640  # Of a map, in units of which coordinates are whole numbers.
@@ -33,7 +32,7 @@ def embeddings(content: Content) -> Section | None:
             shown.append((title, panels("Projection", maps)))
     if not shown:
         return None
-    body = join(element("p", _TEXT, class_="note"), *sheets.values(), panels("Member", shown))
+    body = join(note(_TEXT), *sheets.values(), panels("Member", shown))
     return Section("embeddings", "Maps of codes", body)
 
 
@@ -62,20 +61,23 @@ def _map(one: Explanation, kind: str, order: np.ndarray, sheet: str, title: str)
     labels = _labels(one)[order]
     places = _on_page(one.arrays[kind][order])
     labelled = "embedding_label" in one.arrays
-    parts, names, legend = [], [], []
+    classes = []
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        name = f"class {one.class_name(label)}" if labelled else None
-        path = "".join(f"M{x} {y}h0" for x, y in places[own])
-        color = f"k{label % NUM_CLASS_COLORS}"
-        parts.append(element("path", d=path, class_=f"point {color}", data_first=own[0], data_name=name))
-        if name:
-            x, y = np.median(places[own], axis=0).astype(int)
-            names.append(element("text", one.class_name(label), x=x, y=y + 5, text_anchor="middle", class_="name"))
-            legend.append(element("li", element("span", class_=f"swatch dot {color}"), name))
-    map_ = drawing(join(*parts, *names), (SIDE, SIDE), title, data_radius=7)
-    holder = element("div", map_, class_="map", data_sheet=sheet)
-    return element("figure", holder, element("ul", *legend, class_="legend") if legend else "")
+        x, y = np.median(places[own], axis=0).astype(int)
+        short = one.class_name(label) if labelled else ""
+        classes.append(
+            {
+                "path": "".join(f"M{x} {y}h0" for x, y in places[own]),
+                "color": f"k{label % NUM_CLASS_COLORS}",
+                "first": own[0],
+                "name": f"class {short}" if labelled else "",
+                "short": short,
+                "x": x,
+                "y": y + 5,
+            }
+        )
+    return render("map.html", sheet=sheet, side=SIDE, title=title, classes=classes)
 
 
 def _on_page(points: np.ndarray) -> np.ndarray:

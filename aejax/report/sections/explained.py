@@ -7,7 +7,7 @@ from typing import NamedTuple
 from aejax.measures.base import Metric
 from aejax.report.content import Content, Section
 from aejax.report.findings import UNDECIDED
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, table, titled
 from aejax.report.tables import Table, to_aligned
 from aejax.statistics import paired_difference, student_interval
 
@@ -67,14 +67,13 @@ def explained(content: Content) -> Section | None:
     if not settings:
         return None
     codes = _of_codes(settings)
-    parts: list[Html] = [element("p", _TEXT, class_="note"), _to_html(codes)]
+    parts: list[Html] = [note(_TEXT), _to_html(codes)]
     texts = [_TEXT, to_aligned(codes)]
     with_dictionary = [setting for setting in settings if "dictionary_unexplained" in setting.numbers]
     if with_dictionary:
         dictionaries = _dictionaries(with_dictionary)
         text = f"{_BESIDE} Here they are of {_made_of(content)}."
-        parts += [element("h3", "Sparse dictionaries beside dense features"), element("p", text, class_="note")]
-        parts.append(_to_html(dictionaries))
+        parts.append(titled("Sparse dictionaries beside dense features", join(note(text), _to_html(dictionaries))))
         texts += [text, to_aligned(dictionaries)]
     return Section("explained", "What was explained, in numbers", join(*parts), "\n\n".join(texts))
 

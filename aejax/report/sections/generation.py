@@ -8,7 +8,7 @@ from aejax.methods.roles import Role
 from aejax.methods.zoo import METHODS, named
 from aejax.report.content import Content, Section
 from aejax.report.findings import compare, rank, signed
-from aejax.report.html import Html, element, figure, join, picture, table
+from aejax.report.html import Html, figure, join, note, picture, table
 from aejax.statistics import student_interval
 from aejax.store.results import Setting
 
@@ -25,7 +25,7 @@ def generation(content: Content) -> Section | None:
     if not own:
         return None
     ranked = rank(DISTANCE, own)
-    parts = [element("p", _note(content.settings), class_="note"), _ranking(content.settings, ranked)]
+    parts = [note(_note(content.settings)), _ranking(content.settings, ranked)]
     beside = _beside_gaussian(own)
     if beside:
         text = (
@@ -33,7 +33,7 @@ def generation(content: Content) -> Section | None:
             "fitted to the same codes, and their difference, paired over seeds."
         )
         heading = ["setting", "times the Gaussian's", "difference", "verdict"]
-        parts += [element("p", text, class_="note"), table(heading, beside)]
+        parts += [note(text), table(heading, beside)]
     parts += _drawings(content, ranked)
     return Section("generation", "Generated images", join(*parts))
 

@@ -15,7 +15,7 @@ from aejax.report.drawing import Cell, Chart, heat_map, line_chart, plain_series
 from aejax.report.embed import figures
 from aejax.report.fields import CONTINUOUS, logarithmic, numeric, spread, varied, wide_metric, with_value
 from aejax.report.findings import choose, rank
-from aejax.report.html import element, join
+from aejax.report.html import join, note
 from aejax.store.results import Setting, show_value
 
 MAX_VALUES = 12  # Of a field in a table.
@@ -48,7 +48,7 @@ def interactions(content: Content) -> Section | None:
     parts = []
     for text, charts in ((_GRIDS, maps), (_SCATTERED, scatters)):
         if charts:
-            parts += [element("p", text, class_="note"), figures(charts)]
+            parts += [note(text), figures(charts)]
     return Section("interactions", "Interactions of swept fields", join(*parts)) if parts else None
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from aejax.report.content import Content, Section
 from aejax.report.drawing import Chart, Series, line_chart
 from aejax.report.embed import figures
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, paragraph, table
 from aejax.report.label_curves import Curve, LabelCurves, label_curves
 
 
@@ -18,13 +18,13 @@ def labels(content: Content) -> Section | None:
     for curves in found:
         sentence = curves.sentence()
         parts += [figures(_charts(curves)), _table(curves)]
-        parts += [element("p", sentence)] if sentence else []
+        parts += [paragraph(sentence)] if sentence else []
     text = (
         "Test images. With m labels of each class the labelled images are fixed subsets, the same for every method, "
         "and m further images of each class are for choices: of the strength of a probe, of when a network stops, and "
         "of the best of a method's settings. Networks have one subset a seed, probes the mean of 10."
     )
-    return Section("labels", "Accuracy and labels", join(element("p", text, class_="note"), *parts))
+    return Section("labels", "Accuracy and labels", join(note(text), *parts))
 
 
 def label_charts(content: Content) -> list[Chart]:

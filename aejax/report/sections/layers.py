@@ -2,7 +2,7 @@
 
 from aejax.measures.zoo import all_metrics
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, table, titled
 
 MAX_SETTINGS = 6
 
@@ -21,11 +21,11 @@ def layers(content: Content) -> Section | None:
                 rows.append([setting.name, *cells])
         if rows:
             heading = ["setting", *names, "features"]
-            parts += [element("h3", f"{metric.title} {metric.unit}".strip()), table(heading, rows)]
+            parts.append(titled(metric.heading, table(heading, rows)))
     if not parts:
         return None
     text = (
         "Test images. What a layer gives, before the activation that follows it, large maps as means of at most 4 × 4 "
         "squares; the last column is what the family offers as its features."
     )
-    return Section("layers", "Layers", join(element("p", text, class_="note"), *parts))
+    return Section("layers", "Layers", join(note(text), *parts))

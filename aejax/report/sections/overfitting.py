@@ -9,7 +9,7 @@ from aejax.report.content import Content, Section
 from aejax.report.drawing import NUM_COLORS, TALL, Chart, Series, line_chart
 from aejax.report.embed import figure
 from aejax.report.findings import choose
-from aejax.report.html import element, join, table
+from aejax.report.html import join, note, paragraph, table
 from aejax.statistics import Interval, paired_difference
 from aejax.store.results import Setting
 
@@ -32,8 +32,8 @@ def gaps(content: Content) -> Section | None:
         "standard errors of the paired difference of the same images."
     )
     heading = ["setting", "gap", "flagged", "gap of the test images", "past minimum"]
-    said = [element("p", sentence) for sentence in cures([setting for setting, _ in known])]
-    body = join(*said, element("p", text, class_="note"), table(heading, rows))
+    said = [paragraph(sentence) for sentence in cures([setting for setting, _ in known])]
+    body = join(*said, note(text), table(heading, rows))
     return Section("overfitting", "Overfitting", body)
 
 
@@ -50,7 +50,7 @@ def cures(settings: list[Setting]) -> list[str]:
         plain = [setting for setting in group if setting.rows[0]["config"].get("autoencoder.kind") == "plain"]
         if not plain:
             continue
-        uncured, best = min(plain, key=lambda setting: len(setting.label)), choose(_ERROR, group)
+        uncured, best = min(plain, key=lambda setting: len(setting.distinctive)), choose(_ERROR, group)
         difference = paired_difference(best.values("test_gap"), uncured.values("test_gap"))
         if best is uncured or difference is None:
             continue
@@ -78,7 +78,7 @@ def against_features(content: Content) -> Section | None:
         "One point for each setting, means over seeds with the probe's 95 % interval: at 1 on the horizontal axis "
         "validation images are reconstructed as well as training images."
     )
-    body = join(element("p", text, class_="note"), *map(figure, charts))
+    body = join(note(text), *map(figure, charts))
     return Section("overfitting-features", "Overfitting against features", body)
 
 

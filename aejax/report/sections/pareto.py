@@ -14,7 +14,7 @@ from aejax.report.drawing import NUM_COLORS, Chart, Series, line_chart, plain_se
 from aejax.report.embed import figures
 from aejax.report.fields import wide_metric
 from aejax.report.findings import choose, comparable
-from aejax.report.html import element, join, table
+from aejax.report.html import join, note, table
 from aejax.report.label_curves import LABELS
 from aejax.store.results import Setting
 
@@ -83,7 +83,7 @@ def quality_against_cost(content: Content) -> Section | None:
         return None
     rows = [[one.title, *cells] for one in compared for cells in _rows(one.fronts, one.metric)]
     heading = ["measure", "setting", "on the front of", *(cost.title for cost in COSTS), "validation", "test"]
-    parts = element("p", _TEXT, class_="note"), figures(pareto_charts(content)), table(heading, rows)
+    parts = note(_TEXT), figures(pareto_charts(content)), table(heading, rows)
     return Section("pareto", "Quality against cost", join(*parts))
 
 

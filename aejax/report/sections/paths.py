@@ -1,13 +1,13 @@
 """Paths between images of two classes: what is decoded on the way, and what a probe of the codes says there."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, figure, join, picture
+from aejax.report.html import NUM_CLASS_COLORS, Html, join, note, picture, render
 from aejax.report.panels import panels
-from aejax.report.svg import NUM_CLASS_COLORS, drawing
 from aejax.store.explanations import Explanation
 
 WIDTH = 620  # Pixels of the page, about, that a path is wide.
@@ -25,7 +25,7 @@ def paths(content: Content) -> Section | None:
         "From the code of a test image of one class to that of another: the images that are decoded on the way, and "
         "below them how probable a linear probe of the codes holds each class, one upon the other from 0 to 1."
     )
-    return Section("paths", "Paths between classes", join(element("p", text, class_="note"), panels("Member", shown)))
+    return Section("paths", "Paths between classes", join(note(text), panels("Member", shown)))
 
 
 def _paths(one: Explanation) -> Html:
@@ -36,12 +36,13 @@ def _paths(one: Explanation) -> Html:
     ):
         title = " to ".join(f"class {one.class_name(end)}" for end in ends)
         strip = picture(images, len(images), f"Images from {title}", frame=0, size=WIDTH)
-        figures.append(figure(title, element("div", strip, _areas(probability, one.class_name, title), class_="path")))
+        areas = _areas(probability, one.class_name)
+        figures.append(render("path.html", title=title, strip=strip, areas=areas, width=WIDTH, height=HEIGHT))
     return join(*figures)
 
 
-def _areas(probability: np.ndarray, class_name: Callable[[int], str], title: str) -> Html:
-    """Returns the probabilities [steps, classes] of a path as areas one upon the other, below the path's images."""
+def _areas(probability: np.ndarray, class_name: Callable[[int], str]) -> list[dict[str, Any]]:
+    """Returns the probabilities [steps, classes] of a path as areas one upon the other, with places of names."""
     num = len(probability)
     # A step's probabilities stand below the middle of its image.
     x = np.concatenate([[0], (np.arange(num) + 0.5) * WIDTH / num, [WIDTH]]).round(1)
@@ -54,14 +55,13 @@ def _areas(probability: np.ndarray, class_name: Callable[[int], str], title: str
             continue
         low, high = (HEIGHT * (1 - top[:, index + offset]) for offset in (0, 1))
         outline = _points(x, high) + _points(x, low)[::-1]
-        tip = element("title", f"class {class_name(index)}")
-        color = f"area k{index % NUM_CLASS_COLORS}"
-        parts.append(element("polygon", tip, points=" ".join(outline), class_=color))
+        place = None
         if probability[highest, index] >= _NAMED:
             y = (low[highest + 1] + high[highest + 1]) / 2 + 4
-            place = {"x": round(float(x[highest + 1]), 1), "y": round(float(y), 1)}
-            parts.append(element("text", class_name(index), **place, text_anchor="middle", class_="name"))
-    return drawing(join(*parts), (WIDTH, HEIGHT), f"Probabilities of classes along the path from {title}")
+            place = round(float(x[highest + 1]), 1), round(float(y), 1)
+        color = f"k{index % NUM_CLASS_COLORS}"
+        parts.append({"points": " ".join(outline), "color": color, "name": class_name(index), "place": place})
+    return parts
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, figure, join, picture
+from aejax.report.html import Html, figure, join, note, picture
 from aejax.store.contents import Pictures
 
 MAX_PICTURED = 4
@@ -37,7 +37,7 @@ def weights(content: Content) -> Section | None:
     if not figures:
         return None
     text = "One image for each unit; gray is a weight of zero, and every unit has its own scale."
-    return Section("weights", "Weights", join(element("p", text, class_="note"), *figures))
+    return Section("weights", "Weights", join(note(text), *figures))
 
 
 def _pictured(content: Content) -> list[tuple[str, Pictures]]:

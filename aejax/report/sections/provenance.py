@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from aejax.report.content import Content, Section
-from aejax.report.html import element, join, table
+from aejax.report.html import definitions, join, note, paragraph, render, table
 from aejax.store.results import Row, show_value, varying_fields
 
 MAX_ROWS = 50
@@ -21,7 +21,7 @@ def failures(content: Content) -> Section | None:
             for row in diverged[:MAX_ROWS]
         ]
         text = f"{len(diverged)} members diverged: kept at their last finite state, and left out of all means."
-        parts += [element("p", text), table(["method", *fields, "id"], rows)]
+        parts += [paragraph(text), table(["method", *fields, "id"], rows)]
     waiting = [(name, p.status) for name, p in content.populations if p.status.state != "finished"]
     if waiting:
         rows = [
@@ -29,14 +29,14 @@ def failures(content: Content) -> Section | None:
             for name, status in waiting
         ]
         parts += [
-            element("p", "Populations without results; the study's command, run again, goes on with them."),
+            paragraph("Populations without results; the study's command, run again, goes on with them."),
             table(["study", "method", "members", "state", "error"], rows),
         ]
     faults = [(name, fault) for name, study in content.studies.items() for fault in study.faults]
     if faults:
         rows = [[name, str(fault.path), fault.reason] for name, fault in faults[:MAX_ROWS]]
         text = f"{len(faults)} files are missing, damaged or another study's, and left out of everything above."
-        parts += [element("p", text), table(["study", "file", "reason"], rows)]
+        parts += [paragraph(text), table(["study", "file", "reason"], rows)]
     return Section("failures", "Failed, diverged, unfinished, damaged", join(*parts)) if parts else None
 
 
@@ -73,24 +73,23 @@ def cost(content: Content) -> Section | None:
         return None
     heading = ["method", "members", "training s", "images/s", "evaluation s", "compiling s", "memory MB"]
     text = "Wall seconds of all members together; memory is the training program's on one device."
-    return Section("cost", "Cost", join(element("p", text, class_="note"), table(heading, rows)))
+    return Section("cost", "Cost", join(note(text), table(heading, rows)))
 
 
 def environment(content: Content) -> Section:
     """Returns the commands, versions, devices and commits that made the numbers."""
-    parts = []
+    studies = []
     for name, study in content.studies.items():
         record = study.record
-        parts.append(element("h3", f"{name}: {len(record.configs)} configs"))
-        parts += [element("pre", command) for command in dict.fromkeys(start.command for start in record.starts)]
-        rows = []
+        facts = [("starts", str(len(record.starts)))] if len(record.starts) > 1 else []
         for start in record.starts[-1:]:
-            rows = [["started", start.time], *([key, _shown(value)] for key, value in start.environment.items())]
-        rows += [["data", line] for line in _data(study.rows, record.data)]
-        if len(record.starts) > 1:
-            rows.append(["starts", str(len(record.starts))])
-        parts.append(table(["", "at the last start"], rows))
-    return Section("environment", "Command and environment", join(*parts))
+            facts += [("started", start.time), *((key, _shown(value)) for key, value in start.environment.items())]
+        facts += [("data", line) for line in _data(study.rows, record.data)]
+        commands = dict.fromkeys(start.command for start in record.starts)
+        studies.append(
+            {"name": name, "num": len(record.configs), "commands": list(commands), "facts": definitions(facts)}
+        )
+    return Section("environment", "Command and environment", render("environment.html", studies=studies))
 
 
 def _data(rows: Sequence[Row], recorded: Mapping[str, str]) -> list[str]:

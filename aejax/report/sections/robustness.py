@@ -12,7 +12,7 @@ from aejax.methods.roles import Role
 from aejax.report.content import Content, Section
 from aejax.report.drawing import Chart, Series, line_chart
 from aejax.report.embed import figures
-from aejax.report.html import Html, element, join, table
+from aejax.report.html import Html, join, note, table, titled
 from aejax.store.results import Setting
 
 MAX_SETTINGS = 4
@@ -32,7 +32,7 @@ def robustness(content: Content) -> Section | None:
         if not rows:
             continue
         heading = ["setting", "clean", *names, "all", *(["mCE %"] if relative else [])]
-        parts += [element("h3", f"{metric.title} {metric.unit}".strip()), table(heading, rows)]
+        parts.append(titled(metric.heading, table(heading, rows)))
     if not parts:
         return None
     text = (
@@ -44,7 +44,7 @@ def robustness(content: Content) -> Section | None:
     return Section(
         "robustness",
         "Corrupted images",
-        join(element("p", text, class_="note"), figures(robustness_charts(content)), *parts),
+        join(note(text), figures(robustness_charts(content)), *parts),
     )
 
 

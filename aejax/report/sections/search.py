@@ -9,7 +9,7 @@ from aejax.report.content import Content, Section
 from aejax.report.drawing import Chart, line_chart, plain_series
 from aejax.report.embed import figures
 from aejax.report.fields import wide
-from aejax.report.html import element, join
+from aejax.report.html import join, note
 from aejax.store.trials import Trial, best_so_far, trials_of
 
 _TEXT = (
@@ -23,7 +23,7 @@ def search(content: Content) -> Section | None:
     charts = search_charts(content)
     if not charts:
         return None
-    return Section("search", "Search history", join(element("p", _TEXT, class_="note"), figures(charts)))
+    return Section("search", "Search history", join(note(_TEXT), figures(charts)))
 
 
 def search_charts(content: Content) -> list[Chart]:

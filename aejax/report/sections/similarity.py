@@ -1,17 +1,27 @@
 """How alike members and their layers represent images."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join
-from aejax.report.svg import drawing
+from aejax.report.html import Html, join, note, render, titled
 from aejax.store.explanations import Similarity
 
 SMALL = 14  # Names up to which each cell has room for its number.
 _LETTER = 6.6  # Width of a letter, at most.
 _LEVELS = 20  # Of shades.
+
+
+class _Label(NamedTuple):
+    """A text at a place of the matrix."""
+
+    text: str
+    x: float
+    y: float
+    anchor: str = "middle"
+    kind: str = ""
 
 
 def similarity(content: Content) -> Section | None:
@@ -27,8 +37,8 @@ def similarity(content: Content) -> Section | None:
             "have nothing in common. Numbers above the columns are those of the rows; a cell tells its names under the "
             "pointer, when touched, and by the arrow keys."
         )
-        parts += [element("h3", name)] if len(found) > 1 else []
-        parts += [element("p", text, class_="note"), _matrix(one)]
+        body = join(note(text), _matrix(one))
+        parts.append(titled(name, body) if len(found) > 1 else body)
     return Section("similarity", "Similarity of representations", join(*parts))
 
 
@@ -40,27 +50,29 @@ def _matrix(one: Similarity) -> Html:
     strongest = 0.55 if small else 1.0  # Numbers are read on it.
     left = round(_LETTER * max(map(len, names))) + 12
     levels = np.round(np.clip(np.nan_to_num(one.matrix), 0, 1) * _LEVELS).astype(int)
-    parts = []
-    # All cells of a shade are one path: a matrix may have thousands of cells.
+    shades = []
     for level in np.unique(levels):
         path = "".join(
             f"M{left + size * column} {top + size * row}h{size}v{size}h-{size}z"
             for row, column in np.argwhere(levels == level)
         )
-        parts.append(element("path", d=path, class_="cell", style=f"--shade:{strongest * level / _LEVELS:.0%}"))
+        shades.append((f"{strongest * level / _LEVELS:.0%}", path))
+    labels = []
     for index, name in enumerate(names):
         middle = size * index + size / 2
-        parts.append(element("text", name, x=left - 8, y=top + middle + 4, text_anchor="end"))
+        labels.append(_Label(name, left - 8, top + middle + 4, "end"))
         if small or index % 5 == 4 or index == 0:
-            parts.append(element("text", str(index + 1), x=left + middle, y=top - 7, text_anchor="middle"))
+            labels.append(_Label(str(index + 1), left + middle, top - 7))
         if small:
             for column, value in enumerate(one.matrix[index]):
-                x, y = left + size * column + size / 2, top + middle + 4
-                parts.append(element("text", f"{value:.2f}", x=x, y=y, text_anchor="middle", class_="value"))
-    width, height = left + size * num + 4, top + size * num + 4
+                labels.append(_Label(f"{value:.2f}", left + size * column + size / 2, top + middle + 4, kind="value"))
     values = np.round(one.matrix, 3).tolist()
-    cells = json.dumps({"names": one.names, "values": values, "left": left, "top": top, "size": size})
-    style = f"width:{width}px;max-width:none"
-    title = "Matrix of similarities"
-    matrix = drawing(join(*parts), (width, height), title, data_cells=cells, data_radius=size * 0.45, style=style)
-    return element("div", element("div", matrix, class_="wide"), class_="matrix")
+    return render(
+        "similarity.html",
+        width=left + size * num + 4,
+        height=top + size * num + 4,
+        size=size,
+        cells=json.dumps({"names": one.names, "values": values, "left": left, "top": top, "size": size}),
+        shades=shades,
+        labels=labels,
+    )

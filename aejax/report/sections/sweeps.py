@@ -13,7 +13,7 @@ from aejax.report.drawing import Chart, Dot, Series, interval_chart, line_chart,
 from aejax.report.embed import figures
 from aejax.report.fields import CONTINUOUS, along, logarithmic, numeric, varied, wide_metric, with_value, worst
 from aejax.report.findings import choose
-from aejax.report.html import element, join
+from aejax.report.html import join, note, warning
 from aejax.statistics import student_interval
 from aejax.store.results import Row, Setting, show_value
 
@@ -36,10 +36,9 @@ def effects(content: Content) -> Section | None:
         if numeric(field, own) and (edge := best_at_edge(field, metric, known)):
             edges.setdefault(edge, []).append(metric.title)
     warnings = [
-        element("p", f"By {', '.join(titles)} the best {edge}: the best may lie beyond.", class_="warning")
-        for edge, titles in edges.items()
+        warning(f"By {', '.join(titles)} the best {edge}: the best may lie beyond.") for edge, titles in edges.items()
     ]
-    body = join(*warnings, element("p", _TEXT, class_="note"), figures(charts))
+    body = join(*warnings, note(_TEXT), figures(charts))
     return Section("effects", "Effect of each swept field", body)
 
 

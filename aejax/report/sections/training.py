@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from aejax.measures.base import Metric, digits
+from aejax.measures.base import Metric, three_digits
 from aejax.measures.zoo import all_metrics
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
@@ -13,7 +13,7 @@ from aejax.report.content import Content, Section
 from aejax.report.drawing import MAX_VERTICES, Chart, Series, line_chart, plain_series
 from aejax.report.embed import figures
 from aejax.report.fields import wide_metric
-from aejax.report.html import element, join, table
+from aejax.report.html import join, note, table
 from aejax.statistics import Interval
 from aejax.store.contents import Curves
 from aejax.store.results import Setting
@@ -33,7 +33,7 @@ def curves(content: Content) -> Section | None:
     total = len([setting for setting in content.settings if Role.SUBJECT in setting.role])
     if total > MAX_CURVES:
         text += f" The {MAX_CURVES} settings that validation ranks first, of {total}."
-    return Section("curves", "Training curves", join(element("p", text, class_="note"), figures(charts)))
+    return Section("curves", "Training curves", join(note(text), figures(charts)))
 
 
 def curve_charts(content: Content) -> list[Chart]:
@@ -97,7 +97,7 @@ def gap(content: Content) -> Section | None:
         if metric.unit == "%":
             cost = f"{100 * (test - train):+.2f} points"
         else:
-            cost = f"x {digits(test / train, 0.1)}" if train else ""
+            cost = f"x {three_digits(test / train)}" if train else ""
         rows.append([f"{metric.title} {metric.unit}".strip(), group.name, *cells, cost])
     if not rows:
         return None

@@ -4,7 +4,7 @@ from aejax.measures.base import Metric
 from aejax.measures.other_data import TRANSFER
 from aejax.measures.zoo import find_metric
 from aejax.report.content import Content, Section
-from aejax.report.html import element, join, table
+from aejax.report.html import join, note, table
 from aejax.store.results import show_value
 
 MAX_SETTINGS = 12
@@ -34,4 +34,4 @@ def transfer(content: Content) -> Section | None:
         "features; probe and k-NN are fitted to these and their labels as to its own. Settings are chosen by "
         f"validation images of the other data ({pairs[0][1].title})."
     )
-    return Section("transfer", "Features on other data", join(element("p", text, class_="note"), table(heading, rows)))
+    return Section("transfer", "Features on other data", join(note(text), table(heading, rows)))

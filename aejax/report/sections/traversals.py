@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, figure, join, picture
+from aejax.report.html import Html, join, note, picture, render, wide
 from aejax.report.panels import cards, panels
 from aejax.store.explanations import Explanation
 
@@ -20,7 +20,7 @@ def traversals(content: Content) -> Section | None:
         "the unit's. Units whose score is largest come first: their KL to the prior in nats, or where there is no "
         "posterior the variance of their codes. The arrow keys move a slider, too."
     )
-    body = join(element("p", text, class_="note"), panels("Member", shown))
+    body = join(note(text), panels("Member", shown))
     return Section("traversals", "What each unit draws", body)
 
 
@@ -33,14 +33,14 @@ def manifold(content: Content) -> Section | None:
             alt = f"Decoded images of a plane of codes of {title}"
             side = round(len(images) ** 0.5)
             image = picture(images, side, alt, frame=0, size=560)
-            shown.append((title, element("div", image, class_="wide")))
+            shown.append((title, wide(image)))
     if not shown:
         return None
     text = (
         "Decoded from a grid of codes: quantiles along the two directions in which the codes of images vary most, so "
         "neighbors on the grid are about equally probable."
     )
-    return Section("manifold", "A plane of codes", join(element("p", text, class_="note"), panels("Member", shown)))
+    return Section("manifold", "A plane of codes", join(note(text), panels("Member", shown)))
 
 
 def _units(one: Explanation) -> Html:
@@ -60,8 +60,5 @@ def _slider(unit: str, score: str, values: np.ndarray, images: np.ndarray) -> Ht
     scale = max(1, round(FRAME / images.shape[2]))
     alt = f"{unit} from {texts[0]} to {texts[-1]} in {len(images)} steps"
     strip = picture(images, len(images), alt, frame=0, size=scale * images.shape[2] * len(images))
-    style = f"--steps:{len(images)};--width:{scale * images.shape[2]}px"
-    frames = element("div", strip, class_="frames")
-    caption = join(unit, " ", element("span", score, class_="note"))
-    moved = element("div", frames, class_="strip", style=style, data_values=" ".join(texts), data_label=unit)
-    return figure(caption, moved)
+    width = scale * images.shape[2]
+    return render("slider.html", unit=unit, score=score, texts=texts, width=width, strip=strip)

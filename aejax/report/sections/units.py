@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.report.content import Content, Section
-from aejax.report.html import Html, element, join, picture
+from aejax.report.html import Html, join, note, picture, render
 from aejax.report.panels import cards, panels
 from aejax.store.explanations import Explanation
 
@@ -40,7 +40,7 @@ def _section(content: Content, group: str, name: str, title: str, text: str) -> 
     shown = [(of, _cards(one, group)) for of, one in content.explanations() if f"{group}_image" in one.arrays]
     if not shown:
         return None
-    return Section(name, title, join(element("p", text, class_="note"), panels("Member", shown)))
+    return Section(name, title, join(note(text), panels("Member", shown)))
 
 
 def _cards(one: Explanation, group: str) -> Html:
@@ -64,7 +64,6 @@ def _cards(one: Explanation, group: str) -> Html:
         if f"{group}_atom" in arrays:
             atom = arrays[f"{group}_atom"][index][None]
             pictures.insert(0, picture(atom, 1, f"What {title} adds", frame=0, size=2 * size))
-        data = {f"data_{name}": f"{value:.6g}" for name, value in values.items()}
-        caption = element("figcaption", title, " ", element("span", " · ".join(said), class_="note"))
-        parts.append(element("figure", caption, element("div", *pictures, class_="beside"), class_="unit", **data))
+        data = {name: f"{value:.6g}" for name, value in values.items()}
+        parts.append(render("unit.html", title=title, said=" · ".join(said), pictures=pictures, data=data))
     return cards(parts, [name for name, _ in known])

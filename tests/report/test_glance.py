@@ -1,0 +1,105 @@
+"""The answer at a glance: what the headline and the matrix say where it is clear, and where it is not."""
+
+import pytest
+
+from aejax.report.glance import headline, matrix, summary
+from aejax.report.sections.answer import answer
+from tests.report.rows import make_content, make_row
+
+RATE = "optimizer.learning_rate"
+
+
+def rows(method, *accuracies, **config):
+    """Rows of one setting, of which each has a seed and an accuracy on validation and test images."""
+    fields = {path.replace("__", "."): value for path, value in config.items()}
+    return [
+        make_row(method, seed, fields, test_probe_accuracy=value, validation_probe_accuracy=value)
+        for seed, value in enumerate(accuracies)
+    ]
+
+
+def sentence(*groups):
+    content = make_content([row for group in groups for row in group])
+    return summary(content.findings, content.settings)
+
+
+GOOD, BAD = (0.90, 0.91, 0.92), (0.70, 0.71, 0.72)
+PIXELS = [make_row("pixels", test_probe_accuracy=0.8, validation_probe_accuracy=0.8)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (
+            [rows("autoencoder", *GOOD), rows("untrained", *BAD), PIXELS],
+            "By linear probe, autoencoder reaches 91.0 ± 2.5 %, 11.0 ± 3.6 points better than the strongest baseline, "
+            "pixels (n = 3).",
+        ),
+        (
+            [rows("autoencoder", *BAD), PIXELS],
+            "By linear probe, autoencoder reaches 71.0 ± 2.5 %, 9.0 ± 2.5 points worse than the strongest baseline, "
+            "pixels (n = 3).",
+        ),
+        (
+            [rows("autoencoder", 0.78, 0.8, 0.83), PIXELS],
+            "By linear probe, autoencoder reaches 80.3 ± 6.3 %; undecided against the strongest baseline, pixels "
+            "(difference +0.3 ± 6.3 points, n = 3).",
+        ),
+        (
+            [rows("autoencoder", 0.9), PIXELS],
+            "By linear probe, autoencoder reaches 90.0 (no interval) %; undecided against the strongest baseline, "
+            "pixels (difference +10.0 points, n = 1 and no interval).",
+        ),
+        ([rows("autoencoder", *GOOD)], "By linear probe, autoencoder reaches 91.0 ± 2.5 % (n = 3)."),
+        (
+            [rows("autoencoder", *GOOD, **{"a.x": 1}), rows("autoencoder", *BAD, **{"a.x": 2})],
+            "By linear probe, autoencoder · x 1, chosen among 2 settings (1 shown to be worse), reaches 91.0 ± 2.5 %, "
+            "20 ± 0 points better than the next setting, autoencoder · x 2 (n = 3).",
+        ),
+        ([], ""),
+    ],
+    ids=["better", "worse", "undecided", "one seed", "alone", "settings", "nothing"],
+)
+def test_the_headline_says_what_is_shown_and_no_more(groups, said):
+    assert sentence(*groups) == said
+
+
+def test_the_measure_of_a_search_is_the_main_one():
+    errors = [
+        row | {"metrics": row["metrics"] | {"test_mse": 0.1 + 0.01 * i, "validation_mse": 0.1}}
+        for i, row in enumerate(rows("autoencoder", *GOOD))
+    ]
+    content = make_content(errors)
+    assert headline(content.findings, content.settings, "validation_mse").sentence.startswith("By MSE, autoencoder")
+    assert headline(content.findings, content.settings).finding.metric.title == "linear probe"
+
+
+def test_other_test_images_are_said_to_stand_below():
+    first, second = (
+        [row | {"config": row["config"] | {"data.classes": classes}} for row in rows("autoencoder", *GOOD)]
+        for classes in ([0, 1], [1, 2])
+    )
+    assert sentence(first, second).endswith("(n = 3). On other test images (1 further set) see below.")
+
+
+def test_the_matrix_has_a_cell_for_each_measure_and_baseline():
+    own = rows("autoencoder", *GOOD)
+    for seed, row in enumerate(own):
+        row["metrics"] |= {"test_mse": 0.1 + 0.01 * seed, "validation_mse": 0.1}
+    content = make_content([*own, *rows("untrained", *BAD), *rows("supervised", 0.95, 0.96, 0.97), *PIXELS])
+    found = matrix(content.findings)
+    assert found.columns == ["untrained", "supervised", "pixels"]
+    assert [row.finding.metric.title for row in found.rows] == ["linear probe", "MSE"]
+    assert [cell.verdict for cell in found.rows[0].cells] == ["better", "worse", "better"]
+    assert found.rows[1].cells == [None, None, None]
+    body = answer(content).body
+    assert '<td class="verdict better" tabindex="0"' in body
+    assert "<b>▼ worse</b> <span>-5 ± 0</span>" in body
+    assert body.index('class="headline"') < body.index('class="answers"') < body.index("<details>")
+
+
+def test_a_study_without_results_has_no_answer():
+    body = answer(make_content([])).body
+    assert "No results yet" in body
+    assert "headline" not in body
+    assert "<table" not in body
