@@ -108,12 +108,12 @@ def _next_setting(finding: Finding, settings: Sequence[Setting]) -> Comparison |
 
 def summary(findings: Sequence[Finding], settings: Sequence[Setting], main: str | None = None) -> str:
     """Returns a study's answer in one sentence; empty where it has no results on test images."""
-    found = headline(findings, settings, main)
+    answer = headline(findings, settings, main)
     # A study of labels asks what pre-training is worth; its settings have nothing beside them.
     curves = [sentence for one in label_curves(settings) if (sentence := one.sentence())]
     if curves and not any(finding.comparisons for finding in findings):
         return curves[0]
-    return found.sentence if found else ""
+    return answer.sentence if answer else ""
 
 
 def matrix(findings: Sequence[Finding]) -> Matrix:
@@ -122,8 +122,8 @@ def matrix(findings: Sequence[Finding]) -> Matrix:
     columns = list(dict.fromkeys(name for own in names for name in own))
     rows = []
     for finding, own in zip(findings, names, strict=True):
-        found = dict(zip(own, finding.comparisons, strict=True))
-        rows.append(MatrixRow(finding, [found.get(column) for column in columns]))
+        by_column = dict(zip(own, finding.comparisons, strict=True))
+        rows.append(MatrixRow(finding, [by_column.get(column) for column in columns]))
     return Matrix(columns, rows)
 
 
