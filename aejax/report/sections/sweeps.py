@@ -117,6 +117,8 @@ def _choices(field: str, metric: Metric, settings: list[Setting]) -> Chart:
         for seed, value in setting.values(metric.validation).items():
             by_seed.setdefault(seed, []).append(metric.value(value))
     means = {name: [float(np.mean(values)) for values in by_seed.values()] for name, by_seed in groups.items()}
-    intervals = {name: student_interval(values) for name, values in means.items()}
+    intervals = {
+        name: student_interval(values) for name, values in means.items() if values
+    }  # Some have no such metric.
     dots = [Dot(f"{field} {name}", interval.mean, interval.half_width) for name, interval in intervals.items()]
     return interval_chart(dots, title=f"{metric.title}, mean of all settings", unit=metric.unit)
