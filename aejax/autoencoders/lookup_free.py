@@ -25,7 +25,7 @@ class LookupFreeConfig(QuantizedConfig):
 
     Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, section 3.1.
 
-    Departures: in the paper the sums are means, and the temperature is not given.
+    Departures: the terms are summed over the codes of an image, and p(e|z) has a temperature.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment", "entropy")

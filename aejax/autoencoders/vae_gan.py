@@ -24,8 +24,8 @@ class VaeGanConfig(WithKL):
     That is the encoder's. h(x) is the last hidden layer of a discriminator, D(x) the probability that it gives to x
     being real. The decoder learns by gamma · L − log D(x̂) − log D(x'), x' the image expected of z' ~ p(z), and the
     discriminator by −log D(x) − log(1 − D(x̂)) − log(1 − D(x')), which is 3 log 2 for a D that says ½ to all.
-    Each learns by its own loss alone. The others change what a loss is of, so none falls steadily, and
-    `training.patience` has nothing to go by.
+    Each learns by its own loss alone. While one learns, the losses of the others change too, so none falls steadily:
+    do not use `training.patience`.
 
     Source: Larsen, Sønderby, Larochelle and Winther, "Autoencoding beyond pixel similarity using a learned similarity
     metric", 2016, algorithm 1.
@@ -34,7 +34,7 @@ class VaeGanConfig(WithKL):
     discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning, and h from
     growing as large as it likes. So h needs a scale, which is 1 in the paper: it is the deviation that a pixel has in a
     Gaussian likelihood, and the smaller the more nats of KL an image is worth. With the usual momentum of Adam the KL
-    was seen to fall to one nat for some epochs: use `optimizer.beta1=0.5`.
+    may collapse for some epochs: use `optimizer.beta1=0.5`.
     """
 
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (

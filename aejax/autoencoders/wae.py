@@ -1,4 +1,4 @@
-"""The Wasserstein autoencoder: codes without noise whose distribution is drawn to a prior (Tolstikhin et al., 2018)."""
+"""The Wasserstein autoencoder: noiseless codes whose distribution is pulled to a prior (Tolstikhin et al., 2018)."""
 
 import dataclasses
 from typing import ClassVar, Literal
