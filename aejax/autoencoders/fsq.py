@@ -20,7 +20,7 @@ Levels = Annotated[int, Field(ge=2, lt=2**15)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FsqConfig(QuantizedConfig):
-    """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊²: no code is learned, and all are within reach.
+    """Loss: −log p(x|round(bound(z))) + range_weight · ½ Σ (|z| − 1.5)₊², where (·)₊ is the positive part.
 
     Source: Mentzer, Minnen, Agustsson and Tschannen, "Finite scalar quantization: VQ-VAE made simple", 2024.
 

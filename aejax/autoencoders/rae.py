@@ -5,7 +5,7 @@ The loss is reconstruction + β · ½ ‖z‖² + λ · L_REG. The three familie
 Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020.
 
 Departures: the reconstruction is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve
-its β and λ to train the same.
+its β and λ to train the same model.
 """
 
 import dataclasses

@@ -20,7 +20,7 @@ class WaeConfig(Family):
 
     Source: Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", 2018, algorithm 2 (WAE-MMD).
 
-    Departures: the paper's squared error lacks the ½ of `half_squared_error`: halve its weight to train the same.
+    Departures: the paper's squared error lacks the ½ of `half_squared_error`: halve its weight here.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Family.TERMS, "discrepancy")
