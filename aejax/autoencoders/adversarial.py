@@ -1,4 +1,4 @@
-"""The adversarial autoencoder: a discriminator draws the codes' distribution to a prior (Makhzani et al., 2016)."""
+"""The adversarial autoencoder: a discriminator pushes the codes' distribution to a prior (Makhzani et al., 2016)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -20,10 +20,10 @@ from aejax.objectives.priors import StandardNormal
 class AdversarialConfig(Family):
     """Loss: −log p(x|z) − weight · log D(z) with z = encode(x), which is not random.
 
-    D is the probability that a discriminator gives to a code being a draw of the prior p(z) = N(0, I). It learns by
-    −log D(z') − log(1 − D(z)) with z' ~ p(z), which is 2 log 2 where it cannot tell them apart; the autoencoder learns
-    nothing by that, nor the discriminator by the loss above. Its kernels are spectrally normalized (Miyato et al.,
-    2018): otherwise it wins, and codes are chased about.
+    D(z) is the probability, by a discriminator, that z is a draw of the prior p(z) = N(0, I). The discriminator is
+    trained with −log D(z') − log(1 − D(z)), z' ~ p(z), which is 2 log 2 where it cannot tell them apart. That loss
+    trains only the discriminator, and the loss above only the autoencoder. The discriminator's kernels are spectrally
+    normalized (Miyato et al., 2018), so that it does not win at once.
 
     Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey, "Adversarial autoencoders", 2016, section 2, with the
     deterministic encoder.

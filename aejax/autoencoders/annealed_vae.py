@@ -16,7 +16,7 @@ from aejax.data.resident import Batch
 class AnnealedVaeConfig(WithKL):
     """Loss: −log p(x|z) + gamma · |KL − C|, where C grows from 0 to `capacity`.
 
-    The KL is the batch's mean, as C is of all images and not of each.
+    The KL is the mean over the batch: C is a capacity for all images together, not for each.
 
     Source: Burgess et al., "Understanding disentangling in β-VAE", 2018, equation 8.
     """

@@ -22,12 +22,12 @@ _DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 class BatchTopKConfig(Family):
     """Loss: −log p(x | decode(keep the k · batch largest of encode(batch))).
 
-    Outside training an image must not depend on others: its units are kept from a threshold on, the running mean of the
-    smallest value that training kept.
+    Outside training the code of an image must not depend on other images: units at or above a threshold are kept. The
+    threshold is a running mean, over training steps, of the smallest positive value that was kept.
 
     Source: Bussmann, Leask and Nanda, "BatchTopK sparse autoencoders", 2024.
 
-    Departures: dead units are not revived by an auxiliary loss.
+    Departures: the authors' code revives dead units by an auxiliary loss; there is none here.
     """
 
     kind: Literal["batch_top_k"] = "batch_top_k"
@@ -45,8 +45,7 @@ class BatchTopKConfig(Family):
 class BatchTopK(Autoencoder):
     """The networks of `BatchTopKConfig`.
 
-    Outside training an image must not depend on others: units are kept from a threshold on, the running mean over
-    training steps of the smallest positive value that was kept, in the collection "activity".
+    The threshold of `BatchTopKConfig` is in the collection "activity".
     """
 
     config: BatchTopKConfig

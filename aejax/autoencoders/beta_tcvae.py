@@ -16,8 +16,8 @@ from aejax.objectives.divergences import Estimator, decompose_kl
 class BetaTcVaeConfig(WithKL):
     """Loss: −log p(x|z) + alpha · mutual information + beta · total correlation + gamma · dimension-wise KL.
 
-    Each part is an estimate from the draws and posteriors of the batch; with all weights 1 they add to an unbiased
-    estimate of the KL.
+    Each part is an estimate from the draws and posteriors of the batch; with all weights 1 they add up to an
+    unbiased estimate of the KL.
 
     Source: Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in variational autoencoders", 2018,
     equation 4.

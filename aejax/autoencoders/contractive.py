@@ -1,4 +1,4 @@
-"""The contractive autoencoder: its code is to change little with the image (Rifai et al., 2011)."""
+"""The contractive autoencoder: a penalty keeps the code from changing much with the image (Rifai et al., 2011)."""
 
 import dataclasses
 from typing import Literal
@@ -13,8 +13,8 @@ class ContractiveConfig(JacobianFamily):
     Source: Rifai, Vincent, Muller, Glorot and Bengio, "Contractive auto-encoders: explicit invariance during feature
     extraction", 2011.
 
-    Departures: in the paper the decoder's weights are the encoder's. Here they are free, so a code may also contract by
-    a smaller scale, which the decoder undoes.
+    Departures: by default the norm is an unbiased estimate; `jacobian=closed_form` has the paper's formula. The
+    decoder's weights are free, so a code may also contract by a smaller scale, which the decoder undoes.
     """
 
     kind: Literal["contractive"] = "contractive"

@@ -22,12 +22,12 @@ class ConvWinnerTakeAllConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where each map keeps its largest value, and the decoder is one layer.
 
     The latent is `latent_size` maps as large as the image: one more convolution after the encoder's. The defaults
-    have the paper's filters, twice 5 × 5 and at last 11 × 11, and the PCA beside it has a component for each map.
-    Classifiers are given the maxima of the maps' squares.
+    have the paper's filters: 5 × 5, 5 × 5, and 11 × 11 in the decoder. The PCA baseline has a component for each map.
+    Classifiers are given the maxima over squares of the maps (`pool`).
 
     Source: Makhzani and Frey, "Winner-take-all autoencoders", 2015, section 3.
 
-    Departures: the paper's decoder is linear, ours only with `likelihood.output=identity`.
+    Departures: the paper's decoder is linear; ours is so only with `likelihood.output=identity`.
     """
 
     kind: Literal["conv_winner_take_all"] = "conv_winner_take_all"

@@ -19,7 +19,8 @@ class DenoisingConfig(Family):
     Source: Vincent, Larochelle, Bengio and Manzagol, "Extracting and composing robust features with denoising
     autoencoders", 2008; Vincent et al., "Stacked denoising autoencoders", 2010.
 
-    Departures: every component is corrupted by itself, where the papers set a fixed number of them to 0.
+    Departures: masking draws for every component by itself whether it is set to 0, so their number varies.
+    `corruption=deformation` (images that are moved) is ours.
     """
 
     kind: Literal["denoising"] = "denoising"

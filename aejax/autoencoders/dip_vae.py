@@ -1,4 +1,4 @@
-"""DIP-VAE: the covariance of the codes is drawn to the prior's (Kumar, Sattigeri and Balakrishnan, 2018)."""
+"""DIP-VAE: a penalty pulls the covariance of the codes to the prior's (Kumar, Sattigeri and Balakrishnan, 2018)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -16,8 +16,8 @@ from aejax.data.resident import Batch
 class DipVaeConfig(WithKL):
     """Loss: −log p(x|z) + KL + off_diagonal · Σ_{i≠j} C_ij² + diagonal · Σ_i (C_ii − 1)².
 
-    C is of the posteriors' means over the batch (DIP-VAE-I), or of the codes drawn from them (DIP-VAE-II): then the
-    mean of the posteriors' covariances is added.
+    C is the covariance, over the batch, of the posteriors' means (DIP-VAE-I) or of the codes drawn from the posteriors
+    (DIP-VAE-II), which adds the mean of the posteriors' covariances.
 
     Source: Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
     observations", 2018, equations 6 and 7.

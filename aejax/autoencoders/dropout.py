@@ -14,12 +14,12 @@ from aejax.config import Rate, traced
 class DropoutConfig(Family):
     """Loss: −log p(x | decode(r · encode(x) / (1 − rate))) with r ~ Bernoulli(1 − rate) for each latent unit.
 
-    Outside training nothing is dropped: the code is the expectation of that in training.
+    Outside training nothing is dropped; the code is then the expectation of the code in training.
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
-    Departures: units of the latent alone are dropped. They are scaled up in training, which the paper gives as an
-    equivalent of smaller weights afterwards.
+    Departures: only units of the latent are dropped. Kept units are scaled up in training; the paper scales weights
+    down afterwards, and names this as equivalent.
     """
 
     kind: Literal["dropout"] = "dropout"

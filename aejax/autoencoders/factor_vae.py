@@ -1,4 +1,4 @@
-"""FactorVAE: a discriminator tells how much the units of a code depend on each other (Kim and Mnih, 2018)."""
+"""FactorVAE: a discriminator estimates how much the units of a code depend on each other (Kim and Mnih, 2018)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -16,14 +16,14 @@ from aejax.networks.discriminators import CodeDiscriminator
 class FactorVaeConfig(WithKL):
     """Loss: −log p(x|z) + KL(q(z|x) ‖ p(z)) + gamma · log D(z) / (1 − D(z)).
 
-    D is the probability that a discriminator gives to z being a code, and not one whose units come from different
-    images: log D / (1 − D) estimates the total correlation. The discriminator learns by −½ log D(z) −
-    ½ log(1 − D(z')), z of the first half of each batch and z' the second half with every unit permuted by itself; the
-    autoencoder learns nothing by that, nor the discriminator by the loss above.
+    A discriminator tells codes of images from codes whose units come from different images. D(z) is the probability
+    that it gives to the former, and log D / (1 − D) estimates the total correlation. It is trained with −½ log D(z) −
+    ½ log(1 − D(z')), where z are the codes of the first half of each batch, and z' those of the second half with every
+    unit permuted by itself. That loss trains only the discriminator, and the loss above only the autoencoder.
 
     Source: Kim and Mnih, "Disentangling by factorising", 2018, equation 2, algorithms 1 and 2.
 
-    Departures: in the paper the discriminator has an Adam of its own (β₁ = 0.5); here the optimizer is one for all.
+    Departures: in the paper the discriminator has its own Adam (β₁ = 0.5); here one optimizer trains both.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*WithKL.TERMS, "total_correlation")

@@ -24,8 +24,8 @@ class GumbelSoftmaxConfig(QuantizedConfig):
 
     Source: Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017, equation 2.
 
-    Departures: the KL is that of the categorical posterior, in closed form, and not that of the relaxed one (as
-    Maddison et al. have it).
+    Departures: the KL is that of the categorical posterior, in closed form; Maddison et al. take that of the relaxed
+    one.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "kl")

@@ -1,4 +1,4 @@
-"""The higher-order contractive autoencoder: its code's Jacobian, too, is to change little (Rifai et al., 2011)."""
+"""The higher-order contractive autoencoder: its Jacobian, too, is kept from changing much (Rifai et al., 2011)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -18,7 +18,8 @@ class HigherOrderContractiveConfig(JacobianFamily):
 
     Source: Rifai, Mesnil, Vincent, Muller, Bengio, Dauphin and Glorot, "Higher order contractive auto-encoder", 2011.
 
-    Departures: the decoder's weights are free, where the paper ties them to the encoder's.
+    Departures: by default both norms are unbiased estimates, where the paper computes that of the Jacobian analytically
+    (`jacobian=closed_form`).
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*JacobianFamily.TERMS, "curvature")

@@ -16,9 +16,9 @@ from aejax.objectives.divergences import Kernel, RadialBasis, prior_discrepancy
 class InfoVaeConfig(WithKL):
     """Loss: −log p(x|z) + (1 − alpha) · KL + (alpha + scale − 1) · MMD(q(z), p(z)).
 
-    q(z) is that of the codes of all images: the discrepancy is of the batch's codes from as many draws of the prior.
-    Its weight is never negative, or the codes would be driven away from the prior. A learned prior learns by the KL
-    alone: to the discrepancy its draws are constants.
+    q(z) is the distribution of the codes of all images. MMD compares the codes of the batch with as many draws of the
+    prior. A negative weight of it, which would drive codes away from the prior, is refused. A learned prior learns from
+    the KL alone; in the MMD its draws are constants.
 
     Source: Zhao, Song and Ermon, "InfoVAE: balancing learning and inference in variational autoencoders", 2019;
     `scale` is their λ.

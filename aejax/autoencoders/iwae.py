@@ -15,11 +15,11 @@ from aejax.data.resident import Batch
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IwaeConfig(Variational):
-    """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x): with k = 1 that of `vae`, with more a closer bound.
+    """Loss: −log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i ~ q(z|x). k = 1 gives the loss of `vae`, more a closer bound.
 
-    With `gradient=dreg` the encoder has another estimate of the same gradient, of less variance: Tucker, Lawson, Gu and
-    Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019. `average=elbo`
-    averages the k bounds instead: the VAE with k draws that the paper compares with.
+    `gradient=dreg` trains the encoder with another estimate of the same gradient, which has less variance: Tucker,
+    Lawson, Gu and Maddison, "Doubly reparameterized gradient estimators for Monte Carlo objectives", 2019.
+    `average=elbo` averages k evidence lower bounds instead: the VAE with k draws that the paper compares with.
 
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
     """

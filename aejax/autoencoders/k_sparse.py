@@ -1,4 +1,4 @@
-"""The k-sparse autoencoder: of an image's latent units the k largest are kept (Makhzani and Frey, 2014)."""
+"""The k-sparse autoencoder: the k largest latent units of each image are kept (Makhzani and Frey, 2014)."""
 
 import dataclasses
 from typing import Any, Literal
@@ -26,8 +26,8 @@ class KSparseConfig(Family):
     Source: Makhzani and Frey, "k-Sparse autoencoders", 2014; for AuxK Gao et al., "Scaling and evaluating sparse
     autoencoders", 2024, appendix A.2.
 
-    Departures: the defaults are the network of Makhzani and Frey, but for the decoder: its weights are not tied, and
-    its output is linear only with `likelihood.output=identity`.
+    Departures: the default network is that of Makhzani and Frey except for the decoder: its weights are not tied to the
+    encoder's, and its output is linear only with `likelihood.output=identity`.
     """
 
     kind: Literal["k_sparse"] = "k_sparse"

@@ -1,4 +1,4 @@
-"""Noise in the latent: codes that survive it lie apart (Poole, Sohl-Dickstein and Ganguli, 2014)."""
+"""Noise in the latent: codes that lie too close cannot be told apart (Poole, Sohl-Dickstein and Ganguli, 2014)."""
 
 import dataclasses
 from typing import Literal
@@ -14,13 +14,13 @@ from aejax.networks.layers import Activation
 class LatentNoiseConfig(Family):
     """Loss: −log p(x | decode(encode(x) + ε)) with ε ~ N(0, scale²) for each latent unit.
 
-    Outside training there is no noise. With an unbounded `latent_activation` a code can grow until it drowns the noise;
-    that of tanh stays in [−1, 1].
+    Outside training there is no noise. With an unbounded `latent_activation` a code can grow until the noise no longer
+    matters; with tanh, the default, it stays in [−1, 1].
 
     Source: Poole, Sohl-Dickstein and Ganguli, "Analyzing noise in autoencoders and deep networks", 2014.
 
-    Departures: noise comes after the activation of the latent alone; the paper also has it at the input and
-    before the activation.
+    Departures: noise is added in one place, after the activation of the latent; the paper also adds it to the input
+    and before the activation.
     """
 
     kind: Literal["latent_noise"] = "latent_noise"

@@ -20,12 +20,13 @@ MOST_SIGNS = 24  # The entropy of all codes is summed over each of them.
 class LookupFreeConfig(QuantizedConfig):
     """Loss: −log p(x|e) + commitment · Σ ‖z − sg(e)‖² + entropy · Σ (H(p(·|z)) − H(E p(·|z))), e the signs of z.
 
-    p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes, and its mean is over all codes
-    of the batch: each should be sure of its code, and all codes be in use. The sums are over the codes of an image.
+    p(e|z) is proportional to exp(−‖z − e‖² / temperature), over all 2^latent_size codes; E is the mean over all codes
+    of the batch. The last term is low if each z is close to one code, and all codes are in use. The sums are over the
+    codes of an image.
 
     Source: Yu et al., "Language model beats diffusion: tokenizer is key to visual generation", 2024, section 3.1.
 
-    Departures: in the paper the sums are means, and the temperature is not given.
+    Departures: the terms are summed over the codes of an image, and p(e|z) has a temperature.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*QuantizedConfig.TERMS, "commitment", "entropy")

@@ -12,8 +12,8 @@ class PlainConfig(Family):
 
     Source: Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
 
-    Departures: all layers are trained together; `training.pretraining_epochs` trains them one by one first, as
-    autoencoders and not as the paper's Boltzmann machines.
+    Departures: all layers are trained together; the paper first trains them one by one, as Boltzmann machines. With
+    `training.pretraining_epochs` dense layers are first trained one by one, as autoencoders.
     """
 
     kind: Literal["plain"] = "plain"

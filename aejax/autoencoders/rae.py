@@ -1,11 +1,11 @@
 """Regularized autoencoders: a small code and a smooth decoder in place of a variational posterior's noise.
 
-Three ways to make the decoder smooth share the first two terms of reconstruction + β · ½ ‖z‖² + λ · L_REG.
+The loss is reconstruction + β · ½ ‖z‖² + λ · L_REG. The three families differ in L_REG, which makes the decoder smooth.
 
 Source: Ghosh, Sajjadi, Vergari, Black and Schölkopf, "From variational to deterministic autoencoders", 2020.
 
 Departures: the reconstruction is the likelihood's. The paper's squared error lacks the ½ of `half_squared_error`: halve
-its β and λ to train the same.
+its β and λ to train the same model.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Residual vector quantization: each codebook quantizes what those before it leave (Lee et al., 2022)."""
+"""Residual vector quantization: each codebook quantizes the error that those before it leave (Lee et al., 2022)."""
 
 import dataclasses
 from typing import Literal
@@ -14,8 +14,8 @@ class ResidualVqConfig(WithCodebook):
     Source: Lee, Kim, Kim, Cho and Han, "Autoregressive image generation using residual quantization", 2022, section
     3.1, and Zeghidour et al., "SoundStream", 2021, algorithm 1.
 
-    Departures: every codebook follows moving averages, as that of `vq_vae` does, and the commitment has the scale that
-    it has there. Each depth has a codebook of its own, as in SoundStream, where Lee et al. share one.
+    Departures: codebooks follow moving averages and the commitment is summed as in `vq_vae`. Each depth has its own
+    codebook, as in SoundStream; Lee et al. share one.
     """
 
     kind: Literal["residual_vq"] = "residual_vq"

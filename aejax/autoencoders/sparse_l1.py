@@ -18,14 +18,13 @@ from aejax.objectives.penalties import absolute_sum
 class SparseL1Config(Family):
     """Loss: −log p(x | decode(h)) + weight · Σ_j |h_j| with h = encode(x).
 
-    The penalty alone does not fix the code's scale: a decoder with larger weights makes do with a smaller code. Weight
-    decay holds it back.
+    The penalty alone does not fix the code's scale: a decoder with larger weights can make up for a smaller code.
+    Weight decay limits that.
 
     Source: Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for
     natural images", 1996.
 
-    Departures: an encoder gives the code, where sparse coding finds it for each image by optimization; the decoder's
-    vectors are not kept to one length.
+    Departures: an encoder gives the code, where sparse coding finds it for each image by optimization.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "sparsity")

@@ -19,7 +19,7 @@ class TiedConfig(Family):
 
     Source: Vincent et al., "Stacked denoising autoencoders", 2010.
 
-    Departures: nothing is corrupted here; the paper ties the weights of denoising autoencoders.
+    Departures: nothing is corrupted; in the paper the autoencoders are denoising.
     """
 
     LAYERWISE: ClassVar[bool] = False

@@ -21,20 +21,20 @@ from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 class VaeGanConfig(WithKL):
     """Loss: L + KL(q(z|x) ‖ p(z)) with L = ‖h(x) − h(x̂)‖² / 2 scale², x̂ the image expected of z ~ q(z|x).
 
-    That is the encoder's. h(x) is the last hidden layer of a discriminator, D(x) the probability that it gives to x
-    being real. The decoder learns by gamma · L − log D(x̂) − log D(x'), x' the image expected of z' ~ p(z), and the
-    discriminator by −log D(x) − log(1 − D(x̂)) − log(1 − D(x')), which is 3 log 2 for a D that says ½ to all.
-    Each learns by its own loss alone. The others change what a loss is of, so none falls steadily, and
-    `training.patience` has nothing to go by.
+    That is the encoder's loss. h(x) is the last hidden layer of a discriminator, D(x) the probability it gives to x
+    being real. The decoder's loss is gamma · L − log D(x̂) − log D(x'), x' the image expected of z' ~ p(z). The
+    discriminator's is −log D(x) − log(1 − D(x̂)) − log(1 − D(x')), which is 3 log 2 for a D that says ½ to all. Each is
+    trained by its own loss only. While one learns, the losses of the others change too, so none falls steadily:
+    do not use `training.patience`.
 
     Source: Larsen, Sønderby, Larochelle and Winther, "Autoencoding beyond pixel similarity using a learned similarity
     metric", 2016, algorithm 1.
 
-    Departures: the decoder's −log D stands in the place of log(1 − D) (Goodfellow et al., 2014, section 3). The
-    discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning, and h from
-    growing as large as it likes. So h needs a scale, which is 1 in the paper: it is the deviation that a pixel has in a
-    Gaussian likelihood, and the smaller the more nats of KL an image is worth. With the usual momentum of Adam the KL
-    was seen to fall to one nat for some epochs: use `optimizer.beta1=0.5`.
+    Departures: the decoder minimises −log D instead of log(1 − D) (Goodfellow et al., 2014, section 3). The
+    discriminator's kernels are spectrally normalized (Miyato et al., 2018), which keeps it from winning and limits the
+    size of h. Therefore L has a scale (1 in the paper), like the deviation of a pixel in a Gaussian likelihood: the
+    smaller it is, the more nats of KL the posterior can use. With the usual momentum of Adam the KL may collapse for
+    some epochs: use `optimizer.beta1=0.5`.
     """
 
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (

@@ -45,10 +45,9 @@ class VqVaeConfig(WithCodebook):
     Source: van den Oord, Vinyals and Kavukcuoglu, "Neural discrete representation learning", 2017, equation 3, and for
     `update=ema` appendix A.1, where the codebook follows moving averages in the place of the last term.
 
-    Departures: the sums are over the codes of an image and the numbers of each; the paper takes the mean over the
-    codes, and its authors' code means of everything, with squared errors that lack the ½ of `half_squared_error` and
-    are divided by the pixels' variance: their commitment is 2 · codes · latent_size / (pixels · variance) times that
-    here.
+    Departures: the sums are over the codes of an image and the numbers of each; the paper takes the mean over codes.
+    The authors' code takes means over everything, of squared errors without the ½ of `half_squared_error` and divided
+    by the pixels' variance: their commitment is 2 · codes · latent_size / (pixels · variance) times the one here.
     """
 
     kind: Literal["vq_vae"] = "vq_vae"

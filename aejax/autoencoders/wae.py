@@ -1,4 +1,4 @@
-"""The Wasserstein autoencoder: codes without noise whose distribution is drawn to a prior (Tolstikhin et al., 2018)."""
+"""The Wasserstein autoencoder: noiseless codes whose distribution is pulled to a prior (Tolstikhin et al., 2018)."""
 
 import dataclasses
 from typing import ClassVar, Literal
@@ -20,7 +20,7 @@ class WaeConfig(Family):
 
     Source: Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", 2018, algorithm 2 (WAE-MMD).
 
-    Departures: the paper's squared error lacks the ½ of `half_squared_error`: halve its weight to train the same.
+    Departures: the paper's squared error lacks the ½ of `half_squared_error`: halve its weight here.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = (*Family.TERMS, "discrepancy")

@@ -1,4 +1,4 @@
-"""The winner-take-all autoencoder: a unit is active for few images (Makhzani and Frey, 2015, section 2)."""
+"""The winner-take-all autoencoder: each unit is active for few images (Makhzani and Frey, 2015, section 2)."""
 
 import dataclasses
 from typing import Literal
@@ -18,8 +18,8 @@ from aejax.objectives.selection import keep_largest
 class WinnerTakeAllConfig(Family):
     """Loss: −log p(x | decode(encode(x))), where in training a unit keeps its largest values over the batch.
 
-    Outside training every value is kept, as in the paper, whose subject is features: reconstructions are then those of
-    a denser code than the decoder was trained on.
+    Outside training every value is kept, as in the paper, which is about features. Reconstructions then come from a
+    denser code than the decoder was trained on.
 
     Source: Makhzani and Frey, "Winner-take-all autoencoders", 2015, section 2.
     """

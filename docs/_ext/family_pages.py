@@ -126,10 +126,10 @@ def _traits(kind: str) -> str:
         traits.append("The loss compares the codes of a batch with each other, so it depends on `training.batch_size`.")
     if cls.OPPONENTS:
         networks = " and ".join(f"the {name}" for name, _ in cls.OPPONENTS)
-        traits.append(f"A loss of its own has {networks}.")
+        traits.append(f"Trained by a separate loss: {networks}.")
     if cls.LAYERWISE:
         traits.append("Dense layers can be trained one by one first (`training.pretraining_epochs`).")
-    return " ".join(traits) + " Sums and weights beside other libraries': [losses](../conventions/losses.md)."
+    return " ".join(traits) + " How sums and weights differ from other libraries: [losses](../conventions/losses.md)."
 
 
 def _cost(kind: str) -> str:
