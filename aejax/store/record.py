@@ -81,6 +81,11 @@ class Record:
         flags = self.starts[-1].environment.get("flags") if self.starts else None
         return flags if isinstance(flags, dict) else {}
 
+    def labelled(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row of results with the label of its setting, if it has one; see `aejax.store.results`."""
+        label = self.labels.get(row["id"])
+        return row if label is None else row | {"label": label}
+
 
 def read_record(directory: StudyDirectory) -> Record | None:
     """The content of study.json, or None where no study was begun.
