@@ -91,6 +91,28 @@ def test_an_interval_below_zero_ends_at_the_least_that_is_drawn_in_logarithms():
     assert [point["low"] for point in shown.points] == [0.5, -100]
 
 
+def test_what_is_not_finite_has_no_place_in_a_chart():
+    dots = [Dot("a", 1.0, 0.1), Dot("b", np.nan, np.nan), Dot("c", np.inf, 0.1)]
+    cells = [Cell("row", "column", "", np.nan, {})]
+    series = [plain_series("s", np.array([1.0, np.inf]), np.array([1.0, 2.0]), marked=True)]
+    shown = charts(
+        figures(
+            [
+                interval_chart(dots, title="dots", unit=""),
+                heat_map(cells, title="cells", down="down", across="across"),
+                line_chart(series, title="series", x_label="x"),
+            ]
+        )
+    )
+    assert [(p["name"], p.get("value"), p.get("low")) for p in shown[0].points] == [
+        ("a", 1.0, 0.9),
+        ("b", None, None),
+        ("c", None, None),
+    ]
+    assert "shade" not in shown[1].points[0]
+    assert [p.get("x") for p in shown[2].points] == [1.0, None]
+
+
 def test_charts_of_the_same_members_have_their_columns_once():
     content = content_of()
     shown = charts(figures(CHARTS["sweep"](content)))

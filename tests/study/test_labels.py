@@ -14,6 +14,7 @@ from aejax.store.record import Record, require_record
 from aejax.store.results import settings
 from aejax.study import track
 from aejax.study.plan import labels_of_members, load_data, recorded_labels
+from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.step import TrainingConfig
 from tests.study.studies import train
 
@@ -45,7 +46,8 @@ def test_a_label_is_recorded_and_shown_and_enters_no_id(tmp_path):
 
 
 def test_a_baseline_that_further_points_share_loses_the_label(tmp_path):
-    fast, slow = (sweep.labelled(name, {"optimizer.learning_rate": rate}) for name, rate in (("fast", 0.1), ("slow", 1e-4)))
+    rates = {"fast": 1e-2, "slow": 1e-4}
+    fast, slow = (sweep.labelled(name, {"optimizer.learning_rate": rate}) for name, rate in rates.items())
     path = tmp_path / "study"
     for points in ([fast], [fast, slow], [slow]):
         labels = sweep.expand_with_labels(CONFIG, points)
@@ -57,8 +59,7 @@ def test_a_baseline_that_further_points_share_loses_the_label(tmp_path):
 def test_configs_that_share_an_autoencoder_keep_their_labels():
     """As where a sweep is of what is done with it: a second run labels its settings as the first did."""
     points = [sweep.labelled(name, {"fine_tuning.labels_per_class": num}) for name, num in (("few", 5), ("many", 50))]
-    config = dataclasses.replace(CONFIG, evaluation=EvaluationConfig(measures=("probe",), baselines=("fine_tuned",)))
-    labels = sweep.expand_with_labels(config, points)
+    labels = sweep.expand_with_labels(dataclasses.replace(CONFIG, fine_tuning=FineTuningConfig(epochs=1)), points)
     configs = list(labels)
     of_members = labels_of_members(labels, configs, load_data(configs))
     record = Record(name="study", question="", configs=tuple(map(to_tree, configs)), data={}, labels=of_members)
