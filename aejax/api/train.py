@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from aejax.api.arrays import keep_arrays, to_arrays
+from aejax.api.arrays import check_white, keep_arrays, to_arrays
 from aejax.api.study import Study
 from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import PlainConfig
@@ -202,11 +202,8 @@ def _study(
     """Trains a study in its workdir, or in a temporary directory, with the arrays in it, if there are any."""
     if arrays and config.data.name != DataConfig().name:
         raise ConfigError(f"there are images, and data.name={config.data.name} names others; leave one of them out")
-    if arrays and config.data.maximum not in (None, 255.0 if arrays["image"].dtype == "uint8" else 1.0):
-        raise ConfigError(
-            f"data.maximum={config.data.maximum:.9g}: images that are given are uint8 up to 255, or floats in [0, 1]; "
-            "scale them, and leave it out"
-        )
+    if arrays:
+        check_white(arrays, config.data.maximum)
     set_up_jax_if_unused()
     with _directory(workdir) as path:
         directory = StudyDirectory(path)

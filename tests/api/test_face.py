@@ -158,6 +158,20 @@ def test_measure_gives_the_numbers_of_the_study(study, images, labels):
         aejax.measure(member, images, measures=["probe"])
     with pytest.raises(aejax.DataError, match=re.escape("shape (8, 7, 1); those that the model was trained on")):
         aejax.measure(member, images[:, :, :7])
+    with pytest.raises(aejax.DataError, match="there are no images to measure on"):
+        aejax.measure(member, None)
+
+
+def test_dark_images_are_measured_as_they_are(study, images):
+    dark = images // 4
+    assert aejax.measure(study.member(study.results["id"][0]), dark, measures=["reconstruction"])["mse"] > 0
+
+
+class Unreadable:
+    """Images that are elsewhere, as those of PyTorch may be."""
+
+    def __array__(self, *_, **__):
+        raise TypeError("it is on a GPU")
 
 
 WRONG = {
@@ -168,7 +182,9 @@ WRONG = {
     "labels": ({"labels": [0, 1]}, re.escape("'label' has shape (2,); it should be (400,)")),
     "integers": ({"images": np.zeros((9, 2, 2), int)}, "images are int64; they should be uint8, or floats"),
     "bits": ({"images": np.ones((9, 2, 2), np.uint8)}, "images are uint8 from 0 to 1; make them floats, or white 255"),
-    "range": ({"images": np.full((90, 2, 2), 16.0)}, "ranges from 16 to 16; floats should be in"),
+    "range": ({"images": np.full((90, 2, 2), 16.0)}, "^images range from 16 to 16; they should be uint8, or floats in"),
+    "dark": ({"images": np.full((90, 2, 2), 100, np.uint8)}, "^images are uint8 up to 100, .* set data.maximum=255$"),
+    "no array": ({"images": Unreadable()}, r"^images are no array \(TypeError: it is on a GPU\); make them a numpy"),
     "missing": ({"images": None, "labels": [0]}, "there are labels and no images"),
     "field": ({"config": aejax.VaeConfig(latent_size=-1)}, "autoencoder.latent_size: .* greater than 0, got -1"),
     "type": ({"config": "vae"}, "config should be an aejax.Config, or a family .*; got 'vae'"),
