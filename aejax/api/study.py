@@ -2,6 +2,7 @@
 
 import functools
 import html
+import math
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ class Study:
         known = _find_metric(metric)
         opener = self._opener()
         rows = [row for row in opener.rows_of(method) if row["status"] != "diverged"]
-        measured = [row for row in rows if row["metrics"].get(known.validation) is not None]
+        measured = [row for row in rows if not math.isnan(row["metrics"].get(known.validation, math.nan))]
         if not measured:
             there = sorted({_bare(name) for row in rows for name in row["metrics"] if name.startswith("validation_")})
             raise UserError(

@@ -62,7 +62,7 @@ def half(images, labels, tmp_path_factory):
     """The results of one seed from Python, and their study, to which the command has then added another seed."""
     path = tmp_path_factory.mktemp("study") / "study"
     sweep = aejax.grid("autoencoder.beta", [0.1, 1.0])
-    results = aejax.run(CONFIG, images, labels, sweep=sweep, seeds=1, workdir=path).results
+    results = aejax.run(CONFIG, images, labels, sweep=sweep, seeds=np.int64(1), workdir=path).results
     name = f"--set=data.name={path / 'images.npz'}"
     command(*FLAGS, *MEASURED, name, "--sweep=autoencoder.beta=0.1,1.0", "--seeds=2", f"--workdir={path}")
     return results, aejax.load(path)
@@ -212,6 +212,11 @@ def test_a_refused_study_leaves_no_directory(images, labels, tmp_path):
         },
         "seeds are given, and the sweep has some": {"sweep": aejax.grid("seed", [1]), "seeds": 2},
         "a study has at least one": {"seeds": 0},
+        "seeds=2.5: should be how many, or a list": {"seeds": 2.5},
+        "and at most 10000": {"seeds": 10**9},
+        "sweep should be points, as aejax.grid makes them": {"sweep": {"autoencoder.beta": [1]}},
+        "search should be an aejax.Search; got Sobol": {"search": aejax.Sobol(trials=2)},
+        "wandbb: unknown choice": {"trackers": "wandbb"},
         "unknown choice 'prob'": {"config": unknown},
     }
     for line, change in refused.items():
