@@ -112,7 +112,7 @@ def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _Prep
     directory.check()
     before = read_record(trials)
     if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
-        raise ConfigError(f"{trials.path} holds another search; choose another --workdir")
+        raise ConfigError(f"{trials.path} holds another search; choose another workdir")
     trial = _trial_config(config, search.method)
     history = _History(trial, search)
     first = history.more([])

@@ -107,7 +107,7 @@ def read_record(directory: StudyDirectory) -> Record | None:
 def _read(path: pathlib.Path) -> Record:
     tree = read_json(path)
     if tree.get("project") != "aejax":
-        raise UserError(f"{path} is not one of aejax's; choose another --workdir")
+        raise UserError(f"{path} is not one of aejax's; choose another workdir")
     by, this = _written_by(tree), f"aejax {package_version('aejax')}"
     if isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
         raise UserError(
@@ -172,7 +172,7 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
         changes = min((_differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
         raise ConfigError(
             f"{directory.path} holds another study ({'; '.join(changes[:4])}{'; ...' if len(changes) > 4 else ''}); "
-            "choose another --workdir"
+            "choose another workdir"
         )
     return list(dict.fromkeys([*recorded, *wanted]))
 

@@ -52,7 +52,7 @@ def _require_plugins(directory: StudyDirectory, record: Record) -> None:
         if name in here:
             raise UserError(
                 f"{name} is another than the one that {directory.path} was trained with (SHA-256 {digest[:12]}...); "
-                "bring that one back, or choose another --workdir"
+                "bring that one back, or choose another workdir"
             )
         raise UserError(f"{directory.path} was trained with a file of yours; name it: --plugin={name}")
 

@@ -201,7 +201,7 @@ def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str
         raise PopulationsFailed(
             f"{len(failed)} of {len(jobs)} populations failed ({failed[0]}{'; ...' if len(failed) > 1 else ''}); all "
             "others are finished, and running the same command again tries these once more (another setting, if that "
-            "is to blame, is another study: choose another --workdir)"
+            "is to blame, is another study: choose another workdir)"
         )
 
 
