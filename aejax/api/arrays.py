@@ -40,6 +40,8 @@ def to_arrays(images: Any, labels: Any = None, test_images: Any = None, test_lab
         except (ValueError, TypeError, RuntimeError) as error:  # PyTorch's, of a GPU or with gradients.
             advice = "; make them of one size" if isinstance(error, ValueError) else "; make them a numpy array"
             raise DataError(f"{_NAMES[name]} are no array ({in_one_line(error)}){advice}") from None
+        if arrays[name].dtype == object and all(isinstance(value, str) for value in arrays[name].flat):
+            arrays[name] = arrays[name].astype(str)  # As pandas has texts.
     if arrays:
         check_arrays("arrays", arrays)
     for name, image in images_of(arrays).items():

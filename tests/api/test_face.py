@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import aejax
+from aejax.api.arrays import to_arrays
 from aejax.cli import commands
 from tests.study.studies import ROOT, finish, read_csv, read_parameters, script
 
@@ -172,6 +173,13 @@ class Unreadable:
 
     def __array__(self, *_, **__):
         raise TypeError("it is on a GPU")
+
+
+def test_labels_may_be_texts_of_pandas():
+    labels = pd.Series(["cat", "dog", "cat"], dtype=object)
+    arrays = to_arrays(np.zeros((3, 2, 2)), labels)
+    assert arrays["label"].tolist() == labels.tolist()
+    assert arrays["label"].dtype.kind == "U"
 
 
 WRONG = {
