@@ -1,5 +1,6 @@
 """Charts: their data, their names, and how a reader of the page hovers, isolates, saves and prints them."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -269,14 +270,21 @@ def test_a_chart_is_saved_as_svg_and_png_without_a_network(browser, page):
     assert svg.get_attribute("download") == "loss.svg"
 
 
+@contextlib.contextmanager
+def at_start_of_pages(browser, source):
+    """Runs a script before those of every page that is opened."""
+    browser.execute_cdp_cmd("Page.enable", {})
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 @pytest.mark.browser
 def test_what_was_not_in_view_is_drawn_before_it_is_printed(browser, page):
     # No idle time comes before the page is printed.
-    browser.execute_cdp_cmd("Page.enable", {})
-    script = browser.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": "window.requestIdleCallback = () => {}"}
-    )
-    try:
+    with at_start_of_pages(browser, "window.requestIdleCallback = () => {}"):
         show(browser, page)
         places = browser.find_elements(By.CSS_SELECTOR, ".chart")
         missing = "return [...document.querySelectorAll('.chart')].filter((x) => !x.querySelector('svg.marks')).length"
@@ -285,5 +293,10 @@ def test_what_was_not_in_view_is_drawn_before_it_is_printed(browser, page):
         assert browser.execute_script(missing) > 0
         browser.print_page()
         assert browser.execute_script(missing) == 0
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.mark.browser
+def test_charts_are_drawn_where_a_browser_tells_of_no_idle_time(browser, page):
+    with at_start_of_pages(browser, "delete window.requestIdleCallback"):
+        show(browser, page)
+        drawn(browser)
