@@ -31,7 +31,7 @@ def answer(content: Content) -> Section:
         warnings.append(f"Not finished: {len(unfinished)} of {len(content.populations)} populations.")
     if not content.rows:
         warnings.append("No results yet; the curves below show how far training is.")
-    found, best = matrix(content.findings), [finding.best for finding in content.findings]
+    beside, best = matrix(content.findings), [finding.best for finding in content.findings]
     # One method needs no name.
     alike = len({(one.study, one.method) for one in best}) == 1 and all(one.label for one in best)
     sentences = [finding.sentence() for finding in content.findings]
@@ -41,10 +41,10 @@ def answer(content: Content) -> Section:
         questions=list(dict.fromkeys(questions)),
         answer=content.answer,
         warnings=warnings,
-        columns=found.columns,
+        columns=beside.columns,
         choices=len({one.name for one in best}) > 1,
         others=any(finding.num_settings > 1 for finding in content.findings),
-        rows=[_matrix_row(row, row.best.label if alike else row.best.name) for row in found.rows],
+        rows=[_matrix_row(row, row.best.label if alike else row.best.name) for row in beside.rows],
         most=MAX_MEASURES,
         signs=SIGNS,
         sentences=sentences,
