@@ -66,7 +66,7 @@ def check_search(config: Config, search: Search) -> None:
             "space={'optimizer.learning_rate': aejax.Range(low=1e-4, high=1, log=True)}"
         )
     if "seed" in search.space:
-        raise ConfigError("space over seed: a seed is no setting; the winner is trained on fresh ones (seeds says how many)")
+        raise ConfigError("space over seed: a seed is no setting; the winner is trained on fresh ones")
     if config.seed >= 2**31 - 2 * MOST:
         raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
     for path, domain in search.space.items():
