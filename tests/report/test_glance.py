@@ -65,7 +65,8 @@ PIXELS = [make_row("pixels", test_probe_accuracy=0.8, validation_probe_accuracy=
                 rows("autoencoder", 0.7, 0.9, 0.7, **{"a.x": 4}),
             ],
             "By linear probe, autoencoder · x 1, chosen among 4 settings (none shown to be worse), reaches "
-            "91.0 ± 2.5 %; undecided against the next setting, autoencoder · x 2 (difference +1.0 ± 1.6 points, n = 3).",
+            "91.0 ± 2.5 %; undecided against the next setting, autoencoder · x 2 (difference +1.0 ± 1.6 points, "
+            "n = 3).",
         ),
         ([], ""),
     ],
