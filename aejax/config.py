@@ -277,7 +277,7 @@ def _unknown(path: str, config: Any, tree: Mapping[str, Any]) -> str:
     if parent in parts:
         own = [field.rpartition(".")[2] for field in (*fields, *parts) if field.rpartition(".")[0] == parent]
         return f"unknown field '{path}'; {parent} has {', '.join(own)}"
-    return f"unknown field '{path}'; see --help for all"
+    return f"unknown field '{path}'; see aejax train --help for all"
 
 
 def nearest_field(path: str, tree: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from aejax.data.checked import check_arrays, images_of
-from aejax.errors import DataError, UserError
+from aejax.data.pixels import ROUNDING
+from aejax.errors import ConfigError, DataError, UserError, in_one_line
 from aejax.store.directory import IMAGES, StudyDirectory
 from aejax.store.files import read_npz, write_arrays
 from aejax.store.record import read_record
@@ -36,8 +37,11 @@ def to_arrays(images: Any, labels: Any = None, test_images: Any = None, test_lab
     for name, values in given.items():
         try:
             arrays[name] = np.asarray(values)
-        except ValueError as error:
-            raise DataError(f"{_NAMES[name]} are no array ({error}); make them of one size") from None
+        except (ValueError, TypeError, RuntimeError) as error:  # PyTorch's, of a GPU or with gradients.
+            advice = "; make them of one size" if isinstance(error, ValueError) else "; make them a numpy array"
+            raise DataError(f"{_NAMES[name]} are no array ({in_one_line(error)}){advice}") from None
+        if arrays[name].dtype == object and all(isinstance(value, str) for value in arrays[name].flat):
+            arrays[name] = arrays[name].astype(str)  # As pandas has texts.
     if arrays:
         check_arrays("arrays", arrays)
     for name, image in images_of(arrays).items():
@@ -49,8 +53,35 @@ def _check_pixels(what: str, image: np.ndarray) -> None:
     """Checks that images are of the numbers that a trained model takes, which does not see all of them at once."""
     if image.dtype != np.uint8 and image.dtype.kind != "f":
         raise DataError(f"{what} are {image.dtype}; they should be uint8, or floats in [0, 1]")
-    if image.dtype == np.uint8 and image.max() == 1:
+    low, high = image.min(), image.max()
+    if image.dtype == np.uint8 and high == 1:
         raise DataError(f"{what} are uint8 from 0 to 1; make them floats, or white 255")
+    if image.dtype != np.uint8 and not -ROUNDING <= low <= high <= 1 + ROUNDING:
+        raise DataError(f"{what} range from {low:g} to {high:g}; they should be uint8, or floats in [0, 1]: scale them")
+
+
+def check_white(arrays: Mapping[str, np.ndarray], maximum: float | None) -> None:
+    """Checks that the config's `data.maximum` goes with arrays of `to_arrays`, and is there if it is not certain.
+
+    Raises:
+      ConfigError: if it does not.
+      DataError: if it should be there.
+    """
+    if maximum not in (None, white_of(arrays)):
+        raise ConfigError(
+            f"data.maximum={maximum:.9g}: images that are given are uint8 up to 255, or floats in [0, 1]; "
+            "scale them, and leave it out"
+        )
+    high = max(image.max() for image in images_of(arrays).values())
+    if maximum is None and arrays["image"].dtype == np.uint8 and 0 < high <= 127:
+        raise DataError(
+            f"images are uint8 up to {high}, and white is 255; scale them, or if they are dark set data.maximum=255"
+        )
+
+
+def white_of(arrays: Mapping[str, np.ndarray]) -> float:
+    """Returns which number is white in arrays of `to_arrays`."""
+    return 255.0 if arrays["image"].dtype == np.uint8 else 1.0
 
 
 @contextlib.contextmanager

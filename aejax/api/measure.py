@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from aejax.api.arrays import keep_arrays, to_arrays
+from aejax.api.arrays import keep_arrays, to_arrays, white_of
 from aejax.config import load, partition, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
@@ -65,13 +65,15 @@ def measure(
     """
     trained = trained.autoencoder
     arrays = to_arrays(images, labels, test_images, test_labels)
+    if not arrays:
+        raise DataError("there are no images to measure on; give some")
     evaluation = evaluation or EvaluationConfig()
     if measures is not None:
         evaluation = dataclasses.replace(evaluation, measures=tuple(measures))
     with tempfile.TemporaryDirectory(prefix="aejax-") as folder:
         directory = StudyDirectory(folder)
         with keep_arrays(directory, arrays) as name:
-            config = _config(trained, evaluation, name)
+            config = _config(trained, evaluation, DataConfig(name=name, maximum=white_of(arrays)))
             dataset = load_dataset(config.data)
         _check(trained, config, dataset)
         # All else than images and labels is the model's: preprocessing, too.
@@ -86,10 +88,10 @@ def measure(
     return pd.Series({name.removeprefix("test_"): value for name, value in metrics if name.startswith("test_")})
 
 
-def _config(trained: Trained, evaluation: EvaluationConfig, name: str) -> Config:
+def _config(trained: Trained, evaluation: EvaluationConfig, data: DataConfig) -> Config:
     """Returns the model's config with other data and another evaluation, through the gate."""
     own = trained.config.data
-    data = DataConfig(name=name, preprocessing=own.preprocessing, binarization=own.binarization)
+    data = dataclasses.replace(data, preprocessing=own.preprocessing, binarization=own.binarization)
     training = TrainingConfig(batch_size="all", members_at_once=1)
     config = dataclasses.replace(trained.config, data=data, evaluation=evaluation, training=training)
     config = load(Config, to_tree(config))

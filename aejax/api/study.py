@@ -2,6 +2,7 @@
 
 import functools
 import html
+import math
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Study:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The study's name."""
         return self._record.name
 
     @property
@@ -111,18 +112,18 @@ class Study:
         Raises:
           UserError: if there is no such metric, or no finished member that has it on validation images.
         """
-        known = _find_metric(metric)
+        ranking = _find_metric(metric)
         opener = self._opener()
         rows = [row for row in opener.rows_of(method) if row["status"] != "diverged"]
-        measured = [row for row in rows if row["metrics"].get(known.validation) is not None]
+        measured = [row for row in rows if not math.isnan(row["metrics"].get(ranking.validation, math.nan))]
         if not measured:
             there = sorted({_bare(name) for row in rows for name in row["metrics"] if name.startswith("validation_")})
             raise UserError(
-                f"no finished {method} of {self.path} has {known.name} on validation images, by which members are "
+                f"no finished {method} of {self.path} has {ranking.name} on validation images, by which members are "
                 f"chosen; there are {', '.join(there) or 'none'}"
             )
-        sign = -1 if known.higher_is_better else 1
-        return _open(opener, method, min(measured, key=lambda row: sign * row["metrics"][known.validation]))
+        sign = -1 if ranking.higher_is_better else 1
+        return _open(opener, method, min(measured, key=lambda row: sign * row["metrics"][ranking.validation]))
 
     def member(self, name: str = "", *, method: str = SUBJECT) -> "Trained":
         """Opens the member whose id, as in `results`, begins with a text; without one, the only member.
@@ -196,7 +197,7 @@ def _find_metric(name: str) -> Metric:
     Raises:
       UserError: if there is none, naming those that there are.
     """
-    known = {metric.name: metric for metric in all_metrics()}
-    if _bare(name) not in known:
-        raise UserError(f"there is no metric '{name}'; choose one of {', '.join(known)}")
-    return known[_bare(name)]
+    by_name = {metric.name: metric for metric in all_metrics()}
+    if _bare(name) not in by_name:
+        raise UserError(f"there is no metric '{name}'; choose one of {', '.join(by_name)}")
+    return by_name[_bare(name)]

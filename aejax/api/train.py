@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import operator
 import os
 import shutil
 import tempfile
@@ -11,13 +12,15 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from aejax.api.arrays import keep_arrays, to_arrays
+import numpy as np
+
+from aejax.api.arrays import check_white, keep_arrays, to_arrays
 from aejax.api.study import Study
 from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import PlainConfig
 from aejax.config import load, override, to_tree
 from aejax.data.load import DataConfig
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, shortened
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, make_members
 from aejax.methods.zoo import GENERATOR, SUBJECT
@@ -27,7 +30,7 @@ from aejax.store.directory import StudyDirectory
 from aejax.study import run as engine
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
-from aejax.sweep import Sweep, fields_of, swept_fields
+from aejax.sweep import MOST, Sweep, fields_of, swept_fields
 from aejax.trackers.zoo import check_trackers
 from aejax.trained.model import Trained
 from aejax.training.setup import set_up_jax_if_unused
@@ -143,14 +146,19 @@ def run(
       UserError: if something else goes wrong, in one line; what was done is kept in the workdir.
     """
     config, arrays = _gate(config), to_arrays(images, labels, test_images, test_labels)
+    if isinstance(sweep, Mapping):
+        raise ConfigError(f"sweep should be points, as aejax.grid makes them; got {shortened(repr(sweep), 60)}")
+    if not isinstance(search, Search | None):
+        raise ConfigError(f"search should be an aejax.Search; got {shortened(repr(search), 60)}")
     chosen, points = _seeds(sweep or [], seeds), sweep or [{}]
+    trackers = tuple(dict.fromkeys([trackers] if isinstance(trackers, str) else trackers))
     check_trackers(trackers)
     if search is not None:
         candidates = search.candidates if sweep is None else tuple(dict(fields_of(point)) for point in sweep)
         search = load(Search, to_tree(dataclasses.replace(search, candidates=candidates)))
 
     def train(config: Config, directory: StudyDirectory) -> None:
-        options = Options(trackers=tuple(trackers), say=say)
+        options = Options(trackers=trackers, say=say)
         if search is None:
             members = make_members(config, points, chosen)
             engine.run(list(members), directory, name=name, question=question, options=options, labels=members)
@@ -177,7 +185,8 @@ def _gate(config: Config | Family | None) -> Config:
     if config is None or isinstance(config, Family):
         config = Config(autoencoder=config or PlainConfig())
     if not isinstance(config, Config):
-        raise ConfigError(f"config should be an aejax.Config, or a family such as aejax.VaeConfig(); got {config!r}")
+        got = shortened(repr(config), 60)
+        raise ConfigError(f"config should be an aejax.Config, or a family such as aejax.VaeConfig(); got {got}")
     return load(Config, dataclasses.asdict(config))
 
 
@@ -187,10 +196,14 @@ def _seeds(sweep: Sweep, seeds: int | Sequence[int] | None) -> Sequence[int] | N
         if seeds is not None:
             raise ConfigError("seeds are given, and the sweep has some of its own; leave one of them out")
         return None
-    chosen = range(SEEDS if seeds is None else seeds) if seeds is None or isinstance(seeds, int) else list(seeds)
-    if not chosen:
-        raise ConfigError(f"seeds={seeds!r}: a study has at least one")
-    return chosen
+    seeds = SEEDS if seeds is None else seeds
+    try:
+        chosen = seeds if isinstance(seeds, Sequence | np.ndarray) else range(operator.index(seeds))
+    except TypeError:
+        raise ConfigError(f"seeds={seeds!r}: should be how many, or a list of which") from None
+    if not 0 < len(chosen) <= MOST:
+        raise ConfigError(f"seeds={seeds!r}: a study has at least one, and at most {MOST}")
+    return [seed.item() if isinstance(seed, np.integer) else seed for seed in chosen]
 
 
 def _study(
@@ -202,11 +215,8 @@ def _study(
     """Trains a study in its workdir, or in a temporary directory, with the arrays in it, if there are any."""
     if arrays and config.data.name != DataConfig().name:
         raise ConfigError(f"there are images, and data.name={config.data.name} names others; leave one of them out")
-    if arrays and config.data.maximum not in (None, 255.0 if arrays["image"].dtype == "uint8" else 1.0):
-        raise ConfigError(
-            f"data.maximum={config.data.maximum:.9g}: images that are given are uint8 up to 255, or floats in [0, 1]; "
-            "scale them, and leave it out"
-        )
+    if arrays:
+        check_white(arrays, config.data.maximum)
     set_up_jax_if_unused()
     with _directory(workdir) as path:
         directory = StudyDirectory(path)

@@ -118,12 +118,11 @@ def _chunks(image: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def _write(stem: pathlib.Path, images: np.ndarray, arrays: dict[str, np.ndarray], columns: int) -> None:
+    from aejax.data.pixels import to_bytes
     from aejax.report.html import on_canvas, to_png
 
     stem.parent.mkdir(parents=True, exist_ok=True)
-    shown = images[:MOST_IN_PICTURE]
-    if shown.dtype != np.uint8:
-        shown = np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
+    shown = to_bytes(images[:MOST_IN_PICTURE])
     write_atomically(stem.with_name(stem.name + ".png"), to_png(on_canvas(shown, columns)))
     write_arrays(stem.with_name(stem.name + ".npz"), arrays, compressed=True)
 

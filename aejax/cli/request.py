@@ -1,4 +1,4 @@
-"""What the flags of `aejax train` ask for: an experiment, its overrides, and its sweep."""
+"""The flags of `aejax train`, read: an experiment, its overrides, its sweep or search, and how to execute it."""
 
 import dataclasses
 import inspect
@@ -35,7 +35,7 @@ class ProcessGroup(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the flags ask for."""
+    """A study to train, and how, as the flags say."""
 
     name: str
     question: str
@@ -56,7 +56,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """What an experiment file holds: its name, question and cost, one seed's config, and the other points."""
+    """The content of an experiment file: its name, question and cost, one seed's config, and the other points."""
 
     name: str
     question: str

@@ -82,6 +82,13 @@ def store(
     return stored, f"{dtype} from {low:.9g} to {high:.9g}, white is {white:.9g}"
 
 
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Returns images as uint8, to be looked at: floats in [0, 1] become the nearest of 256 levels, NaN black."""
+    if image.dtype == np.uint8:
+        return image
+    return np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
+
+
 def _number(value: np.generic) -> int | float:
     return float(value) if value.dtype.kind == "f" else int(value)
 

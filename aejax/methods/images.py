@@ -20,7 +20,7 @@ class ImageMethod(Method, abc.ABC):
     draws: ClassVar[bool] = True
     chosen_by = "validation_frechet_distance"
     absent = (
-        "its autoencoders have no sampler of codes; run its command again in another --workdir with --set "
+        "its autoencoders have no sampler of codes; run its command again in another workdir with --set "
         "generation.sampler=mixture, or ask for another --kind"
     )
 

@@ -324,9 +324,9 @@ def _thin(one: Series) -> Series:
     return one._replace(x=one.x[kept], y=one.y[kept], low=one.low[kept], high=one.high[kept], tips=tips)
 
 
-def _number(value: float) -> float:
-    """Returns a number with as many digits as a chart can show."""
-    return float(f"{value:.6g}")
+def _number(value: float) -> float | None:
+    """Returns a number with as many digits as a chart can show; None for one that has no place in it."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _scale(log: bool) -> alt.Scale:

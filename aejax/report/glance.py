@@ -103,7 +103,8 @@ def _next_setting(finding: Finding, settings: Sequence[Setting]) -> Comparison |
     metric, best = finding.metric, finding.best
     alike = [s for s in settings if (s.study, s.method) == (best.study, best.method) and s.interval(metric.test)]
     others = [s for s in rank(metric, alike) if s is not best and finding.is_comparable(s)]
-    return compare(metric, best, others[0], 1) if others else None
+    # One of the comparisons by which settings are shown to be worse: the two must not contradict each other.
+    return compare(metric, best, others[0], finding.num_settings - 1) if others else None
 
 
 def summary(findings: Sequence[Finding], settings: Sequence[Setting], main: str | None = None) -> str:

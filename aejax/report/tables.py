@@ -82,11 +82,16 @@ def make_table(groups: Sequence[Setting]) -> Table:
                 group.method,
                 *(show_value(value(group)) for value in columns.values()),
                 *(metric.show(group.interval(name), seeded=group.seeded) for metric, name, _ in shown),
-                "" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}",
+                "" if seconds is None else show_seconds(seconds),
                 count,
             ]
         )
     return table
+
+
+def show_seconds(seconds: float) -> str:
+    """Returns seconds with as many digits as they mean anything."""
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
 
 
 class MetricColumn(NamedTuple):

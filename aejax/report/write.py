@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 from aejax.report.content import Section, gather
+from aejax.report.escape import markdown_line
 from aejax.report.page import make_sections, to_html
 from aejax.report.tables import to_csv, to_latex, to_markdown
 from aejax.store.contents import read_study
@@ -26,7 +27,7 @@ def write_report(directories: Sequence[StudyDirectory], output: pathlib.Path) ->
     write_atomically(output / "results.tex", to_latex(rows))
     write_atomically(output / "report.html", to_html(content.title, sections))
     faults = [fault for study in studies for fault in study.faults]
-    answer = [content.answer, ""] if content.answer else []
+    answer = [markdown_line(content.answer), ""] if content.answer else []
     return "\n".join([*answer, table, *(f"{fault}; it is left out: {fault.advice}" for fault in faults)])
 
 

@@ -165,7 +165,7 @@ class Halving(SearchMethod):
         untils = [epochs // self.reduction ** (self.rungs - 1 - rung) for rung in range(self.rungs)]
         if untils[0] < 1:
             raise ConfigError(
-                f"--search=rungs={self.rungs} with reduction={self.reduction} needs "
+                f"rungs={self.rungs} with reduction={self.reduction} needs "
                 f"{self.reduction ** (self.rungs - 1)} epochs, and training.epochs is {epochs}; ask for fewer rungs"
             )
         points = candidates or _points(space, self.trials, self.seed, sobol=True)
@@ -199,7 +199,7 @@ class PopulationBased(SearchMethod):
     def propose(self, space: Space, epochs: int, candidates: Sequence[Override]) -> Proposals:
         """Yields round after round."""
         if epochs < self.rounds:
-            raise ConfigError(f"--search=rounds={self.rounds} is more than training.epochs={epochs}; ask for fewer")
+            raise ConfigError(f"rounds={self.rounds} is more than training.epochs={epochs}; ask for fewer")
         generator = np.random.default_rng(self.seed)
         points = _points(space, self.trials, self.seed, sobol=True)
         members = [Proposal(i, point) for i, point in enumerate(points)]

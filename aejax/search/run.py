@@ -57,18 +57,21 @@ def check_search(config: Config, search: Search) -> None:
     """
     method = search.method
     if search.candidates and not method.TAKES_CANDIDATES:
-        raise ConfigError(f"--search={method.kind} finds its points in a space; give --space, not --sweep")
+        raise ConfigError(f"search {method.kind} finds its points in a space; give a space, not a sweep")
     if search.candidates and search.space:
-        raise ConfigError(f"--search={method.kind} takes its candidates from a sweep or from a space, not from both")
+        raise ConfigError(f"search {method.kind} takes its candidates from a sweep or from a space, not from both")
     if not search.candidates and not search.space:
-        raise ConfigError(f"--search={method.kind} needs a --space, such as --space=optimizer.learning_rate=log:1e-4:1")
+        raise ConfigError(
+            f"search {method.kind} needs a space, such as --space=optimizer.learning_rate=log:1e-4:1, in Python "
+            "space={'optimizer.learning_rate': aejax.Range(low=1e-4, high=1, log=True)}"
+        )
     if "seed" in search.space:
-        raise ConfigError("--space=seed=...: a seed is no setting; the winner is trained on fresh ones (--seeds)")
+        raise ConfigError("space over seed: a seed is no setting; the winner is trained on fresh ones")
     if config.seed >= 2**31 - 2 * MOST:
         raise ConfigError(f"seed={config.seed}: the winner is trained on seeds after it; choose a smaller one")
     for path, domain in search.space.items():
         if isinstance(domain, Range) and (problem := domain.problem()) is not None:
-            raise ConfigError(f"--space={path}={domain.low}:{domain.high}: {problem}")
+            raise ConfigError(f"space over {path} from {domain.low} to {domain.high}: {problem}")
     if config.data.validation_size == 0:
         raise ConfigError("data.validation_size is 0, and a search chooses by validation images; keep some")
     _metric(method.objective)
@@ -78,7 +81,7 @@ def check_search(config: Config, search: Search) -> None:
         if method.CHANGES_WHILE_TRAINING and partition(member)[0] != partition(config)[0]:
             path = next(iter(point))
             raise ConfigError(
-                f"--space={path}=...: a network that is being trained cannot change it, and --search={method.kind} "
+                f"space over {path}: a network that is being trained cannot change it, and search {method.kind} "
                 "changes fields while training; leave it out, or use another method"
             )
     # A method that is never asked says nothing of the epochs.
@@ -89,7 +92,7 @@ def _metric(objective: str) -> Metric:
     by_name = {metric.validation: metric for metric in all_metrics()}
     if objective not in by_name:
         near = difflib.get_close_matches(objective, by_name, n=3) or list(by_name)[-3:]
-        raise ConfigError(f"--search=objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
+        raise ConfigError(f"objective={objective}: nothing to choose by; did you mean {' or '.join(near)}?")
     return by_name[objective]
 
 
@@ -112,7 +115,7 @@ def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _Prep
     directory.check()
     before = read_record(trials)
     if before is not None and _but_for_its_length(before.search or {}) != _but_for_its_length(tree):
-        raise ConfigError(f"{trials.path} holds another search; choose another --workdir")
+        raise ConfigError(f"{trials.path} holds another search; choose another workdir")
     trial = _trial_config(config, search.method)
     history = _History(trial, search)
     first = history.more([])
@@ -126,7 +129,7 @@ def _prepare(config: Config, search: Search, directory: StudyDirectory) -> _Prep
         named = [measure.name for measure in wanted if measure.asked is None]
         if measure_of(_metric(search.method.objective)).name not in named:
             raise ConfigError(
-                f"--search=objective={search.method.objective}: it is not measured of trials on {trial.data.name}, of "
+                f"objective={search.method.objective}: it is not measured of trials on {trial.data.name}, of "
                 f"which {', '.join(named)} are (evaluation.measures, and what the data allow); name another"
             )
 
@@ -317,7 +320,7 @@ class _History:
         if name not in row["metrics"]:
             measured = [metric for metric in row["metrics"] if metric.startswith("validation_")]
             raise UserError(
-                f"--search=objective={name}: it was not measured (evaluation.measures); there are {', '.join(measured)}"
+                f"objective={name}: it was not measured (evaluation.measures); there are {', '.join(measured)}"
             )
         value = row["metrics"][name]
         if row["status"] == "diverged" or not math.isfinite(value):

@@ -57,7 +57,7 @@ def read_study(directory: StudyDirectory) -> SavedStudy:
         pictures, picture_faults = _read_pictures(one)
         populations.append(SavedPopulation(one.status, curves, pictures))
         faults += [*curve_faults, *picture_faults]
-    rows = [_labelled(row, record) for row in rows_of(evidence)]
+    rows = [record.labelled(row) for row in rows_of(evidence)]
     if record.search is None:
         # Those from whom others go on are stages on the way.
         rows = [row for row in rows if row["id"] not in record.lineage.values()]
@@ -75,11 +75,6 @@ def read_study(directory: StudyDirectory) -> SavedStudy:
         similarity=similarity,
         faults=tuple({(fault.path, fault.reason): fault for fault in faults}.values()),
     )
-
-
-def _labelled(row: Row, record: Record) -> Row:
-    label = record.labels.get(row["id"])
-    return row if label is None else row | {"label": label}
 
 
 def _read_curves(one: Evidence, status: PopulationStatus, record: Record) -> tuple[Curves, list[Fault]]:

@@ -74,7 +74,7 @@ class StudyDirectory:
         Raises:
           InUse: if another process is at it.
         """
-        with lock(self.path, "or choose another --workdir"):
+        with lock(self.path, "or choose another workdir"):
             remove_leftovers(self.path.iterdir())
             yield
 

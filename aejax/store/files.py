@@ -351,7 +351,7 @@ def lock(path: pathlib.Path, *otherwise: str, patience: float = 0.0) -> Iterator
                 if error.errno in NO_LOCKS:
                     raise UserError(
                         f"{path}: its file system has no locks ({error.strerror}), so two processes might write at "
-                        "once; mount it with locks (Lustre: -o flock) or choose another --workdir"
+                        "once; mount it with locks (Lustre: -o flock) or choose another workdir"
                     ) from None
                 raise
         file.truncate(0)

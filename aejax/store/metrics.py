@@ -71,7 +71,7 @@ class MetricsWriter:
 
     def __call__(self, first: int, metrics: dict[str, np.ndarray]) -> None:
         """Writes metrics of [members, epochs] from the member at index `first` on; epoch 0 stands for none."""
-        told: dict[int, list[dict[str, float]]] = {}
+        by_member: dict[int, list[dict[str, float]]] = {}
         for member, epoch in zip(*np.nonzero(metrics["epoch"]), strict=True):
             values = {name: shortest(value[member, epoch]) for name, value in metrics.items()}
             name, seed = self._ids[first + member]
@@ -80,10 +80,10 @@ class MetricsWriter:
             line = (json.dumps({"id": name, "seed": seed, **finite}) + "\n").encode()
             self._file.write(line)
             self._digest.update(line)
-            told.setdefault(first + int(member), []).append(values)
+            by_member.setdefault(first + int(member), []).append(values)
         self._file.flush()
         if self._tell is not None:
-            for index, epochs in told.items():
+            for index, epochs in by_member.items():
                 self._tell(index, epochs)
 
     def sync(self) -> Written:

@@ -81,6 +81,11 @@ class Record:
         flags = self.starts[-1].environment.get("flags") if self.starts else None
         return flags if isinstance(flags, dict) else {}
 
+    def labelled(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row of results with the label of its setting, if it has one; see `aejax.store.results`."""
+        label = self.labels.get(row["id"])
+        return row if label is None else row | {"label": label}
+
 
 def read_record(directory: StudyDirectory) -> Record | None:
     """The content of study.json, or None where no study was begun.
@@ -102,7 +107,7 @@ def read_record(directory: StudyDirectory) -> Record | None:
 def _read(path: pathlib.Path) -> Record:
     tree = read_json(path)
     if tree.get("project") != "aejax":
-        raise UserError(f"{path} is not one of aejax's; choose another --workdir")
+        raise UserError(f"{path} is not one of aejax's; choose another workdir")
     by, this = _written_by(tree), f"aejax {package_version('aejax')}"
     if isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
         raise UserError(
@@ -167,7 +172,7 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
         changes = min((_differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
         raise ConfigError(
             f"{directory.path} holds another study ({'; '.join(changes[:4])}{'; ...' if len(changes) > 4 else ''}); "
-            "choose another --workdir"
+            "choose another workdir"
         )
     return list(dict.fromkeys([*recorded, *wanted]))
 

@@ -189,7 +189,7 @@ class Setting:
         values = [show_value(self.fields[path]) or "null" for path in paths]
         return [("kind", self.sweep_label)] * bool(self.sweep_label) + list(zip(names, values, strict=True))
 
-    @property
+    @functools.cached_property
     def sweep_label(self) -> str:
         """The label that its sweep gave it; empty if it gave none."""
         labels = {row.get("label", "") for row in self.rows}

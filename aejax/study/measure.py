@@ -12,6 +12,7 @@ import numpy as np
 
 from aejax.config import flatten, to_tree
 from aejax.data.load import Dataset
+from aejax.data.pixels import to_bytes
 from aejax.data.resident import ResidentData
 from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_origin
 from aejax.evaluation.weights import weight_images
@@ -242,8 +243,8 @@ def _pictures(
     image = execution.dataset.test.image[:NUM_PICTURED_IMAGES]
     pictures = {
         "id": np.array([execution.job.ids[index] for index in chosen]),
-        "image": _to_bytes(image),
-        **{name: _to_bytes(images[chosen]) for name, images in of_members.items()},
+        "image": to_bytes(image),
+        **{name: to_bytes(images[chosen]) for name, images in of_members.items()},
     }
     if not execution.job.method.trains or execution.job.method.makes_images:
         return pictures
@@ -256,9 +257,3 @@ def _pictures(
     for name in weights[0]:
         pictures[f"{name}_weights"] = np.stack([images[name] for images in weights]).astype(np.float16)
     return pictures
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.uint8:
-        return image
-    return np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)

@@ -52,7 +52,7 @@ def _require_plugins(directory: StudyDirectory, record: Record) -> None:
         if name in here:
             raise UserError(
                 f"{name} is another than the one that {directory.path} was trained with (SHA-256 {digest[:12]}...); "
-                "bring that one back, or choose another --workdir"
+                "bring that one back, or choose another workdir"
             )
         raise UserError(f"{directory.path} was trained with a file of yours; name it: --plugin={name}")
 
@@ -129,10 +129,14 @@ def members_of(method: Method, configs: Sequence[Config]) -> dict[str, Config]:
 
 
 def recorded_labels(record: Record, configs: Sequence[Config]) -> dict[Config, str]:
-    """The labels that a study's record has of configs, by these."""
-    reduce = find_method(SUBJECT).reduce
-    found = {config: record.labels.get(config_id(reduce(config))) for config in configs} if record.labels else {}
-    return {config: label for config, label in found.items() if label is not None}
+    """The labels that a study's record has of its configs, by these: those of their members of whichever method."""
+    reduce = [find_method(method).reduce for method in METHODS] if record.labels else []
+
+    def label_of(config: Config) -> str:
+        labels = (record.labels.get(config_id(of_method(config)), "") for of_method in reduce)
+        return next(filter(None, labels), "")
+
+    return {config: label for config in configs if (label := label_of(config))}
 
 
 class Roster:

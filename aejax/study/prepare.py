@@ -130,7 +130,7 @@ def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], 
         if then != dataset.fingerprint:
             raise UserError(
                 f"{dataset.name} has changed since {directory.path} was begun (fingerprint {then} then, "
-                f"{dataset.fingerprint} now); choose another --workdir"
+                f"{dataset.fingerprint} now); choose another workdir"
             )
 
 
@@ -140,12 +140,12 @@ def _describe_room(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | 
     while not existing.exists():
         existing = existing.parent
     if not os.access(existing, os.W_OK):
-        return [f"{existing} cannot be written; choose another --workdir"]
+        return [f"{existing} cannot be written; choose another workdir"]
     needed = sum(needs.state_bytes for job, needs in jobs if needs is not None and job.method.trains)
     free = shutil.disk_usage(existing).free
     if needed <= free:
         return []
     return [
         f"checkpoints take {needed / 1e9:.3g} GB, and where {directory.path} lies {free / 1e9:.3g} GB are free; make "
-        "room, or choose another --workdir"
+        "room, or choose another workdir"
     ]

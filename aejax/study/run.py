@@ -48,6 +48,7 @@ from aejax.study.plan import (
     load_data,
     read_data,
     recorded_configs,
+    recorded_labels,
 )
 from aejax.study.prepare import choose_feasible, prepare, to_do
 from aejax.study.worker import Worker
@@ -118,7 +119,10 @@ def run(
         plugins = record.plugins | registry.origins()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
         record = _with_members(record, configs, datasets, lineage)
-        record = dataclasses.replace(record, labels=record.labels | labels_of_members(labels, configs, datasets))
+        # Of all members anew: what a label had to itself, further configs may share. Those recorded come first.
+        recorded = recorded_labels(before, configs[: len(before.configs)]) if before else {}
+        labels = recorded | {config: label for config, label in labels.items() if label}
+        record = dataclasses.replace(record, labels=labels_of_members(labels, configs, datasets))
         if is_leader():
             if read_record(directory) != before:
                 raise UserError(f"{directory.path} was changed by another process just now; run the same command again")
@@ -197,7 +201,7 @@ def _run_jobs(worker: Worker, executor: Executor, left_out: Collection[tuple[str
         raise PopulationsFailed(
             f"{len(failed)} of {len(jobs)} populations failed ({failed[0]}{'; ...' if len(failed) > 1 else ''}); all "
             "others are finished, and running the same command again tries these once more (another setting, if that "
-            "is to blame, is another study: choose another --workdir)"
+            "is to blame, is another study: choose another workdir)"
         )
 
 

@@ -8,7 +8,7 @@ from aejax.config import flatten, to_tree
 from aejax.errors import shortened
 from aejax.experiment import Config
 from aejax.methods.base import Method
-from aejax.store.record import require_record
+from aejax.store.record import Record, require_record
 from aejax.store.results import settings
 from aejax.study.job import Execution
 from aejax.study.plan import members_of, recorded_configs
@@ -30,7 +30,7 @@ def track(execution: Execution) -> Tracking:
 def _population(execution: Execution) -> TrackedPopulation:
     record, method = require_record(execution.directory), execution.job.method
     start = json.dumps(to_tree(record.starts[0]), sort_keys=True)
-    names = _settings(method, recorded_configs(execution.directory, record))
+    names = settings_of(method, record, recorded_configs(execution.directory, record))
     return TrackedPopulation(
         study=record.name,
         start=hashlib.sha256(start.encode()).hexdigest()[:8],
@@ -44,10 +44,10 @@ def _population(execution: Execution) -> TrackedPopulation:
     )
 
 
-def _settings(method: Method, configs: Sequence[Config]) -> dict[str, str]:
+def settings_of(method: Method, record: Record, configs: Sequence[Config]) -> dict[str, str]:
     """The names of the settings of a method's members in a study, by the members' ids: those of the report."""
     rows = [
-        {"method": method.name, "id": name, "config": dict(flatten(to_tree(config)))}
+        record.labelled({"method": method.name, "id": name, "config": dict(flatten(to_tree(config)))})
         for name, config in members_of(method, configs).items()
     ]
     return {row["id"]: shortened(setting.name, LONGEST_SETTING) for setting in settings(rows) for row in setting.rows}

@@ -69,7 +69,7 @@ class Tracker(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Ends the runs that `finish` has not: the study stops here, and may go on later."""
+        """Ends the runs that `finish` has not: the study stops here and may go on later, or the tracker has failed."""
 
 
 def require_package(package: str, kind: str) -> None:
@@ -77,4 +77,4 @@ def require_package(package: str, kind: str) -> None:
     try:
         importlib.import_module(package)
     except ImportError:
-        raise UserError(f"--tracker={kind} needs a package that is missing; run pip install 'aejax[{kind}]'") from None
+        raise UserError(f"tracker {kind} needs a package that is missing; run pip install 'aejax[{kind}]'") from None

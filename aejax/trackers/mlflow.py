@@ -34,7 +34,7 @@ class MLflow(Tracker):
             _client(uri).search_experiments(max_results=1)
         except Exception as error:
             raise UserError(
-                f"--tracker=mlflow: no MLflow server answers at {uri} ({in_one_line(error)}); start it, or choose "
+                f"tracker mlflow: no MLflow server answers at {uri} ({in_one_line(error)}); start it, or choose "
                 "another MLFLOW_TRACKING_URI"
             ) from None
 

@@ -1,5 +1,6 @@
 """The trackers of one population while it trains, fed from its curves."""
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,5 +69,7 @@ class Tracking:
             try:
                 call(tracker)
             except Exception as error:
-                self._say(f"--tracker={tracker.kind}: {in_one_line(error)}; training goes on without it")
+                self._say(f"tracker {tracker.kind}: {in_one_line(error)}; training goes on without it")
                 del self._held[tracker]
+                with contextlib.suppress(Exception):  # It has failed, so it may not be able to.
+                    tracker.close()

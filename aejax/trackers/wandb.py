@@ -46,7 +46,7 @@ class WeightsAndBiases(Tracker):
             logged_in, reason = False, in_one_line(error)
         if not logged_in:
             raise UserError(
-                f"--tracker=wandb: W&B does not let us in ({reason}); run wandb login, or set WANDB_MODE=offline"
+                f"tracker wandb: W&B does not let us in ({reason}); run wandb login, or set WANDB_MODE=offline"
             )
 
     def begin(self, population: TrackedPopulation) -> Sequence[int]:

@@ -21,5 +21,5 @@ def check_trackers(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in TRACKERS:
-            raise ConfigError(f"--tracker={name}: unknown choice (choices: {', '.join(TRACKERS)})")
+            raise ConfigError(f"tracker {name}: unknown choice (choices: {', '.join(TRACKERS)})")
         TRACKERS[name]().check()

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from aejax.config import departures, flatten
+from aejax.data.pixels import to_bytes
 from aejax.store.results import show_value
 
 if TYPE_CHECKING:
@@ -43,13 +44,8 @@ def draw(trained: Any, images: Any) -> "Image.Image":
 
     images = trained.check_images(images)[:MOST_SHOWN]
     again = trained.reconstruct(images)
-    rows = [np.concatenate(list(_to_bytes(row)), axis=1) for row in (images, again)]
+    rows = [np.concatenate(list(to_bytes(np.asarray(row))), axis=1) for row in (images, again)]
     pixels = np.concatenate(rows)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] < 3 else pixels[..., :3])
     scale = max(1, HEIGHT // images.shape[1])
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-
-
-def _to_bytes(images: Any) -> np.ndarray:
-    images = np.asarray(images)
-    return images if images.dtype == np.uint8 else np.round(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import aejax
+from aejax.api.arrays import to_arrays
 from aejax.cli import commands
 from tests.study.studies import ROOT, finish, read_csv, read_parameters, script
 
@@ -62,7 +63,7 @@ def half(images, labels, tmp_path_factory):
     """The results of one seed from Python, and their study, to which the command has then added another seed."""
     path = tmp_path_factory.mktemp("study") / "study"
     sweep = aejax.grid("autoencoder.beta", [0.1, 1.0])
-    results = aejax.run(CONFIG, images, labels, sweep=sweep, seeds=1, workdir=path).results
+    results = aejax.run(CONFIG, images, labels, sweep=sweep, seeds=np.int64(1), workdir=path).results
     name = f"--set=data.name={path / 'images.npz'}"
     command(*FLAGS, *MEASURED, name, "--sweep=autoencoder.beta=0.1,1.0", "--seeds=2", f"--workdir={path}")
     return results, aejax.load(path)
@@ -158,6 +159,27 @@ def test_measure_gives_the_numbers_of_the_study(study, images, labels):
         aejax.measure(member, images, measures=["probe"])
     with pytest.raises(aejax.DataError, match=re.escape("shape (8, 7, 1); those that the model was trained on")):
         aejax.measure(member, images[:, :, :7])
+    with pytest.raises(aejax.DataError, match="there are no images to measure on"):
+        aejax.measure(member, None)
+
+
+def test_dark_images_are_measured_as_they_are(study, images):
+    dark = images // 4
+    assert aejax.measure(study.member(study.results["id"][0]), dark, measures=["reconstruction"])["mse"] > 0
+
+
+class Unreadable:
+    """Images that are elsewhere, as those of PyTorch may be."""
+
+    def __array__(self, *_, **__):
+        raise TypeError("it is on a GPU")
+
+
+def test_labels_may_be_texts_of_pandas():
+    labels = pd.Series(["cat", "dog", "cat"], dtype=object)
+    arrays = to_arrays(np.zeros((3, 2, 2)), labels)
+    assert arrays["label"].tolist() == labels.tolist()
+    assert arrays["label"].dtype.kind == "U"
 
 
 WRONG = {
@@ -168,7 +190,9 @@ WRONG = {
     "labels": ({"labels": [0, 1]}, re.escape("'label' has shape (2,); it should be (400,)")),
     "integers": ({"images": np.zeros((9, 2, 2), int)}, "images are int64; they should be uint8, or floats"),
     "bits": ({"images": np.ones((9, 2, 2), np.uint8)}, "images are uint8 from 0 to 1; make them floats, or white 255"),
-    "range": ({"images": np.full((90, 2, 2), 16.0)}, "ranges from 16 to 16; floats should be in"),
+    "range": ({"images": np.full((90, 2, 2), 16.0)}, "^images range from 16 to 16; they should be uint8, or floats in"),
+    "dark": ({"images": np.full((90, 2, 2), 100, np.uint8)}, "^images are uint8 up to 100, .* set data.maximum=255$"),
+    "no array": ({"images": Unreadable()}, r"^images are no array \(TypeError: it is on a GPU\); make them a numpy"),
     "missing": ({"images": None, "labels": [0]}, "there are labels and no images"),
     "field": ({"config": aejax.VaeConfig(latent_size=-1)}, "autoencoder.latent_size: .* greater than 0, got -1"),
     "type": ({"config": "vae"}, "config should be an aejax.Config, or a family .*; got 'vae'"),
@@ -196,6 +220,11 @@ def test_a_refused_study_leaves_no_directory(images, labels, tmp_path):
         },
         "seeds are given, and the sweep has some": {"sweep": aejax.grid("seed", [1]), "seeds": 2},
         "a study has at least one": {"seeds": 0},
+        "seeds=2.5: should be how many, or a list": {"seeds": 2.5},
+        "and at most 10000": {"seeds": 10**9},
+        "sweep should be points, as aejax.grid makes them": {"sweep": {"autoencoder.beta": [1]}},
+        "search should be an aejax.Search; got Sobol": {"search": aejax.Sobol(trials=2)},
+        "wandbb: unknown choice": {"trackers": "wandbb"},
         "unknown choice 'prob'": {"config": unknown},
     }
     for line, change in refused.items():

@@ -1,5 +1,6 @@
 """Charts: their data, their names, and how a reader of the page hovers, isolates, saves and prints them."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -89,6 +90,28 @@ def test_an_interval_below_zero_ends_at_the_least_that_is_drawn_in_logarithms():
     assert [point["low"] for point in shown.points] == [0.5, 0.5]
     (shown,) = charts(figures([line_chart([one], title="y", x_label="x")]))
     assert [point["low"] for point in shown.points] == [0.5, -100]
+
+
+def test_what_is_not_finite_has_no_place_in_a_chart():
+    dots = [Dot("a", 1.0, 0.1), Dot("b", np.nan, np.nan), Dot("c", np.inf, 0.1)]
+    cells = [Cell("row", "column", "", np.nan, {})]
+    series = [plain_series("s", np.array([1.0, np.inf]), np.array([1.0, 2.0]), marked=True)]
+    shown = charts(
+        figures(
+            [
+                interval_chart(dots, title="dots", unit=""),
+                heat_map(cells, title="cells", down="down", across="across"),
+                line_chart(series, title="series", x_label="x"),
+            ]
+        )
+    )
+    assert [(p["name"], p.get("value"), p.get("low")) for p in shown[0].points] == [
+        ("a", 1.0, 0.9),
+        ("b", None, None),
+        ("c", None, None),
+    ]
+    assert "shade" not in shown[1].points[0]
+    assert [p.get("x") for p in shown[2].points] == [1.0, None]
 
 
 def test_charts_of_the_same_members_have_their_columns_once():
@@ -247,14 +270,21 @@ def test_a_chart_is_saved_as_svg_and_png_without_a_network(browser, page):
     assert svg.get_attribute("download") == "loss.svg"
 
 
+@contextlib.contextmanager
+def at_start_of_pages(browser, source):
+    """Runs a script before those of every page that is opened."""
+    browser.execute_cdp_cmd("Page.enable", {})
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 @pytest.mark.browser
 def test_what_was_not_in_view_is_drawn_before_it_is_printed(browser, page):
     # No idle time comes before the page is printed.
-    browser.execute_cdp_cmd("Page.enable", {})
-    script = browser.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": "window.requestIdleCallback = () => {}"}
-    )
-    try:
+    with at_start_of_pages(browser, "window.requestIdleCallback = () => {}"):
         show(browser, page)
         places = browser.find_elements(By.CSS_SELECTOR, ".chart")
         missing = "return [...document.querySelectorAll('.chart')].filter((x) => !x.querySelector('svg.marks')).length"
@@ -263,5 +293,10 @@ def test_what_was_not_in_view_is_drawn_before_it_is_printed(browser, page):
         assert browser.execute_script(missing) > 0
         browser.print_page()
         assert browser.execute_script(missing) == 0
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.mark.browser
+def test_charts_are_drawn_where_a_browser_tells_of_no_idle_time(browser, page):
+    with at_start_of_pages(browser, "delete window.requestIdleCallback"):
+        show(browser, page)
+        drawn(browser)

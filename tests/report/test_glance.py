@@ -56,9 +56,21 @@ PIXELS = [make_row("pixels", test_probe_accuracy=0.8, validation_probe_accuracy=
             "By linear probe, autoencoder · x 1, chosen among 2 settings (1 shown to be worse), reaches 91.0 ± 2.5 %, "
             "20 ± 0 points better than the next setting, autoencoder · x 2 (n = 3).",
         ),
+        (
+            # Beside the next one alone the difference would be shown (1.0 ± 0.9); beside three it is not.
+            [
+                rows("autoencoder", 0.900, 0.910, 0.920, **{"a.x": 1}),
+                rows("autoencoder", 0.8936, 0.900, 0.9064, **{"a.x": 2}),
+                rows("autoencoder", 0.9, 0.8, 0.7, **{"a.x": 3}),
+                rows("autoencoder", 0.7, 0.9, 0.7, **{"a.x": 4}),
+            ],
+            "By linear probe, autoencoder · x 1, chosen among 4 settings (none shown to be worse), reaches "
+            "91.0 ± 2.5 %; undecided against the next setting, autoencoder · x 2 (difference +1.0 ± 1.6 points, "
+            "n = 3).",
+        ),
         ([], ""),
     ],
-    ids=["better", "worse", "undecided", "one seed", "alone", "settings", "nothing"],
+    ids=["better", "worse", "undecided", "one seed", "alone", "settings", "several settings", "nothing"],
 )
 def test_the_headline_says_what_is_shown_and_no_more(groups, said):
     assert sentence(*groups) == said

@@ -1,12 +1,21 @@
 import csv
+import gzip
 import io
 import itertools
+import json
+import shutil
 
 import pytest
 
 from aejax.report.findings import findings
+from aejax.report.sections.answer import leaderboard
 from aejax.report.tables import make_table, to_csv, to_latex, to_markdown
+from aejax.report.write import write_report
+from aejax.store.contents import read_study
+from aejax.store.directory import StudyDirectory
 from aejax.store.results import settings, varying_fields
+from tests.report.rows import make_content
+from tests.report.test_published import RESULTS
 
 DATA = {"name": "toy", "fingerprint": "f", "num_classes": 3, "train": 10, "validation": 5, "test": 7}
 
@@ -180,3 +189,20 @@ def test_settings_tested_on_other_images_are_not_chosen_among():
     assert [finding.num_settings for finding in found] == [2, 2]  # Of the learning rates, for each.
     others = [[comparison.other.rows[0]["config"]["data.classes"] for comparison in x.comparisons] for x in found]
     assert others == [[[0, 1]], [[0, 2]]]
+
+
+def test_seconds_are_written_alike_in_both_tables():
+    rows = [row | {"cost": {"train_seconds": 123.4}} for row in ROWS]
+    assert make_table(settings(rows)).rows[0][-2] == "123"
+    assert '<td data-value="123.4">123</td>' in leaderboard(make_content(rows)).body
+
+
+def test_no_name_of_a_setting_steers_the_terminal(tmp_path):
+    path = tmp_path / "study"
+    shutil.copytree(RESULTS / "quickstart", path)
+    record = json.loads(gzip.decompress((path / "study.json.gz").read_bytes()))
+    record["labels"] = {row["id"]: "a\x1b[2J\nb" for row in read_study(StudyDirectory(path)).rows}
+    (path / "study.json.gz").write_bytes(gzip.compress(json.dumps(record).encode()))
+    said = write_report([StudyDirectory(path)], tmp_path / "report")
+    assert "a [2J b" in said.splitlines()[0]
+    assert all(line.isprintable() for line in said.splitlines())

@@ -153,7 +153,7 @@ def test_a_batch_of_tpe_is_a_population_and_a_point_that_is_asked_for_twice_is_t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--search=halving"], "needs a --space"),
+        (["--search=halving"], "needs a space, such as --space=.*, in Python space={"),
         (["--search=halvin"], "--search=halvin: .*did you mean 'halving'"),
         (["--search=sobol", "--search=trails=3"], "did you mean 'method.trials'"),
         (["--space=seed=1:2"], "--space goes with --search"),
@@ -163,7 +163,7 @@ def test_a_batch_of_tpe_is_a_population_and_a_point_that_is_asked_for_twice_is_t
         (["--search=sobol", "--space=optimizer=adam,sgdd"], "did you mean 'sgd'"),
         (["--search=population_based", "--space=autoencoder.latent_size=4:8"], "cannot change it"),
         (["--search=sobol", "--search=objective=validation_mes", *SOMEWHERE], "validation_mse"),
-        (["--search=tpe", "--sweep=optimizer.learning_rate=0.1,0.2"], "give --space, not --sweep"),
+        (["--search=tpe", "--sweep=optimizer.learning_rate=0.1,0.2"], "give a space, not a sweep"),
         (["--search=sobol", *SOMEWHERE, "--set=data.validation_size=0"], "validation_size is 0"),
         (["--search=sobol", *SOMEWHERE, "--search=trials=2147483647"], "trials: should be less than or equal to 10000"),
         (["--search=halving", *SOMEWHERE, "--search=rungs=2147483647"], "rungs: should be less than 32"),

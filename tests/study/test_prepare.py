@@ -219,7 +219,7 @@ def test_a_population_that_is_refused_does_not_take_the_others_with_it(config, t
     said = []
     with pytest.raises(PopulationsFailed, match=r"3 of 4 populations failed .*; all others are finished") as caught:
         run([own], StudyDirectory(tmp_path), options=Options(say=said.append, features=features))
-    assert "choose another --workdir" in str(caught.value)
+    assert "choose another workdir" in str(caught.value)
     found = states(tmp_path)
     assert found.pop("autoencoder").state == "finished"
     assert {status.state for status in found.values()} == {"failed"}

@@ -15,8 +15,8 @@ function makePoints(table, columns) {
 function tellPoint(tip, event, value) {
   tip.hidden = value === null || value === undefined || value === "";
   if (tip.hidden) return;
-  const known = Object.entries(value).filter(([, text]) => !["", "null", "NaN", "undefined"].includes(String(text)));
-  tip.replaceChildren(...known.map(([word, text]) => make("span", {}, make("strong", {}, word), ` ${text}`)));
+  const lines = Object.entries(value).filter(([, text]) => !["", "null", "NaN", "undefined"].includes(String(text)));
+  tip.replaceChildren(...lines.map(([word, text]) => make("span", {}, make("strong", {}, word), ` ${text}`)));
   const [width, height] = [document.documentElement.clientWidth, tip.offsetHeight];
   tip.style.left = `${Math.max(0, Math.min(event.clientX + 12, width - tip.offsetWidth - 4))}px`;
   tip.style.top = `${event.clientY > height + 12 ? event.clientY - height - 12 : event.clientY + 16}px`;
@@ -61,11 +61,13 @@ function drawCharts() {
     }
   }, { rootMargin: "200px" });
   drawings.forEach((_, place) => observer.observe(place));
+  // Safari has no idle callbacks.
+  const whenIdle = (callback) => (window.requestIdleCallback ?? ((later) => setTimeout(later, 50)))(callback);
   const next = () => {
     const place = [...drawings.keys()].find((one) => one.offsetWidth);
-    if (place) draw(place).finally(() => requestIdleCallback(next));
+    if (place) draw(place).finally(() => whenIdle(next));
   };
-  requestIdleCallback(next);
+  whenIdle(next);
   window.addEventListener("beforeprint", () => [...drawings.keys()].forEach(draw));
 }
 

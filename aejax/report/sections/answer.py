@@ -13,7 +13,7 @@ from aejax.report.findings import UNDECIDED, Comparison, signed
 from aejax.report.glance import MatrixRow, matrix
 from aejax.report.html import join, note, render, table
 from aejax.report.label_curves import label_curves
-from aejax.report.tables import is_search, metric_columns, notes
+from aejax.report.tables import is_search, metric_columns, notes, show_seconds
 from aejax.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
 from aejax.store.results import Setting, columns_of_fields, show_value
 
@@ -31,7 +31,7 @@ def answer(content: Content) -> Section:
         warnings.append(f"Not finished: {len(unfinished)} of {len(content.populations)} populations.")
     if not content.rows:
         warnings.append("No results yet; the curves below show how far training is.")
-    found, best = matrix(content.findings), [finding.best for finding in content.findings]
+    beside, best = matrix(content.findings), [finding.best for finding in content.findings]
     # One method needs no name.
     alike = len({(one.study, one.method) for one in best}) == 1 and all(one.label for one in best)
     sentences = [finding.sentence() for finding in content.findings]
@@ -41,10 +41,10 @@ def answer(content: Content) -> Section:
         questions=list(dict.fromkeys(questions)),
         answer=content.answer,
         warnings=warnings,
-        columns=found.columns,
+        columns=beside.columns,
         choices=len({one.name for one in best}) > 1,
         others=any(finding.num_settings > 1 for finding in content.findings),
-        rows=[_matrix_row(row, row.best.label if alike else row.best.name) for row in found.rows],
+        rows=[_matrix_row(row, row.best.label if alike else row.best.name) for row in beside.rows],
         most=MAX_MEASURES,
         signs=SIGNS,
         sentences=sentences,
@@ -93,9 +93,9 @@ def leaderboard(content: Content) -> Section | None:
             star = " ★" if (id(group), metric.name) in chosen else ""
             text = metric.show(interval, seeded=group.seeded)
             cells.append(_cell(text + star, None if interval is None else interval.mean))
-        for name, digits in (("train_seconds", ".2g"), ("images_per_second", ",.0f"), ("parameters", ",.0f")):
+        for name, show in (("train_seconds", show_seconds), ("images_per_second", _whole), ("parameters", _whole)):
             cost = group.cost(name)
-            cells.append(_cell("" if cost is None else f"{cost:{digits}}", cost))
+            cells.append(_cell("" if cost is None else show(cost), cost))
         cells.append(_cell(str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"))
         cells += [_cell(str(group.num_diverged))] if any_diverged else []
         rows.append({"cells": cells, "ranked": is_ranked(group.method)})
@@ -105,6 +105,10 @@ def leaderboard(content: Content) -> Section | None:
     choices = ("study", "method", *columns, "n")
     body = render("leaderboard.html", hint=hint, heading=heading, rows=rows, choices=choices)
     return Section("leaderboard", "Leaderboard", body)
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _cell(text: str, value: object = None) -> dict[str, object]:
