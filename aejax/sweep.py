@@ -26,8 +26,8 @@ Sweep = list[Override]
 
 
 def grid(path: str, values: Iterable[Any]) -> Sweep:
-    """Returns one point for each value of one field."""
-    return [{path: value} for value in values]
+    """Returns one point for each value of one field; numpy's numbers are taken as Python's."""
+    return [{path: value.item() if isinstance(value, np.generic) else value} for value in values]
 
 
 def part(path: str, kind: str, fields: Mapping[str, Any]) -> Override:

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from aejax import sweep
@@ -18,6 +19,11 @@ def test_zip_and_chain():
     assert sweep.chain(left, right) == [{"a": 1}, {"a": 2}, {"b": 3}, {"b": 4}]
     with pytest.raises(ConfigError, match="different lengths"):
         sweep.zip_together(left, sweep.grid("b", [3]))
+
+
+def test_numbers_of_numpy_pass_the_gate():
+    configs = sweep.expand(Config(), sweep.grid("autoencoder.latent_size", np.array([8, 16])))
+    assert [config.autoencoder.latent_size for config in configs] == [8, 16]
 
 
 def test_a_field_swept_twice_is_refused():
