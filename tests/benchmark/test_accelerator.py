@@ -27,6 +27,7 @@ def measured(record):
     return {(name, title): r for name, case in record["cases"].items() for title, r in case["contenders"].items()}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_what_is_missing(tmp_path):
     path = tmp_path / "speed" / "here.json"
     arguments = ("--smallest", "--suite=populations", f"--json={path}")
