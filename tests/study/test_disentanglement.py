@@ -72,6 +72,7 @@ def test_the_metrics_are_those_of_the_members_codes(config, tmp_path):
         assert f"{split}_udr" not in rows[alone]["metrics"]  # It has no other seed to be compared with.
 
 
+@pytest.mark.slow
 def test_udr_is_of_all_seeds_whichever_populations_they_ran_in(config, tmp_path):
     config = dataclasses.replace(config, training=TrainingConfig(epochs=1, batch_size=20))
     seeds = [dataclasses.replace(config, seed=seed) for seed in range(3)]

@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import read_rows
 
@@ -40,6 +42,7 @@ for name, members_at_once in (("one", 1), ("two", 2), ("limited", 2)):
 """
 
 
+@pytest.mark.slow
 def test_exhausted_memory_is_survived_and_changes_nothing(tmp_path):
     """Two rounds of one member on each device, because the memory is too small for one of two: the very same bits."""
     # Every thread's own arena would reserve address space.
