@@ -38,7 +38,7 @@ def main(*first: str) -> None:
 
 
 def run(arguments: Sequence[str]) -> int | None:
-    """Runs a command, whose name comes first; returns its exit status, of which None is 0.
+    """Runs the command that the first argument names; returns its exit status, where None stands for 0.
 
     Raises:
       UserError: if the name or what follows it is wrong, or the command fails.

@@ -137,7 +137,7 @@ def run(
         directory, which is removed with the `Study`, or when the process ends.
       name: what to call it.
       question: what it is to answer, a sentence.
-      trackers: who is told of it, by names: "tensorboard", "wandb", "mlflow"; see `aejax.trackers`.
+      trackers: names of the trackers that show its members as runs: "tensorboard", "wandb", "mlflow".
       say: called with lines on what goes on; default: the logger "aejax" at level INFO.
 
     Raises:
@@ -200,7 +200,7 @@ def _seeds(sweep: Sweep, seeds: int | Sequence[int] | None) -> Sequence[int] | N
     try:
         chosen = seeds if isinstance(seeds, Sequence | np.ndarray) else range(operator.index(seeds))
     except TypeError:
-        raise ConfigError(f"seeds={seeds!r}: should be how many, or a list of which") from None
+        raise ConfigError(f"seeds={seeds!r}: should be a number of seeds, or a list of seeds") from None
     if not 0 < len(chosen) <= MOST:
         raise ConfigError(f"seeds={seeds!r}: a study has at least one, and at most {MOST}")
     return [seed.item() if isinstance(seed, np.integer) else seed for seed in chosen]

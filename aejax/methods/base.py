@@ -12,6 +12,7 @@ from aejax.config import load
 from aejax.data import preprocessing
 from aejax.data.demand import Demand
 from aejax.data.resident import ResidentData
+from aejax.errors import UserError
 from aejax.evaluation.classifier import AUTOENCODER
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
@@ -111,8 +112,11 @@ class Method:
           variables: the member's Flax variables; of methods without parameters, anything.
           config: the member's.
           data: its own data.
+
+        Raises:
+          UserError: if the method makes images.
         """
-        raise NotImplementedError(f"{self.name} makes images, and turns none into features")
+        raise UserError(f"{self.name} makes images, and turns none into features")
 
 
 @functools.cache

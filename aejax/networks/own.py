@@ -50,8 +50,8 @@ def register_network(kind: str, encoder: Any, decoder: Any) -> Any:
 
     Args:
       kind: its name in configs and results.
-      encoder: from images, float32 [batch, height, width, channels], to features, [batch, ...], of which a dense layer
-        makes the latent (its weights are drawn by the field `initializer`).
+      encoder: from images, float32 [batch, height, width, channels], to features, [batch, ...]. A dense layer turns
+        these into the latent; the field `initializer` draws its weights.
       decoder: from latents, [batch, latent_size], to [batch, *image_shape], or as many numbers in another shape. It is
         not bounded: a likelihood's `output` is.
 

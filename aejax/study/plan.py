@@ -129,7 +129,7 @@ def members_of(method: Method, configs: Sequence[Config]) -> dict[str, Config]:
 
 
 def recorded_labels(record: Record, configs: Sequence[Config]) -> dict[Config, str]:
-    """The labels that a study's record has of its configs, by these: those of their members of whichever method."""
+    """The label of each config that has one in a study's record, where labels are kept by the ids of members."""
     reduce = [find_method(method).reduce for method in METHODS] if record.labels else []
 
     def label_of(config: Config) -> str:

@@ -56,7 +56,7 @@ class Tracker(abc.ABC):
     def begin(self, population: TrackedPopulation) -> Sequence[int]:
         """Opens the run of each member, or goes on with it; returns the last epoch that each holds already.
 
-        Epochs after that are told next, those of earlier starts of the study among them.
+        All later epochs are logged next, also those that an earlier start of the study has trained.
         """
 
     @abc.abstractmethod

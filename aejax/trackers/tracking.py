@@ -20,7 +20,7 @@ class Tracking:
     """
 
     def __init__(self, say: Callable[[str], None]):
-        """Takes who is told, in a line, of a tracker that fails."""
+        """Calls `say` with a line where a tracker fails."""
         self._say = say
         self._held: dict[Tracker, list[int]] = {}  # The last epoch of each member.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trackers")

@@ -220,7 +220,7 @@ def test_a_refused_study_leaves_no_directory(images, labels, tmp_path):
         },
         "seeds are given, and the sweep has some": {"sweep": aejax.grid("seed", [1]), "seeds": 2},
         "a study has at least one": {"seeds": 0},
-        "seeds=2.5: should be how many, or a list": {"seeds": 2.5},
+        "seeds=2.5: should be a number of seeds": {"seeds": 2.5},
         "and at most 10000": {"seeds": 10**9},
         "sweep should be points, as aejax.grid makes them": {"sweep": {"autoencoder.beta": [1]}},
         "search should be an aejax.Search; got Sobol": {"search": aejax.Sobol(trials=2)},

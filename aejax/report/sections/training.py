@@ -22,7 +22,7 @@ MAX_CURVES = 6  # Settings in one chart: more, and nobody can tell them apart.
 
 
 def curves(content: Content) -> Section | None:
-    """Returns the curves of the best settings, and of which settings they are."""
+    """Returns the curves of the best settings, and these settings."""
     charts = curve_charts(content)
     if not charts:
         return None
