@@ -14,7 +14,7 @@ from aejax.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
-class NpzSource(Source):
+class NpzSource(ImageSource):
     """An .npz file with the arrays `image`, `label`, `factor` and the same of a test split, `test_image` and so on."""
 
     @staticmethod
@@ -45,7 +45,7 @@ class NpzSource(Source):
 
 
 @dataclasses.dataclass(frozen=True)
-class NpySource(Source):
+class NpySource(ImageSource):
     """An .npy file of images; beside a file `image.npy`, also `label.npy`, `test_image.npy` and so on are read."""
 
     @staticmethod

@@ -15,7 +15,7 @@ DECODING = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbeddedSource(Source):
+class EmbeddedSource(ImageSource):
     """A data set that comes with this project, prepared on first use in the cache."""
 
     @staticmethod
@@ -37,7 +37,7 @@ class EmbeddedSource(Source):
 
 
 @dataclasses.dataclass(frozen=True)
-class PreparedSource(Source):
+class PreparedSource(ImageSource):
     """A data set that TFDS has prepared."""
 
     @staticmethod

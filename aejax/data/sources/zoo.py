@@ -7,7 +7,7 @@ from aejax.data.sources.base import ImageSource, SourceConfig
 from aejax.data.sources.prepared import EmbeddedSource, PreparedSource
 from aejax.errors import DataError
 
-SOURCES: tuple[type[Source], ...] = (NpzSource, NpySource, EmbeddedSource, PreparedSource)
+SOURCES: tuple[type[ImageSource], ...] = (NpzSource, NpySource, EmbeddedSource, PreparedSource)
 _OF_PICTURES = ("size", "resize", "color", "unreadable")  # Fields of the config.
 
 
