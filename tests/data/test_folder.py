@@ -16,6 +16,8 @@ from aejax.data.load import DataConfig, load
 from aejax.data.sources.zoo import find_source
 from aejax.data.summary import summarize
 from aejax.errors import ConfigError
+from aejax.store.directory import StudyDirectory
+from aejax.store.record import require_record
 from tests.data.loading import refusal
 
 SIZE = 12
@@ -258,8 +260,8 @@ def test_other_kinds_that_pillow_reads(tmp_path):
         "1 of 5 pictures in inks (CMYK): converted to RGB",
         "1 of 5 pictures in gray: stored as RGB",
     }
-    np.testing.assert_array_equal(np.unique(contents.arrays["image"][2]), [0, 255])
-    np.testing.assert_array_equal(contents.arrays["image"][3], contents.arrays["image"][4])
+    np.testing.assert_array_equal(np.unique(contents.arrays["image"][3]), [0, 255])
+    np.testing.assert_array_equal(contents.arrays["image"][0], contents.arrays["image"][4])
 
 
 # Whatever else lies in a folder.
@@ -351,6 +353,24 @@ def test_a_folder_that_looks_like_a_name_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert refusal(load, DataConfig(name="photos")).endswith("; for the folder photos write data.name=photos/")
     assert load(DataConfig(name="photos/")).fingerprint == load(DataConfig(name="./photos")).fingerprint
+
+
+@pytest.mark.slow
+def test_a_study_records_and_shows_classes_and_what_was_done_with_pictures(odd, tmp_path):
+    import aejax
+
+    data = aejax.DataConfig(name=odd, unreadable="skip", size=4, validation_size=2)
+    evaluation = aejax.EvaluationConfig(measures=(), baselines=())
+    training = aejax.TrainingConfig(epochs=1, batch_size=4)
+    study = aejax.Config(data=data, evaluation=evaluation, training=training)
+    aejax.run(study, seeds=1, workdir=tmp_path / "study")
+    record = require_record(StudyDirectory(tmp_path / "study"))
+    assert list(record.classes.values()) == [("Hünde", "cats")]
+    (notes,) = record.notes.values()
+    assert any(note.startswith("6 of 18 pictures cannot be read and were left out") for note in notes)
+    page = (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
+    assert "2 classes: Hünde, cats" in page
+    assert "6 of 18 pictures cannot be read and were left out" in page
 
 
 # Read when asked for.
