@@ -126,7 +126,7 @@ class Form:
 
     height: int
     width: int
-    channels: Literal[1, 3]
+    channels: int  # 1 or 3.
     dtype: Literal["uint8", "float32"]  # Floats are in [0, 1].
     resize: Literal["crop", "pad", "stretch"]
     maximum: float | None  # See `SourceConfig`.
