@@ -94,11 +94,15 @@ class MemberAndData(NamedTuple):
     others: Mapping[str, Any]  # Those of `evaluation.other_data`, by their use.
     evaluation: Any  # The EvaluationConfig.
     each_image: Mapping[str, Mapping[str, Any]]  # What `each_image` of all measures gave, [images], by split and name.
-    features: dict[str, Any]  # Of the own data by split, [images, size]. A measure may add further ones.
+    # Of the own data by split, [images with a label, size]. A measure may add further ones.
+    features: dict[str, Any]
 
 
 class Features(NamedTuple):
-    """The features of one member and what they should tell: the input of the phases `features` and `host`."""
+    """The features of one member and what they should tell: the input of the phases `features` and `host`.
+
+    Where some images have no label, these are of the others.
+    """
 
     features: Mapping[str, Any]  # [n, d] by split, and what a measure has added in the phase `images`.
     target: Mapping[str, Any]  # By split: labels, int [n], or of measures that need factors these, int [n, K].
@@ -129,8 +133,8 @@ class Measure:
     Its functions are its phases; a measure has one of them or several, and a function that several measures share is
     called once. Metrics are returned with their split first (`test_mse`).
 
-      each_image  (representation, stored images, their labels or None) -> values [images] by name; the result is their
-                  mean over each split
+      each_image  (representation, stored images, their labels, -1 where there is none, or None) -> values [images] by
+                  name; the result is their mean over each split
       images      `MemberAndData` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`

@@ -10,7 +10,8 @@ def _solve(given: Features) -> dict[str, Any]:
 
     assert given.num_classes is not None, "a classifier is of labels"
     names = [name for name in CLOSED_FORMS if name in given.wanted]
-    return closed_form_accuracies(given.features, given.target, num_classes=given.num_classes, names=names)
+    features = {split: given.features[split] for split in given.target}  # Without those of corrupted images.
+    return closed_form_accuracies(features, given.target, num_classes=given.num_classes, names=names)
 
 
 RIDGE, GAUSSIAN, CLASS_MEAN = (

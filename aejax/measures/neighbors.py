@@ -37,10 +37,12 @@ def _vote_by_components(given: Features) -> dict[str, Any]:
 def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
     num_neighbors = config.evaluation.neighbors.num_neighbors
     for path, data in labelled(dataset, others):
-        if num_neighbors > len(data.train.image):
+        num_labelled = len(data.train.labelled)
+        if num_neighbors > num_labelled:
+            with_labels = " with a label" if data.num_labelled else ""
             yield (
-                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {len(data.train.image)} training "
-                f"images of {data.name} ({path}); make it smaller, or name other evaluation.measures"
+                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {num_labelled} training images"
+                f"{with_labels} of {data.name} ({path}); make it smaller, or name other evaluation.measures"
             )
 
 

@@ -30,7 +30,7 @@ def _probe(given: Features) -> dict[str, Any]:
 def _corrupt(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation import robustness
 
-    representation, data = member.representation, member.data
+    representation, data = member.representation, member.data.with_labels()
     encode = representation.encode if data.label else None
     metrics, features = robustness.describe(encode, representation.reconstruct, data.image["test"])
     member.features.update(features)
@@ -46,7 +46,7 @@ def _copies(sizes: Mapping[str, int]) -> int:
 def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
     memory = memory_bytes()
     for path, data in labelled(dataset, others):
-        num_train = len(data.train.image)
+        num_train = len(data.train.labelled)
         needed = 4 * len(config.evaluation.probe.strengths) * num_train * data.num_classes
         if needed > memory:
             yield (

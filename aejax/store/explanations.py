@@ -82,7 +82,9 @@ class Explanation:
         return str(self.facts["id"])
 
     def class_name(self, number: int) -> str:
-        """What people call a class of the member's data, whose number its arrays hold."""
+        """What people call a class of the member's data, whose number its arrays hold; -1 is that of no label."""
+        if number < 0:
+            return "unknown"
         names = self.facts.get("class_names")
         return names[number] if names and number < len(names) else str(number)
 

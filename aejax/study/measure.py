@@ -120,7 +120,7 @@ def _measure(execution: Execution, variables: list[Any]) -> PopulationMetrics:
     for index in execution.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
-            classified = program(index, features[name], execution.source(name).data.label)
+            classified = program(index, features[name], execution.source(name).data.known_label)
             classified |= _measure_round(execution, members, index, features[name], *_labels(execution, name))
             metrics |= {of_origin(metric, name): value for metric, value in classified.items()}
         if beside:
@@ -167,7 +167,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         name: members.compile(
             functools.partial(classify_member, name),
             features[name],
-            execution.source(name).data.label,
+            execution.source(name).data.known_label,
             name=f"classify {name}",
             options=LESS_EFFORT,
         )
@@ -192,7 +192,7 @@ def _labels(execution: Execution, name: str) -> tuple[dict[str, np.ndarray], int
     """Returns the labels of one source's images by split, and the number of classes."""
     source = execution.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
-    return {split: np.asarray(label) for split, label in source.data.label.items()}, source.dataset.num_classes
+    return {split: np.asarray(label) for split, label in source.data.known_label.items()}, source.dataset.num_classes
 
 
 def _factors(execution: Execution) -> dict[str, np.ndarray]:
