@@ -82,9 +82,7 @@ class Explanation:
         return str(self.facts["id"])
 
     def class_name(self, number: int) -> str:
-        """What people call a class of the member's data, whose number its arrays hold; -1 is that of no label."""
-        if number < 0:
-            return "unknown"
+        """What people call a class of the member's data, whose number its arrays hold."""
         names = self.facts.get("class_names")
         return names[number] if names and number < len(names) else str(number)
 
