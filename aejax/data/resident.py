@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data import preprocessing
+from aejax.data.balance import is_unbalanced
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
@@ -48,6 +49,7 @@ class ResidentData(flax.struct.PyTreeNode):
     intensity: Array | None = None
     code: dict[str, jax.Array] | None = None
     labelled: dict[str, Array] = flax.struct.field(default_factory=dict)
+    unbalanced: bool = flax.struct.field(pytree_node=False, default=False)  # See `aejax.data.balance`.
 
     def with_labels(self) -> "ResidentData":
         """Returns the data with the images alone that have a label, in their order."""
@@ -136,6 +138,7 @@ def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> Resident
         preprocessing=fitted,
         intensity=dataset.intensity,
         labelled={name: splits[name].labelled for name in dataset.num_labelled},
+        unbalanced=is_unbalanced(dataset),
     )
 
 

@@ -175,16 +175,16 @@ def encode_splits(representation: Representation, data: ResidentData) -> Splits:
 
 
 def classify(
-    features: Splits, label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int
+    features: Splits, label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int, unbalanced: bool = False
 ) -> dict[str, jax.Array]:
     """Returns how well one member's features tell the labels, as scalars (`test_probe_accuracy`).
 
     What is chosen is chosen on the validation split; the test split is read once, and features of corrupted test
-    images are read where there are any.
+    images are read where there are any. Of `unbalanced` classes there are balanced accuracies, too.
     """
     metrics: dict[str, jax.Array] = {}
     for function in functions(config.wanted(), "features"):
-        metrics |= function(_given(features, label, config, num_classes))
+        metrics |= function(_given(features, label, config, num_classes)._replace(unbalanced=unbalanced))
     return metrics
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 class Estimate(Protocol):
@@ -19,12 +19,17 @@ class Estimate(Protocol):
 
 
 class Metric(NamedTuple):
-    """A number that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`."""
+    """A number that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`.
+
+    `constant` is the name by which the results know what is reached by naming the most frequent class for every image;
+    see `aejax.data.balance.majority`. It is None of what is no accuracy.
+    """
 
     name: str
     title: str
     unit: str
     higher_is_better: bool
+    constant: Literal["accuracy", "balanced_accuracy"] | None = None
 
     @property
     def test(self) -> str:
@@ -86,6 +91,16 @@ def _magnitude(value: float) -> int:
     return int(f"{value:.2e}".partition("e")[2]) if value and math.isfinite(value) else 2
 
 
+def accuracy(name: str, title: str) -> Metric:
+    """Returns the metric of an accuracy, in percent."""
+    return Metric(name, title, "%", True, "accuracy")
+
+
+def balanced_accuracy(name: str, title: str) -> Metric:
+    """Returns the metric of a balanced accuracy, in percent; results have it where classes are unbalanced alone."""
+    return Metric(name, f"{title}, balanced", "%", True, "balanced_accuracy")
+
+
 class MemberAndData(NamedTuple):
     """One member and the data that it is measured on: the input of the phase `images`."""
 
@@ -109,6 +124,7 @@ class Features(NamedTuple):
     num_classes: int | None  # Of the labels; None of factors.
     evaluation: Any  # The EvaluationConfig.
     wanted: Collection[str]  # The names of the measures that are wanted.
+    unbalanced: bool = False  # Whether classes are, so that accuracies have balanced ones beside them.
 
 
 def _nothing(*_: Any) -> Iterator[str]:

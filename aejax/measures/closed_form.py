@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, accuracy
 
 
 def _solve(given: Features) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def _solve(given: Features) -> dict[str, Any]:
 RIDGE, GAUSSIAN, CLASS_MEAN = (
     Measure(
         name=name,
-        metrics=(Metric(f"{name}_accuracy", title, "%", True),),
+        metrics=(accuracy(f"{name}_accuracy", title),),
         needs=(LABELS, VALIDATION),
         features=_solve,
         by_axes=by_axes,

@@ -4,7 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aejax.cache import memory_bytes
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, MemberAndData, Metric, labelled
+from aejax.measures.base import (
+    LABELS,
+    VALIDATION,
+    Features,
+    Measure,
+    MemberAndData,
+    Metric,
+    accuracy,
+    balanced_accuracy,
+    labelled,
+)
 
 
 def _probe(given: Features) -> dict[str, Any]:
@@ -15,15 +25,16 @@ def _probe(given: Features) -> dict[str, Any]:
     if corrupted is None and not {PROBE.name, CALIBRATION.name} & set(given.wanted):
         return {}
     assert given.num_classes is not None, "a probe is of labels"
-    metrics, accuracy = linear_probe(
+    metrics, accuracy_of = linear_probe(
         given.features,
         given.target,
         num_classes=given.num_classes,
         strengths=given.evaluation.probe.strengths,
         calibration=CALIBRATION.name in given.wanted,
+        balanced=given.unbalanced,
     )
     if corrupted is not None:
-        metrics |= robustness.accuracies(accuracy, corrupted, given.target["test"])
+        metrics |= robustness.accuracies(accuracy_of, corrupted, given.target["test"])
     return metrics
 
 
@@ -58,7 +69,7 @@ def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator
 
 PROBE = Measure(
     name="probe",
-    metrics=(Metric("probe_accuracy", "linear probe", "%", True),),
+    metrics=(accuracy("probe_accuracy", "linear probe"), balanced_accuracy("probe_balanced_accuracy", "linear probe")),
     needs=(LABELS, VALIDATION),
     by_default=True,
     features=_probe,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.config import flatten, to_tree
+from aejax.data.balance import majority
 from aejax.data.load import Dataset
 from aejax.data.pixels import to_bytes
 from aejax.data.resident import ResidentData
@@ -82,6 +83,8 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         "num_classes": dataset.num_classes,
         "pixels": dataset.pixels,
         **{name: len(split.image) for name, split in dataset.splits.items()},
+        **({"labelled": dataset.num_labelled} if dataset.num_labelled else {}),
+        **({"majority": majority(dataset)} if dataset.num_classes is not None else {}),
     }
 
 
@@ -156,9 +159,10 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         return description, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
-        num_classes = execution.source(name).dataset.num_classes
+        source = execution.source(name)
+        num_classes, unbalanced = source.dataset.num_classes, source.data.unbalanced
         assert num_classes is not None, "data without labels ask for no features"
-        return _classify(features, label, execution.evaluation, num_classes)
+        return _classify(features, label, execution.evaluation, num_classes, unbalanced)
 
     describing = members.compile(describe_member, members.abstract(variables), shared, name="describe")
     features = describing.result_shapes[0].features
@@ -178,7 +182,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
 
 
 # Traced once for features of one size.
-_classify = jax.jit(classify, static_argnums=(2, 3))
+_classify = jax.jit(classify, static_argnums=(2, 3, 4))
 
 
 def _each_member(members: Members, index: int, tree: Any, function: Callable[[Any], Any]) -> list[Any]:
