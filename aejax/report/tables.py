@@ -212,8 +212,8 @@ def _of_data(rows: Sequence[Row]) -> Iterator[str]:
         else:
             yield line + "."
         if "labelled" in data:
-            parts = [f"{num} of {data[name]} {name} images" for name, num in data["labelled"].items()]
-            yield f"Labels are known of {', '.join(parts)}; all that reads labels is of these alone."
+            parts = [f"{num} of {data[name]} {name}" for name, num in data["labelled"].items()]
+            yield f"Images with a label: {', '.join(parts)}; everything that reads labels uses these alone."
     for name, other in [pair for data in known for pair in data.get("others", {}).items()]:
         yield (
             f"evaluation.{name}: {other['name']}, {other['train']} training, {other['validation']} validation and "

@@ -94,4 +94,4 @@ def test_labels_that_are_known_are_counted(rows):
     some = [row | {"data": row["data"] | {"labelled": labelled}} for row in rows]
     text = to_markdown(some)
     assert "the linear probe is refitted, and k-NN searches, on 9 labelled images" in text
-    assert "Labels are known of 6 of 10 train images, 3 of 5 validation images, 7 of 7 test images" in text
+    assert "Images with a label: 6 of 10 train, 3 of 5 validation, 7 of 7 test" in text
