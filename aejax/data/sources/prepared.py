@@ -14,7 +14,7 @@ from aejax.data.sources.published import PUBLISHED
 from aejax.errors import DataError
 
 # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
-DECODING = 3
+DECODING = 4
 
 
 @dataclasses.dataclass(frozen=True)
