@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, define_number, help_of, read_flags
+from aejax.cli.arguments import define_features, define_number, help_of, read_flags, read_one_study
 from aejax.errors import ConfigError, UserError
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
@@ -154,7 +154,7 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     flags.DEFINE_bool("update", False, "Put the new results in the place of the old ones.", flag_values=values)
     define_features(values)
     _define_tolerance(values)
-    path = _one_study(values, arguments, evaluate)
+    path = read_one_study(values, arguments, evaluate)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -202,7 +202,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     )
     _define_tolerance(values)
     define_features(values)
-    path = _one_study(values, arguments, reproduce)
+    path = read_one_study(values, arguments, reproduce)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -310,7 +310,7 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
     """
     values = flags.FlagValues()
     define_number("every", None, "Show it again after so many seconds, until all is done.", at_least=0.1, values=values)
-    path = _one_study(values, arguments, status)
+    path = read_one_study(values, arguments, status)
     if path is None:
         return
     from aejax.store.progress import describe, read_progress
@@ -335,12 +335,3 @@ def _define_tolerance(values: flags.FlagValues) -> None:
         at_least=0,
         values=values,
     )
-
-
-def _one_study(values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]) -> str | None:
-    leftover = read_flags(values, arguments, help_of(command))
-    if leftover is None:
-        return None
-    if len(leftover) != 1:
-        raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
-    return leftover[0]

@@ -130,7 +130,7 @@ class Trained:
         Raises:
           ConfigError: if there is no such score, or none of such a model.
         """
-        return scoring.scores(self, images, by, known)
+        return scoring.scorer(self, by, known)(images)
 
     def threshold(
         self, images: Any, quantile: float = scoring.QUANTILE, by: str = scoring.ERROR, *, known: Any = None
@@ -262,7 +262,7 @@ class Trained:
           OSError: if it cannot be read now.
         """
         folder = pathlib.Path(path)
-        if not (folder / FACTS).is_file() and not (folder / ARRAYS).is_file():
+        if not is_saved(folder):
             raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
         try:
             saved = read(_Saved, folder / FACTS)
@@ -355,6 +355,11 @@ class Trained:
 
             self._programs[key] = jax.jit(run)
         return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+
+
+def is_saved(folder: pathlib.Path) -> bool:
+    """Whether a directory holds a model that `Trained.save` saved, or what is left of one."""
+    return (folder / FACTS).is_file() or (folder / ARRAYS).is_file()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

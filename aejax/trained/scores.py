@@ -1,5 +1,6 @@
 """How strange images are to a trained model: a score for each, and the threshold that few known images are beyond."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,28 +13,32 @@ from aejax.evaluation.anomaly import mahalanobis, reconstruction_error
 from aejax.evaluation.likelihood import importance_bound
 from aejax.evaluation.suite import Representation
 from aejax.measures.likelihood import no_likelihood
+from aejax.trained.blocks import in_blocks
 
 ERROR, DISTANCE, LIKELIHOOD = BY = ("error", "distance", "nll")
 QUANTILE = 0.95  # The share of known images whose scores lie below a threshold.
 
 
-def scores(trained: Any, images: Any, by: str, known: Any) -> np.ndarray:
-    """Returns the score of each image, as `Trained.scores` says."""
-    if by == ERROR:
-        trained.check_reconstructs()
-        return np.asarray(trained.map(_error, images), np.float32)
+def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
+    """Returns the function that gives the score of each image; the arguments are those of `Trained.scores`."""
+    if by not in BY:
+        raise ConfigError(f"by={by}: should be one of {', '.join(BY)}")
+    own, at_once = trained.autoencoder, trained.autoencoder.task.at_once
     if by == DISTANCE:
         if known is None:
             raise DataError("by=distance is the distance from the features of known images; give them as `known`")
-        distance = mahalanobis(jnp.asarray(trained.features(known)))
-        return np.asarray(distance(jnp.asarray(trained.features(images))), np.float32)
-    if by != LIKELIHOOD:
-        raise ConfigError(f"by={by}: should be one of {', '.join(BY)}")
-    trained.check_posterior()
-    for reason in no_likelihood(trained.config, f"by={LIKELIHOOD} is −log p(x)"):
-        raise ConfigError(reason)
-    num_samples = trained.config.evaluation.likelihood.num_samples
-    return np.asarray(trained.map(_bound, images, num_samples), np.float32)
+        features = lambda images: jnp.asarray(in_blocks(own.features, images, at_once, "features"))  # noqa: E731
+        distance = mahalanobis(features(known))
+        return lambda images: np.asarray(distance(features(images)), np.float32)
+    if by == LIKELIHOOD:
+        own.check_posterior()
+        for reason in no_likelihood(own.config, f"by={LIKELIHOOD} is −log p(x)"):
+            raise ConfigError(reason)
+        score = lambda block: own.map(_bound, block, own.config.evaluation.likelihood.num_samples)  # noqa: E731
+    else:
+        own.check_reconstructs()
+        score = lambda block: own.map(_error, block)  # noqa: E731
+    return lambda images: in_blocks(score, images, at_once, "scores").astype(np.float32)
 
 
 def threshold(of_known: np.ndarray, quantile: float) -> float:
@@ -42,9 +47,18 @@ def threshold(of_known: np.ndarray, quantile: float) -> float:
     Raises:
       ConfigError: if it is no share.
     """
+    check_quantile(quantile)
+    return float(np.quantile(of_known, quantile))
+
+
+def check_quantile(quantile: float) -> None:
+    """Checks that a number is a share.
+
+    Raises:
+      ConfigError: if it is not.
+    """
     if not 0 <= quantile <= 1:
         raise ConfigError(f"quantile={quantile:g}: should be a share of known images, from 0 to 1, such as {QUANTILE}")
-    return float(np.quantile(of_known, quantile))
 
 
 def _error(representation: Representation, stored: jax.Array) -> jax.Array:
