@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aejax.config import load, share_parts, to_tree
 from aejax.data.load import DataConfig, Dataset
 from aejax.errors import DataError, UserError, in_one_line
-from aejax.experiment import Config
+from aejax.experiment import Config, warnings
 from aejax.methods.roles import Role
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import Evidence, read_all, rows_of
@@ -85,7 +85,8 @@ def prepare(
     roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}))
     feasible = choose_feasible(to_do(roster, read_all(directory)), datasets, executor)
     choose_feasible(Roster(later, datasets).plan(), datasets, executor)
-    lines = [*describe_data(configs, datasets), *feasible.lines, *_describe_room(directory, feasible.jobs)]
+    lines = [f"warning: {line}" for line in warnings(wanted)] + describe_data(configs, datasets)
+    lines += [*feasible.lines, *_describe_room(directory, feasible.jobs)]
     return Prepared(record, configs, datasets, roster, feasible, lines)
 
 

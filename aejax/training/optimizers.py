@@ -4,14 +4,15 @@ The chain is built inside the compiled function, so that every number in it may 
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from pydantic import Field
 
-from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, traced
+from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, outlasting, traced
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,17 @@ class _Optimizer:
     averaging: Rate | None = traced(
         None
     )  # Decay of the parameters' moving average, which is then evaluated; null: none.
+
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        yield from self.unreached("optimizer", "training.epochs", config.training.epochs)
+        yield from self.unreached("optimizer", "training.pretraining_epochs", config.training.pretraining_epochs)
+        yield from self.unreached("optimizer", "fine_tuning.epochs", config.fine_tuning.epochs)
+
+    def unreached(self, path: str, of: str, epochs: int) -> Iterator[str]:
+        """Yields that the learning rate is not reached; `path` is that of the optimizer, `of` that of the epochs."""
+        field, num = f"{path}.schedule.warmup_epochs", self.schedule.warmup_epochs
+        yield from outlasting(field, num, of, epochs, "the warm-up to the learning rate is not over")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
