@@ -44,6 +44,9 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
       A search for the learning rate instead of a sweep, whose winner is trained again on five fresh seeds:
         aejax train quickstart --search=halving --search trials=27 --space optimizer.learning_rate=log:1e-4:1e-1
 
+      A finished study, trained further:
+        aejax train --continue_from=runs/quickstart --set training.epochs=100 --workdir=runs/longer
+
       An experiment of yours, a file that defines get_config():
         aejax train my/own.py
 
@@ -115,7 +118,7 @@ def _describe(
 
     how: dict[str, Any] = {"executor": executor, "features": features}
     if request.search is None:
-        return dry_run.describe(request.configs, directory, **how)
+        return dry_run.describe(request.configs, directory, **how, **_origin(request))
     return describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **how)
 
 
@@ -126,9 +129,15 @@ def _run(request: "Request", directory: StudyDirectory, executor: "Executor", op
 
     how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor, "options": options}
     if request.search is None:
-        run.run(request.configs, directory, labels=request.labels, **how)
+        run.run(request.configs, directory, labels=request.labels, **how, **_origin(request))
     else:
         search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **how)
+
+
+def _origin(request: "Request") -> dict[str, Any]:
+    """Returns from which study's members those of a request go on, as arguments of `prepare`; none if they begin."""
+    goes_on = request.continuation
+    return {} if goes_on is None else {"parent": goes_on.parent, "lineage": goes_on.lineage}
 
 
 def _written(path: pathlib.Path) -> str:
@@ -211,6 +220,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.store.record import require_record
     from aejax.store.stop import stop_on_signals
     from aejax.study import run
+    from aejax.study.continuing import describe_parent
     from aejax.study.job import Options
     from aejax.study.plan import load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
@@ -230,6 +240,11 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
     configs = recorded_configs(original, record)
+    parent = None
+    if record.parent is not None:
+        before = record.parent.seen_from(original)
+        say(f"its members go on from those of {record.parent.name}, in {before.path}")
+        parent = describe_parent(before, copy, record.parent.epochs)
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:
@@ -240,6 +255,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             question=record.question,
             options=Options(stop=stop, say=say, features=features),
             lineage=record.lineage,
+            parent=parent,
             search=record.search,
             labels=recorded_labels(record, configs),
         )

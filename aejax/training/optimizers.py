@@ -5,7 +5,7 @@ The chain is built inside the compiled function, so that every number in it may 
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, outlastin
 class Constant:
     """The learning rate itself, after a linear warm-up."""
 
+    OF_ALL_EPOCHS: ClassVar[bool] = False  # Whether the factor depends on how many there are.
+
     kind: Literal["constant"] = "constant"
     warmup_epochs: NonNegativeFloat = traced(0.0)
 
@@ -31,6 +33,8 @@ class Constant:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cosine:
     """Half a cosine down to a fraction of the learning rate, after a warm-up (Loshchilov and Hutter, 2017)."""
+
+    OF_ALL_EPOCHS: ClassVar[bool] = True
 
     kind: Literal["cosine"] = "cosine"
     warmup_epochs: NonNegativeFloat = traced(0.0)
@@ -51,6 +55,8 @@ class Stages:
     The defaults are the schedule of Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016 (section
     5): 3^i epochs at 10^(−i/7) times the learning rate for i = 0, ..., 7, which are 3,280.
     """
+
+    OF_ALL_EPOCHS: ClassVar[bool] = False
 
     kind: Literal["stages"] = "stages"
     warmup_epochs: NonNegativeFloat = traced(0.0)
