@@ -220,7 +220,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.store.record import require_record
     from aejax.store.stop import stop_on_signals
     from aejax.study import run
-    from aejax.study.continuing import describe_parent
+    from aejax.study.continuing import moved_parent
     from aejax.study.job import Options
     from aejax.study.plan import load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
@@ -240,11 +240,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
     configs = recorded_configs(original, record)
-    parent = None
-    if record.parent is not None:
-        before = record.parent.seen_from(original)
-        say(f"its members go on from those of {record.parent.name}, in {before.path}")
-        parent = describe_parent(before, copy, record.parent.epochs)
+    parent = None if record.parent is None else moved_parent(record.parent, original, copy)
     for line in run.changes_since(record, load_data(configs)):
         say(line)
     with stop_on_signals() as stop:

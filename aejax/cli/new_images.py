@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def score(arguments: Sequence[str], say: Say = print) -> None:
-    """Says of each image how strange it is to a trained model, and whether that is beyond a threshold, as CSV.
+    """Scores images: how strange each is to a trained model, and whether that is beyond a threshold, as CSV.
 
         aejax score runs/quickstart new.npz                         # by the best autoencoder, to the terminal
         aejax score runs/quickstart new.npz --output=scores.csv --picture=strangest.png

@@ -12,6 +12,7 @@ from aejax.experiment import Config, check
 from aejax.methods.base import find_method
 from aejax.methods.zoo import SUBJECT
 from aejax.store.directory import StudyDirectory
+from aejax.store.files import exists
 from aejax.store.record import Parent, differences, require_record
 from aejax.store.status import read_statuses
 from aejax.study.checkpoint import Checkpoints
@@ -76,6 +77,20 @@ def describe_parent(original: StudyDirectory, directory: StudyDirectory, epochs:
     """Describes a study, whose members have trained for so many epochs, to the one in `directory` that goes on."""
     path = os.path.relpath(original.path.resolve(), directory.path.resolve())
     return Parent(path=path, name=require_record(original).name, epochs=epochs)
+
+
+def moved_parent(parent: Parent, directory: StudyDirectory, copy: StudyDirectory) -> Parent:
+    """Returns the parent of a study in a directory as that of a copy of it.
+
+    Raises:
+      UserError: if it is not there: a second run goes on from the same states.
+    """
+    original = parent.seen_from(directory)
+    if not exists(original.record):
+        raise UserError(
+            f"{directory.path} goes on from {parent}, which is not there; bring it back (if need be by aejax reproduce)"
+        )
+    return describe_parent(original, copy, parent.epochs)
 
 
 def check_parent(

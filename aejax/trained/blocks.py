@@ -11,7 +11,7 @@ BLOCKS = 8  # Of those that pass through the network together: what is computed 
 
 
 def in_blocks(function: Callable[[Any], np.ndarray], images: Any, at_once: int, description: str) -> np.ndarray:
-    """Returns what a function gives of all images, [n, ...], with a progress bar where there are several blocks.
+    """Applies a function to all images, a block at a time, with a progress bar; returns its rows, [n, ...].
 
     Args:
       function: takes images, [block, ...], and returns an array with a row for each.

@@ -144,7 +144,12 @@ def test_a_second_run_of_it_needs_the_other_and_gives_its_bits(first, second, tm
     said = []
     assert commands.reproduce([str(second[0]), f"--workdir={tmp_path / 'again'}"], said.append) == 0
     assert said[-1].endswith("all metrics: bitwise equal")
-    assert any(line.startswith("its members go on from those of study, in") for line in said)
+    first.rename(first.with_name("away"))
+    try:
+        with pytest.raises(UserError, match=r"goes on from study, .*, which is not there; bring it back"):
+            commands.reproduce([str(second[0]), f"--workdir={tmp_path / 'once more'}"], said.append)
+    finally:
+        first.with_name("away").rename(first)
 
 
 @pytest.mark.parametrize(
