@@ -19,8 +19,8 @@ from aejax.store.files import write_arrays, write_atomically
 
 if TYPE_CHECKING:  # What these need takes long to import.
     from aejax.data.load import Dataset
+    from aejax.data.sources.new_images import NewImages
     from aejax.trained.model import Trained
-    from aejax.trained.new_images import NewImages
 
 Say = Callable[[str], None]
 
@@ -30,13 +30,13 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
 
         aejax score runs/quickstart new.npz                         # by the best autoencoder, to the terminal
         aejax score runs/quickstart new.npz --output=scores.csv --picture=strangest.png
-        aejax score runs/quickstart new.npz --by=distance --quantile=0.99
+        aejax score runs/quickstart photos/ --by=distance --quantile=0.99
         aejax score runs/quickstart                                 # the study's own test images
         aejax score model new.npz --threshold=0.02                  # a model that Trained.save saved, without its data
 
     The threshold is the score below which a share (--quantile) of the validation images lies, which are read for it
     from the data of the study. Images are an .npz file with `image`, or an .npy file, of the size of those that the
-    model was trained on.
+    model was trained on; or a folder of pictures, or one picture, which are brought to it.
     """
     from aejax.trained import scores
 
@@ -101,7 +101,7 @@ def encode(arguments: Sequence[str], say: Say = print) -> None:
 
     An .npz file gets `code` [n, size], `name` [n] and, where there are labels, `label` [n]; a Parquet file (which needs
     pyarrow) the columns name, label, code_0, code_1, ... Images are an .npz file with `image`, or an .npy file, of the
-    size of those that the model was trained on.
+    size of those that the model was trained on; or a folder of pictures, or one picture, which are brought to it.
     """
     values = _define_flags()
     flags.DEFINE_string("output", None, "The file to write: .npz or .parquet.", flag_values=values)

@@ -56,6 +56,25 @@ def data_of(trained):
     return load_dataset(trained.config.data)
 
 
+def test_pictures_in_a_folder_have_the_scores_of_their_pixels(folder, tmp_path):
+    image = np.load(folder / "new.npz")["image"]
+    for index in range(3):
+        (tmp_path / f"photos/{index}").mkdir(parents=True)
+        Image.fromarray(image[index, ..., 0]).save(tmp_path / f"photos/{index}/a.png")
+        Image.fromarray(np.repeat(image[index], 3, 2).repeat(2, 0).repeat(2, 1)).save(
+            tmp_path / f"photos/{index}/b.png"
+        )
+    table = tmp_path / "scores.csv"
+    lines = lines_of("score", folder / "study", tmp_path / "photos", f"--output={table}")
+    assert "3 of 6 pictures of another size than 8 x 8: scaled to cover it, center cut out" in lines
+    scores = pd.read_csv(table, index_col="image")["score"]
+    assert list(scores.index) == [f"{index}/{name}.png" for index in range(3) for name in "ab"]
+    np.testing.assert_allclose(scores[::2], load(folder / "study").best().scores(image[:3]), rtol=1e-5)
+    table.unlink()
+    lines_of("score", folder / "study", tmp_path / "photos" / "1" / "a.png", f"--output={table}")
+    np.testing.assert_allclose(pd.read_csv(table)["score"], scores["1/a.png"], rtol=1e-5)
+
+
 def test_scores_of_new_images_are_those_of_python_and_the_threshold_is_of_validation_images(folder, tmp_path):
     table, picture = tmp_path / "deep" / "scores.csv", tmp_path / "strangest.png"
     lines = lines_of(
