@@ -1,7 +1,7 @@
 """A data set on the device: images stay as they are stored (mostly uint8) and become floats one batch at a time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -41,7 +41,7 @@ class Rows(flax.struct.PyTreeNode):
 
     # Of "train", int32 [room]: the images, and after them repetitions of the last, which do not count. Of "validation",
     # int32 [images].
-    index: dict[str, Array]
+    index: Mapping[str, Array]
     count: Array  # int32: how many training images count.
     num_batches: Array  # int32: the full batches in them, the same for all subsets.
 
