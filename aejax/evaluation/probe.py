@@ -139,6 +139,12 @@ def class_logits(fit: LogisticFit, features: jax.Array) -> jax.Array:
     return jnp.einsum("nd,ldc->nlc", standardized, fit.weights, precision=_HIGHEST) + fit.bias[None]
 
 
+def to_affine(fit: LogisticFit) -> tuple[jax.Array, jax.Array]:
+    """Returns kernel [d, C] and bias [C] of the first of the regressions, for features that are not standardized."""
+    kernel = fit.scale[:, None] * fit.weights[0]
+    return kernel, fit.bias[0] - jnp.matmul(fit.mean, kernel, precision=_HIGHEST)
+
+
 def predict(fit: LogisticFit, features: jax.Array) -> jax.Array:
     """Returns the most probable class of each example by each of the regressions, int32 [n, L]."""
     return jnp.argmax(class_logits(fit, features), axis=2)

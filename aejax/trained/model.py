@@ -4,8 +4,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,7 +29,8 @@ from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.store.directory import new_directory
+from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import showing
 from aejax.training.step import Task, init_variables
 
@@ -143,9 +142,13 @@ class Trained:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
         return np.asarray(to_stored(self.outline, jnp.asarray(images)))
 
-    def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
-        """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self.autoencoder._of_images(_represented, images, function)
+    def map(self, function: Callable[[Representation, jax.Array], Any], images: Any, *, check: bool = True) -> Any:
+        """Applies a function of the model's representation and stored images to all of these, a block at a time.
+
+        Without the `check` float images may leave [0, 1].
+        """
+        stored = self.check_images(images) if check else images
+        return self.autoencoder._map(_represented, jnp.asarray(stored), function)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -195,22 +198,10 @@ class Trained:
           UserError: if there is something of that name.
           OSError: if it cannot be written; then nothing of it is left.
         """
-        target = pathlib.Path(path)
-        if os.path.lexists(target):
-            raise UserError(f"{target} is there already; name another directory, or remove it")
-        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
-        arrays = flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
-        try:
-            digest = write_arrays(temporary / ARRAYS, arrays)
+        with new_directory(path) as folder:
+            digest = write_arrays(folder / ARRAYS, self._to_arrays())
             saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
-            write_json(temporary / FACTS, dataclasses.asdict(saved))
-            temporary.chmod(0o755)
-            os.replace(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            write_json(folder / FACTS, dataclasses.asdict(saved))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trained":
@@ -228,20 +219,36 @@ class Trained:
         except FileNotFoundError:
             raise Damaged(folder, f"{FACTS} is missing") from None
         check_digest(folder, ARRAYS, saved.arrays)
+        return Trained._of_saved(saved.method, saved.config, saved.data, read_npz(folder / ARRAYS), os.fspath(folder))
+
+    def __reduce__(self) -> tuple[Callable[..., "Trained"], tuple[Any, ...]]:
+        """Pickles it as what `save` writes: plain values and arrays, without functions or compiled programs."""
+        return Trained._of_saved, (self.method, to_tree(self.config), self.trained_on, self._to_arrays(), "the pickle")
+
+    def _to_arrays(self) -> dict[str, np.ndarray]:
+        """Its arrays by their paths."""
+        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        return flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
+
+    @staticmethod
+    def _of_saved(
+        method: str, config: dict[str, Any], data: DataDescription, arrays: dict[str, np.ndarray], source: str
+    ) -> "Trained":
+        """Makes it of what was saved, in the place that `source` names."""
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
-        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
+        parts |= flax.traverse_util.unflatten_dict(arrays, sep="/")
         try:
-            config = load_recorded(saved.config)
+            recorded = load_recorded(config)
         except ConfigError as error:
             raise UserError(
-                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+                f"{source} has a config that this version does not read ({error}); use the version that saved it"
             ) from None
-        fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
-        trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
-        trained._check_variables(folder)
+        fitted = preprocessing.from_arrays(recorded.data.preprocessing, parts["preprocessing"])
+        trained = Trained(method, recorded, data, fitted, parts["variables"], parts["curves"])
+        trained._check_variables(source)
         return trained
 
-    def _check_variables(self, path: pathlib.Path) -> None:
+    def _check_variables(self, path: str) -> None:
         outlined = {name: jnp.shape(leaf) for name, leaf in _leaves(self.variables)}
         own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
