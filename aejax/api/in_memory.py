@@ -7,7 +7,6 @@ many images there are nor on which of them a member sees: arrays have room for t
 import collections
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +32,6 @@ from aejax.training.loop import compile_chunk, compile_init, epochs_per_chunk
 from aejax.training.loop import train as train_members
 from aejax.training.population import Members, Program, fit_members, share
 from aejax.training.setup import set_up_jax_if_unused
-from aejax.training.state import Status
 from aejax.training.step import Task
 
 
@@ -59,8 +57,8 @@ def train(
       method: "autoencoder", or "supervised" or "fine_tuned"; the latter trains the autoencoders that it begins with.
 
     Returns:
-      The trained models, in the order of the configs. A model that diverged is at its last finite state, and a warning
-      says how many are.
+      The trained models, in the order of the configs. A model that diverged is at its last finite state, and the last
+      loss in its `curves` is not finite.
 
     Raises:
       ConfigError: if a config asks for what goes with a study alone, in one line.
@@ -188,12 +186,7 @@ class _Population:
             initial=self._initial,
             chunk_epochs=self._chunk_epochs,
         )
-        states = [(state.evaluated_variables(), state.status) for state in trained.states]
-        variables, status = self._members.fetch(states)
-        if diverged := int(np.sum(status == Status.DIVERGED)):
-            warnings.warn(
-                f"training diverged ({diverged} of {len(status)}); the model is at its last finite state", stacklevel=2
-            )
+        variables = self._members.fetch([state.evaluated_variables() for state in trained.states])
         curves: dict[int, list[dict[str, np.ndarray]]] = collections.defaultdict(list)
         for first, metrics in chunks:
             for index, ran in enumerate(metrics["epoch"] > 0):
