@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
-from aejax.config import config_id, to_tree
+from aejax.config import combine, config_id, partition, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FACTS, ARRAYS = "model.json", "arrays.npz"
+
+_MOST_PROGRAMS = 64
+_PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
+_NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -312,15 +316,26 @@ class Trained:
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
-        key = (function, *constants)
-        if key not in self._programs:
+        static, traced = partition(self.config)
+        like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
+        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        programs = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
+        if key not in programs:
+            method = self.method  # Programs outlive models.
 
-            def run(variables: Any, values: jax.Array) -> Any:
-                block = lambda indices: function(self, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), self.task.at_once)
+            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+                alike = Trained(method, combine(static, traced), like, fitted, variables, {})
+                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
+                return map_examples(block, len(values), alike.task.at_once)
 
-            self._programs[key] = jax.jit(run)
-        return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+            programs[key] = jax.jit(run)
+        num = len(values)
+        if num < self.task.at_once:  # Other numbers of rows are no other programs.
+            values = values[np.minimum(np.arange(1 << (num - 1).bit_length()), num - 1)]
+        result = programs[key](traced, self.preprocessing, self.variables, values)
+        while len(_PROGRAMS) > _MOST_PROGRAMS:
+            del _PROGRAMS[next(iter(_PROGRAMS))]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -333,6 +348,11 @@ class _Saved:
     config: dict[str, Any]
     data: DataDescription
     arrays: str
+
+
+def _is_global(constant: Any) -> bool:
+    """Whether a function holds no values of its own, or what is no function."""
+    return not callable(constant) or "<locals>" not in getattr(constant, "__qualname__", "<locals>")
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
