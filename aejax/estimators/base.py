@@ -32,7 +32,7 @@ from aejax.training.config import TrainingConfig
 from aejax.training.setup import set_up_jax_if_unused
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
-DEFAULT = DenoisingConfig()
+DEFAULT = DenoisingConfig(latent_size=16)
 EPOCHS = 100
 
 FIELDS = "fields__"  # Before the path of a field in `set_params`: fields__optimizer__learning_rate.
@@ -179,9 +179,9 @@ class AutoencoderEstimator(BaseEstimator):
         fields = self.fields or {}
         if not isinstance(fields, Mapping):
             raise ConfigError(f"fields should be a dict of values by path; got {shortened(repr(fields), 60)}")
-        changes = {path: plain(value) for path, value in given.items() if value is not None}
+        given = {path: value for path, value in given.items() if value is not None} | dict(fields)
         # A kind before what refines it.
-        changes |= {path: plain(fields[path]) for path in sorted(fields, key=lambda path: str(path).count("."))}
+        changes = {path: plain(given[path]) for path in sorted(given, key=lambda path: str(path).count("."))}
         base = _base(self.config, image_shape if are_images else None)
         config = override(base, changes)
         if not isinstance(self.config, Config) or self.random_state is not None:

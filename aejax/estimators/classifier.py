@@ -91,7 +91,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Returns the most probable class of each row or image, [n]."""
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Returns the probabilities of the classes, in the order of `classes_`, float64 [n, classes]."""
