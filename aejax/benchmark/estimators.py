@@ -60,7 +60,7 @@ def make_runner(what: str, *, standardized: bool = False, part: str = "others", 
     """
     num_pixels = digits()[0][part].shape[1]
     autoencoder = AutoencoderFeatures(**parameters)
-    config = autoencoder._make_config((1, num_pixels, 1), NUM_TRIED, are_images=False)
+    config = autoencoder._make_config((1, num_pixels, 1), are_images=False)
     features: dict[str, BaseEstimator] = {
         "autoencoder": autoencoder,
         "pca": PCA(min(config.autoencoder.latent_size, num_pixels)),

@@ -219,6 +219,13 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     )
 
 
+def of_arrays(train: Split, validation: Split, num_classes: int | None) -> Dataset:
+    """Returns splits that the caller has in memory as a data set, which has no test images."""
+    test = Split(train.image[:0], None if train.label is None else train.label[:0])
+    fingerprint = _fingerprint(train, validation, test)
+    return Dataset("arrays", train, validation, test, num_classes=num_classes, fingerprint=fingerprint)
+
+
 def _read(config: DataConfig) -> dict[str, np.ndarray]:
     if config.name.endswith(".npz"):
         return _read_file(config.name)

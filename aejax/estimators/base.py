@@ -20,7 +20,7 @@ from aejax.data.preprocessing import to_unit
 from aejax.errors import ConfigError, DataError, shortened
 from aejax.estimators import keeping
 from aejax.estimators.images import Scaling, check_shape, to_rows
-from aejax.estimators.in_memory import train
+from aejax.estimators.together import train_one
 from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config, check
@@ -29,7 +29,6 @@ from aejax.networks.dense import Dense
 from aejax.samplers.zoo import GenerationConfig
 from aejax.trained.model import Trained
 from aejax.training.config import TrainingConfig
-from aejax.training.setup import set_up_jax_if_unused
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
 DEFAULT = DenoisingConfig(latent_size=16)
@@ -117,14 +116,12 @@ class AutoencoderEstimator(BaseEstimator):
         shape = self._own_image_shape(rows)
         scaling = Scaling.fit(rows, shape)
         self.data_min_, self.data_max_ = scaling.low, scaling.high
-        config = self._make_config(scaling.image_shape, len(rows), are_images=shape is not None)
+        config = self._make_config(scaling.image_shape, are_images=shape is not None)
         return Prepared(config, scaling.to_images(rows), target)
 
     def _train(self, prepared: Prepared) -> None:
         """Trains the autoencoder."""
-        set_up_jax_if_unused()
-        (trained,) = train([prepared.config], prepared.image)
-        self._adopt(trained, prepared)
+        self._adopt(train_one(prepared.config, prepared.image), prepared)
 
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
         """Takes a trained autoencoder, and fits what goes with it."""
@@ -164,8 +161,8 @@ class AutoencoderEstimator(BaseEstimator):
     def _map(self, function: Callable[[Representation, jax.Array], Any], image: np.ndarray) -> Any:
         return self.model_.map(function, image, check=False)
 
-    def _make_config(self, image_shape: tuple[int, ...], num_rows: int, *, are_images: bool) -> Config:
-        """Returns the config of the parameters, for so many rows.
+    def _make_config(self, image_shape: tuple[int, ...], *, are_images: bool) -> Config:
+        """Returns the config of the parameters.
 
         Raises:
           ConfigError: naming the field that is wrong, or fields that do not go together.
@@ -188,13 +185,10 @@ class AutoencoderEstimator(BaseEstimator):
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             config = dataclasses.replace(config, seed=seed)
         data = dataclasses.replace(config.data, name=DataConfig().name, test_size=0)
-        size = config.training.batch_size
-        training = dataclasses.replace(config.training, batch_size=size if size == "all" else min(size, num_rows))
         # Nothing is measured.
         config = dataclasses.replace(
             config,
             data=data,
-            training=training,
             evaluation=EvaluationConfig(measures=(), baselines=()),
             generation=GenerationConfig(),
         )

@@ -115,8 +115,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
         label[known] = labels
         return prepared._replace(target=label)
 
-    def _make_config(self, image_shape: tuple[int, ...], num_rows: int, *, are_images: bool) -> Config:
-        config = super()._make_config(image_shape, num_rows, are_images=are_images)
+    def _make_config(self, image_shape: tuple[int, ...], *, are_images: bool) -> Config:
+        config = super()._make_config(image_shape, are_images=are_images)
         return override(config, {} if self.fine_tuning_epochs is None else {_EPOCHS: plain(self.fine_tuning_epochs)})
 
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
