@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -124,9 +126,16 @@ class AutoencoderEstimator(BaseEstimator):
         self._adopt(train_one(prepared.config, prepared.image), prepared)
 
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
-        """Takes a trained autoencoder, and fits what goes with it."""
+        """Takes a trained autoencoder, and fits what goes with it; warns if it diverged."""
         del prepared
         self.model_ = trained
+        curves = [trained.curves[name][-1:] for name in ("train_loss", "parameter_norm") if name in trained.curves]
+        if not all(np.isfinite(last).all() for last in curves):
+            warnings.warn(
+                "training diverged; the model is at its last finite state: make learning_rate smaller",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def _check(self, X: Any, *y: Any, reset: bool) -> Any:
         """Returns rows or images as rows [n, features] of finite numbers; where it is fitted, as those of training.

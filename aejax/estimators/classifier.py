@@ -165,4 +165,4 @@ def _split(label: np.ndarray, random: np.random.RandomState) -> dict[str, np.nda
 
 @functools.partial(jax.jit, static_argnums=2)
 def _fit_probe(features: Any, label: Any, num_classes: int) -> tuple[jax.Array, jax.Array]:
-    return to_affine(fit_probe(features, label, num_classes=num_classes).chosen)
+    return to_affine(fit_probe(features, label, num_classes=num_classes, by_loss=True).chosen)
