@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -31,7 +33,7 @@ from aejax.trained.model import Trained
 from aejax.training.config import TrainingConfig
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
-DEFAULT = DenoisingConfig()
+DEFAULT = DenoisingConfig(latent_size=16)
 EPOCHS = 100
 
 FIELDS = "fields__"  # Before the path of a field in `set_params`: fields__optimizer__learning_rate.
@@ -124,9 +126,16 @@ class AutoencoderEstimator(BaseEstimator):
         self._adopt(train_one(prepared.config, prepared.image), prepared)
 
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
-        """Takes a trained autoencoder, and fits what goes with it."""
+        """Takes a trained autoencoder, and fits what goes with it; warns if it diverged."""
         del prepared
         self.model_ = trained
+        curves = [trained.curves[name][-1:] for name in ("train_loss", "parameter_norm") if name in trained.curves]
+        if not all(np.isfinite(last).all() for last in curves):
+            warnings.warn(
+                "training diverged; the model is at its last finite state: make learning_rate smaller",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def _check(self, X: Any, *y: Any, reset: bool) -> Any:
         """Returns rows or images as rows [n, features] of finite numbers; where it is fitted, as those of training.
@@ -176,9 +185,9 @@ class AutoencoderEstimator(BaseEstimator):
         fields = self.fields or {}
         if not isinstance(fields, Mapping):
             raise ConfigError(f"fields should be a dict of values by path; got {shortened(repr(fields), 60)}")
-        changes = {path: plain(value) for path, value in given.items() if value is not None}
+        given = {path: value for path, value in given.items() if value is not None} | dict(fields)
         # A kind before what refines it.
-        changes |= {path: plain(fields[path]) for path in sorted(fields, key=lambda path: str(path).count("."))}
+        changes = {path: plain(given[path]) for path in sorted(given, key=lambda path: str(path).count("."))}
         base = _base(self.config, image_shape if are_images else None)
         config = override(base, changes)
         if not isinstance(self.config, Config) or self.random_state is not None:

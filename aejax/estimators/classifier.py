@@ -91,7 +91,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Returns the most probable class of each row or image, [n]."""
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Returns the probabilities of the classes, in the order of `classes_`, float64 [n, classes]."""
@@ -164,4 +165,4 @@ def _split(label: np.ndarray, random: np.random.RandomState) -> dict[str, np.nda
 
 @functools.partial(jax.jit, static_argnums=2)
 def _fit_probe(features: Any, label: Any, num_classes: int) -> tuple[jax.Array, jax.Array]:
-    return to_affine(fit_probe(features, label, num_classes=num_classes).chosen)
+    return to_affine(fit_probe(features, label, num_classes=num_classes, by_loss=True).chosen)

@@ -30,7 +30,7 @@ def fine_tune(
       num_classes: labels lie in [0, num_classes).
     """
     method, config = find_method(METHOD), trained.config
-    if config.data.validation_size == 0:
+    if not config.data.validation_size:
         parts = image, label
         both = [np.concatenate([part["train"], part["validation"]]) for part in parts]
         image, label = ({"train": part, "validation": part[:0]} for part in both)

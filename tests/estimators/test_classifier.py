@@ -14,9 +14,8 @@ NET = {"autoencoder.encoder.widths": (16,)}
 
 
 def make(**parameters):
-    return aejax.AutoencoderClassifier(
-        **{"latent_size": 8, "epochs": 10, "fields": NET, "random_state": 0} | parameters
-    )
+    given = {"latent_size": 8, "epochs": 30, "batch_size": 16, "learning_rate": 0.01, "fields": NET, "random_state": 0}
+    return aejax.AutoencoderClassifier(**given | parameters)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 import aejax
 from aejax.errors import ConfigError, DataError, UserError
 
-NET = {"autoencoder.encoder.widths": (8,)}
+NET = {"autoencoder.encoder.widths": [8]}
 
 
 def make(**parameters):
@@ -130,7 +130,7 @@ def test_fields_are_parameters_of_a_grid(rows):
     best = search.best_estimator_
     assert best.fields == NET | {"optimizer.learning_rate": 0.1}
     assert best.model_.config.optimizer.learning_rate == best.get_params()["fields__optimizer__learning_rate"]
-    assert best.get_params()["fields__autoencoder__encoder__widths"] == (8,)
+    assert best.get_params()["fields__autoencoder__encoder__widths"] == [8]
     copy = clone(best)
     assert copy.fields == best.fields
     assert clone(make()).set_params(**best.get_params()).get_params() == best.get_params()
