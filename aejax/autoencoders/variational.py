@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import NonNegativeFloat, outlasting, traced
@@ -116,8 +115,7 @@ class VariationalAutoencoder(Autoencoder):
             return variables
 
         def images(num: int) -> jax.Array:
-            chosen = np.linspace(0, data.size("train") - 1, num).astype(np.int32)
-            return data.batch("train", jnp.asarray(chosen)).image
+            return data.batch("train", data.evenly("train", num)).image
 
         params = variables["params"]
         return {**variables, "params": {**params, "prior": self.config.prior.init_from_data(params["prior"], images)}}

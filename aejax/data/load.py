@@ -225,6 +225,13 @@ def _why_unlabelled(classes: Classes, splits: Mapping[str, Split]) -> str:
     return "".join(f"has labels on none of its {len(splits[name].image)} {name} images" for name in without[:1])
 
 
+def of_arrays(train: Split, validation: Split, num_classes: int | None) -> Dataset:
+    """Returns splits that the caller has in memory as a data set, which has no test images."""
+    test = Split(train.image[:0], None if train.label is None else train.label[:0])
+    fingerprint = _fingerprint(train, validation, test)
+    return Dataset("arrays", train, validation, test, num_classes=num_classes, fingerprint=fingerprint)
+
+
 def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:
     """Returns (train, validation, test).
 

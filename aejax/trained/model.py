@@ -4,8 +4,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
-from aejax.config import config_id, to_tree
+from aejax.config import combine, config_id, partition, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
@@ -31,7 +29,8 @@ from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.store.directory import new_directory
+from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
 from aejax.training.step import Task, init_variables
@@ -40,6 +39,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FACTS, ARRAYS = "model.json", "arrays.npz"
+
+_MOST_PROGRAMS = 64
+_PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
+_NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,9 +170,13 @@ class Trained:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
         return np.asarray(to_stored(self.outline, jnp.asarray(images)))
 
-    def map(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
-        """Applies a function of the model's representation, stored images and constants to all images, in blocks."""
-        return self.autoencoder._of_images(programs.represented, images, function, *constants)
+    def map(self, function: Callable[..., Any], images: Any, *constants: Any, check: bool = True) -> Any:
+        """Applies a function of the model's representation, stored images and constants to all images, in blocks.
+
+        Without the `check` float images may leave [0, 1].
+        """
+        stored = self.check_images(images) if check else images
+        return self.autoencoder._map(programs.represented, jnp.asarray(stored), function, *constants)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -236,22 +243,10 @@ class Trained:
           UserError: if there is something of that name.
           OSError: if it cannot be written; then nothing of it is left.
         """
-        target = pathlib.Path(path)
-        if os.path.lexists(target):
-            raise UserError(f"{target} is there already; name another directory, or remove it")
-        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
-        arrays = flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
-        try:
-            digest = write_arrays(temporary / ARRAYS, arrays)
+        with new_directory(path) as folder:
+            digest = write_arrays(folder / ARRAYS, self._to_arrays())
             saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
-            write_json(temporary / FACTS, dataclasses.asdict(saved))
-            temporary.chmod(0o755)
-            os.replace(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            write_json(folder / FACTS, dataclasses.asdict(saved))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trained":
@@ -269,20 +264,36 @@ class Trained:
         except FileNotFoundError:
             raise Damaged(folder, f"{FACTS} is missing") from None
         check_digest(folder, ARRAYS, saved.arrays)
+        return Trained._of_saved(saved.method, saved.config, saved.data, read_npz(folder / ARRAYS), os.fspath(folder))
+
+    def __reduce__(self) -> tuple[Callable[..., "Trained"], tuple[Any, ...]]:
+        """Pickles it as what `save` writes: plain values and arrays, without functions or compiled programs."""
+        return Trained._of_saved, (self.method, to_tree(self.config), self.trained_on, self._to_arrays(), "the pickle")
+
+    def _to_arrays(self) -> dict[str, np.ndarray]:
+        """Its arrays by their paths."""
+        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        return flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
+
+    @staticmethod
+    def _of_saved(
+        method: str, config: dict[str, Any], data: DataDescription, arrays: dict[str, np.ndarray], source: str
+    ) -> "Trained":
+        """Makes it of what was saved, in the place that `source` names."""
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
-        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
+        parts |= flax.traverse_util.unflatten_dict(arrays, sep="/")
         try:
-            config = load_recorded(saved.config)
+            recorded = load_recorded(config)
         except ConfigError as error:
             raise UserError(
-                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+                f"{source} has a config that this version does not read ({error}); use the version that saved it"
             ) from None
-        fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
-        trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
-        trained._check_variables(folder)
+        fitted = preprocessing.from_arrays(recorded.data.preprocessing, parts["preprocessing"])
+        trained = Trained(method, recorded, data, fitted, parts["variables"], parts["curves"])
+        trained._check_variables(source)
         return trained
 
-    def _check_variables(self, path: pathlib.Path) -> None:
+    def _check_variables(self, path: str) -> None:
         outlined = {name: jnp.shape(leaf) for name, leaf in _leaves(self.variables)}
         own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
@@ -346,15 +357,26 @@ class Trained:
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
-        key = (function, *constants)
-        if key not in self._programs:
+        static, traced = partition(self.config)
+        like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
+        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        compiled = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
+        if key not in compiled:
+            method = self.method  # Programs outlive models.
 
-            def run(variables: Any, values: jax.Array) -> Any:
-                block = lambda indices: function(self, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), self.task.at_once)
+            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+                alike = Trained(method, combine(static, traced), like, fitted, variables, {})
+                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
+                return map_examples(block, len(values), alike.task.at_once)
 
-            self._programs[key] = jax.jit(run)
-        return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+            compiled[key] = jax.jit(run)
+        num = len(values)
+        if num < self.task.at_once:  # Other numbers of rows are no other programs.
+            values = values[np.minimum(np.arange(1 << (num - 1).bit_length()), num - 1)]
+        result = compiled[key](traced, self.preprocessing, self.variables, values)
+        while len(_PROGRAMS) > _MOST_PROGRAMS:
+            del _PROGRAMS[next(iter(_PROGRAMS))]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
 
 
 def is_saved(folder: pathlib.Path) -> bool:
@@ -372,6 +394,11 @@ class _Saved:
     config: dict[str, Any]
     data: DataDescription
     arrays: str
+
+
+def _is_global(constant: Any) -> bool:
+    """Whether a function holds no values of its own, or what is no function."""
+    return not callable(constant) or "<locals>" not in getattr(constant, "__qualname__", "<locals>")
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

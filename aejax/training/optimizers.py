@@ -160,7 +160,9 @@ class AdamW(_Adam):
 Optimizer = Annotated[Sgd | Momentum | Adam | AdamW, Field(discriminator="kind")]
 
 
-def make_optimizer(config: Optimizer, num_epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: Optimizer, num_epochs: int, steps_per_epoch: jax.typing.ArrayLike
+) -> optax.GradientTransformation:
     """Returns clipping, the optimizer's direction, and the scheduled learning rate, as one optax transformation."""
 
     def step_size(step: jax.Array) -> jax.Array:
