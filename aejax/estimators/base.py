@@ -260,7 +260,6 @@ def _base(config: Any, image_shape: tuple[int, ...] | None) -> Config:
 
 
 def _convolutional(image_shape: tuple[int, ...]) -> Convolutional:
-    """Returns two convolutions that halve height and width as often as these can be halved, at most twice."""
-    sides = image_shape[:2]
-    halved = next(num for num in (2, 1, 0) if all(side % 2**num == 0 for side in sides))
-    return Convolutional(strides=tuple(2 if index < halved else 1 for index in range(2)))
+    """Returns convolutions that halve height and width, where these can be halved twice; else as often as they can."""
+    halved = next(num for num in (2, 1, 0) if all(side % 2**num == 0 for side in image_shape[:2]))
+    return Convolutional(strides={2: (2,), 1: (2, 1), 0: (1,)}[halved])
