@@ -158,6 +158,10 @@ class _Data:
         return shared
 
 
+_MOST_KEPT = 16
+_earlier: dict[Any, Members] = {}  # Members whose programs others may take over.
+
+
 class _Population:
     """Members that one program trains together."""
 
@@ -170,6 +174,17 @@ class _Population:
         self._chunk_epochs = epochs_per_chunk(self._task(seats[0]), self._resident)
         self._members = fit_members(seats, seats[0].training.members_at_once, self._memory)
         self._initial = None if initial is None else list(self._members.deal(initial))
+        key = (
+            (method.name, partition(seats[0])[0], self._chunk_epochs, self._members.at_once, self._members.round_size),
+            str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (self._resident, self._initial))),
+            self._resident.preprocessing.kind,
+            next(iter(described.values())).num_classes,
+        )
+        if key in _earlier:  # Then nothing is traced anew either.
+            self._members.take_programs(_earlier[key])
+        _earlier[key] = self._members
+        while len(_earlier) > _MOST_KEPT:
+            del _earlier[next(iter(_earlier))]
         # Compiled beside the programs of other populations, while none is trained yet.
         compile_init(self._members, self._task, self._resident, self._initial[0] if self._initial else {})
         self._compile(self._members)
