@@ -46,8 +46,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
 
     Attributes:
       classes_: the labels there are, sorted.
-      coef_, intercept_: of the probe, [classes, size] and [classes]: its logits are features · coef_ᵀ + intercept_; None
-        with fine-tuning.
+      coef_, intercept_: of the probe, [classes, size] and [classes]: its logits are features · coef_ᵀ + intercept_.
+        None with fine-tuning.
       classifier_: the fine-tuned encoder with its linear layer, an `aejax.Trained`; None with a probe.
       model_, curves_, data_min_, data_max_, n_features_in_, feature_names_in_, input_shape_: see `AutoencoderFeatures`.
     """
@@ -123,10 +123,12 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
         super()._adopt(trained, prepared)
         (labelled,) = np.nonzero(prepared.target >= 0)
-        splits = _split(prepared.target[labelled], check_random_state(prepared.config.seed))
+        splits = {
+            name: labelled[rows]
+            for name, rows in _split(prepared.target[labelled], check_random_state(prepared.config.seed)).items()
+        }
         image, label = (
-            {name: array[labelled[rows]] for name, rows in splits.items()}
-            for array in (prepared.image, prepared.target)
+            {name: array[rows] for name, rows in splits.items()} for array in (prepared.image, prepared.target)
         )
         self.coef_, self.intercept_, self.classifier_ = None, None, None
         if prepared.config.fine_tuning.epochs:
