@@ -16,7 +16,7 @@ from aejax import rng
 from aejax.data.augmentation import augment
 from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
-from aejax.data.subsets import LabelledSubset
+from aejax.data.subsets import AllLabelled, LabelledSubset
 from aejax.training.config import Precision, TrainingConfig
 from aejax.training.fine_tuning import Rates, hold, only_trained, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
@@ -53,7 +53,7 @@ class Task(NamedTuple):
     training: TrainingConfig
     seed: jax.typing.ArrayLike
     stages: tuple[Stage, ...]
-    labels: LabelledSubset | None = None  # Which of the training images it sees; None: all.
+    labels: AllLabelled | LabelledSubset | None = None  # Which images it sees; None: all, with labels and without.
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
