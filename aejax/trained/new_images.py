@@ -26,5 +26,5 @@ def own_test_images(dataset: Dataset) -> NewImages:
     image, label = dataset.test.image, dataset.test.label
     if not len(image):
         raise DataError(f"{dataset.name} has no test images (data.test_size=0); name other images")
-    named = None if label is None else np.array([dataset.classes.name(number) for number in label])
+    named = None if label is None else np.array([dataset.classes.name(one) if one >= 0 else "" for one in label])
     return NewImages(image, list(map(str, range(len(image)))), named)
