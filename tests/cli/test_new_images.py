@@ -146,8 +146,16 @@ def test_codes_are_the_features_as_npz_and_as_parquet(folder, tmp_path, layer):
 @pytest.mark.parametrize(
     ("arguments", "error", "line"),
     [
-        (["score", "study", "wide.npz"], DataError, "images are 8 x 9 x 1, and the model was trained on 8 x 8 x 1"),
-        (["score", "study", "color.npz"], DataError, "images are 8 x 8 x 3, and the model was trained on 8 x 8 x 1"),
+        (
+            ["score", "study", "wide.npz"],
+            DataError,
+            "holds images of 8 x 9 x 1, and the model was trained on images of 8 x 8 x 1",
+        ),
+        (
+            ["score", "study", "color.npz"],
+            DataError,
+            "holds images of 8 x 8 x 3, and the model was trained on images of 8 x 8 x 1",
+        ),
         (["score", "study", "other.npz"], DataError, "holds the arrays images; it should hold 'image'"),
         (["score", "study", "text.npy"], DataError, r"text\.npy cannot be read"),
         (["score", "study", "nothing.npz"], DataError, r"nothing\.npz cannot be read: No such file"),
