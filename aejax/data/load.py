@@ -73,7 +73,7 @@ class DataConfig:
     # is in the cache.
     directory: str | None = None
     # The classes whose images are kept, in every split, by their labels in the data or their names, and counted from 0
-    # in this order. None: all.
+    # in this order; images without a label are left out. None: all.
     classes: ChosenClasses | None = None
     # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
     train_size: PositiveInt | None = None
