@@ -53,6 +53,23 @@ def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) ->
     return Interval(float(np.mean(values)), float(half), num)
 
 
+def resampled_interval(differences: Sequence[float], test_share: float) -> Interval:
+    """Returns the mean of differences over the folds of repeated cross-validation, with the corrected t interval.
+
+    Folds share most of their training examples, so their differences are not independent, and Student's interval would
+    be too narrow. The variance of the mean is taken to be (1 / folds + `test_share`) times that of a difference.
+
+    Args:
+      differences: of each fold, of all repetitions.
+      test_share: test examples for each training example, 1/4 of five folds.
+
+    Source: Nadeau and Bengio, "Inference for the generalization error", 2003, section 3; of repeated folds: Bouckaert
+    and Frank, "Evaluating the replicability of significance tests for comparing learning algorithms", 2004.
+    """
+    plain = student_interval(differences)
+    return plain._replace(half_width=plain.half_width * math.sqrt(1 + plain.num * test_share))
+
+
 @functools.cache
 def _student_quantile(probability: float, degrees: int) -> float:
     from scipy.special import stdtrit  # SciPy is slow to import and needed at the end alone; its stats is slower.

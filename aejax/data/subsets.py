@@ -1,7 +1,7 @@
-"""Which examples have labels where labels are few: fixed subsets, the same for whatever is compared on them."""
+"""Parts of the training images: few that have labels, the same for whatever is compared on them, or given ones."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,12 +31,33 @@ def draw_per_class(label: Array, num_classes: int, count: int, draw: jax.typing.
     return by_class[first[:, None] + jnp.arange(count)[None]]
 
 
+class Subset(Protocol):
+    """A part of the training images that one member sees; which one may be traced."""
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with this part for the training split, and perhaps another for the validation split."""
+
+
 class AllLabelled(NamedTuple):
     """All images that have a label."""
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the data with these images alone."""
         return data.with_labels()
+
+
+class RowsSubset(NamedTuple):
+    """One of the subsets for which the data have `rows`, and a preprocessing of their own: arrays [subsets, ...]."""
+
+    number: jax.typing.ArrayLike
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with its rows and its preprocessing; validation images are some of the training images."""
+        assert data.rows is not None, "the data have subsets"
+        index, count, fitted = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf)[self.number], (data.rows.index, data.rows.count, data.preprocessing)
+        )
+        return data.replace(rows=data.rows.replace(index=index, count=count), preprocessing=fitted)
 
 
 class LabelledSubset(NamedTuple):
