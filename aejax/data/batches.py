@@ -3,10 +3,19 @@
 import jax
 import jax.numpy as jnp
 
+from aejax import rng
+
 
 def num_batches(num_examples: int, batch_size: int) -> int:
     """Returns the number of full batches in an epoch; the examples that remain are left out of it."""
     return num_examples // batch_size
+
+
+def batches(
+    seed: jax.typing.ArrayLike, epoch: jax.typing.ArrayLike, num_examples: int, batch_size: int
+) -> jax.Array:
+    """Returns the examples of the batches of an epoch of the member with a seed; see `epoch_indices`."""
+    return epoch_indices(rng.at(rng.stream(rng.root(seed), "batches"), epoch), num_examples, batch_size)
 
 
 def epoch_indices(key: jax.Array, num_examples: int, batch_size: int) -> jax.Array:

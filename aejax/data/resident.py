@@ -49,15 +49,29 @@ class ResidentData(flax.struct.PyTreeNode):
         indices = _spread(indices)
         return self._batch(split, indices, self.image[split][indices] if self.image else None)
 
-    def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
-        """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
+    def training_batch(
+        self,
+        indices: jax.Array,
+        change: Callable[[jax.Array], jax.Array],
+        key: jax.Array,
+        stored: jax.Array | None = None,
+    ) -> Batch:
+        """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them.
+
+        `stored` are the images at `indices` where they come by themselves, [batch, ...]: of `trained_on`.
+        """
         indices = _spread(indices)
         if not self.image:
             return self._batch("train", indices, None)
+        unit = change(preprocessing.to_unit(self.trained_on[indices] if stored is None else stored))
         if self.intensity is None:
-            return self._batch("train", indices, change(preprocessing.to_unit(self.image["train"][indices])))
-        probability = change(preprocessing.to_unit(self.intensity[indices]))
-        return self._batch("train", indices, jax.random.bernoulli(key, probability).astype(jnp.float32))
+            return self._batch("train", indices, unit)
+        return self._batch("train", indices, jax.random.bernoulli(key, unit).astype(jnp.float32))
+
+    @property
+    def trained_on(self) -> Any:
+        """The training images, or the intensities that each batch draws them of."""
+        return self.image["train"] if self.intensity is None else self.intensity
 
     def _batch(self, split: str, indices: jax.Array, image: jax.Array | None) -> Batch:
         label = self.label[split][indices] if self.label else None

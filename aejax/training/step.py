@@ -14,7 +14,7 @@ import optax
 
 from aejax import rng
 from aejax.data.augmentation import augment
-from aejax.data.batches import epoch_indices, num_batches
+from aejax.data.batches import batches, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import LabelledSubset
 from aejax.training.config import Precision, TrainingConfig
@@ -246,62 +246,102 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
     return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
 
 
-def _training_batch(task: Task, data: ResidentData, first_step: int, step: jax.Array, indices: jax.Array) -> Batch:
+def training_batch(
+    task: Task, data: ResidentData, first_step: int, step: jax.Array, indices: jax.Array, stored: jax.Array | None = None
+) -> Batch:
+    """Returns the batch of a step: the training images at `indices`, or these as they are stored, augmented.
+
+    `first_step` is the step at which the stage began.
+    """
     augmentation, root = task.training.augmentation, rng.root(task.seed)
     key = rng.at(rng.stream(root, "augmentation"), step)
     change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
-    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step))
+    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step), stored)
     return batch._replace(epoch=(step - first_step + 1) / steps_per_epoch(task.training, data))
 
 
-def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after an epoch of the stage that it stands in; metrics that another stage has are NaN."""
+def in_its_stage(task: Task, epoch: jax.Array, run: Callable[..., Any], *arguments: Any) -> Any:
+    """Returns what the stage in which an epoch lies makes of arguments: a state, and values by name.
+
+    Values that only another stage has are NaN.
+
+    Args:
+      task: with the stages.
+      epoch: int32, a scalar.
+      run: is called with the task, a stage, the stage's first epoch, and the arguments.
+      arguments: trees of arrays.
+    """
     starts = list(itertools.accumulate((stage.epochs for stage in task.stages), initial=0))[:-1]
     runs = [
-        jax.jit(functools.partial(_run_stage, task, stage, start))
-        for stage, start in zip(task.stages, starts, strict=True)
+        jax.jit(functools.partial(run, task, stage, start)) for stage, start in zip(task.stages, starts, strict=True)
     ]
     if len(runs) == 1:
-        return runs[0](state, data)
+        return runs[0](*arguments)
     shapes: dict[str, Any] = {}
-    for run in runs:
-        shapes |= jax.eval_shape(run, state, data)[1]
+    for of_stage in runs:
+        shapes |= jax.eval_shape(of_stage, *arguments)[1]
     missing = {name: jnp.full(shape.shape, jnp.nan) for name, shape in shapes.items() if name != "epoch"}
 
-    def filled(run: Any, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-        after, metrics = run(state, data)
-        return after, missing | metrics
+    def filled(of_stage: Any, *arguments: Any) -> Any:
+        after, values = of_stage(*arguments)
+        return after, missing | values
 
-    index = jnp.sum(state.epoch >= jnp.asarray(starts[1:]))
-    return jax.lax.switch(index, [functools.partial(filled, run) for run in runs], state, data)
+    index = jnp.sum(epoch >= jnp.asarray(starts[1:]))
+    return jax.lax.switch(index, [functools.partial(filled, of_stage) for of_stage in runs], *arguments)
+
+
+def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after an epoch of the stage that it stands in, and the epoch's metrics."""
+    after, metrics = in_its_stage(task, state.epoch, _run_stage, state, data)
+    return after, metrics
 
 
 def _run_stage(
     task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
-    indices = epoch_indices(key, data.size("train"), batch_size(task.training, data))
+    indices = batches(task.seed, state.epoch, data.size("train"), batch_size(task.training, data))
     optimizer = stage_optimizer(task, stage, data)
-    before = state
-    if first_epoch:
-        # Another loss: moments, schedule and average begin anew.
-        fresh = {"opt_state": optimizer.init(state.params)}
-        if state.average is not None:
-            fresh["average"] = state.params
-        is_first = state.epoch == first_epoch
-        old = {name: getattr(state, name) for name in fresh}
-        before = state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
     first_step = first_epoch * len(indices)
-    draw = functools.partial(_training_batch, task, data, first_step)
+    draw = functools.partial(training_batch, task, data, first_step)
     is_last = jnp.arange(len(indices)) == len(indices) - 1
     after, terms = jax.lax.scan(
         lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step),
-        before,
+        begin_epoch(task, stage, first_epoch, state, data),
         (indices, is_last),
         unroll=2,
     )
+    return end_epoch(task, stage, state, after, terms, data)
+
+
+def begin_epoch(task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData) -> TrainState:
+    """Returns the state before the first step of an epoch of a stage, which began at `first_epoch`."""
+    if not first_epoch:
+        return state
+    # Another loss: moments, schedule and average begin anew.
+    fresh = {"opt_state": stage_optimizer(task, stage, data).init(state.params)}
+    if state.average is not None:
+        fresh["average"] = state.params
+    is_first = state.epoch == first_epoch
+    old = {name: getattr(state, name) for name in fresh}
+    return state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
+
+
+def end_epoch(
+    task: Task, stage: Stage, before: TrainState, after: TrainState, terms: dict[str, jax.Array], data: ResidentData
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after an epoch of a stage, with its status, and the epoch's metrics.
+
+    Args:
+      task: of the member.
+      stage: of the task.
+      before: the state before the epoch.
+      after: that after its last step.
+      terms: what `train_step` said of each of its steps, [steps].
+      data: what the task sees.
+    """
+    terms = dict(terms)
     gradient_norm = terms.pop("gradient_norm")[-1]
-    metrics = {"epoch": state.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
+    metrics = {"epoch": before.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
     metrics["gradient_norm"] = gradient_norm
     metrics["parameter_norm"] = optax.tree.norm(after.params)
     after = after.replace(epoch=after.epoch + 1)
@@ -318,7 +358,7 @@ def _run_stage(
     if task.training.until_epoch is not None:
         pauses = (after.status == Status.RUNNING) & (after.epoch >= task.training.until_epoch)
         after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
-    diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
+    diverged = before.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
 
 

@@ -1,0 +1,96 @@
+"""Images that are not on the device: what a program asks of them, the host reads while the program runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.data.sources.base import Images
+from aejax.errors import UserError
+
+
+@jax.tree_util.register_static
+class StreamedImages:
+    """Images in the place of an array on the device; programs index it likewise, by int32 [...] or a slice.
+
+    In a tree of arrays it has no leaves. Two of the same name are the same images.
+    """
+
+    def __init__(self, images: Images, name: str, memory: int, workers: int):
+        """Takes images and their name, which no others may have; and how to read training batches of them.
+
+        Args:
+          images: on the host.
+          name: of exactly these images.
+          memory: the bytes that batches may take on a device, and on the host beside it.
+          workers: how many processes read batches; 0: threads of this one.
+        """
+        self.images, self.memory, self.workers, self._name = images, memory, workers, name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, height, width, channels)."""
+        return self.images.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the pixels."""
+        return self.images.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StreamedImages) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        """The name: what tells programs apart that are alike otherwise."""
+        return f"StreamedImages({self._name}, {self.shape}, {self.dtype})"
+
+    def __getitem__(self, indices: Any) -> jax.Array:
+        if isinstance(indices, slice):
+            indices = np.arange(len(self))[indices]
+        # As an array reads what lies beyond its end.
+        indices = jnp.clip(jnp.asarray(indices, jnp.int32), 0, len(self) - 1)
+        shape = jax.ShapeDtypeStruct((*indices.shape, *self.shape[1:]), self.dtype)
+        read: jax.Array = jax.pure_callback(self._read, shape, indices, vmap_method="expand_dims")
+        return read
+
+    def _read(self, indices: Any) -> np.ndarray:
+        # An error would be told by XLA, at length; so the host tells it, see `raise_failure`.
+        chosen = np.asarray(indices)
+        try:
+            rows = self.images[chosen.ravel()]
+        except Exception as error:
+            _failures.append(error)
+            rows = np.zeros((chosen.size, *self.shape[1:]), self.dtype)
+        return rows.reshape(*chosen.shape, *self.shape[1:])
+
+
+_failures: list[Exception] = []
+
+
+def raise_failure() -> None:
+    """Raises what went wrong while programs read images, if anything did: their results are of no use then.
+
+    Raises:
+      UserError: naming what cannot be read.
+    """
+    if _failures:
+        error = _failures[0]
+        _failures.clear()
+        raise error
+
+
+def is_streamed(tree: Any) -> bool:
+    """Whether a tree of arrays has images in it that the host reads."""
+    return any(isinstance(leaf, StreamedImages) for leaf in jax.tree.leaves(tree, is_leaf=_is_streamed))
+
+
+def _is_streamed(leaf: Any) -> bool:
+    return isinstance(leaf, StreamedImages)
