@@ -10,7 +10,10 @@ from aejax.errors import ConfigError
 # The subcommands by name: the module of the function of that name, and its line of the overview. A new one is a file
 # and its line here.
 SUBCOMMANDS = {
-    "prepare": ("aejax.cli.prepare", "Fetch the original files of MNIST, Fashion-MNIST, KMNIST, CIFAR-10 or CIFAR-100."),
+    "prepare": (
+        "aejax.cli.prepare",
+        "Fetch the original files of MNIST, Fashion-MNIST, KMNIST, CIFAR-10 or CIFAR-100.",
+    ),
 }
 
 

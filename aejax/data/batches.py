@@ -11,9 +11,7 @@ def num_batches(num_examples: int, batch_size: int) -> int:
     return num_examples // batch_size
 
 
-def batches(
-    seed: jax.typing.ArrayLike, epoch: jax.typing.ArrayLike, num_examples: int, batch_size: int
-) -> jax.Array:
+def batches(seed: jax.typing.ArrayLike, epoch: jax.typing.ArrayLike, num_examples: int, batch_size: int) -> jax.Array:
     """Returns the examples of the batches of an epoch of the member with a seed; see `epoch_indices`."""
     return epoch_indices(rng.at(rng.stream(rng.root(seed), "batches"), epoch), num_examples, batch_size)
 

@@ -1,6 +1,5 @@
 """Training batches read ahead by Grain: the same images in the same order as a device that has all of them takes."""
 
-import functools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from aejax.data import preprocessing
 from aejax.data.load import Dataset
+from aejax.data.on_demand import OnDemand
 from aejax.data.preprocessing import Array
+from aejax.data.streamed import StreamedImages
 
 # The most images, and the most pixels in all of them, that pass through a network at once outside training.
 EXAMPLES_AT_ONCE = 1000
@@ -116,11 +118,15 @@ def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
 
 def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> ResidentData:
     splits = dataset.splits
+
+    def image(images: Any, name: str) -> Any:
+        return StreamedImages(images, f"{dataset.fingerprint} {name}") if isinstance(images, OnDemand) else images
+
     return ResidentData(
-        image={name: split.image for name, split in splits.items()},
+        image={name: image(split.image, name) for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=fitted,
-        intensity=dataset.intensity,
+        intensity=image(dataset.intensity, "intensity"),
     )
 
 

@@ -1,14 +1,16 @@
 """Images that are not on the device: what a program asks of them, the host reads while the program runs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.cache import memory_bytes
 from aejax.data.sources.base import Images
-from aejax.errors import UserError
+
+MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
+IMAGES_SHARE = 0.5  # Of that, for images.
 
 
 @jax.tree_util.register_static
@@ -18,16 +20,9 @@ class StreamedImages:
     In a tree of arrays it has no leaves. Two of the same name are the same images.
     """
 
-    def __init__(self, images: Images, name: str, memory: int, workers: int):
-        """Takes images and their name, which no others may have; and how to read training batches of them.
-
-        Args:
-          images: on the host.
-          name: of exactly these images.
-          memory: the bytes that batches may take on a device, and on the host beside it.
-          workers: how many processes read batches; 0: threads of this one.
-        """
-        self.images, self.memory, self.workers, self._name = images, memory, workers, name
+    def __init__(self, images: Images, name: str):
+        """Takes images on the host, and a name that no others have."""
+        self.images, self._name = images, name
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,6 +65,17 @@ class StreamedImages:
             _failures.append(error)
             rows = np.zeros((chosen.size, *self.shape[1:]), self.dtype)
         return rows.reshape(*chosen.shape, *self.shape[1:])
+
+
+def device_memory() -> int | None:
+    """Returns the bytes that programs may use of one device; None where the backend does not say, as on CPUs."""
+    size = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return None if size is None else int(MEMORY_SHARE * size)
+
+
+def images_memory() -> int:
+    """Returns the bytes of images that a device should hold at most: half of its memory, or of its share of the host's."""
+    return int(IMAGES_SHARE * (device_memory() or MEMORY_SHARE * memory_bytes() / jax.local_device_count()))
 
 
 _failures: list[Exception] = []

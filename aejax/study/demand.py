@@ -11,12 +11,12 @@ from aejax.cache import memory_bytes
 from aejax.data.demand import Demand
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.resident import ResidentData, outline
+from aejax.data.streamed import MEMORY_SHARE, device_memory
 from aejax.evaluation import demand as evaluation_demand
 from aejax.experiment import Config
 from aejax.measures.other_data import OUTLIERS
 from aejax.methods.base import Method
 from aejax.study.job import Job
-from aejax.training.population import MEMORY_SHARE, device_memory
 from aejax.training.step import init_state, init_variables
 
 MOST_FLOP = 1e15  # That evaluating a member may take on a CPU: hours.

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import jax
 import numpy as np
 
-from aejax.config import config_id, load
+from aejax.config import NonNegativeInt, PositiveInt, config_id, load
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import to_arrays
 from aejax.data.resident import ResidentData
@@ -41,10 +41,11 @@ from aejax.study.measure import FittedPopulation, measure
 from aejax.study.track import track
 from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
+from aejax.training.loop import Cost, Midway, StartingPoint, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
+from aejax.training.streaming import streamed_images, unfinished_shapes
 
 Result = TypeVar("Result")
 Arrays = dict[str, np.ndarray]
@@ -195,6 +196,7 @@ class _Resume:
     cost: Annotated[Cost, InRange]
     metrics_bytes: int
     metrics_digest: str | None = None
+    midway: tuple[NonNegativeInt, PositiveInt] | None = None  # The first of the members amid an epoch, and how many.
 
 
 def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple[StartingPoint | None, Written]:
@@ -213,7 +215,8 @@ def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple
         if writes:
             execution.options.say(f"{execution.path}: no whole checkpoint, so it is trained from the beginning")
         return None, Written()
-    state = checkpoint.read(state_shapes(Members(execution.configs, 1), execution.task, execution.data))
+    members = Members(execution.configs, 1)
+    state = checkpoint.read(state_shapes(members, execution.task, execution.data))
     try:
         resume = load(_Resume, checkpoint.facts.facts)
     except ConfigError as error:
@@ -221,7 +224,12 @@ def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple
             f"{execution.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version "
             f"that study.json names, or remove {execution.path} and train again"
         ) from None
-    return StartingPoint(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
+    midway = None
+    # Where images are on the devices by now, the epoch begins again.
+    if resume.midway is not None and streamed_images(execution.task(execution.configs[0]), execution.data) is not None:
+        first, num = resume.midway
+        midway = Midway(first, checkpoint.read_midway(unfinished_shapes(members, execution.task, execution.data, num)))
+    return StartingPoint(state, resume.cost, midway), Written(resume.metrics_bytes, resume.metrics_digest)
 
 
 def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
@@ -246,7 +254,7 @@ class _Saver:
     def due(self) -> bool:
         return bool(self._execution.options.stop) or time.monotonic() - self._last >= self._interval
 
-    def save(self, state: TrainState, cost: Cost) -> None:
+    def save(self, state: TrainState, cost: Cost, midway: Midway | None = None) -> None:
         started = time.monotonic()
         if is_leader():
             # The curves first: a checkpoint says how much of them belongs to it.
@@ -256,7 +264,10 @@ class _Saver:
                 "metrics_bytes": written.num_bytes,
                 "metrics_digest": written.digest,
             }
-            number = self._execution.checkpoints.save(state, facts, self._data, self._preprocessing)
+            epoch = None if midway is None else midway.epoch
+            if midway is not None:
+                facts["midway"] = [midway.first, len(midway.epoch.state.step)]
+            number = self._execution.checkpoints.save(state, facts, self._data, self._preprocessing, epoch)
             self._status = self._status._replace(checkpoint=number)
             write_status(self._execution.path, self._status)
         self._execution.options.obey_stop()

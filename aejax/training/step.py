@@ -247,7 +247,12 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
 
 
 def training_batch(
-    task: Task, data: ResidentData, first_step: int, step: jax.Array, indices: jax.Array, stored: jax.Array | None = None
+    task: Task,
+    data: ResidentData,
+    first_step: int,
+    step: jax.Array,
+    indices: jax.Array,
+    stored: jax.Array | None = None,
 ) -> Batch:
     """Returns the batch of a step: the training images at `indices`, or these as they are stored, augmented.
 

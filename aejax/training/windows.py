@@ -26,7 +26,7 @@ from aejax.training.step import (
 
 
 class Unfinished(flax.struct.PyTreeNode):
-    """What an epoch in progress has brought: the state so far, and what every step so far said, arrays [steps]."""
+    """What an epoch in progress has brought: the state so far, and what every step so far said, [pairs of steps, 2]."""
 
     state: TrainState
     terms: dict[str, jax.Array]
@@ -77,7 +77,7 @@ def run(task: Task, epoch: Unfinished, window: Window, data: ResidentData, first
 
 
 def end(
-    task: Task, before: TrainState, epoch: Unfinished, window: Window, data: ResidentData
+    task: Task, before: TrainState, epoch: Unfinished, window: Window, data: ResidentData, first: Any
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after an epoch and its metrics, as `train_epoch` does.
 
@@ -87,8 +87,9 @@ def end(
       epoch: before its last steps, which `tail_steps` counts.
       window: their images.
       data: what the task sees.
+      first: how many steps there were before.
     """
-    finish = jax.jit(lambda *arguments: in_its_stage(task, before.epoch, _end, *arguments))
+    finish = jax.jit(lambda *arguments: in_its_stage(task, before.epoch, _end, *arguments, first))
     _, shapes = jax.eval_shape(finish, before, epoch, window, data)
 
     def frozen(before: TrainState, *_: Any) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -101,8 +102,10 @@ def _begin(
     task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     state = begin_epoch(task, stage, first_epoch, state, data)
-    steps = steps_per_epoch(task.training, data)
-    return state, {name: jnp.zeros(steps, shape.dtype) for name, shape in _terms(task, stage, state, data).items()}
+    num_steps = steps_per_epoch(task.training, data)
+    pairs = (num_steps - tail_steps(num_steps)) // 2
+    said = _terms(task, stage, state, data).items()
+    return state, {name: jnp.zeros((pairs, 2), shape.dtype) for name, shape in said}
 
 
 def _terms(task: Task, stage: Stage, state: TrainState, data: ResidentData) -> dict[str, Any]:
@@ -117,19 +120,20 @@ def _terms(task: Task, stage: Stage, state: TrainState, data: ResidentData) -> d
 
 
 def _step(
-    task: Task, stage: Stage, first_epoch: int, window: Window, data: ResidentData, first: Any
-) -> Callable[[Any, Any], Any]:
-    """Returns the function that takes the step at an index of a window, which begins after `first` steps."""
-    optimizer, steps = stage_optimizer(task, stage, data), steps_per_epoch(task.training, data)
-    first_step = first_epoch * steps
+    task: Task, stage: Stage, first_epoch: int, window: Window, data: ResidentData, first: jax.Array, *, last: bool
+) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]:
+    """Returns the function that takes the step at an index of a window, which begins after `first` steps.
 
-    def step(index: Any, carry: Any) -> Any:
-        state, terms = carry
+    `last`: whether the epoch's last step may be among those; where it is not, `train_epoch` knows so too.
+    """
+    optimizer, num_steps = stage_optimizer(task, stage, data), steps_per_epoch(task.training, data)
+    first_step = first_epoch * num_steps
+
+    def step(state: TrainState, index: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         stored = window.image[window.row[index]]
         batch = training_batch(task, data, first_step, state.step, window.index[index], stored)
-        is_last = first + index == steps - 1
-        state, said = train_step(task, stage, optimizer, state, batch, is_last, first_step)
-        return state, {**terms, **{name: terms[name].at[first + index].set(term) for name, term in said.items()}}
+        is_last = first + index == num_steps - 1 if last else False
+        return train_step(task, stage, optimizer, state, batch, is_last, first_step)
 
     return step
 
@@ -144,9 +148,19 @@ def _run(
     first: jax.Array,
     count: jax.Array,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    step = _step(task, stage, first_epoch, window, data, first)
-    # Two at a time, as `train_epoch` takes them.
-    pair = lambda index, carry: step(2 * index + 1, step(2 * index, carry))  # noqa: E731
+    num_steps = steps_per_epoch(task.training, data)
+    last = not tail_steps(num_steps)
+    if tail_steps(num_steps) == num_steps:
+        return epoch.state, epoch.terms
+    step = _step(task, stage, first_epoch, window, data, first, last=last)
+
+    def pair(index: jax.Array, carry: Any) -> Any:
+        state, terms = carry
+        state, one = step(state, 2 * index)
+        state, two = step(state, 2 * index + 1)
+        said = {name: jnp.stack([one[name], two[name]]) for name in one}
+        return state, terms | {name: terms[name].at[first // 2 + index].set(said[name]) for name in said}
+
     state, terms = jax.lax.fori_loop(0, count // 2, pair, (epoch.state, epoch.terms))
     return state, terms
 
@@ -159,13 +173,15 @@ def _end(
     epoch: Unfinished,
     window: Window,
     data: ResidentData,
+    first: jax.Array,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    num_steps = steps_per_epoch(task.training, data)
-    num_last = tail_steps(num_steps)
-    step = _step(task, stage, first_epoch, window, data, num_steps - num_last)
-    carry: Any = epoch.state, epoch.terms
-    for index in range(num_last):
-        carry = step(index, carry)
-    after, terms = carry
-    own = _terms(task, stage, before, data)
-    return end_epoch(task, stage, before, after, {name: terms[name] for name in own}, data)
+    step = _step(task, stage, first_epoch, window, data, first, last=True)
+    state, last = epoch.state, []
+    for index in range(tail_steps(steps_per_epoch(task.training, data))):
+        state, said = step(state, index)
+        last.append(said)
+    terms = {}
+    for name in _terms(task, stage, before, data):
+        looped = epoch.terms[name].reshape(-1)
+        terms[name] = jnp.concatenate([looped, jnp.stack([said[name] for said in last])]) if last else looped
+    return end_epoch(task, stage, before, state, terms, data)

@@ -130,13 +130,18 @@ class ImageSource(abc.ABC):
           DataError: if there is no such data, or they are damaged, or no images of one size.
         """
 
-    def read(self) -> Contents:
-        """The content with all images in memory, and its arrays checked.
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether the images may take more memory, as far as that can be told without opening them."""
+        del num_bytes
+        return True
+
+    def read(self, contents: Contents | None = None) -> Contents:
+        """The content with all images in memory, and its arrays checked; `contents` is that of `on_demand`, if known.
 
         Raises:
           DataError: likewise.
         """
-        contents = self.on_demand()
+        contents = contents or self.on_demand()
         return dataclasses.replace(contents, arrays=check_arrays(self.config.name, read_all(contents.arrays)))
 
 

@@ -12,6 +12,7 @@ from aejax.data.sources.base import Contents, ImageSource, is_path
 
 # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 DECODING = 3
+MOST_COMPRESSED = 100  # How many times as large decoded images may be, unless they are all but empty.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +25,24 @@ class EmbeddedSource(ImageSource):
         return embedded.is_embedded(name) and not is_path(name)
 
     def on_demand(self) -> Contents:
-        """All of it; these are small."""
-        return self.read()
+        """The labels, and images that are read from the records when asked for."""
+        return Contents(prepared.open_records(self._prepare()))
 
-    def read(self) -> Contents:
-        """All of it, decoded once."""
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether its files are larger than what could be compressed so far."""
         try:
-            return _read(embedded.prepare(self.config.name, cache_directory() / "tensorflow_datasets"))
+            return _may_exceed(self._prepare(), num_bytes)
+        except OSError:  # A cache that cannot be written, from which nothing could be read either.
+            return False
+
+    def _prepare(self) -> pathlib.Path:
+        return embedded.prepare(self.config.name, cache_directory() / "tensorflow_datasets")
+
+    def read(self, contents: Contents | None = None) -> Contents:
+        """All of it, decoded once."""
+        del contents
+        try:
+            return _read(self._prepare())
         except OSError:  # A cache that cannot be written.
             with tempfile.TemporaryDirectory() as temporary:
                 return _read(embedded.prepare(self.config.name, pathlib.Path(temporary)))
@@ -49,9 +61,18 @@ class PreparedSource(ImageSource):
         """The labels, and images that are read from the records when asked for."""
         return Contents(prepared.open_records(prepared.find(self.config.name, self.config.directory)))
 
-    def read(self) -> Contents:
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether its files are larger than what could be compressed so far."""
+        return _may_exceed(prepared.find(self.config.name, self.config.directory), num_bytes)
+
+    def read(self, contents: Contents | None = None) -> Contents:
         """All of it, decoded once while its files stay as they are."""
+        del contents
         return _read(prepared.find(self.config.name, self.config.directory))
+
+
+def _may_exceed(path: pathlib.Path, num_bytes: int) -> bool:
+    return MOST_COMPRESSED * sum(file.stat().st_size for file in path.iterdir()) > num_bytes
 
 
 def _read(path: pathlib.Path) -> Contents:
