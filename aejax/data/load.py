@@ -130,7 +130,8 @@ class DataConfig(SourceConfig):
 class Split:
     """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None.
 
-    The images are an array, or `OnDemand` where they are read when they are asked for. `factor` are the values of what an image was made from, int32 [N, factors], counted from 0, or None.
+    The images are an array, or `OnDemand` where they are read when they are asked for. `factor` are the values of what
+    an image was made from, int32 [N, factors], counted from 0, or None.
     """
 
     image: Any
@@ -214,9 +215,9 @@ def _read(config: DataConfig, field: str) -> Contents:
         return source.read()
     contents = source.on_demand()
     num_bytes = sum(math.prod(image.shape) * image.dtype.itemsize for image in images_of(contents.arrays).values())
-    memory = (
-        int(config.memory * 1e9) if config.memory else images_memory() if num_bytes > ALWAYS_RESIDENT else num_bytes
-    )
+    if config.memory is None and num_bytes <= ALWAYS_RESIDENT:
+        return source.read(contents)
+    memory = images_memory() if config.memory is None else int(config.memory * 1e9)
     if num_bytes <= memory:
         return source.read(contents)
     arrays = dict(contents.arrays) | {name: open_images(image) for name, image in images_of(contents.arrays).items()}

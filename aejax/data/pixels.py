@@ -46,7 +46,8 @@ def store(source: str, images: Mapping[str, Any], maximum: float | None, field: 
 
     Args:
       source: where they come from, for messages.
-      images: by name, as `check_image` returned them, all of one type; some may be read when asked for. They share black and white.
+      images: by name, as `check_image` returned them, all of one type, arrays or read when asked for. They
+        share black and white.
       maximum: of the config.
       field: the path of that, for messages.
 

@@ -74,7 +74,7 @@ def device_memory() -> int | None:
 
 
 def images_memory() -> int:
-    """Returns the bytes of images that a device should hold at most: half of its memory, or of its share of the host's."""
+    """Returns the bytes of images that a device may hold at most: half of its memory, or of its part of the host's."""
     return int(IMAGES_SHARE * (device_memory() or MEMORY_SHARE * memory_bytes() / jax.local_device_count()))
 
 
