@@ -12,7 +12,7 @@ from aejax.errors import ConfigError
 SUBCOMMANDS = {
     "prepare": (
         "aejax.cli.prepare",
-        "Fetch the original files of MNIST, Fashion-MNIST, KMNIST, CIFAR-10 or CIFAR-100.",
+        "Fetch the original files of (Fashion-, K)MNIST, CIFAR-10 or CIFAR-100.",
     ),
 }
 

@@ -188,7 +188,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
-    splits = gray if config.binarization is None else tuple(map(_binarize(config), gray, SPLITS))
+    splits = gray if config.binarization is None else tuple(map(binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
     fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
     num_classes = len(classes.values) if len(classes.values) > 1 else None
@@ -216,10 +216,10 @@ def _read(config: DataConfig, field: str) -> Contents:
     contents = source.on_demand()
     num_bytes = sum(math.prod(image.shape) * image.dtype.itemsize for image in images_of(contents.arrays).values())
     if config.memory is None and num_bytes <= ALWAYS_RESIDENT:
-        return source.read(contents)
+        return source.read()
     memory = images_memory() if config.memory is None else int(config.memory * 1e9)
     if num_bytes <= memory:
-        return source.read(contents)
+        return source.read()
     arrays = dict(contents.arrays) | {name: open_images(image) for name, image in images_of(contents.arrays).items()}
     note = (
         f"{num_bytes / 1e9:.3g} GB of images are read when they are needed: {memory / 1e9:.3g} GB of a device's memory "
@@ -272,17 +272,17 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
     return take(train[: config.train_size]), take(validation), own_test
 
 
-def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
+def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     """Returns the function that makes the images of a split, by its name, black (0) and white (255).
 
     What is drawn is the same for every run: the first of a split's images do not depend on how many there are.
     """
 
-    def binarize(split: Split, name: str) -> Split:
+    def of_split(split: Split, name: str) -> Split:
         function = _Binarization(config.binarization == "threshold", SPLITS.index(name))
         return Split(change(split.image, function), split.label, split.factor)
 
-    return binarize
+    return of_split
 
 
 class _Binarization(NamedTuple):

@@ -13,12 +13,12 @@ from aejax.errors import Interrupted
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
-from aejax.training.config import TrainingConfig
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import read_rows
 from aejax.store.stop import StopRequest
 from aejax.study.job import Options
 from aejax.study.run import run
+from aejax.training.config import TrainingConfig
 from tests.study.studies import COST, read_lines, read_parameters, train
 
 TINY = 1e-5  # Gigabytes: windows of two steps.

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Protocol, overload
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -32,11 +32,7 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
-    @overload
-    def __getitem__(self, indices: slice, /) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
-    def __getitem__(self, indices: Any, /) -> np.ndarray:
+    def __getitem__(self, indices: Any, /) -> Any:
         """Reads the images at integer indices [k], or of a slice: [k, height, width, channels].
 
         Raises:
@@ -102,11 +98,13 @@ class Contents:
       notes: sentences for its user: what was left out, converted, or found odd.
       pixels: what pixels were before, in words, if images come as they are stored (uint8 with white 255, or float32 in
         [0, 1]); None: what is white is not settled yet, see `aejax.data.pixels.store`.
+      names: of the files of pictures, those of the test split last; empty: images are no files.
     """
 
     arrays: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     pixels: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,13 +133,13 @@ class ImageSource(abc.ABC):
         del num_bytes
         return True
 
-    def read(self, contents: Contents | None = None) -> Contents:
-        """The content with all images in memory, and its arrays checked; `contents` is that of `on_demand`, if known.
+    def read(self) -> Contents:
+        """The content with all images in memory, and its arrays checked.
 
         Raises:
           DataError: likewise.
         """
-        contents = contents or self.on_demand()
+        contents = self.on_demand()
         return dataclasses.replace(contents, arrays=check_arrays(self.config.name, read_all(contents.arrays)))
 
 
