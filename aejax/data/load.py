@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels
 from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
-from aejax.data.on_demand import blocks, change, choose, open_images
+from aejax.data.on_demand import OnDemand, blocks, cached_fact, change, choose, open_images
 from aejax.data.preprocessing import Kind, demand
 from aejax.data.sources.base import Contents, SourceConfig
 from aejax.data.sources.zoo import find_source
@@ -311,6 +311,16 @@ class _Binarization(NamedTuple):
 
 
 def _fingerprint(*splits: Split) -> str:
+    images = [split.image for split in splits]
+    if all(isinstance(image, OnDemand) for image in images):
+        rest = [part for split in splits for part in (split.label, split.factor)]
+        facts = [None if part is None else hashlib.sha256(part.tobytes()).hexdigest() for part in rest]
+        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        return cached_fact(f"fingerprint-{name}", images, lambda: _digest(splits))
+    return _digest(splits)
+
+
+def _digest(splits: Sequence[Split]) -> str:
     digest = hashlib.sha256()
     factors = [split.factor for split in splits if split.factor is not None]  # None leaves older fingerprints alone.
     for array in (*(array for split in splits for array in (split.image, split.label)), *factors):

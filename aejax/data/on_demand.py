@@ -5,13 +5,18 @@ They are of the kind `aejax.data.sources.base.Images`. The functions here take a
 
 import abc
 import functools
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from aejax.cache import cached_text
 from aejax.errors import DataError
+
+READING = 1  # To be raised when the same files come to be read otherwise.
 
 BLOCK_BYTES = 2**24  # That are read at once where all images are passed through.
 
@@ -40,12 +45,20 @@ class OnDemand(abc.ABC):
           DataError: naming what cannot be read.
         """
 
+    @abc.abstractmethod
+    def key(self) -> str | None:
+        """A text that is another when an image is; None where nobody knows."""
+
     @functools.cached_property
     def range(self) -> tuple[Any, Any]:
         """The least and the largest number of all; NaN if any is."""
-        ranges = [(block.min(), block.max()) for block in blocks(self)]
-        lows, highs = zip(*ranges, strict=True)
-        return np.min(lows), np.max(highs)
+
+        def find() -> str:
+            lows, highs = zip(*((block.min(), block.max()) for block in blocks(self)), strict=True)
+            return json.dumps([np.min(lows).item(), np.max(highs).item()])
+
+        low, high = json.loads(cached_fact("range", [self], find)) if self.shape[0] else (0, 0)
+        return self.dtype.type(low), self.dtype.type(high)
 
 
 class _Whole(OnDemand):
@@ -55,6 +68,11 @@ class _Whole(OnDemand):
         shape = images.shape if len(images.shape) != 3 else (*images.shape, 1)
         super().__init__(shape, images.dtype)
         self._images = images
+
+    def key(self) -> str | None:
+        """That of the other object."""
+        key: str | None = self._images.key() if hasattr(self._images, "key") else None
+        return key
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         image: np.ndarray = np.asarray(self._images[rows])
@@ -72,6 +90,12 @@ class _File(OnDemand):
         super().__init__(mapped.shape if mapped.ndim != 3 else (*mapped.shape, 1), mapped.dtype)
         self._path, self._offset = os.fspath(mapped.filename), mapped.offset
         self._size = mapped.dtype.itemsize * int(np.prod(mapped.shape[1:]))
+
+    def key(self) -> str | None:
+        """Of the file's name, size and time."""
+        facts = os.stat(self._path)
+        path = os.path.realpath(self._path)
+        return _digest(path, facts.st_size, facts.st_mtime_ns, self._offset, self.shape, self.dtype.str)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         image = np.empty((len(rows), *self.shape[1:]), self.dtype)
@@ -100,6 +124,11 @@ class _Chosen(OnDemand):
         super().__init__((len(order), *images.shape[1:]), images.dtype)
         self._images, self._order = images, order
 
+    def key(self) -> str | None:
+        """Of the others and the order."""
+        key = self._images.key()
+        return None if key is None else _digest(key, hashlib.sha256(self._order.tobytes()).hexdigest())
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         order = self._order[rows]
         ascending = np.argsort(order, kind="stable")  # As they lie in files.
@@ -115,8 +144,23 @@ class _Changed(OnDemand):
         super().__init__(images.shape, change(images[:1], np.zeros(1, np.int64)).dtype)
         self._images, self._change = images, change
 
+    def key(self) -> str | None:
+        """Of the others and the function, as it prints itself."""
+        key = self._images.key()
+        return None if key is None else _digest(key, self._change)
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         return self._change(self._images[rows], rows)
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr((READING, *facts)).encode()).hexdigest()[:16]
+
+
+def cached_fact(name: str, images: Sequence[Any], find: Callable[[], str]) -> str:
+    """Returns what `find` says of images, looked for once while these stay as they are, if that can be known."""
+    keys = [one.key() if isinstance(one, OnDemand) else None for one in images]
+    return find() if None in keys else cached_text(f"{name}-{_digest(*keys)}", find)
 
 
 def open_images(images: Any) -> OnDemand:
@@ -134,7 +178,7 @@ def choose(images: Any, order: np.ndarray) -> Any:
 def change(images: Any, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Any:
     """Returns what a function makes of images; it is given any of them, and their numbers, int64 [k].
 
-    Where images are read by other processes the function is pickled.
+    Where images are read when asked for, the function can be pickled, and `repr` says all that it depends on.
     """
     if isinstance(images, OnDemand):
         return _Changed(images, function)
