@@ -32,10 +32,13 @@ class OnDemand(abc.ABC):
 
     def __getitem__(self, indices: Any) -> np.ndarray:
         rows = np.arange(len(self))[indices]  # Slices, masks, and indices that count from the end.
-        if rows.ndim:
-            return self.read(rows) if len(rows) else np.zeros((0, *self.shape[1:]), self.dtype)
-        image: np.ndarray = self.read(rows[None])[0]
-        return image
+        images = self.read(rows.ravel()) if rows.size else np.zeros((0, *self.shape[1:]), self.dtype)
+        return images.reshape(*rows.shape, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of them, in memory."""
+        del copy
+        return self[:] if dtype is None else self[:].astype(dtype)
 
     @abc.abstractmethod
     def read(self, rows: np.ndarray) -> np.ndarray:

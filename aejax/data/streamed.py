@@ -52,6 +52,8 @@ class StreamedImages:
             indices = np.arange(len(self))[indices]
         # As an array reads what lies beyond its end.
         indices = jnp.clip(jnp.asarray(indices, jnp.int32), 0, len(self) - 1)
+        if not indices.size:
+            return jnp.zeros((*indices.shape, *self.shape[1:]), self.dtype)
         shape = jax.ShapeDtypeStruct((*indices.shape, *self.shape[1:]), self.dtype)
         read: jax.Array = jax.pure_callback(self._read, shape, indices, vmap_method="expand_dims")
         return read
@@ -91,6 +93,18 @@ def raise_failure() -> None:
         error = _failures[0]
         _failures.clear()
         raise error
+
+
+def indexable(images: Any) -> Any:
+    """Returns images as what a program can index: those of the host as they are, arrays of it as JAX's."""
+    return images if isinstance(images, StreamedImages) else jnp.asarray(images)
+
+
+def slice_of(images: Any, start: jax.Array, size: int) -> jax.Array:
+    """Returns as many images from one on; `start` may be traced."""
+    if isinstance(images, StreamedImages):
+        return images[start + jnp.arange(size)]
+    return jax.lax.dynamic_slice_in_dim(images, start, size)
 
 
 def is_streamed(tree: Any) -> bool:

@@ -13,8 +13,6 @@ import jax
 import numpy as np
 
 from aejax.config import NonNegativeInt, PositiveInt, config_id, load
-from aejax.data.description import DataDescription
-from aejax.data.preprocessing import to_arrays
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.experiment import Config
@@ -38,6 +36,7 @@ from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Execution, Job, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
+from aejax.study.saver import Saver
 from aejax.study.track import track
 from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
@@ -242,41 +241,6 @@ class ParentMissing(UserError):
     """A member begins with what another has learnt, and there is no such."""
 
 
-class _Saver:
-    """Saves when it is time, or when the process was asked to stop, and then lets it stop."""
-
-    def __init__(self, execution: Execution, status: PopulationStatus, write: MetricsWriter):
-        self._execution, self._status, self._write = execution, status, write
-        self._data, self._preprocessing = DataDescription.of(execution.dataset), to_arrays(execution.data.preprocessing)
-        self._interval = execution.options.checkpoint_seconds
-        self._last = time.monotonic()
-
-    def due(self) -> bool:
-        return bool(self._execution.options.stop) or time.monotonic() - self._last >= self._interval
-
-    def save(self, state: TrainState, cost: Cost, midway: Midway | None = None) -> None:
-        started = time.monotonic()
-        if is_leader():
-            # The curves first: a checkpoint says how much of them belongs to it.
-            written = self._write.sync()
-            facts = {
-                "cost": cost._asdict(),
-                "metrics_bytes": written.num_bytes,
-                "metrics_digest": written.digest,
-            }
-            epoch = None if midway is None else midway.epoch
-            if midway is not None:
-                facts["midway"] = [midway.first, len(midway.epoch.state.step)]
-            number = self._execution.checkpoints.save(state, facts, self._data, self._preprocessing, epoch)
-            self._status = self._status._replace(checkpoint=number)
-            write_status(self._execution.path, self._status)
-        self._execution.options.obey_stop()
-        self._last = time.monotonic()
-        # Never more than a twentieth of the time for saving, unless every chunk is to be saved.
-        asked = self._execution.options.checkpoint_seconds
-        self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
-
-
 def _learnt(
     execution: Execution, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]
 ) -> Any:
@@ -362,7 +326,7 @@ def _fit(
             execution.data,
             write=write,
             description=str(execution.job),
-            saver=_Saver(execution, status, write),
+            saver=Saver(execution, status, write),
             start=start,
             initial=initial,
             initial_seconds=initial_seconds,

@@ -237,7 +237,7 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
     has stopped it is 0, and so are all others.
     """
     # Jitted, so that asking for its shapes and calling it trace it once.
-    run = jax.jit(lambda state, data: _run_epoch(task, state, data))
+    run = jax.jit(lambda state, data: in_its_stage(task, state.epoch, _run_stage, state, data))
     _, shapes = jax.eval_shape(run, state, data)
 
     def frozen(state: TrainState, _: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -293,12 +293,6 @@ def in_its_stage(task: Task, epoch: jax.Array, run: Callable[..., Any], *argumen
 
     index = jnp.sum(epoch >= jnp.asarray(starts[1:]))
     return jax.lax.switch(index, [functools.partial(filled, of_stage) for of_stage in runs], *arguments)
-
-
-def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after an epoch of the stage that it stands in, and the epoch's metrics."""
-    after, metrics = in_its_stage(task, state.epoch, _run_stage, state, data)
-    return after, metrics
 
 
 def _run_stage(

@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.errors import Interrupted
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.config import ProbeConfig
 from aejax.networks.dense import Dense
+from aejax.samplers.gaussian import FullGaussian
+from aejax.samplers.zoo import GenerationConfig
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import read_rows
 from aejax.store.stop import StopRequest
 from aejax.study.job import Options
 from aejax.study.run import run
 from aejax.training.config import TrainingConfig
+from aejax.training.fine_tuning import FineTuningConfig
 from tests.study.studies import read_lines, read_parameters, train
 
 TINY = 1e-5  # Gigabytes: windows of two steps.
@@ -75,3 +80,30 @@ def test_streamed_members_are_those_that_have_all_images_and_a_stopped_one_goes_
         run(configs(TINY, num=3), StudyDirectory(tmp_path), options=Options(checkpoint_seconds=0, stop=stop))
     train(configs(TINY, num=3), tmp_path)
     assert_alike(resident, tmp_path)
+
+
+@pytest.mark.slow
+def test_all_methods_and_measures_of_streamed_images_are_those_of_resident_ones(tmp_path):
+    """Supervised, fine-tuned and generating methods too; the raw pixels are left out."""
+    config = dataclasses.replace(
+        CONFIG,
+        autoencoder=VaeConfig(encoder=Dense(widths=(16,)), latent_size=4),
+        fine_tuning=FineTuningConfig(epochs=1),
+        generation=GenerationConfig(sampler=FullGaussian(), num_samples=100, num_neighbors=3),
+        evaluation=EvaluationConfig(
+            measures=("reconstruction", "likelihood", "probe", "robustness"), probe=ProbeConfig(strengths=(1e-2,))
+        ),
+    )
+    lines = []
+    train(configs(config=config), tmp_path / "resident")
+    train(configs(TINY, config=config), tmp_path / "streamed", say=lines.append)
+    metrics = [
+        {row["method"]: row["metrics"] for row in read_rows(StudyDirectory(tmp_path / name))}
+        for name in ("resident", "streamed")
+    ]
+    metrics[0].pop("pixels")
+    assert any("pixels" in line and "data.memory" in line for line in lines)
+    assert metrics[0].keys() == metrics[1].keys() >= {"supervised", "fine_tuned", "pca", "generator"}
+    for method, of_method in metrics[0].items():
+        for name, value in of_method.items():
+            assert metrics[1][method][name] == pytest.approx(value, rel=1e-5), (method, name)
