@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator
@@ -285,7 +285,8 @@ def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     return of_split
 
 
-class _Binarization(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Binarization:
     """From gray images of a split to black and white ones."""
 
     by_threshold: bool
@@ -304,9 +305,9 @@ class _Binarization(NamedTuple):
             return generator.random(shape, np.float32)
         drawn, size = np.empty(shape, np.float32), math.prod(shape[1:])
         for target, first in zip(drawn, (rows * size).tolist(), strict=True):
-            generator = np.random.default_rng([SPLIT_SEED, self.split])
-            generator.bit_generator.advance(first // 2)  # A draw of the generator gives two of these numbers.
-            target[...] = generator.random(size + first % 2, np.float32)[first % 2 :].reshape(shape[1:])
+            bits = np.random.PCG64([SPLIT_SEED, self.split])  # Those of `default_rng`.
+            bits.advance(first // 2)  # A draw of the generator gives two of these numbers.
+            target[...] = np.random.Generator(bits).random(size + first % 2, np.float32)[first % 2 :].reshape(shape[1:])
         return drawn
 
 

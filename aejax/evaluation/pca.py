@@ -33,9 +33,9 @@ def fit_pca(image: Any, size: int) -> PCA:
     The images [n, ...] are uint8, scaled to [0, 1] here, or float32, and may be streamed. What is decomposed is the
     covariance of their D pixels, [D, D]; of fewer images than pixels their products with each other, [n, n]; and where
     both are more than `MOST_DECOMPOSED`, neither: the leading components alone are then found by iteration (Halko,
-    Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4). Images in uint8 are read in blocks, and exist in float32
-    at once only if they are fewer than their pixels. A component's largest element is positive. Components in whose
-    direction no image varies are 0 where there are fewer images than pixels.
+    Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4). Images in uint8 are read in blocks,
+    and exist in float32 at once only if they are fewer than their pixels. A component's largest element is positive.
+    Components in whose direction no image varies are 0 where there are fewer images than pixels.
 
     Raises:
       ValueError: `size` is not in [1, D].

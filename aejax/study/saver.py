@@ -1,6 +1,7 @@
 """Saving a population while it trains."""
 
 import time
+from typing import Any
 
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import to_arrays
@@ -31,7 +32,7 @@ class Saver:
         if is_leader():
             # The curves first: a checkpoint says how much of them belongs to it.
             written = self._write.sync()
-            facts = {
+            facts: dict[str, Any] = {
                 "cost": cost._asdict(),
                 "metrics_bytes": written.num_bytes,
                 "metrics_digest": written.digest,

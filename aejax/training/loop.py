@@ -172,13 +172,14 @@ def train(
         if isinstance(chunk, StreamedTraining):
             with chunk:
                 _train_streamed(chunk, members, rounds, data, park, place, None if start is None else start.midway)
-        while any(map(rounds.is_running, range(members.num_rounds))):
-            for index in filter(rounds.is_running, range(members.num_rounds)):
-                state, metrics = chunk(index, place(states[index]), data)
-                states[index] = park(state)
-                del state  # Where they are saved, nothing else should hold them.
-                rounds.dispatched(index, metrics)
-            rounds.settle()
+        else:
+            while any(map(rounds.is_running, range(members.num_rounds))):
+                for index in filter(rounds.is_running, range(members.num_rounds)):
+                    state, metrics = chunk(index, place(states[index]), data)
+                    states[index] = park(state)
+                    del state  # Where they are saved, nothing else should hold them.
+                    rounds.dispatched(index, metrics)
+                rounds.settle()
     rounds.save()
     return TrainedPopulation(states, rounds.cost)
 
@@ -276,7 +277,7 @@ class _Rounds:
 
 
 def _where_states_wait(
-    members: Members, chunk: Program
+    members: Members, chunk: Program | StreamedTraining
 ) -> tuple[Callable[[TrainState], TrainState], Callable[[TrainState], TrainState]]:
     """Returns two functions: one puts a round's state where it waits for its turn, one back onto the devices.
 

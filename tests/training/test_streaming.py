@@ -107,3 +107,12 @@ def test_all_methods_and_measures_of_streamed_images_are_those_of_resident_ones(
     for method, of_method in metrics[0].items():
         for name, value in of_method.items():
             assert metrics[1][method][name] == pytest.approx(value, rel=1e-5), (method, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train_size", [256, 70])
+def test_epochs_of_any_number_of_steps_are_alike(tmp_path, train_size):
+    config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, train_size=train_size))
+    for memory in (None, TINY):
+        train(configs(memory, config=config), tmp_path / str(memory))
+    assert_alike(tmp_path / "None", tmp_path / str(TINY))
