@@ -15,9 +15,10 @@ import numpy as np
 from aejax.data.resident import ResidentData
 from aejax.progress import progress_bar
 from aejax.training.compilation import wait_for_compilations
+from aejax.training.epoch import train_epoch
 from aejax.training.population import Members, Program, agree, is_leader, to_host
 from aejax.training.state import Status, TrainState
-from aejax.training.step import Task, init_state, steps_per_epoch, train_epoch
+from aejax.training.step import Task, init_state, steps_per_epoch
 from aejax.training.streaming import StreamedTraining, streamed_images
 from aejax.training.windows import Unfinished
 

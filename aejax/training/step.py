@@ -1,7 +1,6 @@
 """Training ONE member: initialisation, a step, an epoch. Pure functions, neither jitted nor aware of other members."""
 
 import functools
-import itertools
 import operator
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,15 @@ import optax
 
 from aejax import rng
 from aejax.data.augmentation import augment
-from aejax.data.batches import batches, num_batches
+from aejax.data.batches import num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
-from aejax.data.subsets import LabelledSubset
+from aejax.data.subsets import Subset
 from aejax.training.config import Precision, TrainingConfig
 from aejax.training.fine_tuning import Rates, hold, only_trained, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
+
+# A state, and the indices of a batch and whether it is the last -> the state after its step, and that step's metrics.
 
 
 class Stage(NamedTuple):
@@ -53,7 +54,7 @@ class Task(NamedTuple):
     training: TrainingConfig
     seed: jax.typing.ArrayLike
     stages: tuple[Stage, ...]
-    labels: LabelledSubset | None = None  # Which of the training images it sees; None: all.
+    subset: Subset | None = None  # Which of the images it sees; None: all, with labels and without.
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
@@ -63,7 +64,7 @@ class Task(NamedTuple):
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
-        return data if self.labels is None else self.labels.select(data)
+        return data if self.subset is None else self.subset.select(data)
 
     def see(self, variables: Any, data: ResidentData) -> ResidentData:
         """Returns the selected images, with what its variables make of them once."""
@@ -88,13 +89,21 @@ def batch_size(training: TrainingConfig, data: ResidentData) -> int:
 
 
 def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
-    """Returns the number of steps in an epoch; examples that do not fill a last batch wait for another epoch."""
+    """Returns the number of steps in an epoch; examples that do not fill a last batch wait for another epoch.
+
+    Of data with `rows` it is the most that there is room for, see `num_steps`.
+    """
     return num_batches(data.size("train"), batch_size(training, data))
+
+
+def num_steps(training: TrainingConfig, data: ResidentData) -> jax.typing.ArrayLike:
+    """Returns the number of steps in an epoch, which is traced where data have `rows`."""
+    return steps_per_epoch(training, data) if data.rows is None else data.rows.num_batches
 
 
 def stage_optimizer(task: Task, stage: Stage, data: ResidentData) -> optax.GradientTransformation:
     """Returns the optimizer of a stage, for what the task trains."""
-    optimizer = make_optimizer(task.optimizer, stage.epochs, steps_per_epoch(task.training, data))
+    optimizer = make_optimizer(task.optimizer, stage.epochs, num_steps(task.training, data))
     return only_trained(task.rates, optimizer)
 
 
@@ -119,7 +128,7 @@ def adopt(own: Any, given: Any) -> Any:
 
 def init_state(task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
     """Returns the state before the first step; variables that `initial` has are taken from there."""
-    variables = adopt(init_variables(task, data), initial)
+    variables = adopt(init_variables(task, task.select(data)), initial)
     data = task.see(variables, data)
     if task.prepare is not None:
         variables = dict(task.prepare(variables, data))
@@ -153,7 +162,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     want_norm: jax.typing.ArrayLike,
-    first_step: int = 0,
+    first_step: jax.typing.ArrayLike = 0,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after one update, and the means over the batch of the loss and of every term of it.
 
@@ -229,27 +238,10 @@ def _total(terms: Sequence[jax.Array]) -> jax.Array:
     return functools.reduce(operator.add, terms)
 
 
-def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after one epoch and that epoch's metrics; a member that has stopped stays as it is.
-
-    Metrics are means over the epoch's steps (`train_loss`, ...) and over the validation split (`validation_loss`, ...),
-    and the norms of the gradient (of the last step) and of the parameters. `epoch` counts from 1 on; for a member that
-    has stopped it is 0, and so are all others.
-    """
-    # Jitted, so that asking for its shapes and calling it trace it once.
-    run = jax.jit(lambda state, data: in_its_stage(task, state.epoch, _run_stage, state, data))
-    _, shapes = jax.eval_shape(run, state, data)
-
-    def frozen(state: TrainState, _: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-
-    return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
-
-
 def training_batch(
     task: Task,
     data: ResidentData,
-    first_step: int,
+    first_step: jax.typing.ArrayLike,
     step: jax.Array,
     indices: jax.Array,
     stored: jax.Array | None = None,
@@ -262,136 +254,4 @@ def training_batch(
     key = rng.at(rng.stream(root, "augmentation"), step)
     change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
     batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step), stored)
-    return batch._replace(epoch=(step - first_step + 1) / steps_per_epoch(task.training, data))
-
-
-def in_its_stage(task: Task, epoch: jax.Array, run: Callable[..., Any], *arguments: Any) -> Any:
-    """Returns what the stage in which an epoch lies makes of arguments: a state, and values by name.
-
-    Values that only another stage has are NaN.
-
-    Args:
-      task: with the stages.
-      epoch: int32, a scalar.
-      run: is called with the task, a stage, the stage's first epoch, and the arguments.
-      arguments: trees of arrays.
-    """
-    starts = list(itertools.accumulate((stage.epochs for stage in task.stages), initial=0))[:-1]
-    runs = [
-        jax.jit(functools.partial(run, task, stage, start)) for stage, start in zip(task.stages, starts, strict=True)
-    ]
-    if len(runs) == 1:
-        return runs[0](*arguments)
-    shapes: dict[str, Any] = {}
-    for of_stage in runs:
-        shapes |= jax.eval_shape(of_stage, *arguments)[1]
-    missing = {name: jnp.full(shape.shape, jnp.nan) for name, shape in shapes.items() if name != "epoch"}
-
-    def filled(of_stage: Any, *arguments: Any) -> Any:
-        after, values = of_stage(*arguments)
-        return after, missing | values
-
-    index = jnp.sum(epoch >= jnp.asarray(starts[1:]))
-    return jax.lax.switch(index, [functools.partial(filled, of_stage) for of_stage in runs], *arguments)
-
-
-def _run_stage(
-    task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    indices = batches(task.seed, state.epoch, data.size("train"), batch_size(task.training, data))
-    optimizer = stage_optimizer(task, stage, data)
-    first_step = first_epoch * len(indices)
-    draw = functools.partial(training_batch, task, data, first_step)
-    is_last = jnp.arange(len(indices)) == len(indices) - 1
-    after, terms = jax.lax.scan(
-        lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step),
-        begin_epoch(task, stage, first_epoch, state, data),
-        (indices, is_last),
-        unroll=2,
-    )
-    return end_epoch(task, stage, state, after, terms, data)
-
-
-def begin_epoch(task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData) -> TrainState:
-    """Returns the state before the first step of an epoch of a stage, which began at `first_epoch`."""
-    if not first_epoch:
-        return state
-    # Another loss: moments, schedule and average begin anew.
-    fresh = {"opt_state": stage_optimizer(task, stage, data).init(state.params)}
-    if state.average is not None:
-        fresh["average"] = state.params
-    is_first = state.epoch == first_epoch
-    old = {name: getattr(state, name) for name in fresh}
-    return state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
-
-
-def end_epoch(
-    task: Task, stage: Stage, before: TrainState, after: TrainState, terms: dict[str, jax.Array], data: ResidentData
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after an epoch of a stage, with its status, and the epoch's metrics.
-
-    Args:
-      task: of the member.
-      stage: of the task.
-      before: the state before the epoch.
-      after: that after its last step.
-      terms: what `train_step` said of each of its steps, [steps].
-      data: what the task sees.
-    """
-    terms = dict(terms)
-    gradient_norm = terms.pop("gradient_norm")[-1]
-    metrics = {"epoch": before.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
-    metrics["gradient_norm"] = gradient_norm
-    metrics["parameter_norm"] = optax.tree.norm(after.params)
-    after = after.replace(epoch=after.epoch + 1)
-    errors = None
-    if data.size("validation"):
-        terms = evaluate_terms(task, stage, after.current_variables(), data, "validation")
-        metrics |= {f"validation_{name}": jnp.mean(term) for name, term in terms.items()}
-        errors = terms.get("reconstruction", terms["loss"])
-
-    # The parameters' norm is asked too: the last step's loss may be finite and its update not.
-    finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
-    if stage is task.stages[-1]:
-        after = _decide(task, after, metrics, errors)
-    if task.training.until_epoch is not None:
-        pauses = (after.status == Status.RUNNING) & (after.epoch >= task.training.until_epoch)
-        after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
-    diverged = before.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
-    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
-
-
-def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None) -> TrainState:
-    """Returns the state with its status after an epoch of the last stage: the reasons to stop, the weightiest last.
-
-    `errors` are those of the validation images, [images], without what a family adds to punish itself.
-    """
-    training = task.training
-    status = jnp.where(state.epoch >= task.epochs, Status.FINISHED, Status.RUNNING)
-    past_minimum = state.past_minimum
-    if errors is not None and state.lowest_errors is not None:
-        is_lowest = jnp.mean(errors) < jnp.mean(state.lowest_errors)
-        lowest = jnp.where(is_lowest, errors, state.lowest_errors)
-        past_minimum = _standardized_rise(lowest, errors)
-        state = state.replace(lowest_errors=lowest)
-    if training.patience is not None:
-        error = metrics["validation_loss"]
-        better = error < state.best_error
-        state = state.replace(
-            best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.current_variables(), state.best),
-            best_error=jnp.where(better, error, state.best_error),
-            stale_epochs=jnp.where(better, 0, state.stale_epochs + 1),
-        )
-        # It is said of the variables that count.
-        past_minimum = jnp.where(better, past_minimum, state.past_minimum)
-        status = jnp.where(state.stale_epochs >= training.patience, Status.OUT_OF_PATIENCE, status)
-    if training.target_error is not None:
-        status = jnp.where(metrics["train_loss"] <= training.target_error, Status.REACHED_TARGET, status)
-    return state.replace(status=status.astype(jnp.int32), past_minimum=past_minimum)
-
-
-def _standardized_rise(before: jax.Array, after: jax.Array) -> jax.Array:
-    """Returns the mean rise of the same images' errors, in standard errors of that mean; 0 where nothing rose."""
-    rise = after - before
-    error = jnp.std(rise) / jnp.sqrt(max(rise.size - 1, 1))
-    return jnp.where(error > 0, jnp.mean(rise) / jnp.where(error > 0, error, 1.0), 0.0)
+    return batch._replace(epoch=(step - first_step + 1) / num_steps(task.training, data))

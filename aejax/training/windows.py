@@ -1,6 +1,6 @@
 """An epoch of ONE member in parts, for images that are not all on the device: it begins, takes some steps, and ends.
 
-The parts together do what `aejax.training.step.train_epoch` does in one program, to the last bit.
+The parts together do what `aejax.training.epoch.train_epoch` does in one program, to the last bit.
 """
 
 from collections.abc import Callable
@@ -11,18 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData
+from aejax.training.epoch import begin_epoch, end_epoch, in_its_stage, summarize
 from aejax.training.state import Status, TrainState
-from aejax.training.step import (
-    Stage,
-    Task,
-    begin_epoch,
-    end_epoch,
-    in_its_stage,
-    stage_optimizer,
-    steps_per_epoch,
-    train_step,
-    training_batch,
-)
+from aejax.training.step import Stage, Task, stage_optimizer, steps_per_epoch, train_step, training_batch
 
 
 class Unfinished(flax.struct.PyTreeNode):
@@ -184,4 +175,4 @@ def _end(
     for name in _terms(task, stage, before, data):
         looped = epoch.terms[name].reshape(-1)
         terms[name] = jnp.concatenate([looped, jnp.stack([said[name] for said in last])]) if last else looped
-    return end_epoch(task, stage, before, state, terms, data)
+    return end_epoch(task, stage, before, state, *summarize(terms), data)

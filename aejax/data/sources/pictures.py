@@ -25,7 +25,7 @@ class Unreadable(Exception):
 
 
 class Header(NamedTuple):
-    """What the header of a picture says, as it is seen: turned as its EXIF data say."""
+    """The header of a picture, as it is seen: turned as its EXIF data say."""
 
     height: int
     width: int
@@ -62,7 +62,7 @@ def is_picture(name: str) -> bool:
 
 
 def read_header(file: File) -> Header:
-    """Returns what the header of a picture says.
+    """Returns the header of a picture.
 
     Raises:
       Unreadable: saying why.
