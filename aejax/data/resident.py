@@ -75,7 +75,9 @@ class ResidentData(flax.struct.PyTreeNode):
         if not self.labelled:
             return self
 
-        def pick(split: str, array: Array) -> jax.Array:
+        def pick(split: str, array: Any) -> Any:
+            if isinstance(array, StreamedImages):
+                return array.with_labels()
             return jnp.asarray(array)[self.labelled[split]]
 
         return self.replace(
@@ -189,14 +191,17 @@ def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
 def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> ResidentData:
     splits = dataset.splits
 
-    def image(images: Any, name: str) -> Any:
-        return StreamedImages(images, f"{dataset.fingerprint} {name}") if isinstance(images, OnDemand) else images
+    def image(images: Any, name: str, split: str) -> Any:
+        if not isinstance(images, OnDemand):
+            return images
+        labelled = splits[split].labelled if dataset.num_labelled else None
+        return StreamedImages(images, f"{dataset.fingerprint} {name}", labelled)
 
     return ResidentData(
-        image={name: image(split.image, name) for name, split in splits.items()},
+        image={name: image(split.image, name, name) for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=fitted,
-        intensity=image(dataset.intensity, "intensity"),
+        intensity=image(dataset.intensity, "intensity", "train"),
         labelled={name: splits[name].labelled for name in dataset.num_labelled},
         unbalanced=is_unbalanced(dataset),
     )

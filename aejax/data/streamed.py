@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.cache import memory_bytes
+from aejax.data.on_demand import choose
 from aejax.data.sources.base import Images
 
 MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
@@ -20,9 +21,14 @@ class StreamedImages:
     In a tree of arrays it has no leaves. Two of the same name are the same images.
     """
 
-    def __init__(self, images: Images, name: str):
-        """Takes images on the host, and a name that no others have."""
-        self.images, self._name = images, name
+    def __init__(self, images: Images, name: str, labelled: np.ndarray | None = None):
+        """Takes images on the host and a name that no others have; `labelled` are the indices of those with a label."""
+        self.images, self._name, self._labelled = images, name, labelled
+
+    def with_labels(self) -> "StreamedImages":
+        """Returns the images alone that have a label, in their order."""
+        assert self._labelled is not None, "all images have labels, or none has"
+        return StreamedImages(choose(self.images, self._labelled), f"{self._name} labelled")
 
     @property
     def shape(self) -> tuple[int, ...]:
