@@ -120,8 +120,10 @@ def _resident_bytes(root: int) -> int:
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # It has ended.
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                pages[int(entry.name)] = int((entry / "statm").read_text().split()[1])
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+                )
+                pages[int(entry.name)] = int((entry / "statm").read_text(encoding="utf-8").split()[1])
     family = {root}
     while grown := {child for child, parent in parents.items() if parent in family} - family:
         family |= grown
