@@ -11,7 +11,7 @@ from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.report.speed import to_table
 
-ALL = [name for name in SUITES if name not in ("scaling", "families", "estimators")]  # These take minutes each.
+ALL = [name for name in SUITES if name not in ("scaling", "families", "estimators", "streaming")]  # Minutes each.
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
