@@ -27,6 +27,7 @@ COMMANDS = {
     "reproduce": Command("aejax.cli.commands", "Run a study again from its study.json, and compare.", True),
     "generate": Command("aejax.cli.generate", "Make images by a trained member of a study.", True),
     "explain": Command("aejax.cli.explain", "Explain what the units of a trained study stand for.", True),
+    "export": Command("aejax.cli.export", "Export a trained member, to be used without aejax.", True),
     "benchmark": Command("aejax.benchmark.command", "Measure the speed of training beside other libraries."),
     "accelerator": Command("aejax.benchmark.accelerator", "Measure a GPU, in at most eight minutes."),
 }

@@ -83,6 +83,21 @@ def define_features(values: flags.FlagValues) -> None:
     )
 
 
+def define_member(values: flags.FlagValues) -> None:
+    """Defines the flag that names a member of a study."""
+    flags.DEFINE_string(
+        "member",
+        None,
+        "The first characters of a member's id, as results.csv has it; default: the one that validation finds best.",
+        flag_values=values,
+    )
+
+
+def define_keep_model(values: flags.FlagValues, help_text: str) -> None:
+    """Defines the flag by which a published study keeps a trained model."""
+    flags.DEFINE_bool("keep_model", False, help_text, flag_values=values)
+
+
 def help_of(command: Callable[..., int | None]) -> str:
     """The help of a command, which is its docstring."""
     return inspect.getdoc(command) or ""

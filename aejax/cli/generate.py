@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
-from aejax.cli.arguments import help_of, read_flags
+from aejax.cli.arguments import define_member, help_of, read_flags
 from aejax.errors import ConfigError, UserError
 from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.store.directory import StudyDirectory
@@ -130,12 +130,7 @@ def _write(stem: pathlib.Path, images: np.ndarray, arrays: dict[str, np.ndarray]
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_enum("kind", "samples", KINDS, "What to make.", flag_values=values)
-    flags.DEFINE_string(
-        "member",
-        None,
-        "The first characters of a member's id, as results.csv has it; default: the one that validation finds best.",
-        flag_values=values,
-    )
+    define_member(values)
     flags.DEFINE_integer(
         "num", 64, "How many images; of interpolations, how many ways.", lower_bound=1, flag_values=values
     )

@@ -4,8 +4,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,22 +21,21 @@ from aejax.data.preprocessing import Array, Preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation.classifier import AUTOENCODER
-from aejax.evaluation.suite import Representation, pooled
+from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, check_layers, load_recorded
 from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
-from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
+from aejax.samplers.drawing import sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
-from aejax.trained import showing
+from aejax.store.directory import ARRAYS, FACTS, holds_model
+from aejax.store.files import Damaged, check_digest, new_directory, read, read_npz, write_arrays, write_json
+from aejax.trained import functions, showing
 from aejax.training.step import Task, init_variables
 
 if TYPE_CHECKING:
     from PIL import Image
-
-FACTS, ARRAYS = "model.json", "arrays.npz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +53,7 @@ class Trained:
     preprocessing: Preprocessing
     variables: Any  # Of the Flax module.
     curves: Mapping[str, np.ndarray]  # The metrics of each epoch, [epochs].
+    study: pathlib.Path | None = None  # The directory of the study that it was opened from.
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -81,7 +79,7 @@ class Trained:
 
     def encode(self, images: Any) -> np.ndarray:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
-        return self.autoencoder._of_images(_encode, images)
+        return self.autoencoder._of_images(functions.encode, images)
 
     def decode(self, latents: Any) -> np.ndarray:
         """The expected images of latents, [n, latent size]."""
@@ -89,18 +87,18 @@ class Trained:
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self.autoencoder._map(_decode, values)
+        return self.autoencoder._map(functions.decode, values)
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
         self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-        return self.autoencoder._of_images(_reconstruct, images)
+        return self.autoencoder._of_images(functions.reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
         has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
-        return Posterior(*self.autoencoder._of_images(_posterior, images))
+        return Posterior(*self.autoencoder._of_images(functions.posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
@@ -113,9 +111,9 @@ class Trained:
           DataError: if there is no such layer, naming all that there are.
         """
         if layer is None:
-            return self.autoencoder._of_images(_features, images)
+            return self.autoencoder._of_images(functions.features, images)
         check_layers(self.config, [layer], self.trained_on.image_shape)
-        return self.autoencoder._of_images(_layer, images, layer)
+        return self.autoencoder._of_images(functions.layer, images, layer)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
@@ -126,18 +124,14 @@ class Trained:
 
     def sample_blocks(self, num: int, *, seed: int = 0) -> Iterator[np.ndarray]:
         """Yields what `sample` returns, a block at a time."""
-        self.check_decoder()
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
-        generator, variables = self._generator
-        key = sampling_key(seed, "own")
-
-        @jax.jit
-        def draw(variables: Any, index: jax.Array) -> jax.Array:
-            return draw_block(expected_images(generator, variables, self.outline), key, index)
-
+        (generator, variables), key = self.generator, sampling_key(seed, "own")
+        draw = functions.draw_images
+        if draw not in self._programs:
+            self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
-            yield np.asarray(draw(variables, first // IMAGES_AT_ONCE))[: num - first]
+            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE))[: num - first]
 
     def to_stored(self, images: Array) -> np.ndarray:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
@@ -145,7 +139,7 @@ class Trained:
 
     def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
         """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self.autoencoder._of_images(_represented, images, function)
+        return self.autoencoder._of_images(functions.represented, images, function)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -160,7 +154,7 @@ class Trained:
     def latent_size(self) -> int:
         """How many numbers a latent has."""
         own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
-        return int(jax.eval_shape(functools.partial(_encode, own), own.variables, image).shape[1])
+        return int(jax.eval_shape(functools.partial(functions.encode, own), own.variables, image).shape[1])
 
     def check_decoder(self) -> None:
         """Checks that it makes images of latents.
@@ -195,22 +189,31 @@ class Trained:
           UserError: if there is something of that name.
           OSError: if it cannot be written; then nothing of it is left.
         """
-        target = pathlib.Path(path)
-        if os.path.lexists(target):
-            raise UserError(f"{target} is there already; name another directory, or remove it")
-        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
-        arrays = flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
-        try:
-            digest = write_arrays(temporary / ARRAYS, arrays)
+        with new_directory(pathlib.Path(path)) as folder:
+            digest = write_arrays(folder / ARRAYS, self.arrays() | {f"curves/{k}": v for k, v in self.curves.items()})
             saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
-            write_json(temporary / FACTS, dataclasses.asdict(saved))
-            temporary.chmod(0o755)
-            os.replace(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            write_json(folder / FACTS, dataclasses.asdict(saved))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All numbers that it consists of, by their names: its variables and its preprocessing, in host memory."""
+        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        return flax.traverse_util.flatten_dict(jax.device_get(parts), sep="/")
+
+    def export(self, path: str | os.PathLike[str], *, onnx: bool = False) -> None:
+        """Exports the model to a directory, to be used without aejax: StableHLO, weights, metrics and a model card.
+
+        Args:
+          path: of the directory, which is made.
+          onnx: whether encoder and decoder are written as ONNX too, by jax2onnx (`pip install 'aejax[onnx]'`).
+
+        Raises:
+          UserError: if there is something of that name, if jax2onnx is not installed, or if the model cannot be
+            exported; then nothing is left.
+          OSError: if it cannot be written; likewise.
+        """
+        from aejax.trained.export.directory import write_export  # Reading a model needs nothing of a report.
+
+        write_export(self, pathlib.Path(path), onnx=onnx)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trained":
@@ -221,7 +224,7 @@ class Trained:
           OSError: if it cannot be read now.
         """
         folder = pathlib.Path(path)
-        if not (folder / FACTS).is_file() and not (folder / ARRAYS).is_file():
+        if not holds_model(folder):
             raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
         try:
             saved = read(_Saved, folder / FACTS)
@@ -267,8 +270,13 @@ class Trained:
         return dataclasses.replace(self, method=SUBJECT, variables=inner)
 
     @property
-    def _generator(self) -> tuple[Any, Any]:
-        """The generator of images, and its variables."""
+    def generator(self) -> tuple[Any, Any]:
+        """The generator of images, a Flax module, and its variables.
+
+        Raises:
+          UserError: if it cannot draw any.
+        """
+        self.check_decoder()
         if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
@@ -330,39 +338,3 @@ class _Saved:
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
     return list(flax.traverse_util.flatten_dict(dict(tree), sep="/").items())
-
-
-def _encode(trained: Trained, variables: Any, block: jax.Array) -> Any:
-    return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
-
-
-def _decode(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
-    return preprocessing.invert(trained.preprocessing, output, output)
-
-
-def _reconstruct(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    reconstruct = trained.represent(variables).reconstruct
-    assert reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruct(block)
-
-
-def _posterior(trained: Trained, variables: Any, block: jax.Array) -> tuple[jax.Array, jax.Array]:
-    density = trained.represent(variables).density
-    assert density is not None, "the family has a posterior"
-    mean, log_variance = density.posterior(block)
-    return mean, log_variance
-
-
-def _features(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    return trained.represent(variables).encode(block)
-
-
-def _layer(trained: Trained, variables: Any, block: jax.Array, name: str) -> jax.Array:
-    layers = trained.represent(variables).layers
-    assert layers is not None, "every network has layers"
-    return pooled(layers(block)[name])
-
-
-def _represented(trained: Trained, variables: Any, block: jax.Array, function: Callable[..., Any]) -> Any:
-    return function(trained.represent(variables), block)
