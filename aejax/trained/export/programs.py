@@ -9,7 +9,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from aejax.errors import UserError, in_one_line
+from aejax.errors import UserError, in_one_line, is_out_of_memory
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.samplers.drawing import sampling_key
@@ -124,7 +124,9 @@ def to_stablehlo(program: ExportedProgram) -> bytes:
         if foreign:
             raise ValueError(f"it calls {', '.join(sorted(foreign))}, which not every platform has")
         return bytes(exported.serialize())
-    except (TypeError, ValueError, NotImplementedError, IndexError) as error:
+    except Exception as error:  # What a network of the user's own does with the number of images, nobody knows.
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"the {program.name} cannot be exported for any number of images on {', '.join(PLATFORMS)}: "
             f"{in_one_line(error)}"

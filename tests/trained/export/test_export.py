@@ -1,6 +1,7 @@
 """Exported models: the numbers of the original in a process without aejax, on every platform, written whole or not."""
 
 import dataclasses
+import functools
 import json
 import re
 import subprocess
@@ -27,7 +28,9 @@ from aejax.training.step import init_variables
 
 CONFIG = aejax.Config(
     data=aejax.DataConfig(preprocessing="zca"),
-    autoencoder=aejax.VaeConfig(encoder=aejax.Dense(widths=(16,)), latent_size=3),
+    autoencoder=aejax.VaeConfig(
+        encoder=aejax.Dense(widths=(16,)), latent_size=3, likelihood=aejax.HalfSquaredError(output="identity")
+    ),
     training=aejax.TrainingConfig(epochs=1, batch_size=40),
     evaluation=aejax.EvaluationConfig(measures=("reconstruction",), baselines=("pca",)),
 )
@@ -37,7 +40,7 @@ import sys
 
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("aejax", "flax", "optax", "orbax", "sklearn", "pandas", "safetensors", "pydantic"):
+        if name.partition(".")[0] in ("aejax", "flax", "optax", "orbax", "pandas", "pydantic", "safetensors"):
             raise ImportError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Block())
@@ -154,7 +157,7 @@ def test_weights_config_and_signature_are_whole(vae, exported):
 
 
 def untrained(family, images, method="autoencoder", **others):
-    """A model of a family that was never trained, which an export needs not."""
+    """A model of a family with random weights: an export need not be trained."""
     tree = {"autoencoder": {"kind": family} | others.pop("autoencoder", {})} | others
     config = load(Config, tree)
     described = DataDescription(
@@ -167,10 +170,13 @@ def untrained(family, images, method="autoencoder", **others):
     )
     fitted = Preprocessing(kind=config.data.preprocessing)
     model = Trained(method, config, described, fitted, {}, {})
-    return dataclasses.replace(model, variables=jax.jit(lambda: init_variables(model.task, model.outline))())
+    shapes = jax.eval_shape(functools.partial(init_variables, model.task), model.outline)
+    draw = np.random.default_rng(0)
+    fill = lambda leaf: np.asarray(draw.normal(0, 0.1, leaf.shape), leaf.dtype)  # noqa: E731
+    return dataclasses.replace(model, variables=jax.tree.map(fill, shapes))
 
 
-QUICK = ("plain", "vq_vae", "gumbel_softmax")
+QUICK = ("plain", "vq_vae")
 
 
 def check_family(family, images):
@@ -198,7 +204,9 @@ def test_every_other_family_does_too(family, images):
     check_family(family, images)
 
 
-@pytest.mark.parametrize("network", ["conv", "resnet", "vit"])
+@pytest.mark.parametrize(
+    "network", ["conv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "vit"))]
+)
 def test_no_network_leaves_what_one_backend_alone_has(network, images):
     model = untrained("plain", images, autoencoder={"encoder": {"kind": network}})
     program = make_programs(model)[0][0]
@@ -209,16 +217,26 @@ def test_no_network_leaves_what_one_backend_alone_has(network, images):
 
 def test_a_program_that_one_platform_alone_runs_is_one_line(vae):
     program = make_programs(vae)[0][0]
-    foreign = program._replace(function=lambda image: jax.numpy.linalg.qr(program.function(image)[:3])[0])
-    with pytest.raises(UserError, match="the encoder cannot be exported for any number of images on cpu, cuda, tpu"):
-        to_stablehlo(foreign)
+
+    def by_eigenvectors(image):
+        code = program.function(image)
+        return code @ jax.numpy.linalg.eigh(code.T @ code)[1]
+
+    def by_number(image):
+        return program.function(image) if len(image) else image
+
+    line = "the encoder cannot be exported for any number of images on cpu, cuda, tpu: "
+    with pytest.raises(UserError, match=line + "ValueError: it calls .*, which not every platform has"):
+        to_stablehlo(program._replace(function=by_eigenvectors))
+    with pytest.raises(UserError, match=line + "TypeError"):
+        to_stablehlo(program._replace(function=by_number))
 
 
 def test_a_model_that_cannot_draw_says_why_in_its_card(images, tmp_path):
     model = untrained("plain", images, data={"preprocessing": "per_image"})
     model.export(tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
-    assert "No decoder: data.preprocessing=per\\_image takes from each image" in card
+    assert "* No decoder: data.preprocessing" in card
     assert "Nothing was measured of this model." in card
     assert not (tmp_path / "model" / "decoder.jax_export").exists()
 
@@ -254,7 +272,7 @@ def test_a_saved_model_is_exported_too(vae, exported, tmp_path):
 def test_wrong_arguments_are_one_line(study, tmp_path):
     with pytest.raises(ConfigError, match="name one study's directory"):
         run(["export", "one", "two"])
-    with pytest.raises(UserError, match="holds no study.json"):
+    with pytest.raises(UserError, match=r"holds no study\.json"):
         export([str(tmp_path)])
     with pytest.raises(UserError, match="has no member 'xyz' among its autoencoders"):
         export([str(study.path), "--member=xyz"])
