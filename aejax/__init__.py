@@ -22,8 +22,15 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.api.train import fit as fit, run as run
     from aejax.api.study import load as load, Study as Study
     from aejax.api.measure import measure as measure
+    from aejax.api.read_images import read_images as read_images
     from aejax.trained.model import Trained as Trained
     from aejax.cli.request import load_experiment as load_experiment
+
+    # Estimators of scikit-learn.
+    from aejax.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier
+    from aejax.estimators.detector import AutoencoderDetector as AutoencoderDetector
+    from aejax.estimators.features import AutoencoderFeatures as AutoencoderFeatures
+    from aejax.estimators.search import PopulationSearchCV as PopulationSearchCV
 
     # Sweeps.
     from aejax.sweep import (

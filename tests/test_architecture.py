@@ -49,6 +49,7 @@ LAYERS = (
     ("trained",),
     ("cli",),
     ("api",),
+    ("estimators",),
     ("benchmark",),
     ("__main__",),
 )

@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from aejax.methods.zoo import SUBJECT
-from aejax.store.directory import SEARCH, StudyDirectory, holds_model
+from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
 from aejax.store.record import Record, require_record
 
@@ -157,10 +157,12 @@ def load(path: str | os.PathLike[str]) -> Any:
       UserError: if there is neither, or it is damaged.
     """
     folder = pathlib.Path(path)
-    if holds_model(folder):
+    if not exists(StudyDirectory(folder).record):
         from aejax.trained.model import Trained
+        from aejax.trained.saved import is_saved
 
-        return Trained.load(folder)
+        if is_saved(folder):
+            return Trained.load(folder)
     return Study(folder)
 
 

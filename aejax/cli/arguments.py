@@ -83,12 +83,12 @@ def define_features(values: flags.FlagValues) -> None:
     )
 
 
-def define_member(values: flags.FlagValues) -> None:
-    """Defines the flag that names a member of a study."""
+def define_member(values: flags.FlagValues, otherwise: str = "the one that validation finds best.") -> None:
+    """Defines the flag that chooses a member of a study; `otherwise` says which are meant without it."""
     flags.DEFINE_string(
         "member",
         None,
-        "The first characters of a member's id, as results.csv has it; default: the one that validation finds best.",
+        f"The first characters of a member's id, as results.csv has it; default: {otherwise}",
         flag_values=values,
     )
 
@@ -96,6 +96,22 @@ def define_member(values: flags.FlagValues) -> None:
 def define_keep_model(values: flags.FlagValues, help_text: str) -> None:
     """Defines the flag by which a published study keeps a trained model."""
     flags.DEFINE_bool("keep_model", False, help_text, flag_values=values)
+
+
+def read_one_study(
+    values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]
+) -> str | None:
+    """Returns the study's directory that a command names, after reading its flags; None after printing its help.
+
+    Raises:
+      ConfigError: in one line, if a flag is wrong or if it names none, or several.
+    """
+    leftover = read_flags(values, arguments, help_of(command))
+    if leftover is None:
+        return None
+    if len(leftover) != 1:
+        raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
+    return leftover[0]
 
 
 def help_of(command: Callable[..., int | None]) -> str:

@@ -7,8 +7,7 @@ from absl import flags
 
 from aejax.cli.arguments import define_member, help_of, read_flags
 from aejax.errors import ConfigError
-from aejax.methods.zoo import SUBJECT
-from aejax.store.directory import StudyDirectory, holds_model
+from aejax.methods.zoo import METHODS
 
 
 def export(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -26,9 +25,7 @@ def export(arguments: Sequence[str], say: Callable[[str], None] = print) -> None
     """
     values = flags.FlagValues()
     define_member(values)
-    flags.DEFINE_string(
-        "method", SUBJECT, "Of which method: autoencoder, generator, supervised, fine_tuned.", flag_values=values
-    )
+    flags.DEFINE_enum("method", None, list(METHODS), "Of which method; default: the autoencoder.", flag_values=values)
     flags.DEFINE_string(
         "to", None, "The directory to write; default: exported/<method>-<member> in the study.", flag_values=values
     )
@@ -38,17 +35,10 @@ def export(arguments: Sequence[str], say: Callable[[str], None] = print) -> None
         return
     if len(paths) != 1:
         raise ConfigError(f"name one study's directory, or a saved model's (got {len(paths)}), see --help")
-    from aejax.trained.model import Trained
-    from aejax.trained.opening import open_member
+    from aejax.trained.opening import open_model
 
-    source = pathlib.Path(paths[0])
-    if holds_model(source):
-        if values.member is not None or values["method"].present:
-            raise ConfigError(f"{source} is one saved model; leave out --member and --method")
-        trained = Trained.load(source)
-    else:
-        _, trained = open_member(StudyDirectory(source), values.method, values.member, say)
-    target = pathlib.Path(values.to) if values.to else source / "exported" / f"{trained.method}-{trained.id}"
+    trained = open_model(paths[0], values.method, values.member, say)
+    target = pathlib.Path(values.to or pathlib.Path(paths[0], "exported", f"{trained.method}-{trained.id}"))
     trained.export(target, onnx=values.onnx)
     names = ", ".join(sorted(path.name for path in target.iterdir()))
     say(f"{target}: {names}; README.md says how to use them")

@@ -266,29 +266,6 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
         raise
 
 
-@contextlib.contextmanager
-def new_directory(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a directory under another name to write into, and renames it to `target` when the block is done.
-
-    So it is there as a whole or not at all; if the block fails, nothing of it is left.
-
-    Raises:
-      UserError: if there is something of that name.
-      OSError: if it cannot be made.
-    """
-    if os.path.lexists(target):
-        raise UserError(f"{target} is there already; name another directory, or remove it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
 def open_in_place(path: pathlib.Path) -> IO[bytes]:
     """Opens a file to be read and appended to where it lies, which is made if it is missing.
 

@@ -5,16 +5,15 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
-from aejax.config import config_id, to_tree
+from aejax.config import combine, config_id, partition, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
@@ -29,13 +28,20 @@ from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.store.directory import ARRAYS, FACTS, holds_model
-from aejax.store.files import Damaged, check_digest, new_directory, read, read_npz, write_arrays, write_json
-from aejax.trained import functions, showing
+from aejax.store.directory import new_directory
+from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.trained import programs, showing
+from aejax.trained import scores as scoring
+from aejax.trained.images import check_images
+from aejax.trained.saved import ARRAYS, FACTS, SavedModel, is_saved
 from aejax.training.step import Task, init_variables
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_MOST_PROGRAMS = 64
+_PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
+_NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,7 +85,7 @@ class Trained:
 
     def encode(self, images: Any) -> np.ndarray:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
-        return self.autoencoder._of_images(functions.encode, images)
+        return self.autoencoder._of_images(programs.encode, images)
 
     def decode(self, latents: Any) -> np.ndarray:
         """The expected images of latents, [n, latent size]."""
@@ -87,18 +93,17 @@ class Trained:
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self.autoencoder._map(functions.decode, values)
+        return self.autoencoder._map(programs.decode, values)
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
-        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-        return self.autoencoder._of_images(functions.reconstruct, images)
+        self.check_reconstructs()
+        return self.autoencoder._of_images(programs.reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
-        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
-        self._require(has_one, "has no posterior; a variational family has one, such as vae")
-        return Posterior(*self.autoencoder._of_images(functions.posterior, images))
+        self.check_posterior()
+        return Posterior(*self.autoencoder._of_images(programs.posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
@@ -111,9 +116,33 @@ class Trained:
           DataError: if there is no such layer, naming all that there are.
         """
         if layer is None:
-            return self.autoencoder._of_images(functions.features, images)
+            return self.autoencoder._of_images(programs.features, images)
         check_layers(self.config, [layer], self.trained_on.image_shape)
-        return self.autoencoder._of_images(functions.layer, images, layer)
+        return self.autoencoder._of_images(programs.layer, images, layer)
+
+    def scores(self, images: Any, by: str = scoring.ERROR, *, known: Any = None) -> np.ndarray:
+        """How strange images are, float32 [n]: the higher, the less like those that it was trained on.
+
+        Args:
+          images: see the class.
+          by: "error", the mean squared error of the reconstruction, on the scale of pixels in [0, 1]; "distance", the
+            squared Mahalanobis distance of the features from those of known images; "nll", in nats a bound on −log p(x)
+            by importance weights, of a variational family, with as many draws as `evaluation.likelihood` says.
+          known: images whose features "distance" is taken from, mostly the training images; the others read none.
+
+        Raises:
+          ConfigError: if there is no such score, or none of such a model.
+        """
+        return scoring.scorer(self, by, known)(images)
+
+    def threshold(
+        self, images: Any, quantile: float = scoring.QUANTILE, by: str = scoring.ERROR, *, known: Any = None
+    ) -> float:
+        """The score below which a share of images lies, mostly validation images: what is above it is strange.
+
+        The arguments are those of `scores`.
+        """
+        return scoring.threshold(self.scores(images, by, known=known), quantile)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
@@ -126,8 +155,7 @@ class Trained:
         """Yields what `sample` returns, a block at a time."""
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
-        (generator, variables), key = self.generator, sampling_key(seed, "own")
-        draw = functions.draw_images
+        (generator, variables), key, draw = self.generator, sampling_key(seed, "own"), programs.draw
         if draw not in self._programs:
             self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
@@ -137,9 +165,13 @@ class Trained:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
         return np.asarray(to_stored(self.outline, jnp.asarray(images)))
 
-    def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
-        """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self.autoencoder._of_images(functions.represented, images, function)
+    def map(self, function: Callable[..., Any], images: Any, *constants: Any, check: bool = True) -> Any:
+        """Applies a function of the model's representation, stored images and constants to all images, in blocks.
+
+        Without the `check` float images may leave [0, 1].
+        """
+        stored = self.check_images(images) if check else images
+        return self.autoencoder._map(programs.represented, jnp.asarray(stored), function, *constants)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -154,7 +186,24 @@ class Trained:
     def latent_size(self) -> int:
         """How many numbers a latent has."""
         own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
-        return int(jax.eval_shape(functools.partial(functions.encode, own), own.variables, image).shape[1])
+        return int(jax.eval_shape(functools.partial(programs.encode, own), own.variables, image).shape[1])
+
+    def check_reconstructs(self) -> None:
+        """Checks that it makes images of images.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+
+    def check_posterior(self) -> None:
+        """Checks that it has a distribution of the codes of an image.
+
+        Raises:
+          UserError: if it has none.
+        """
+        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
+        self._require(has_one, "has no posterior; a variational family has one, such as vae")
 
     def check_decoder(self) -> None:
         """Checks that it makes images of latents.
@@ -162,7 +211,7 @@ class Trained:
         Raises:
           UserError: if it does not.
         """
-        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+        self.check_reconstructs()
         if self.preprocessing.kind == "per_image":
             raise UserError(
                 "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
@@ -189,14 +238,43 @@ class Trained:
           UserError: if there is something of that name.
           OSError: if it cannot be written; then nothing of it is left.
         """
-        with new_directory(pathlib.Path(path)) as folder:
-            digest = write_arrays(folder / ARRAYS, self.arrays() | {f"curves/{k}": v for k, v in self.curves.items()})
-            saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
+        with new_directory(path) as folder:
+            digest = write_arrays(folder / ARRAYS, self.arrays(curves=True))
+            saved = SavedModel(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
             write_json(folder / FACTS, dataclasses.asdict(saved))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All numbers that it consists of, by their names: its variables and its preprocessing, in host memory."""
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Trained":
+        """Loads a model that `save` saved.
+
+        Raises:
+          UserError: if there is none, if it is damaged, or of a version that this one cannot read.
+          OSError: if it cannot be read now.
+        """
+        folder = pathlib.Path(path)
+        if not is_saved(folder):
+            raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
+        try:
+            saved = read(SavedModel, folder / FACTS)
+        except FileNotFoundError:
+            raise Damaged(folder, f"{FACTS} is missing") from None
+        check_digest(folder, ARRAYS, saved.arrays)
+        return Trained._of_saved(saved.method, saved.config, saved.data, read_npz(folder / ARRAYS), os.fspath(folder))
+
+    def __reduce__(self) -> tuple[Callable[..., "Trained"], tuple[Any, ...]]:
+        """Pickles it as what `save` writes: plain values and arrays, without functions or compiled programs."""
+        return Trained._of_saved, (
+            self.method,
+            to_tree(self.config),
+            self.trained_on,
+            self.arrays(curves=True),
+            "the pickle",
+        )
+
+    def arrays(self, *, curves: bool = False) -> dict[str, np.ndarray]:
+        """Its arrays by their paths, in host memory: variables, preprocessing, and perhaps the curves."""
         parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        parts |= {"curves": dict(self.curves)} if curves else {}
         return flax.traverse_util.flatten_dict(jax.device_get(parts), sep="/")
 
     def export(self, path: str | os.PathLike[str], *, onnx: bool = False) -> None:
@@ -211,40 +289,29 @@ class Trained:
             exported; then nothing is left.
           OSError: if it cannot be written; likewise.
         """
-        from aejax.trained.export.directory import write_export  # Reading a model needs nothing of a report.
+        from aejax.trained.export.directory import write_export  # Using a model needs nothing of a report.
 
         write_export(self, pathlib.Path(path), onnx=onnx)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> "Trained":
-        """Loads a model that `save` saved.
-
-        Raises:
-          UserError: if there is none, if it is damaged, or of a version that this one cannot read.
-          OSError: if it cannot be read now.
-        """
-        folder = pathlib.Path(path)
-        if not holds_model(folder):
-            raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
-        try:
-            saved = read(_Saved, folder / FACTS)
-        except FileNotFoundError:
-            raise Damaged(folder, f"{FACTS} is missing") from None
-        check_digest(folder, ARRAYS, saved.arrays)
+    def _of_saved(
+        method: str, config: dict[str, Any], data: DataDescription, arrays: dict[str, np.ndarray], source: str
+    ) -> "Trained":
+        """Makes it of what was saved, in the place that `source` names."""
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
-        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
+        parts |= flax.traverse_util.unflatten_dict(arrays, sep="/")
         try:
-            config = load_recorded(saved.config)
+            recorded = load_recorded(config)
         except ConfigError as error:
             raise UserError(
-                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+                f"{source} has a config that this version does not read ({error}); use the version that saved it"
             ) from None
-        fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
-        trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
-        trained._check_variables(folder)
+        fitted = preprocessing.from_arrays(recorded.data.preprocessing, parts["preprocessing"])
+        trained = Trained(method, recorded, data, fitted, parts["variables"], parts["curves"])
+        trained._check_variables(source)
         return trained
 
-    def _check_variables(self, path: pathlib.Path) -> None:
+    def _check_variables(self, path: str) -> None:
         outlined = {name: jnp.shape(leaf) for name, leaf in _leaves(self.variables)}
         own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
@@ -296,44 +363,35 @@ class Trained:
         Raises:
           DataError: if they are others.
         """
-        image, shape = images if isinstance(images, jax.Array) else np.asarray(images), self.trained_on.image_shape
-        if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
-            image = image[..., None]
-        if image.shape[1:] != shape or not len(image):
-            expected = f"(n, {', '.join(map(str, shape))})"
-            raise DataError(f"images have the shape {image.shape}; those that it was trained on have {expected}")
-        if image.dtype == np.uint8:
-            return image
-        if not jnp.issubdtype(image.dtype, jnp.floating):
-            raise DataError(f"images are {image.dtype}; they should be uint8, or floats in [0, 1]")
-        lowest, highest = float(image.min()), float(image.max())
-        if not 0 <= lowest <= highest <= 1:
-            raise DataError(f"images range from {lowest:g} to {highest:g}; they should be uint8, or floats in [0, 1]")
-        return image.astype(np.float32)
+        return check_images(images, self.trained_on.image_shape)
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
-        key = (function, *constants)
-        if key not in self._programs:
+        static, traced = partition(self.config)
+        like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
+        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        compiled = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
+        if key not in compiled:
+            method = self.method  # Programs outlive models.
 
-            def run(variables: Any, values: jax.Array) -> Any:
-                block = lambda indices: function(self, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), self.task.at_once)
+            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+                alike = Trained(method, combine(static, traced), like, fitted, variables, {})
+                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
+                return map_examples(block, len(values), alike.task.at_once)
 
-            self._programs[key] = jax.jit(run)
-        return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+            compiled[key] = jax.jit(run)
+        num = len(values)
+        if num < self.task.at_once:  # Other numbers of rows are no other programs.
+            values = values[np.minimum(np.arange(1 << (num - 1).bit_length()), num - 1)]
+        result = compiled[key](traced, self.preprocessing, self.variables, values)
+        while len(_PROGRAMS) > _MOST_PROGRAMS:
+            del _PROGRAMS[next(iter(_PROGRAMS))]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Saved:
-    """The content of model.json; `arrays` is the digest of the file beside it."""
-
-    project: Literal["aejax"] = "aejax"
-    format: Literal[1] = 1
-    method: Annotated[str, Field(min_length=1)]
-    config: dict[str, Any]
-    data: DataDescription
-    arrays: str
+def _is_global(constant: Any) -> bool:
+    """Whether a function holds no values of its own, or what is no function."""
+    return not callable(constant) or "<locals>" not in getattr(constant, "__qualname__", "<locals>")
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

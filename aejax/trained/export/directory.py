@@ -10,7 +10,8 @@ import jax
 from safetensors.numpy import save
 
 from aejax.config import to_tree
-from aejax.store.files import new_directory, write_atomically
+from aejax.store.directory import new_directory
+from aejax.store.files import write_atomically
 from aejax.store.record import package_version
 from aejax.trained.export.card import ENDING, to_card
 from aejax.trained.export.onnx import require_jax2onnx, to_onnx

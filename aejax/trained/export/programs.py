@@ -14,7 +14,7 @@ from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.samplers.drawing import sampling_key
 from aejax.samplers.generator import IMAGES_AT_ONCE
-from aejax.trained.functions import decode, draw_images, encode, features
+from aejax.trained.programs import decode, draw, encode, features
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ANY = "n"  # The size of an axis that may have any size.
@@ -94,7 +94,7 @@ def _decoder(trained: Any, code: Argument, pixels: Argument) -> ExportedProgram:
 def _sampler(trained: Any, code: Argument, pixels: Argument) -> ExportedProgram:
     del code
     generator, variables = trained.generator
-    draw_block = functools.partial(draw_images, trained, generator, _weights(variables))
+    draw_block = functools.partial(draw, trained, generator, _weights(variables))
 
     def sample(seed: jax.Array, blocks: jax.Array) -> jax.Array:
         return jax.lax.map(functools.partial(draw_block, sampling_key(seed, "own")), blocks).reshape(
