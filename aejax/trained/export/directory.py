@@ -32,7 +32,7 @@ def write_export(trained: Any, target: pathlib.Path, *, onnx: bool = False) -> N
         if onnx:
             converted = [one for one in programs if one.name in ("encoder", "decoder")]
             files |= {f"{one.name}.onnx": to_onnx(one) for one in converted}
-        files["weights.safetensors"] = save(trained.arrays(), {"project": "aejax", "member": trained.id})
+        files["weights.safetensors"] = save(trained.arrays(), {"aejax": trained.id})  # Of two, the order would vary.
         signature = {
             "format": FORMAT,
             "jax": jax.__version__,

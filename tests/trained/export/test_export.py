@@ -265,7 +265,7 @@ def test_a_saved_model_is_exported_too(vae, exported, tmp_path):
     again = tmp_path / "model" / "exported" / f"autoencoder-{vae.id}"
     assert lines[-1].startswith(f"{again}: README.md, config.json, decoder.jax_export")
     assert (again / "weights.safetensors").read_bytes() == (exported / "weights.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match="is one saved model; leave out --member"):
+    with pytest.raises(ConfigError, match=r"holds a single model that Trained\.save saved; leave out --member"):
         export([str(tmp_path / "model"), "--member=1"])
 
 
