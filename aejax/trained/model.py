@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _MOST_PROGRAMS = 64
+_LEAST_ROOM = 32  # Rows that a program has room for.
 _PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
 _NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
@@ -381,8 +382,9 @@ class Trained:
 
             compiled[key] = jax.jit(run)
         num = len(values)
-        if num < self.task.at_once:  # Other numbers of rows are no other programs.
-            values = values[np.minimum(np.arange(1 << (num - 1).bit_length()), num - 1)]
+        if num < self.task.at_once:  # Other numbers of rows are no other programs, and so no other bits of a few.
+            room = max(_LEAST_ROOM, 1 << (num - 1).bit_length())
+            values = values[np.minimum(np.arange(room), num - 1)]
         result = compiled[key](traced, self.preprocessing, self.variables, values)
         while len(_PROGRAMS) > _MOST_PROGRAMS:
             del _PROGRAMS[next(iter(_PROGRAMS))]
