@@ -29,6 +29,7 @@ COMMANDS = {
     "score": Command("aejax.cli.new_images", "Say how strange images are to a trained model.", True),
     "encode": Command("aejax.cli.new_images", "Write the codes of images by a trained model.", True),
     "explain": Command("aejax.cli.explain", "Explain what the units of a trained study stand for.", True),
+    "export": Command("aejax.cli.export", "Export a trained member, to be used without aejax.", True),
     "data": Command("aejax.cli.data", "Prepare data sets, and inspect them."),
     "benchmark": Command("aejax.benchmark.command", "Measure the speed of training beside other libraries."),
     "accelerator": Command("aejax.benchmark.accelerator", "Measure a GPU, in at most eight minutes."),

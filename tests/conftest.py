@@ -40,6 +40,7 @@ def pytest_collection_modifyitems(config, items):
         "slow": "slow" not in config.getoption("-m"),
         "data": "TFDS_DATA_DIR" not in os.environ,
         "torch": importlib.util.find_spec("torch") is None,
+        "onnx": importlib.util.find_spec("jax2onnx") is None,
         "browser": not (shutil.which("chromium") and shutil.which("chromedriver")),
         "mount": not shutil.which("unshare") or subprocess.run(can_mount, capture_output=True).returncode != 0,
     }

@@ -2,14 +2,10 @@
 
 import functools
 import html
-import math
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from aejax.errors import UserError
-from aejax.measures.base import Metric
-from aejax.measures.zoo import all_metrics
 from aejax.methods.zoo import SUBJECT
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
@@ -22,8 +18,6 @@ if TYPE_CHECKING:  # Reading results needs no JAX.
     from aejax.store.results import Row
     from aejax.trained.model import Trained
     from aejax.trained.opening import Opener
-
-SPLITS = ("validation_", "test_")
 
 
 class Study:
@@ -112,18 +106,8 @@ class Study:
         Raises:
           UserError: if there is no such metric, or no finished member that has it on validation images.
         """
-        ranking = _find_metric(metric)
         opener = self._opener()
-        rows = [row for row in opener.rows_of(method) if row["status"] != "diverged"]
-        measured = [row for row in rows if not math.isnan(row["metrics"].get(ranking.validation, math.nan))]
-        if not measured:
-            there = sorted({_bare(name) for row in rows for name in row["metrics"] if name.startswith("validation_")})
-            raise UserError(
-                f"no finished {method} of {self.path} has {ranking.name} on validation images, by which members are "
-                f"chosen; there are {', '.join(there) or 'none'}"
-            )
-        sign = -1 if ranking.higher_is_better else 1
-        return _open(opener, method, min(measured, key=lambda row: sign * row["metrics"][ranking.validation]))
+        return _open(opener, method, opener.best(method, metric))
 
     def member(self, name: str = "", *, method: str = SUBJECT) -> "Trained":
         """Opens the member whose id, as in `results`, begins with a text; without one, the only member.
@@ -174,7 +158,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     folder = pathlib.Path(path)
     if not exists(StudyDirectory(folder).record):
-        from aejax.trained.model import Trained, is_saved
+        from aejax.trained.model import Trained
+        from aejax.trained.saved import is_saved
 
         if is_saved(folder):
             return Trained.load(folder)
@@ -184,21 +169,3 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _open(opener: "Opener", method: str, row: "Row") -> "Trained":
     (trained,) = opener.open(method, [row])
     return trained
-
-
-def _bare(name: str) -> str:
-    for split in SPLITS:
-        name = name.removeprefix(split)
-    return name
-
-
-def _find_metric(name: str) -> Metric:
-    """Finds a metric by its name, with its split or without.
-
-    Raises:
-      UserError: if there is none, naming those that there are.
-    """
-    by_name = {metric.name: metric for metric in all_metrics()}
-    if _bare(name) not in by_name:
-        raise UserError(f"there is no metric '{name}'; choose one of {', '.join(by_name)}")
-    return by_name[_bare(name)]

@@ -87,7 +87,7 @@ class QuantizedAutoencoder(Autoencoder):
         """The vectors to quantize, float32 [batch, codes, latent_size]."""
         hidden = self.encoder(image, train=train)
         vectors = self.latent(hidden if len(self.position_shape) == 2 else flatten(hidden))
-        return vectors.reshape(len(image), math.prod(self.position_shape), -1).astype(jnp.float32)
+        return vectors.reshape(image.shape[0], math.prod(self.position_shape), -1).astype(jnp.float32)
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, codes · latent_size]."""

@@ -113,7 +113,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
 
     def look_up(self, code: jax.Array) -> jax.Array:
         """Returns the vectors of codes, [batch, codes, latent_size]."""
-        return self.codebooks.look_up(code.reshape(len(code), -1, self.config.num_codebooks))
+        return self.codebooks.look_up(code.reshape(code.shape[0], -1, self.config.num_codebooks))
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction, the weighted commitment, and what the codebook learns by: each [batch]."""

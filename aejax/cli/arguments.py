@@ -93,6 +93,11 @@ def define_member(values: flags.FlagValues, otherwise: str = "the one that valid
     )
 
 
+def define_keep_model(values: flags.FlagValues, help_text: str) -> None:
+    """Defines the flag by which a published study keeps a trained model."""
+    flags.DEFINE_bool("keep_model", False, help_text, flag_values=values)
+
+
 def read_one_study(
     values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]
 ) -> str | None:

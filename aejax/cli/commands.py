@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, define_number, help_of, read_flags, read_one_study
+from aejax.cli.arguments import (
+    define_features,
+    define_keep_model,
+    define_number,
+    help_of,
+    read_flags,
+    read_one_study,
+)
 from aejax.errors import ConfigError, UserError
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
@@ -197,6 +204,9 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
       A published study:
         aejax reproduce experiments/results/article
 
+      And if every number is bitwise equal, with the trained model of the best member beside it:
+        aejax reproduce experiments/results/quickstart --keep_model
+
       Elsewhere than in runs/<study>-reproduced, calling only differences below one in a thousand close:
         aejax reproduce runs/quickstart --workdir=/tmp/again --tolerance=1e-3
 
@@ -208,6 +218,9 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     values = flags.FlagValues()
     flags.DEFINE_string(
         "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
+    )
+    define_keep_model(
+        values, "Keep the best member's model (of at most 1 MB) in the published study, if all is bitwise equal."
     )
     _define_tolerance(values)
     define_features(values)
@@ -227,9 +240,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
 
     original = StudyDirectory(path)
     record = require_record(original)
-    copy = StudyDirectory(values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced")
-    if copy.path.resolve() == original.path.resolve():
-        raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
+    copy = _second(original, values.workdir or pathlib.Path("runs") / f"{record.name}-reproduced", values.keep_model)
     # Before hours of training: the results that the second run is to be compared with.
     found = read_all(original, record)
     old, problems = rows_of(found), [str(fault) for one in found for fault in one.faults]
@@ -260,7 +271,28 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     problems += only_in_one(old, new)
     comparisons = compare_rows(old, new, values.tolerance)
     say("\n".join([*problems, to_text(comparisons, len(problems))]))
+    if values.keep_model:
+        _keep_model(copy, original, not problems and {one.verdict for one in comparisons} == {"bitwise equal"}, say)
     return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
+
+
+def _second(original: StudyDirectory, workdir: str | pathlib.Path, keep_model: bool) -> StudyDirectory:
+    """The directory of a second run of a study, after checking the flags that say where it lies and what is kept."""
+    copy = StudyDirectory(workdir)
+    if copy.path.resolve() == original.path.resolve():
+        raise ConfigError(f"--workdir={copy.path} is the study itself; choose another")
+    if keep_model and not original.is_published:
+        raise ConfigError(f"{original.path} is not published, and has its checkpoints; leave out --keep_model")
+    return copy
+
+
+def _keep_model(copy: StudyDirectory, original: StudyDirectory, equal: bool, say: Say) -> None:
+    """Keeps the trained model of a second run in the published study that it repeats to the last bit."""
+    from aejax.trained.keeping import keep_model, model_to_keep
+
+    if not equal:
+        raise UserError(f"{original.path} keeps no model: not all numbers of {copy.path} are bitwise equal to its own")
+    say(keep_model(model_to_keep(copy), original))
 
 
 def report(arguments: Sequence[str], say: Say = print) -> None:
@@ -276,6 +308,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
 
       The small files of a study, for others to read and reproduce; then the tables of README.md, made from them:
         aejax report runs/article --publish=experiments/results/article
+        aejax report runs/quickstart --publish=experiments/results/quickstart --keep_model
         aejax report --readme=README.md
     """
     values = flags.FlagValues()
@@ -283,13 +316,14 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
         "output", None, "Where to write them; default: into the study, if it is one.", flag_values=values
     )
     flags.DEFINE_string("publish", None, "Copy the small files of one study to this directory.", flag_values=values)
+    define_keep_model(values, "With --publish: and the model of the best member, if it takes at most 1 MB.")
     flags.DEFINE_string(
         "readme", None, "Renew the tables of published studies in this Markdown file.", flag_values=values
     )
     paths = read_flags(values, arguments, help_of(report))
     if paths is None:
         return
-    from aejax.report.publish import publish, renew_tables
+    from aejax.report.publish import renew_tables
     from aejax.report.write import write_report
 
     if values.readme:
@@ -299,12 +333,28 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
         raise ConfigError("name at least one study's directory, see --help")
     if len(paths) > 1 and (values.publish or not values.output):
         raise ConfigError("several studies are compared in a directory of their own: give --output=DIR, no --publish")
+    if values.keep_model and not values.publish:
+        raise ConfigError("--keep_model keeps a model in what is published: give --publish=DIR")
     directories = [StudyDirectory(path) for path in paths]
     output = pathlib.Path(values.output or paths[0])
     say(write_report(directories, output))
     say(_written(output))
     if values.publish:
-        say(f"{values.publish}: {publish(directories[0], pathlib.Path(values.publish)) / 1000:.0f} kB published")
+        _publish(directories[0], StudyDirectory(values.publish), values.keep_model, say)
+
+
+def _publish(directory: StudyDirectory, target: StudyDirectory, with_model: bool, say: Say) -> None:
+    """Publishes a study, and with it the model of its best member."""
+    from aejax.report.publish import publish
+
+    if not with_model:
+        say(f"{target.path}: {publish(directory, target.path) / 1000:.0f} kB published")
+        return
+    from aejax.trained.keeping import keep_model, model_to_keep
+
+    trained = model_to_keep(directory)
+    say(f"{target.path}: {publish(directory, target.path) / 1000:.0f} kB published")
+    say(keep_model(trained, target))
 
 
 def status(arguments: Sequence[str], say: Say = print) -> None:

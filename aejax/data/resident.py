@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.struct
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -218,9 +219,11 @@ def map_examples(function: Callable[[jax.Array], Any], num_examples: int, at_onc
     Args:
       function: takes int32 [block] indices and returns arrays [block, ...].
       num_examples: how many there are. The last block may repeat the last example a few times; what it gave more than
-        once is dropped.
+        once is dropped. In a program that is exported for any number of examples, all are one block.
       at_once: the most in a block.
     """
+    if jax.export.is_symbolic_dim(num_examples):
+        return function(jnp.arange(num_examples))
     num_blocks = -(-num_examples // at_once)
     block = -(-num_examples // num_blocks)  # Alike in size: statistics of a block are hardly those of repetitions.
     indices = jnp.minimum(jnp.arange(num_blocks * block), num_examples - 1).reshape(num_blocks, block)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, UserError
 from aejax.measures.base import Measure, Metric
 from aejax.measures.closed_form import CLASS_MEAN, GAUSSIAN, RIDGE
 from aejax.measures.clustering import CLUSTERING
@@ -80,8 +80,20 @@ def all_metrics() -> Iterator[Metric]:
 
 
 def find_metric(name: str) -> Metric:
-    """Returns the metric of a name (without its split)."""
-    return next(metric for metric in all_metrics() if metric.name == name)
+    """Finds a metric by its name, with its split or without.
+
+    Raises:
+      UserError: if there is none, naming those that there are.
+    """
+    by_name = {metric.name: metric for metric in all_metrics()}
+    if without_split(name) not in by_name:
+        raise UserError(f"there is no metric '{name}'; choose one of {', '.join(by_name)}")
+    return by_name[without_split(name)]
+
+
+def without_split(name: str) -> str:
+    """The name of a metric without the split of the images that it was measured on."""
+    return name.removeprefix("validation_").removeprefix("test_")
 
 
 def measure_of(metric: Metric) -> Measure:

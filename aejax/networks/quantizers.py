@@ -50,7 +50,7 @@ def nearest(x: jax.Array, vectors: jax.Array) -> jax.Array:
         return first.astype(jnp.int32)
 
     most = 2**20 if jax.default_backend() == "cpu" else 2**25  # Distances at once.
-    return map_examples(block, len(x), max(most // size, 1))
+    return map_examples(block, x.shape[0], max(most // size, 1))
 
 
 def follow(codebook: Codebook, x: jax.Array, index: jax.Array, decay: jax.typing.ArrayLike) -> Codebook:

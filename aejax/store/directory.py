@@ -10,6 +10,7 @@
 <workdir>/populations/<id>/results.json   the results of every member, and the digests of the files beside it
 <workdir>/search/                         a study too: the trials of a search, which the study's settings won
 <workdir>/images.npz                      the arrays that a study from Python was given
+<workdir>/models/<method>-<id>/           of a published study: a trained member, as Trained.save writes one
 <workdir>/trackers/                       what trackers write that are not told to write elsewhere; see `aejax.trackers`
 <workdir>/results.csv, .md, .tex, report.html: made from the above by `aejax.report`
 
@@ -26,7 +27,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from aejax.errors import UserError
-from aejax.store.files import TEMPORARY, exists, lock, refuse_links, remove_leftovers
+from aejax.store.files import TEMPORARY, exists, lock, packed, refuse_links, remove_leftovers
 
 IMAGES = "images.npz"  # The arrays that a study from Python was given, which its data.name is.
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
@@ -42,6 +43,15 @@ class StudyDirectory:
         self.record = self.path / "study.json"
         self.copy = self.path / "study.copy.json"
         self.trackers = self.path / TRACKERS
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a copy of the small files of a study, without its checkpoints."""
+        return packed(self.record).exists() and not self.record.exists()
+
+    def model(self, method: str, member: str) -> pathlib.Path:
+        """The directory of a published study in which a trained member is kept, if it is."""
+        return self.path / "models" / f"{method}-{member}"
 
     def check(self) -> None:
         """Checks that a study lies here, or that one may be begun here.

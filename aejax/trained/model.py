@@ -25,20 +25,19 @@ from aejax.experiment import Config, check_layers, load_recorded
 from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
-from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
+from aejax.samplers.drawing import sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
 from aejax.store.directory import new_directory
 from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
-from aejax.trained.saved import SavedModel
+from aejax.trained.images import check_images
+from aejax.trained.saved import ARRAYS, FACTS, SavedModel, is_saved
 from aejax.training.step import Task, init_variables
 
 if TYPE_CHECKING:
     from PIL import Image
-
-FACTS, ARRAYS = "model.json", "arrays.npz"
 
 _MOST_PROGRAMS = 64
 _LEAST_ROOM = 32  # Rows that a program has room for.
@@ -61,6 +60,7 @@ class Trained:
     preprocessing: Preprocessing
     variables: Any  # Of the Flax module.
     curves: Mapping[str, np.ndarray]  # The metrics of each epoch, [epochs].
+    study: pathlib.Path | None = None  # The directory of the study that it was opened from.
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -154,18 +154,13 @@ class Trained:
 
     def sample_blocks(self, num: int, *, seed: int = 0) -> Iterator[np.ndarray]:
         """Yields what `sample` returns, a block at a time."""
-        self.check_decoder()
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
-        generator, variables = self._generator
-        key = sampling_key(seed, "own")
-
-        @jax.jit
-        def draw(variables: Any, index: jax.Array) -> jax.Array:
-            return draw_block(expected_images(generator, variables, self.outline), key, index)
-
+        (generator, variables), key, draw = self.generator, sampling_key(seed, "own"), programs.draw
+        if draw not in self._programs:
+            self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
-            yield np.asarray(draw(variables, first // IMAGES_AT_ONCE))[: num - first]
+            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE))[: num - first]
 
     def to_stored(self, images: Array) -> np.ndarray:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
@@ -245,7 +240,7 @@ class Trained:
           OSError: if it cannot be written; then nothing of it is left.
         """
         with new_directory(path) as folder:
-            digest = write_arrays(folder / ARRAYS, self._to_arrays())
+            digest = write_arrays(folder / ARRAYS, self.arrays(curves=True))
             saved = SavedModel(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
             write_json(folder / FACTS, dataclasses.asdict(saved))
 
@@ -269,12 +264,35 @@ class Trained:
 
     def __reduce__(self) -> tuple[Callable[..., "Trained"], tuple[Any, ...]]:
         """Pickles it as what `save` writes: plain values and arrays, without functions or compiled programs."""
-        return Trained._of_saved, (self.method, to_tree(self.config), self.trained_on, self._to_arrays(), "the pickle")
+        return Trained._of_saved, (
+            self.method,
+            to_tree(self.config),
+            self.trained_on,
+            self.arrays(curves=True),
+            "the pickle",
+        )
 
-    def _to_arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays by their paths."""
+    def arrays(self, *, curves: bool = False) -> dict[str, np.ndarray]:
+        """Its arrays by their paths, in host memory: variables, preprocessing, and perhaps the curves."""
         parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
-        return flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
+        parts |= {"curves": dict(self.curves)} if curves else {}
+        return flax.traverse_util.flatten_dict(jax.device_get(parts), sep="/")
+
+    def export(self, path: str | os.PathLike[str], *, onnx: bool = False) -> None:
+        """Exports the model to a directory, to be used without aejax: StableHLO, weights, metrics and a model card.
+
+        Args:
+          path: of the directory, which is made.
+          onnx: whether encoder and decoder are written as ONNX too, by jax2onnx (`pip install 'aejax[onnx]'`).
+
+        Raises:
+          UserError: if there is something of that name, if jax2onnx is not installed, or if the model cannot be
+            exported; then nothing is left.
+          OSError: if it cannot be written; likewise.
+        """
+        from aejax.trained.export.directory import write_export  # Using a model needs nothing of a report.
+
+        write_export(self, pathlib.Path(path), onnx=onnx)
 
     @staticmethod
     def _of_saved(
@@ -320,8 +338,13 @@ class Trained:
         return dataclasses.replace(self, method=SUBJECT, variables=inner)
 
     @property
-    def _generator(self) -> tuple[Any, Any]:
-        """The generator of images, and its variables."""
+    def generator(self) -> tuple[Any, Any]:
+        """The generator of images, a Flax module, and its variables.
+
+        Raises:
+          UserError: if it cannot draw any.
+        """
+        self.check_decoder()
         if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
@@ -341,20 +364,7 @@ class Trained:
         Raises:
           DataError: if they are others.
         """
-        image, shape = images if isinstance(images, jax.Array) else np.asarray(images), self.trained_on.image_shape
-        if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
-            image = image[..., None]
-        if image.shape[1:] != shape or not len(image):
-            expected = f"(n, {', '.join(map(str, shape))})"
-            raise DataError(f"images have the shape {image.shape}; those that it was trained on have {expected}")
-        if image.dtype == np.uint8:
-            return image
-        if not jnp.issubdtype(image.dtype, jnp.floating):
-            raise DataError(f"images are {image.dtype}; they should be uint8, or floats in [0, 1]")
-        lowest, highest = float(image.min()), float(image.max())
-        if not 0 <= lowest <= highest <= 1:
-            raise DataError(f"images range from {lowest:g} to {highest:g}; they should be uint8, or floats in [0, 1]")
-        return image.astype(np.float32)
+        return check_images(images, self.trained_on.image_shape)
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
@@ -379,11 +389,6 @@ class Trained:
         while len(_PROGRAMS) > _MOST_PROGRAMS:
             del _PROGRAMS[next(iter(_PROGRAMS))]
         return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
-
-
-def is_saved(folder: pathlib.Path) -> bool:
-    """Whether a directory holds a model that `Trained.save` saved, or what is left of one."""
-    return (folder / FACTS).is_file() or (folder / ARRAYS).is_file()
 
 
 def _is_global(constant: Any) -> bool:

@@ -1,13 +1,14 @@
 """The trained members of a study, opened to be used, and their data."""
 
 import contextlib
+import dataclasses
 import functools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
@@ -15,6 +16,7 @@ from aejax.data.load import DataConfig, Dataset
 from aejax.data.load import load as load_dataset
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.experiment import Config, check_layers
+from aejax.measures.zoo import find_metric, without_split
 from aejax.methods.base import find_method
 from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.store.directory import StudyDirectory
@@ -28,7 +30,8 @@ from aejax.study.checkpoint import Checkpoints
 from aejax.study.execute import NotTrained, check_trained
 from aejax.study.job import Options, Source
 from aejax.study.plan import members_of, recorded_configs
-from aejax.trained.model import Trained, is_saved
+from aejax.trained.model import Trained
+from aejax.trained.saved import is_saved
 from aejax.training.loop import state_shapes
 from aejax.training.population import Members
 
@@ -70,6 +73,31 @@ class Opener:
         if not rows:
             raise UserError(f"{self.directory.path} has no {method}, because {find_method(method).absent}")
         return rows
+
+    def best(self, method: str, metric: str | None = None) -> Row:
+        """The row of the member of a method that validation images find best.
+
+        Args:
+          method: by its name.
+          metric: by its name; None: by the method's own, or where that was not measured, any member.
+
+        Raises:
+          UserError: if there is no such metric, or no finished member that has it on validation images.
+        """
+        ranking = find_metric(metric or find_method(method).chosen_by)
+        everyone = self.rows_of(method)
+        rows = [row for row in everyone if row["status"] != "diverged"]
+        measured = [row for row in rows if not math.isnan(row["metrics"].get(ranking.validation, math.nan))]
+        if measured:
+            sign = -1 if ranking.higher_is_better else 1
+            return min(measured, key=lambda row: sign * row["metrics"][ranking.validation])
+        if metric is None:
+            return (rows or everyone)[0]
+        names = {name for row in rows for name in row["metrics"] if name.startswith("validation_")}
+        raise UserError(
+            f"no finished {method} of {self.directory.path} has {ranking.name} on validation images, by which members "
+            f"are chosen; there are {', '.join(sorted(map(without_split, names))) or 'none'}"
+        )
 
     def check_layer(self, method: str, rows: Sequence[Row], layer: str) -> None:
         """Checks that of members that have these rows one has such a layer.
@@ -114,6 +142,8 @@ class Opener:
           UserError: if there is no checkpoint of it; or if an earlier version wrote that, and its data have changed.
         """
         wanted, path = {row["id"]: row for row in rows}, self.directory.population(status.method, status.members)
+        if self.directory.is_published:
+            return [self._open_kept(status.method, name) for name in status.members if name in wanted]
         configs = [self._members[status.method][name] for name in status.members]
         checkpoint = Checkpoints(path, status.members).newest(status.checkpoint, self._options.say, writes=False)
         if checkpoint is None:
@@ -136,9 +166,26 @@ class Opener:
 
         def member(index: int, name: str) -> Trained:
             variables = jax.tree.map(lambda leaf: leaf[index], states.evaluated_variables())
-            return Trained(status.method, configs[index], described, fitted, variables, curves.get(name, {}))
+            own = curves.get(name, {})
+            return Trained(status.method, configs[index], described, fitted, variables, own, self.directory.path)
 
         return [member(index, name) for index, name in enumerate(status.members) if name in wanted]
+
+    def _open_kept(self, method: str, name: str) -> Trained:
+        """Returns a member that is kept with a published study.
+
+        Raises:
+          UserError: if it is not kept, saying how to have it, or if it is damaged.
+        """
+        path, study = self.directory.model(method, name), self.directory.path
+        if not path.is_dir():
+            kept = [name for name in self._members[method] if self.directory.model(method, name).is_dir()]
+            others = f" (of its {method}s it keeps {', '.join(kept)})" if kept else ""
+            raise UserError(
+                f"{study} is published without the trained {method} {name}{others}; train it again: "
+                f"aejax reproduce {study}, and open the study that this writes"
+            )
+        return dataclasses.replace(Trained.load(path), study=study)
 
     def source(self, member: Trained) -> Source:
         """The data that a member was trained on, which are read once.
@@ -217,7 +264,7 @@ def open_member(
       UserError: if there is no such member, or no checkpoint of it.
     """
     opener = Opener(directory, Options(say=say))
-    row = _choose(directory, opener.rows_of(method), method, name)
+    row = opener.best(method) if name is None else find_row(directory, opener.rows_of(method), method, name)
     (member,) = opener.open(method, [row])
     diverged = "; it diverged, and is at its last finite state" if row["status"] == "diverged" else ""
     say(f"member {row['id']}: {describe(row)}{diverged}")
@@ -244,11 +291,3 @@ def find_row(directory: StudyDirectory, rows: list[Row], method: str, name: str)
         what = "no member" if not matches else f"{len(matches)} members"
         raise UserError(f"{directory.path} has {what} '{name}' among its {method}s: choose of {choices}{more}")
     return matches[0]
-
-
-def _choose(directory: StudyDirectory, rows: list[Row], method: str, name: str | None) -> Row:
-    if name is not None:
-        return find_row(directory, rows, method, name)
-    trained = [row for row in rows if row["status"] != "diverged"] or rows
-    metric = find_method(method).chosen_by
-    return min(trained, key=lambda row: row["metrics"].get(metric, np.inf))

@@ -7,6 +7,7 @@ import jax
 
 from aejax.data import preprocessing
 from aejax.evaluation.suite import pooled
+from aejax.samplers.drawing import draw_block, expected_images
 
 
 def encode(trained: Any, variables: Any, block: jax.Array) -> Any:
@@ -50,3 +51,8 @@ def layer(trained: Any, variables: Any, block: jax.Array, name: str) -> jax.Arra
 def represented(trained: Any, variables: Any, block: jax.Array, function: Callable[..., Any], *constants: Any) -> Any:
     """What a function of the representation, stored images and constants gives."""
     return function(trained.represent(variables), block, *constants)
+
+
+def draw(trained: Any, generator: Any, variables: Any, key: jax.Array, index: jax.Array) -> jax.Array:
+    """The block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels]."""
+    return draw_block(expected_images(generator, variables, trained.outline), key, index)

@@ -1,11 +1,19 @@
-"""What a directory says of the trained model that it holds."""
+"""The files of a saved model."""
 
 import dataclasses
+import pathlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from aejax.data.description import DataDescription
+
+FACTS, ARRAYS = "model.json", "arrays.npz"
+
+
+def is_saved(folder: pathlib.Path) -> bool:
+    """Whether a directory holds a model that `Trained.save` saved, or what is left of one."""
+    return (folder / FACTS).is_file() or (folder / ARRAYS).is_file()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ from PIL import Image
 import aejax
 from aejax.api.arrays import to_arrays
 from aejax.cli import commands
+from aejax.store.directory import StudyDirectory
+from aejax.trained.opening import open_member
 from tests.study.studies import ROOT, finish, read_csv, read_parameters, script
 
 FAMILY = aejax.BetaVaeConfig(encoder=aejax.Dense(widths=(16,)), latent_size=3)
@@ -102,6 +104,21 @@ def test_a_saved_model_is_loaded_by_the_same_name(trained, images, tmp_path):
     np.testing.assert_array_equal(aejax.load(tmp_path / "model").encode(images), trained.encode(images))
 
 
+def test_a_saved_model_without_its_facts_is_called_damaged(trained, tmp_path):
+    trained.save(tmp_path / "model")
+    (tmp_path / "model" / "model.json").unlink()
+    with pytest.raises(aejax.UserError, match=r"model is damaged \(model.json is missing\)"):
+        aejax.load(tmp_path / "model")
+
+
+def test_drawing_again_compiles_nothing(trained, compile_events):
+    first = trained.sample(5)
+    compile_events.clear()
+    np.testing.assert_array_equal(trained.sample(5), first)
+    assert not np.array_equal(trained.sample(5, seed=1), first)
+    assert not compile_events
+
+
 def test_the_command_goes_on_with_a_study_from_python_and_python_with_the_commands(half, images, labels):
     before, study = half
     after = study.results
@@ -112,6 +129,12 @@ def test_the_command_goes_on_with_a_study_from_python_and_python_with_the_comman
     pd.testing.assert_frame_equal(again.results, after)
     with pytest.raises(aejax.UserError, match=r"images.npz holds other arrays than those that are given"):
         aejax.run(CONFIG, images[:300], labels[:300], workdir=study.path)
+
+
+def test_the_best_member_is_the_same_to_python_and_to_the_command(study):
+    lines = []
+    _, opened = open_member(StudyDirectory(study.path), "autoencoder", None, lines.append)
+    assert opened.id == study.best("mse").id == study.best("validation_mse").id
 
 
 def test_results_are_those_of_the_file_and_of_all_members(study):

@@ -35,7 +35,7 @@ def search_charts(content: Content) -> list[Chart]:
     if trials is None or trials.record.search is None:
         return []
     objective = trials.record.search["method"]["objective"]
-    metric = find_metric(objective.removeprefix("validation_"))
+    metric = find_metric(objective)
     found = [
         trial._replace(value=None if trial.value is None else metric.value(trial.value)) for trial in trials_of(trials)
     ]

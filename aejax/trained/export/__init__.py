@@ -1,0 +1,1 @@
+"""Exports of trained models: what can be used of them without aejax."""
