@@ -49,6 +49,19 @@ def test_a_record_holds_what_every_contender_took(record):
 
 
 @pytest.mark.slow
+def test_a_search_is_measured_beside_the_training_of_as_many_members():
+    small = {"rates": 2, "noises": 1, "folds": 2, "epochs": 1}
+    case = suites.SUITES["search"]["20 settings x 5 folds, digits"]
+    contenders = {
+        name: contender._replace(arguments=contender.arguments | small) for name, contender in case.contenders.items()
+    }
+    results = measure._measure_case("search", suites.Case("s", contenders), 1, print)["contenders"]
+    assert list(results) == list(case.contenders)
+    assert results["PopulationSearchCV"]["picked"] == results["GridSearchCV"]["picked"]
+    assert results["PopulationSearchCV"]["score"] == results["GridSearchCV"]["score"]
+
+
+@pytest.mark.slow
 def test_a_record_becomes_tables_in_a_markdown_file(record, tmp_path):
     rates = dict(record["cases"]["dense"]["contenders"])
     rates["PyTorch, in memory"] = rates["aejax"] | {"values": [value / 4 for value in rates["aejax"]["values"]]}
