@@ -8,6 +8,9 @@ from aejax.data.classes import check_factor, check_label, count_values, name_cla
 from aejax.data.pixels import check_image
 from aejax.errors import DataError
 
+PARTS = ("image", "label", "factor")
+TEST = "test_"  # What the names of the same of the test split begin with.
+
 
 def images_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the images among arrays, by their names there."""
@@ -15,14 +18,14 @@ def images_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    return {part: arrays[part] for part in (name, f"test_{name}") if part in arrays}
+    return {part: arrays[part] for part in (name, TEST + name) if part in arrays}
 
 
 def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns arrays in the shapes of a `Split`.
 
     Images are the numbers that they came as. Labels and values of factors are counted from 0: `class_values` [classes]
-    and `class_names` say what labels were.
+    and `class_names` say what labels were. The label of an image without one is -1; without any, there is no `label`.
 
     Args:
       source: where they come from, for messages.
@@ -43,8 +46,10 @@ def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
         _check_alike(source, checked)
     if "label" in checked:
         labels, occurring = count_values(_parts(checked, "label"))
-        classes = name_classes(occurring, arrays.get("class_names", np.array([])).tolist())
-        checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
+        checked = {name: values for name, values in checked.items() if name not in labels}
+        if occurring:
+            classes = name_classes(occurring, arrays.get("class_names", np.array([])).tolist())
+            checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
     if "factor" in checked:
         parts, count = _parts(checked, "factor"), checked["factor"].shape[1]
         columns = [count_values({name: part[:, index] for name, part in parts.items()})[0] for index in range(count)]

@@ -1,12 +1,9 @@
 """Loading: from a name or a path to the splits of a data set, as arrays in host memory."""
 
 import dataclasses
+import functools
 import hashlib
 import math
-import os
-import pathlib
-import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,18 +11,16 @@ import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from aejax.cache import cache_directory, cached_arrays, memory_bytes, read_arrays
-from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
-from aejax.data import pixels, prepared
-from aejax.data.checked import check_arrays, images_of
+from aejax.cache import memory_bytes
+from aejax.config import NonNegativeInt, PositiveInt
+from aejax.data import pixels
+from aejax.data.checked import images_of
 from aejax.data.classes import Classes, choose_classes
-from aejax.data.embedded import is_embedded, prepare
 from aejax.data.preprocessing import Kind, demand
+from aejax.data.sources.base import SourceConfig
+from aejax.data.sources.zoo import find_source
 from aejax.errors import DataError
 
-DECODING = (
-    3  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
-)
 SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
 OWN = "own"  # In evaluation.transfer and evaluation.outliers, the name of the data that are trained on.
@@ -50,29 +45,12 @@ ChosenClasses = Annotated[
 ]
 
 
-def _well_formed(name: str) -> str:
-    if "\0" in name or not (name.endswith(".npz") or re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", name)):
-        raise PydanticCustomError(
-            "name",
-            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) "
-            "or a path ending in .npz",
-        )
-    return name
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which images, and how they are split."""
+class DataConfig(SourceConfig):
+    """Which images, how they are read, and how they are split."""
 
-    # What comes with this project (digits, aejax_sprites, aejax_sprites/64x64), a data set that TFDS has prepared
-    # (mnist, name/config, name:1.0.0), or a path ending in .npz. In evaluation.transfer and evaluation.outliers also
-    # "own", which an object without a name stands for: that of `data`.
-    name: Annotated[str, AfterValidator(_well_formed)] = "digits"
-    # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project
-    # is in the cache.
-    directory: str | None = None
     # The classes whose images are kept, in every split, by their labels in the data or their names, and counted from 0
-    # in this order. None: all.
+    # in this order; images without a label are left out. None: all.
     classes: ChosenClasses | None = None
     # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
     train_size: PositiveInt | None = None
@@ -86,21 +64,19 @@ class DataConfig:
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
     binarization: Literal["threshold", "fixed", "dynamic"] | None = None
-    # The number that is white. None: 1 of floats, of integers what `aejax.data.pixels.store` finds certain.
-    maximum: PositiveFloat | None = None
 
     def beside(self, own: "DataConfig") -> "DataConfig":
         """Returns the config of data that are evaluated beside the own ones, with what they take over from these."""
         directory = self.directory or own.directory
         if self.name != OWN:
             return dataclasses.replace(self, directory=directory)
-        return dataclasses.replace(
-            self,
-            name=own.name,
-            directory=directory,
-            binarization=self.binarization or own.binarization,
-            maximum=self.maximum or own.maximum,
-        )
+        source = {field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)}
+        own_choices = {
+            "directory": directory,
+            "binarization": self.binarization or own.binarization,
+            "maximum": self.maximum or own.maximum,
+        }
+        return dataclasses.replace(self, **(source | own_choices))
 
     @property
     def evaluated_binarization(self) -> str | None:
@@ -144,7 +120,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None.
+    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], -1 where there is none, or None.
 
     `factor` are the values of what an image was made from, int32 [N, factors], counted from 0, or None.
     """
@@ -153,12 +129,23 @@ class Split:
     label: np.ndarray | None
     factor: np.ndarray | None = None
 
+    @functools.cached_property
+    def labelled(self) -> np.ndarray:
+        """The indices of the images that have a label, int32, in their order."""
+        return np.flatnonzero([] if self.label is None else self.label >= 0).astype(np.int32)
+
+    @property
+    def known_label(self) -> np.ndarray:
+        """The labels of these images alone."""
+        return np.empty(0, np.int32) if self.label is None else self.label[self.labelled]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
     """The splits of a data set. The fingerprint is 16 hexadecimal digits that name exactly these arrays.
 
-    Labels of a single class tell nothing apart: `classes` names it, and there are no labels.
+    Labels of a single class tell nothing apart, and where a split has none nothing can be measured by the others' or
+    chosen: then there are no labels, and `unlabelled` says why, to be read after the name.
     """
 
     name: str
@@ -171,6 +158,8 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
+    notes: tuple[str, ...] = ()  # Sentences on how they were read: what was left out or converted.
+    unlabelled: str = "has no labels"
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -178,9 +167,11 @@ class Dataset:
         return {name: getattr(self, name) for name in SPLITS}
 
     @property
-    def unlabelled(self) -> str:
-        """Why there are no labels, to be read after the name."""
-        return f"has labels of one class only, '{self.classes.name(0)}'" if self.classes.names else "has no labels"
+    def num_labelled(self) -> dict[str, int]:
+        """How many images of each split have a label, where some have none; otherwise empty."""
+        num = {name: len(split.labelled) for name, split in self.splits.items()}
+        complete = all(num[name] == len(split.image) for name, split in self.splits.items())
+        return {} if self.num_classes is None or complete else num
 
 
 def load(config: DataConfig, field: str = "data") -> Dataset:
@@ -193,17 +184,20 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     Raises:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
-    arrays = _read(config)
-    stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+    contents = find_source(config, field).read()
+    arrays, read_as = dict(contents.arrays), contents.pixels
+    if read_as is None:
+        stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+        arrays |= stored
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
-    arrays |= stored
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
-    splits = gray if config.binarization is None else tuple(map(_binarize(config), gray, SPLITS))
+    splits = gray if config.binarization is None else tuple(map(binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
     fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
-    num_classes = len(classes.values) if len(classes.values) > 1 else None
+    unlabelled = _why_unlabelled(classes, dict(zip(SPLITS, splits, strict=True)))
+    num_classes = None if unlabelled else len(classes.values)
     train, validation, test = (split if num_classes else dataclasses.replace(split, label=None) for split in splits)
     return Dataset(
         name=config.name,
@@ -216,7 +210,19 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         factor_names=tuple(map(str, arrays.get("factor_names", ()))),
         classes=classes,
         pixels=read_as,
+        notes=contents.notes,
+        unlabelled=unlabelled,
     )
+
+
+def _why_unlabelled(classes: Classes, splits: Mapping[str, Split]) -> str:
+    """Returns why there are no labels to learn from and to measure by; empty if there are."""
+    if not classes.names:
+        return "has no labels"
+    if len(classes.names) == 1:
+        return f"has labels of one class only, '{classes.name(0)}'"
+    without = [name for name, split in splits.items() if len(split.image) and not len(split.labelled)]
+    return "".join(f"has labels on none of its {len(splits[name].image)} {name} images" for name in without[:1])
 
 
 def of_arrays(train: Split, validation: Split, num_classes: int | None) -> Dataset:
@@ -224,44 +230,6 @@ def of_arrays(train: Split, validation: Split, num_classes: int | None) -> Datas
     test = Split(train.image[:0], None if train.label is None else train.label[:0])
     fingerprint = _fingerprint(train, validation, test)
     return Dataset("arrays", train, validation, test, num_classes=num_classes, fingerprint=fingerprint)
-
-
-def _read(config: DataConfig) -> dict[str, np.ndarray]:
-    if config.name.endswith(".npz"):
-        return _read_file(config.name)
-    if not is_embedded(config.name):
-        return _read_prepared(prepared.find(config.name, config.directory))
-    try:
-        return _read_prepared(prepare(config.name, cache_directory() / "tensorflow_datasets"))
-    except OSError:  # A cache that cannot be written.
-        with tempfile.TemporaryDirectory() as temporary:
-            return _read_prepared(prepare(config.name, pathlib.Path(temporary)))
-
-
-def _read_file(name: str) -> dict[str, np.ndarray]:
-    try:
-        arrays = read_arrays(pathlib.Path(os.path.expanduser(name)))
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
-    except ValueError as error:
-        raise DataError(
-            f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)"
-        ) from None
-    parts = ("image", "label", "factor")
-    unknown = [array for array in arrays if array.removeprefix("test_") not in parts]
-    if unknown or "image" not in arrays:
-        raise DataError(
-            f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold "
-            "'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
-        )
-    return check_arrays(name, arrays)
-
-
-def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
-    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
-    key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
-    return cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path)))
 
 
 def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:
@@ -308,13 +276,13 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
     return take(train[: config.train_size]), take(validation), own_test
 
 
-def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
+def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     """Returns the function that makes the images of a split, by its name, black (0) and white (255).
 
     What is drawn is the same for every run: the first of a split's images do not depend on how many there are.
     """
 
-    def binarize(split: Split, name: str) -> Split:
+    def change(split: Split, name: str) -> Split:
         full = np.float32(255 if split.image.dtype == np.uint8 else 1)
         if config.binarization == "threshold":
             white = split.image >= full / 2
@@ -323,7 +291,7 @@ def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
             white = full * generator.random(split.image.shape, np.float32) < split.image
         return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label, split.factor)
 
-    return binarize
+    return change
 
 
 def _fingerprint(*splits: Split) -> str:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.data import preprocessing
+from aejax.data.balance import is_unbalanced
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
@@ -21,6 +22,8 @@ EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: th
 
 class Batch(NamedTuple):
     """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None.
+
+    The label of an image without one is -1; who reads labels takes batches of `ResidentData.with_labels()`.
 
     Of data that are codes alone, `image` is None.
     """
@@ -49,6 +52,8 @@ class Rows(flax.struct.PyTreeNode):
 class ResidentData(flax.struct.PyTreeNode):
     """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty.
 
+    Where some images have no label (-1), `labelled` are the indices of those that have one, by split; otherwise it is
+    empty.
     `intensity` are training images of which each batch draws binary ones anew, or None. `code` is what a trained
     autoencoder makes of the images, by split, where that is what is learned from; then `image` may be empty. `rows` are
     those of the arrays of "train" that are the training and the validation split; None: the arrays are the splits.
@@ -59,7 +64,32 @@ class ResidentData(flax.struct.PyTreeNode):
     preprocessing: preprocessing.Preprocessing
     intensity: Array | None = None
     code: dict[str, jax.Array] | None = None
+    labelled: dict[str, Array] = flax.struct.field(default_factory=dict)
     rows: Rows | None = None
+    unbalanced: bool = flax.struct.field(pytree_node=False, default=False)  # See `aejax.data.balance`.
+
+    def with_labels(self) -> "ResidentData":
+        """Returns the data with the images alone that have a label, in their order."""
+        if not self.labelled:
+            return self
+
+        def pick(split: str, array: Array) -> jax.Array:
+            return jnp.asarray(array)[self.labelled[split]]
+
+        return self.replace(
+            image={split: pick(split, image) for split, image in self.image.items()},
+            label=self.known_label,
+            intensity=None if self.intensity is None else pick("train", self.intensity),
+            labelled={},
+        )
+
+    @property
+    def known_label(self) -> dict[str, Array]:
+        """The labels of `with_labels()`."""
+        return {
+            split: jnp.asarray(label)[self.labelled[split]] if self.labelled else label
+            for split, label in self.label.items()
+        }
 
     def batch(self, split: str, indices: jax.Array) -> Batch:
         """Returns the preprocessed examples at `indices` of a split."""
@@ -149,6 +179,8 @@ def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> Resident
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=fitted,
         intensity=dataset.intensity,
+        labelled={name: splits[name].labelled for name in dataset.num_labelled},
+        unbalanced=is_unbalanced(dataset),
     )
 
 

@@ -38,6 +38,14 @@ class Subset(Protocol):
         """Returns the data with this part for the training split, and perhaps another for the validation split."""
 
 
+class AllLabelled(NamedTuple):
+    """All images that have a label."""
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with these images alone."""
+        return data.with_labels()
+
+
 class RowsSubset(NamedTuple):
     """One of the subsets for which the data have `rows`, and a preprocessing of their own: arrays [subsets, ...]."""
 
@@ -53,7 +61,7 @@ class RowsSubset(NamedTuple):
 
 
 class LabelledSubset(NamedTuple):
-    """A few training images of each class of which the labels are known, and as many more to make choices by."""
+    """A few training images of each class of which the labels are seen, and as many more to make choices by."""
 
     per_class: int
     num_classes: int
@@ -61,6 +69,7 @@ class LabelledSubset(NamedTuple):
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the data with these images for the training and validation splits; the test split stays."""
+        data = data.with_labels()
         indices = draw_per_class(data.label["train"], self.num_classes, 2 * self.per_class, self.draw)
         chosen = {"train": indices[:, : self.per_class], "validation": indices[:, self.per_class :]}
         few = {
@@ -84,7 +93,7 @@ def too_few_labels(asking: str, wanted: int, path: str, dataset: Dataset) -> Ite
     """
     if dataset.train.label is None or dataset.num_classes is None:
         return
-    counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
+    counts = np.bincount(dataset.train.known_label, minlength=dataset.num_classes)
     smallest = int(np.argmin(counts))
     if counts[smallest] < 2 * wanted:
         yield (

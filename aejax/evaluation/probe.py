@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.evaluation.accuracy import balanced_accuracy
 from aejax.evaluation.calibration import calibration_error
 from aejax.evaluation.pca import principal_axes
 from aejax.measures.config import STRENGTHS
@@ -193,6 +194,7 @@ def linear_probe(
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
     calibration: bool = False,
+    balanced: bool = False,
 ) -> tuple[dict[str, jax.Array], Callable[[jax.Array, jax.Array], jax.Array]]:
     """Returns the accuracy of a linear classifier on the test examples, and the function that gives it on others.
 
@@ -209,6 +211,8 @@ def linear_probe(
       probe_iterations           evaluations of the gradient, both fits together
       validation_probe_calibration_error, test_probe_calibration_error
                                  of the same two classifiers, in [0, 1], if `calibration` is wanted
+      validation_probe_balanced_accuracy, test_probe_balanced_accuracy
+                                 likewise, if `balanced` ones are wanted
 
     Args:
       features: "train", "validation", "test": float32 [n, d].
@@ -216,6 +220,7 @@ def linear_probe(
       num_classes: labels lie in [0, num_classes).
       strengths: the penalties to choose from, positive.
       calibration: whether its probabilities are measured too.
+      balanced: whether classes count alike, too, however many examples they have.
 
     Raises:
       ValueError: a strength is not positive, or there are none.
@@ -241,6 +246,11 @@ def linear_probe(
         metrics["validation_probe_calibration_error"] = calibration_error(own, labels["validation"])
         test = probe.logits(features["test"])
         metrics["test_probe_calibration_error"] = calibration_error(test, labels["test"])
+    if balanced:
+        own = predict(probe.candidates, features["validation"])[:, probe.best]
+        for split, predicted in (("validation", own), ("test", predict(probe.chosen, features["test"])[:, 0])):
+            value = balanced_accuracy(predicted == labels[split], labels[split])
+            metrics[f"{split}_probe_balanced_accuracy"] = where_finite(value)
     return metrics, accuracy
 
 

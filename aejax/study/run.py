@@ -23,6 +23,7 @@ from aejax.store.evidence import read_all, read_rows, rows_of
 from aejax.store.files import lock
 from aejax.store.progress import read_progress
 from aejax.store.record import (
+    Parent,
     Record,
     read_record,
     require_record,
@@ -82,6 +83,7 @@ def run(
     executor: Executor = Local(),  # noqa: B008
     options: Options = Options(),  # noqa: B008
     lineage: Lineage = NO_LINEAGE,
+    parent: Parent | None = None,
     search: dict[str, Any] | None = None,
     labels: Mapping[Config, str] = types.MappingProxyType({}),
     grow: Grow = lambda rows: None,
@@ -97,6 +99,7 @@ def run(
       executor: what executes populations.
       options: how to execute.
       lineage: who of them goes on from whom.
+      parent: the study from whose members these go on, if it is another.
       search: by what members are found, if it is a search, for the record; it is told their ids, in order.
       labels: what tables and reports call the settings of configs, for the record.
       grow: called with the results when all is done; returns further members, or None if that is all.
@@ -109,7 +112,8 @@ def run(
         others are finished.
       Interrupted: if a stop was asked for.
     """
-    prepared = prepare(configs, directory, executor=executor, features=options.features, lineage=lineage, **how)
+    how |= {"features": options.features, "lineage": lineage, "parent": parent}
+    prepared = prepare(configs, directory, executor=executor, **how)
     before, configs, datasets = prepared.record, prepared.configs, prepared.datasets
     record = before or Record(name=name, question=question, configs=(), data={})
     for line in prepared.lines:
@@ -118,7 +122,7 @@ def run(
         start = this_start()
         plugins = record.plugins | registry.origins()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
-        record = _with_members(record, configs, datasets, lineage)
+        record = _with_members(dataclasses.replace(record, parent=parent), configs, datasets, lineage)
         # Of all members anew: what a label had to itself, further configs may share. Those recorded come first.
         recorded = recorded_labels(before, configs[: len(before.configs)]) if before else {}
         labels = recorded | {config: label for config, label in labels.items() if label}
@@ -140,7 +144,7 @@ def run(
                 record = _with_members(record, configs, datasets, growth.lineage)
                 if is_leader():
                     write_record(directory, record)
-                worker.take(Roster(configs, datasets, record.lineage), datasets)
+                worker.take(Roster(configs, datasets, record.lineage, parent), datasets)
                 feasible = choose_feasible(to_do(worker.roster, read_all(directory), left_out), datasets, executor)
                 for line in feasible.lines:
                     options.say(line)
@@ -159,6 +163,9 @@ def _with_members(
 ) -> Record:
     used = dict.fromkeys(data for config in configs for data in data_configs(config).values())
     fingerprints = {data_key(data): datasets[data].fingerprint for data in used}
+    notes = {data_key(data): datasets[data].notes for data in used if datasets[data].notes}
+    named = {data_key(data): datasets[data].classes.names for data in used}
+    classes = {key: names for key, names in named.items() if not all(map(str.isdecimal, names))}
     search = record.search
     if search is not None:
         reduce = find_method(SUBJECT).reduce
@@ -168,6 +175,8 @@ def _with_members(
         configs=tuple(map(to_tree, configs)),
         search=search,
         data=record.data | fingerprints,
+        notes=record.notes | notes,
+        classes=record.classes | classes,
         lineage=record.lineage | dict(lineage),
     )
 
@@ -231,7 +240,7 @@ def evaluate_again(
         for line in changes_since(record, datasets):
             options.say(line)
         changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
-        worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
+        worker = Worker(Roster(configs, datasets, record.lineage, record.parent), datasets, directory, options)
         # Baselines that this machine cannot hold are not missed.
         baselines = [
             [job for job in wave if Role.BASELINE in job.method.role]

@@ -56,7 +56,7 @@ class Task(NamedTuple):
     training: TrainingConfig
     seed: jax.typing.ArrayLike
     stages: tuple[Stage, ...]
-    subset: Subset | None = None  # Which of the training images it sees; None: all.
+    subset: Subset | None = None  # Which of the images it sees; None: all, with labels and without.
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
