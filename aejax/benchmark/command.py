@@ -11,9 +11,8 @@ from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.report.speed import to_table
 
-ALL = [
-    name for name in SUITES if name not in ("scaling", "families", "estimators", "search")
-]  # These take minutes each.
+_SLOW = ("scaling", "families", "estimators", "search", "streaming")  # These take minutes each.
+ALL = [name for name in SUITES if name not in _SLOW]
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:

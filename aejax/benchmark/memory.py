@@ -7,7 +7,8 @@ import jax
 from aejax.benchmark.machine import FactsRunner
 from aejax.benchmark.ours import make_problem
 from aejax.cache import memory_bytes
-from aejax.training.population import MEMORY_SHARE, Members, device_memory
+from aejax.data.streamed import MEMORY_SHARE, device_memory
+from aejax.training.population import Members
 from aejax.training.setup import set_up_jax
 
 

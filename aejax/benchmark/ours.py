@@ -10,13 +10,14 @@ import numpy as np
 from aejax.autoencoders.base import Autoencoder
 from aejax.benchmark.networks import IMAGE_SHAPES, make_model
 from aejax.data.resident import ResidentData, training_arrays
+from aejax.data.streamed import device_memory
 from aejax.experiment import Config
 from aejax.networks.convolution import ConvolutionMethod
 from aejax.store.files import digest_of_bytes
 from aejax.training.config import Precision, TrainingConfig
 from aejax.training.flops import step_flops, step_products
 from aejax.training.loop import MakeTask, compile_chunk, compile_init
-from aejax.training.population import Members, Program, device_memory, fit_members, share, to_host
+from aejax.training.population import Members, Program, fit_members, share, to_host
 from aejax.training.setup import DETERMINISTIC, add_xla_options, set_up_jax
 from aejax.training.step import Stage, Task
 

@@ -27,6 +27,7 @@ class Case(NamedTuple):
 OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
 PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
+STREAMING = "aejax.benchmark.streaming"
 ESTIMATORS, SEARCH = "aejax.benchmark.estimators", "aejax.benchmark.search"
 IMAGES, RIGHT = "images/s", "% right"
 PRODUCTS = "its matrix products alone"
@@ -79,6 +80,11 @@ def _features(*, standardized: bool) -> Case:
 
 def _start(until: str) -> Case:
     return Case("s", {name: Contender(START, {"until": until, "warm": name == "warm"}) for name in ("warm", "cold")})
+
+
+def _streaming(**arguments: Any) -> Contender:
+    common = {"network": "conv", "batch_size": 128, "num_images": 12_800}
+    return Contender(STREAMING, {"measure": "speed", **common, **arguments})
 
 
 _SLOW = {"conv_winner_take_all": 500, "factor_vae": 6_000}  # Fewer images, so that a repetition takes seconds.
@@ -156,6 +162,25 @@ SUITES: dict[str, dict[str, Case]] = {
         "quickstart to its first epoch's curves": _start("curves"),
         "quickstart to its end": _start("end"),
         "dry run of 10,000 members": Case("s", {"aejax": Contender(START, {"until": "plan"})}),
+    },
+    "streaming": {
+        "conv, batch 128, streamed": Case(
+            IMAGES,
+            {
+                "all images in memory": _ours(network="conv", batch_size=128, num_images=12_800),
+                "memory for a tenth of them": _streaming(share=0.1),
+            },
+        ),
+        "200,000 images of 64x64x3, streamed": Case(
+            "GB",
+            {
+                "one epoch and its evaluation": Contender(
+                    STREAMING,
+                    {"measure": "memory", "num_images": 200_000, "image_shape": (64, 64, 3), "memory": 0.2},
+                    repeats=False,
+                )
+            },
+        ),
     },
     # A repetition is a fold: 25 are five times five folds.
     "estimators": {

@@ -3,10 +3,24 @@
 import jax
 import jax.numpy as jnp
 
+from aejax import rng
+
 
 def num_batches(num_examples: int, batch_size: int) -> int:
     """Returns the number of full batches in an epoch; the examples that remain are left out of it."""
     return num_examples // batch_size
+
+
+def batches(
+    seed: jax.typing.ArrayLike,
+    epoch: jax.typing.ArrayLike,
+    num_examples: int,
+    batch_size: int,
+    count: jax.typing.ArrayLike | None = None,
+) -> jax.Array:
+    """Returns the examples of the batches of an epoch of the member with a seed; see `epoch_indices`."""
+    key = rng.at(rng.stream(rng.root(seed), "batches"), epoch)
+    return epoch_indices(key, num_examples, batch_size, count)
 
 
 def epoch_indices(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aejax.data.on_demand import choose
 from aejax.errors import DataError, printable
 
 MAX_NAMED = 5  # Classes in a message; further ones are only counted.
@@ -145,7 +146,7 @@ def choose_classes(
         number[numbers] = np.arange(len(numbers))
         kept = known & (number[label] >= 0)
         parts = [name for name in (f"{prefix}image", f"{prefix}factor") if name in arrays]
-        selection |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
+        selection |= {name: choose(arrays[name], kept) for name in parts} | {f"{prefix}label": number[label[kept]]}
     twice = [value for value, own in zip(chosen, numbers, strict=True) if numbers.count(own) > 1]
     if twice:
         raise DataError(f"{field} names {twice[0]} and {twice[1]}, which are one class of {source}; name it once")

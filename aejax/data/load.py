@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,17 +12,20 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from aejax.cache import memory_bytes
-from aejax.config import NonNegativeInt, PositiveInt
+from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels
-from aejax.data.checked import images_of
+from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
+from aejax.data.on_demand import OnDemand, blocks, cached_fact, change, choose, open_images
 from aejax.data.preprocessing import Kind, demand
-from aejax.data.sources.base import SourceConfig
+from aejax.data.sources.base import Contents, SourceConfig
 from aejax.data.sources.zoo import find_source
+from aejax.data.streamed import images_memory
 from aejax.errors import DataError
 
 SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
+ALWAYS_RESIDENT = 2**28  # Bytes of images that no device lacks.
 OWN = "own"  # In evaluation.transfer and evaluation.outliers, the name of the data that are trained on.
 
 
@@ -64,15 +67,21 @@ class DataConfig(SourceConfig):
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
     binarization: Literal["threshold", "fixed", "dynamic"] | None = None
+    # How many gigabytes the images may take of a device's memory. What takes more stays where it is, and is read when
+    # it is needed, which changes no result. None: half of what a device has.
+    memory: PositiveFloat | None = None
+    # How many processes then read the batches. 0: threads of the one that trains.
+    workers: NonNegativeInt = 0
 
     def beside(self, own: "DataConfig") -> "DataConfig":
         """Returns the config of data that are evaluated beside the own ones, with what they take over from these."""
-        directory = self.directory or own.directory
+        directory, memory = self.directory or own.directory, self.memory or own.memory
         if self.name != OWN:
-            return dataclasses.replace(self, directory=directory)
+            return dataclasses.replace(self, directory=directory, memory=memory)
         source = {field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)}
         own_choices = {
             "directory": directory,
+            "memory": memory,
             "binarization": self.binarization or own.binarization,
             "maximum": self.maximum or own.maximum,
         }
@@ -122,10 +131,11 @@ class DataConfig(SourceConfig):
 class Split:
     """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], -1 where there is none, or None.
 
-    `factor` are the values of what an image was made from, int32 [N, factors], counted from 0, or None.
+    The images are an array, or `OnDemand` where they are read when they are asked for. `factor` are the values of what
+    an image was made from, int32 [N, factors], counted from 0, or None.
     """
 
-    image: np.ndarray
+    image: Any
     label: np.ndarray | None
     factor: np.ndarray | None = None
 
@@ -154,7 +164,7 @@ class Dataset:
     test: Split
     num_classes: int | None
     fingerprint: str
-    intensity: np.ndarray | None = None  # Training images before binarization, where each batch draws them anew.
+    intensity: Any = None  # Training images before binarization, where each batch draws them anew.
     factor_names: tuple[str, ...] = ()
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
@@ -184,7 +194,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     Raises:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
-    contents = find_source(config, field).read()
+    contents = _read(config, field)
     arrays, read_as = dict(contents.arrays), contents.pixels
     if read_as is None:
         stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
@@ -213,6 +223,26 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         notes=contents.notes,
         unlabelled=unlabelled,
     )
+
+
+def _read(config: DataConfig, field: str) -> Contents:
+    """Returns the checked content of a source, with all images in memory or, if these are too large, none."""
+    source = find_source(config, field)
+    if not source.may_exceed(int(config.memory * 1e9) if config.memory else ALWAYS_RESIDENT):
+        return source.read()
+    contents = source.on_demand()
+    num_bytes = sum(math.prod(image.shape) * image.dtype.itemsize for image in images_of(contents.arrays).values())
+    if config.memory is None and num_bytes <= ALWAYS_RESIDENT:
+        return source.read()
+    memory = images_memory() if config.memory is None else int(config.memory * 1e9)
+    if num_bytes <= memory:
+        return source.read()
+    arrays = dict(contents.arrays) | {name: open_images(image) for name, image in images_of(contents.arrays).items()}
+    note = (
+        f"{num_bytes / 1e9:.3g} GB of images are read when they are needed: {memory / 1e9:.3g} GB of a device's memory "
+        f"are for them ({field}.memory)"
+    )
+    return dataclasses.replace(contents, arrays=check_arrays(config.name, arrays), notes=(*contents.notes, note))
 
 
 def _why_unlabelled(classes: Classes, splits: Mapping[str, Split]) -> str:
@@ -266,7 +296,7 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
 
     def take(indices: np.ndarray) -> Split:
         label, factor = (arrays[name][indices] if name in arrays else None for name in ("label", "factor"))
-        return Split(image[indices], label, factor)
+        return Split(choose(image, indices), label, factor)
 
     order = np.random.default_rng(SPLIT_SEED).permutation(len(image))
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
@@ -282,19 +312,50 @@ def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     What is drawn is the same for every run: the first of a split's images do not depend on how many there are.
     """
 
-    def change(split: Split, name: str) -> Split:
-        full = np.float32(255 if split.image.dtype == np.uint8 else 1)
-        if config.binarization == "threshold":
-            white = split.image >= full / 2
-        else:
-            generator = np.random.default_rng([SPLIT_SEED, SPLITS.index(name)])
-            white = full * generator.random(split.image.shape, np.float32) < split.image
-        return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label, split.factor)
+    def of_split(split: Split, name: str) -> Split:
+        function = _Binarization(config.binarization == "threshold", SPLITS.index(name))
+        return Split(change(split.image, function), split.label, split.factor)
 
-    return change
+    return of_split
+
+
+@dataclasses.dataclass(frozen=True)
+class _Binarization:
+    """From gray images of a split to black and white ones."""
+
+    by_threshold: bool
+    split: int
+
+    def __call__(self, image: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Returns the images at rows of the split, black and white."""
+        full = np.float32(255 if image.dtype == np.uint8 else 1)
+        white = image >= full / 2 if self.by_threshold else full * self._draw(image.shape, rows) < image
+        return np.where(white, np.uint8(255), np.uint8(0))
+
+    def _draw(self, shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
+        """Returns numbers in [0, 1) for rows in any order: those that all rows from the first on would be given."""
+        generator = np.random.default_rng([SPLIT_SEED, self.split])
+        if np.array_equal(rows, np.arange(len(rows))):
+            return generator.random(shape, np.float32)
+        drawn, size = np.empty(shape, np.float32), math.prod(shape[1:])
+        for target, first in zip(drawn, (rows * size).tolist(), strict=True):
+            bits = np.random.PCG64([SPLIT_SEED, self.split])  # Those of `default_rng`.
+            bits.advance(first // 2)  # A draw of the generator gives two of these numbers.
+            target[...] = np.random.Generator(bits).random(size + first % 2, np.float32)[first % 2 :].reshape(shape[1:])
+        return drawn
 
 
 def _fingerprint(*splits: Split) -> str:
+    images = [split.image for split in splits]
+    if all(isinstance(image, OnDemand) for image in images):
+        rest = [part for split in splits for part in (split.label, split.factor)]
+        facts = [None if part is None else hashlib.sha256(part.tobytes()).hexdigest() for part in rest]
+        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        return cached_fact(f"fingerprint-{name}", images, lambda: _digest(splits))
+    return _digest(splits)
+
+
+def _digest(splits: Sequence[Split]) -> str:
     digest = hashlib.sha256()
     factors = [split.factor for split in splits if split.factor is not None]  # None leaves older fingerprints alone.
     for array in (*(array for split in splits for array in (split.image, split.label)), *factors):
@@ -302,5 +363,6 @@ def _fingerprint(*splits: Split) -> str:
             digest.update(b"none")
         else:
             digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).data)
+            for block in blocks(array):
+                digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()[:16]

@@ -1,24 +1,27 @@
 """Pixels as a file has them, and as they are stored here: uint8 of 256 levels, or float32 in [0, 1]."""
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from aejax.data.on_demand import change, range_of
 from aejax.errors import DataError
 
 MAX_CHANNELS = 4  # A second axis as short as this, before a last one that is longer, is one of channels.
 ROUNDING = 1e-6  # How far floats may lie beyond black and white, relative to white: it is what float32 makes of 1.
 
 
-def check_image(what: str, image: np.ndarray) -> np.ndarray:
+def check_image(what: str, image: Any) -> Any:
     """Returns images as [N, height, width, channels], of the numbers that they came as.
 
     Raises:
       DataError: if they are of another shape, or no finite numbers.
     """
-    if image.ndim == 3:
+    if len(image.shape) == 3:
         image = image[..., None]
-    if image.ndim != 4 or 0 in image.shape:
+    if len(image.shape) != 4 or 0 in image.shape:
         raise DataError(f"{what} has shape {image.shape}; it should be [N, H, W] or [N, H, W, C], and not empty")
     if image.shape[1] <= MAX_CHANNELS < image.shape[3]:
         raise DataError(
@@ -27,16 +30,14 @@ def check_image(what: str, image: np.ndarray) -> np.ndarray:
         )
     if image.dtype.kind not in "buif":
         raise DataError(f"{what} is {image.dtype}; it should be uint8, or floats in [0, 1]")
-    low, high = image.min(), image.max()  # Both NaN if any pixel is.
+    low, high = range_of(image)  # Both NaN if any pixel is.
     if not (np.isfinite(low) and np.isfinite(high)):
         kind = "NaN" if np.isnan(low) else "infinite"
         raise DataError(f"{what} has pixels that are {kind}; remove or replace them")
     return image
 
 
-def store(
-    source: str, images: Mapping[str, np.ndarray], maximum: float | None, field: str
-) -> tuple[dict[str, np.ndarray], str]:
+def store(source: str, images: Mapping[str, Any], maximum: float | None, field: str) -> tuple[dict[str, Any], str]:
     """Returns images as they are stored here, and a few words on what they were.
 
     Black is 0. White is `maximum`, of floats 1 by default. Of integers it is by default 1 where only 0 and 1 occur, and
@@ -45,14 +46,16 @@ def store(
 
     Args:
       source: where they come from, for messages.
-      images: by name, as `check_image` returned them, all of one type. They share black and white.
+      images: by name, as `check_image` returned them, all of one type, arrays or read when asked for. They
+        share black and white.
       maximum: of the config.
       field: the path of that, for messages.
 
     Raises:
       DataError: if white is not certain, or pixels lie beyond it.
     """
-    lows, highs = ({name: _number(find(image)) for name, image in images.items()} for find in (np.min, np.max))
+    extremes = {name: tuple(map(_number, range_of(image))) for name, image in images.items()}
+    lows, highs = ({name: ends[end] for name, ends in extremes.items()} for end in (0, 1))
     first, last = min(lows, key=lows.__getitem__), max(highs, key=highs.__getitem__)
     low, high, dtype = lows[first], highs[last], images[last].dtype
     ranges = f"ranges from {low:.9g} to {high:.9g}"
@@ -69,17 +72,30 @@ def store(
         else:
             advice = f", above {field}={maximum:.9g}; that should be what is white there"
         raise DataError(f"{source}: '{last}' {ranges}{advice}")
-    stored = {}
-    for name, image in images.items():
-        if floating or white > 255:
-            unit = image if white == 1 else np.divide(image, white, dtype=np.float64)
-            stored[name] = (np.clip(unit, 0, 1) if low < 0 or high > white else unit).astype(np.float32)
-        elif white == 255:
-            stored[name] = image.astype(np.uint8, copy=False)
-        else:
-            levels = np.rint(np.arange(int(high) + 1) * (255 / white)).astype(np.uint8)
-            stored[name] = levels[image.astype(np.uint8)]
+    conversion = _Conversion(white, int(high), floating or white > 255, low < 0 or high > white)
+    stored = {name: change(image, conversion) for name, image in images.items()}
     return stored, f"{dtype} from {low:.9g} to {high:.9g}, white is {white:.9g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Conversion:
+    """From the numbers of a file to stored images."""
+
+    white: float
+    high: int  # The largest number.
+    to_floats: bool
+    clips: bool
+
+    def __call__(self, image: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Returns stored images of some images, whichever these are."""
+        del rows
+        if self.to_floats:
+            unit = image if self.white == 1 else np.divide(image, self.white, dtype=np.float64)
+            return (np.clip(unit, 0, 1) if self.clips else unit).astype(np.float32)
+        if self.white == 255:
+            return image.astype(np.uint8, copy=False)
+        levels = np.rint(np.arange(self.high + 1) * (255 / self.white)).astype(np.uint8)
+        return levels[image.astype(np.uint8)]
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:

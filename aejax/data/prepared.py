@@ -132,6 +132,11 @@ class RecordImages:
         chosen = np.arange(len(self))[indices].tolist()
         return self._read(chosen) if chosen else np.zeros((0, *self.shape[1:]), self.dtype)
 
+    def key(self) -> str:
+        """A text that is another when a file of the data set is."""
+        files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(self._path.iterdir())]
+        return repr((str(self._path.resolve()), self._split, files))
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_records"}
 

@@ -12,7 +12,9 @@ import numpy as np
 from aejax.data import preprocessing
 from aejax.data.balance import is_unbalanced
 from aejax.data.load import Dataset
+from aejax.data.on_demand import OnDemand
 from aejax.data.preprocessing import Array
+from aejax.data.streamed import StreamedImages
 
 # The most images, and the most pixels in all of them, that pass through a network at once outside training.
 EXAMPLES_AT_ONCE = 1000
@@ -73,7 +75,9 @@ class ResidentData(flax.struct.PyTreeNode):
         if not self.labelled:
             return self
 
-        def pick(split: str, array: Array) -> jax.Array:
+        def pick(split: str, array: Any) -> Any:
+            if isinstance(array, StreamedImages):
+                return array.with_labels()
             return jnp.asarray(array)[self.labelled[split]]
 
         return self.replace(
@@ -96,17 +100,29 @@ class ResidentData(flax.struct.PyTreeNode):
         stored, indices = self._place(split, indices)
         return self._batch(split, stored, indices, self.image[stored][indices] if self.image else None)
 
-    def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
-        """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
-        stored, indices = self._place("train", indices)
+    def training_batch(
+        self,
+        indices: jax.Array,
+        change: Callable[[jax.Array], jax.Array],
+        key: jax.Array,
+        stored: jax.Array | None = None,
+    ) -> Batch:
+        """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them.
+
+        `stored` are the images at `indices` where they come by themselves, [batch, ...]: of `trained_on`.
+        """
+        place, indices = self._place("train", indices)
         if not self.image:
-            return self._batch("train", stored, indices, None)
-        if self.intensity is None:
-            image = change(preprocessing.to_unit(self.image[stored][indices]))
-        else:
-            probability = change(preprocessing.to_unit(self.intensity[indices]))
-            image = jax.random.bernoulli(key, probability).astype(jnp.float32)
-        return self._batch("train", stored, indices, image)
+            return self._batch("train", place, indices, None)
+        image = change(preprocessing.to_unit(self.trained_on[indices] if stored is None else stored))
+        if self.intensity is not None:
+            image = jax.random.bernoulli(key, image).astype(jnp.float32)
+        return self._batch("train", place, indices, image)
+
+    @property
+    def trained_on(self) -> Any:
+        """The training images, or the intensities that each batch draws them of."""
+        return self.image["train"] if self.intensity is None else self.intensity
 
     def _place(self, split: str, indices: jax.Array) -> tuple[str, jax.Array]:
         """Returns the name of the arrays that examples of a split lie in, and where there."""
@@ -174,11 +190,18 @@ def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
 
 def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> ResidentData:
     splits = dataset.splits
+
+    def image(images: Any, name: str, split: str) -> Any:
+        if not isinstance(images, OnDemand):
+            return images
+        labelled = splits[split].labelled if dataset.num_labelled else None
+        return StreamedImages(images, f"{dataset.fingerprint} {name}", labelled)
+
     return ResidentData(
-        image={name: split.image for name, split in splits.items()},
+        image={name: image(split.image, name, name) for name, split in splits.items()},
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=fitted,
-        intensity=dataset.intensity,
+        intensity=image(dataset.intensity, "intensity", "train"),
         labelled={name: splits[name].labelled for name in dataset.num_labelled},
         unbalanced=is_unbalanced(dataset),
     )

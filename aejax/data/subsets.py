@@ -11,6 +11,7 @@ from aejax import rng
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 from aejax.data.resident import ResidentData
+from aejax.data.streamed import indexable
 
 
 def draw_per_class(label: Array, num_classes: int, count: int, draw: jax.typing.ArrayLike) -> jax.Array:
@@ -73,10 +74,10 @@ class LabelledSubset(NamedTuple):
         indices = draw_per_class(data.label["train"], self.num_classes, 2 * self.per_class, self.draw)
         chosen = {"train": indices[:, : self.per_class], "validation": indices[:, self.per_class :]}
         few = {
-            name: {split: jnp.asarray(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
+            name: {split: indexable(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
             for name, arrays in (("image", data.image), ("label", data.label))
         }
-        intensity = None if data.intensity is None else jnp.asarray(data.intensity)[chosen["train"].reshape(-1)]
+        intensity = None if data.intensity is None else indexable(data.intensity)[chosen["train"].reshape(-1)]
         return data.replace(
             image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=intensity
         )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from aejax.data import preprocessing
 from aejax.data.preprocessing import Array
 from aejax.data.resident import map_examples
+from aejax.data.streamed import indexable, slice_of
 from aejax.evaluation.pca import sum_over_blocks
 from aejax.objectives.selection import kth_largest
 
@@ -292,7 +293,7 @@ def nearest_training(image: jax.Array, training: Array) -> Nearest:
       training: at least two images as they are stored, [training, height, width, channels].
     """
     num, size = len(training), min(_TRAINING_AT_ONCE, len(training))
-    training = jnp.asarray(training)
+    training = indexable(training)
     floats = lambda stored: preprocessing.to_unit(stored).reshape(len(stored), -1)  # noqa: E731
     norms = map_examples(lambda indices: jnp.sum(jnp.square(floats(training[indices])), axis=1), num, size)
 
@@ -303,7 +304,7 @@ def nearest_training(image: jax.Array, training: Array) -> Nearest:
         def visit(least: tuple[jax.Array, jax.Array], first: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
             # The last part begins early enough to be as long as the others: what it repeats does not count.
             start = jnp.minimum(first, num - size)
-            part, part_norms = (jax.lax.dynamic_slice_in_dim(x, start, size) for x in (training, norms))
+            part, part_norms = (slice_of(x, start, size) for x in (training, norms))
             squares = _squared_distances(flat, floats(part), part_norms)
             squares = jnp.where((start + jnp.arange(size) < first)[None], jnp.inf, squares)
             indices = jnp.broadcast_to(start + jnp.arange(size)[None], squares.shape)

@@ -1,7 +1,8 @@
 """Principal components: the best linear autoencoder of images, so the baseline of every other; of features too."""
 
+import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from aejax.data.demand import Demand
 from aejax.data.demand import principal_axes as axes_demand
 from aejax.data.preprocessing import to_unit
+from aejax.data.streamed import StreamedImages
 
 # Up to this side a matrix of all pairs of pixels, or of images, is decomposed as a whole: a minute on a CPU.
 MOST_DECOMPOSED = 4096
@@ -25,21 +27,24 @@ class PCA(NamedTuple):
     components: jax.Array  # [D, size], of falling variance
 
 
-def fit_pca(image: jax.Array, size: int) -> PCA:
+def fit_pca(image: Any, size: int) -> PCA:
     """Returns the first `size` principal components of the images.
 
-    The images [n, ...] are uint8, scaled to [0, 1] here, or float32. What is decomposed is the covariance of their D
-    pixels, [D, D]; of fewer images than pixels their products with each other, [n, n]; and where both are more than
-    `MOST_DECOMPOSED`, neither: the leading components alone are then found by iteration (Halko, Martinsson and Tropp,
-    "Finding structure with randomness", 2011, algorithm 4.4). Images in uint8 are read in blocks, and exist in float32
-    at once only if they are fewer than their pixels. A component's largest element is positive. Components in whose
-    direction no image varies are 0 where there are fewer images than pixels.
+    The images [n, ...] are uint8, scaled to [0, 1] here, or float32, and may be streamed. What is decomposed is the
+    covariance of their D pixels, [D, D]; of fewer images than pixels their products with each other, [n, n]; and where
+    both are more than `MOST_DECOMPOSED`, neither: the leading components alone are then found by iteration (Halko,
+    Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4). Images in uint8 are read in blocks,
+    and exist in float32 at once only if they are fewer than their pixels. A component's largest element is positive.
+    Components in whose direction no image varies are 0 where there are fewer images than pixels.
 
     Raises:
       ValueError: `size` is not in [1, D].
     """
-    rows = image.reshape(image.shape[0], -1)
-    num, num_pixels = rows.shape
+    num, num_pixels = image.shape[0], math.prod(image.shape[1:])
+    if isinstance(image, StreamedImages):
+        rows: Any = image if min(num, num_pixels) > MOST_DECOMPOSED or num >= num_pixels else _flat(image[:])
+    else:
+        rows = image.reshape(num, -1)
     if not 1 <= size <= num_pixels:
         raise ValueError(f"size must lie in [1, {num_pixels}], the pixels of an image; got {size}")
     mean = sum_over_blocks(lambda x: jnp.sum(x, axis=0), rows) / num
@@ -90,9 +95,13 @@ def principal_axes(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     ]
 
 
-def _leading_axes(rows: jax.Array, mean: jax.Array, size: int) -> jax.Array:
+def _flat(image: jax.Array) -> jax.Array:
+    return image.reshape(image.shape[0], -1)
+
+
+def _leading_axes(rows: Any, mean: jax.Array, size: int) -> jax.Array:
     """Returns the first `size` principal axes [D, size] of rows [n, D] as stored, by iteration of a few more."""
-    num, num_pixels = rows.shape
+    num, num_pixels = rows.shape[0], math.prod(rows.shape[1:])
 
     def multiply(axes: jax.Array) -> jax.Array:
         """Returns the covariance times axes."""
@@ -139,11 +148,16 @@ def reconstruct(pca: PCA, codes: jax.Array, shape: tuple[int, ...]) -> jax.Array
     return rows.reshape(-1, *shape)
 
 
-def sum_over_blocks(function: Callable[..., jax.Array], rows: jax.Array, *others: jax.Array) -> jax.Array:
+def sum_over_blocks(function: Callable[..., jax.Array], rows: Any, *others: jax.Array) -> jax.Array:
     """Returns the sum of `function` over blocks of the rows as float32; function(block) sums over the block's rows.
 
-    Of `others`, arrays with as many rows, the function is given the same rows.
+    Rows may be images that are streamed. Of `others`, arrays with as many rows, the function is given the same rows.
     """
+    if isinstance(rows, StreamedImages):
+        starts = jnp.arange(0, rows.shape[0] // _ROWS_AT_ONCE * _ROWS_AT_ONCE, _ROWS_AT_ONCE)
+        read = lambda indices: function(to_unit(_flat(rows[indices])), *(x[indices] for x in others))  # noqa: E731
+        add = lambda total, start: (total + read(start + jnp.arange(_ROWS_AT_ONCE)), None)  # noqa: E731
+        return jax.lax.scan(add, read(jnp.arange(len(starts) * _ROWS_AT_ONCE, rows.shape[0])), starts)[0]
     arrays = (rows, *others)
     whole = rows.shape[0] // _ROWS_AT_ONCE * _ROWS_AT_ONCE
     blocks = tuple(x[:whole].reshape(-1, _ROWS_AT_ONCE, *x.shape[1:]) for x in arrays)

@@ -16,6 +16,7 @@ from aejax.autoencoders.zoo import unknown_layers
 from aejax.config import optional_part
 from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
+from aejax.data.streamed import indexable
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.measures.base import Features, Measure, MemberAndData
@@ -168,7 +169,7 @@ def encode_splits(representation: Representation, data: ResidentData) -> Splits:
     """Returns the features of every split that has images, [examples, size]."""
 
     def of(split: str) -> jax.Array:
-        stored = jnp.asarray(data.image[split])
+        stored = indexable(data.image[split])
         return map_examples(lambda indices: representation.encode(stored[indices]), len(stored), representation.at_once)
 
     return {split: of(split) for split in data.image if data.size(split)}

@@ -1,12 +1,13 @@
 """Principal components: the best linear autoencoder, with as many numbers in its code."""
 
+import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from aejax.data.demand import Demand
 from aejax.data.resident import ResidentData, images_at_once
+from aejax.data.streamed import indexable
 from aejax.evaluation import pca
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
@@ -26,8 +27,8 @@ class PrincipalComponents(Method):
     def represent(self, task: Task | None, variables: Any, config: Config, data: ResidentData) -> Representation:
         """The projections; of fewer images than axes, what is beyond their number is 0."""
         del task, variables
-        images = jnp.asarray(data.image["train"])
-        axes = pca.fit_pca(images, min(config.autoencoder.latent_size, images[0].size))
+        images = indexable(data.image["train"])
+        axes = pca.fit_pca(images, min(config.autoencoder.latent_size, math.prod(images.shape[1:])))
 
         def encode(stored: jax.Array) -> jax.Array:
             return pca.project(axes, stored)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
+from aejax.data.streamed import indexable
 from aejax.evaluation.generation import gaussian_like
 from aejax.evaluation.pca import MOST_DECOMPOSED
 from aejax.methods.images import ImageMethod
@@ -29,7 +30,7 @@ class RealImages(ImageMethod):
     def images(self, task: Task | None, variables: Any, data: ResidentData, num: Mapping[str, int]) -> dict[str, Any]:
         """The first training images."""
         del task, variables
-        return {split: jnp.asarray(data.image["train"])[:count] for split, count in num.items()}
+        return {split: indexable(data.image["train"])[:count] for split, count in num.items()}
 
 
 class PixelGaussian(ImageMethod):

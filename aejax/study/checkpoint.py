@@ -1,6 +1,7 @@
 """Checkpoints of a population: numbered, checked against their digests when read, the newest two kept.
 
 <population>/checkpoints/000007/state/       all members' arrays, by Orbax
+<population>/checkpoints/000007/midway/      how far a round came in an epoch, if it was amid one
 <population>/checkpoints/000007/preprocessing.npz   of the images, if its kind has arrays
 <population>/checkpoints/000007/facts.json   what else is needed to go on, and the digest of everything
 
@@ -38,6 +39,7 @@ from aejax.store.quiet import keep_orbax_quiet
 
 FACTS = "facts.json"
 PREPROCESSING = "preprocessing.npz"
+MIDWAY = "midway"
 KEPT = 2
 
 
@@ -53,6 +55,7 @@ class CheckpointFacts:
     members: tuple[str, ...] | None = None  # Ids in the order of the arrays.
     data: DataDescription | None = None  # What the members were trained on.
     preprocessing: str | None = None  # The digest of its file; None: it has no arrays, likewise.
+    midway: dict[str, str] | None = None  # The digests of its files; None: no round was amid an epoch.
 
 
 class Checkpoint(NamedTuple):
@@ -70,12 +73,19 @@ class Checkpoint(NamedTuple):
         Raises:
           UserError: if it is not of that structure.
         """
+        return self._read("state", shapes)
+
+    def read_midway(self, shapes: Any) -> Any:
+        """How far a round came in an epoch, or None where none was amid one; likewise."""
+        return None if self.facts.midway is None else self._read(MIDWAY, shapes)
+
+    def _read(self, name: str, shapes: Any) -> Any:
         target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         import orbax.checkpoint as ocp  # Slow to import, and not every command reads or saves.
 
         try:
             with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as checkpointer:
-                return checkpointer.restore(self.path.absolute() / "state", target)
+                return checkpointer.restore(self.path.absolute() / name, target)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -102,6 +112,7 @@ class Checkpoints:
         facts: dict[str, Any],
         data: DataDescription | None = None,
         preprocessing: Mapping[str, np.ndarray] = types.MappingProxyType({}),
+        midway: Any = None,
     ) -> int:
         """Saves a checkpoint; returns its number, from 1 on.
 
@@ -110,6 +121,7 @@ class Checkpoints:
           facts: plain JSON.
           data: what the members are trained on.
           preprocessing: the arrays of its preprocessing.
+          midway: a tree of host arrays, if a round is amid an epoch.
 
         Raises:
           OSError: if it could not be written; then nothing of it is left, and older ones are untouched.
@@ -120,6 +132,8 @@ class Checkpoints:
         try:
             try:
                 _write(temporary.absolute() / "state", state)
+                if midway is not None:
+                    _write(temporary.absolute() / MIDWAY, midway)
             except Exception as error:  # TensorStore raises ValueError, RuntimeError and others for a full disk.
                 raise _as_os_error(error, self.path) from error
             content = CheckpointFacts(
@@ -128,6 +142,7 @@ class Checkpoints:
                 members=self._members,
                 data=data,
                 preprocessing=write_arrays(temporary / PREPROCESSING, preprocessing) if preprocessing else None,
+                midway=None if midway is None else _digests(temporary / MIDWAY),
             )
             write_json(temporary / FACTS, dataclasses.asdict(content))
             os.replace(temporary, self._path_of(number))
@@ -191,6 +206,7 @@ class Checkpoints:
         if facts.members not in (None, self._members):
             raise Damaged(path, "it is of other members")
         digests = {f"state/{name}": digest for name, digest in facts.digests.items()}
+        digests |= {f"{MIDWAY}/{name}": digest for name, digest in (facts.midway or {}).items()}
         for name, digest in (digests | ({PREPROCESSING: facts.preprocessing} if facts.preprocessing else {})).items():
             check_digest(path, name, digest)
         return facts

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from aejax.cache import memory_bytes
 from aejax.data.demand import Demand
 from aejax.data.load import DataConfig, Dataset
+from aejax.data.on_demand import OnDemand
 from aejax.data.resident import ResidentData, outline
+from aejax.data.streamed import MEMORY_SHARE, device_memory
 from aejax.evaluation import demand as evaluation_demand
 from aejax.experiment import Config
 from aejax.measures.other_data import OUTLIERS
 from aejax.methods.base import Method
 from aejax.study.job import Job
-from aejax.training.population import MEMORY_SHARE, device_memory
 from aejax.training.step import init_state, init_variables
 
 MOST_FLOP = 1e15  # That evaluating a member may take on a CPU: hours.
@@ -32,10 +33,13 @@ class Needs(NamedTuple):
     memory: float  # That programs may use: a device's, or the host's where devices are its cores.
     flop: float  # Of evaluating one member.
     most_flop: float  # That are done for it.
+    is_too_large: bool = False  # Whether its features would be as many bytes as images that are streamed.
 
     @property
     def problem(self) -> str | None:
         """Why this machine cannot execute the population, and what would do; None if it can."""
+        if self.is_too_large:
+            return "its features take as much memory as the images, more than data.memory is; raise that"
         if self.num_bytes > self.memory:
             return (
                 f"it takes about {self.num_bytes / 1e9:.3g} GB, and there are {self.memory / 1e9:.3g} GB of memory; "
@@ -75,6 +79,8 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
                 each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
     train = dataset.train.image
     each = each.then(method.demand(len(train), math.prod(train.shape[1:]), num_features))
+    image_bytes = math.prod(train.shape[1:]) * train.dtype.itemsize
+    is_large = isinstance(train, OnDemand) and not method.makes_images and 4 * num_features >= image_bytes
     device = device_memory()
     # Where devices are the host's cores, its memory holds what each has of the data, and all members' states.
     rows, members = (jax.local_device_count(), count) if device is None else (1, 1)
@@ -86,6 +92,7 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
         memory=MEMORY_SHARE * memory_bytes() if device is None else device,
         flop=each.flop,
         most_flop=MOST_FLOP if device is None else ACCELERATION * MOST_FLOP,
+        is_too_large=is_large,
     )
 
 

@@ -12,9 +12,7 @@ from typing import Annotated, Any, TypeVar
 import jax
 import numpy as np
 
-from aejax.config import config_id, load
-from aejax.data.description import DataDescription
-from aejax.data.preprocessing import to_arrays
+from aejax.config import NonNegativeInt, PositiveInt, config_id, load
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError, Interrupted, UserError, is_out_of_memory
 from aejax.experiment import Config
@@ -38,13 +36,15 @@ from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Execution, Job, Learnt, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
+from aejax.study.saver import Saver
 from aejax.study.track import track
 from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
-from aejax.training.loop import Cost, StartingPoint, TrainedPopulation, state_shapes, train
+from aejax.training.loop import Cost, Midway, StartingPoint, TrainedPopulation, state_shapes, train
 from aejax.training.population import Members, is_leader, wait_for_all
 from aejax.training.state import Status, TrainState
 from aejax.training.step import adopt, batch_size, init_variables, steps_per_epoch
+from aejax.training.streaming import streamed_images, unfinished_shapes
 
 Result = TypeVar("Result")
 Arrays = dict[str, np.ndarray]
@@ -195,6 +195,7 @@ class _Resume:
     cost: Annotated[Cost, InRange]
     metrics_bytes: int
     metrics_digest: str | None = None
+    midway: tuple[NonNegativeInt, PositiveInt] | None = None  # The first of the members amid an epoch, and how many.
 
 
 def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple[StartingPoint | None, Written]:
@@ -213,7 +214,8 @@ def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple
         if writes:
             execution.options.say(f"{execution.path}: no whole checkpoint, so it is trained from the beginning")
         return None, Written()
-    state = checkpoint.read(state_shapes(Members(execution.configs, 1), execution.task, execution.data))
+    members = Members(execution.configs, 1)
+    state = checkpoint.read(state_shapes(members, execution.task, execution.data))
     try:
         resume = load(_Resume, checkpoint.facts.facts)
     except ConfigError as error:
@@ -221,7 +223,12 @@ def _restore(execution: Execution, newest: int | None, *, writes: bool) -> tuple
             f"{execution.checkpoints.path}: the newest checkpoint is of another version ({error}); use the version "
             f"that study.json names, or remove {execution.path} and train again"
         ) from None
-    return StartingPoint(state, resume.cost), Written(resume.metrics_bytes, resume.metrics_digest)
+    midway = None
+    # Where images are on the devices by now, the epoch begins again.
+    if resume.midway is not None and streamed_images(execution.task(execution.configs[0]), execution.data) is not None:
+        first, num = resume.midway
+        midway = Midway(first, checkpoint.read_midway(unfinished_shapes(members, execution.task, execution.data, num)))
+    return StartingPoint(state, resume.cost, midway), Written(resume.metrics_bytes, resume.metrics_digest)
 
 
 def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
@@ -232,38 +239,6 @@ def _lost_where(status: np.ndarray, leaf: np.ndarray) -> np.ndarray:
 
 class ParentMissing(UserError):
     """A member begins with what another has learnt, and there is no such."""
-
-
-class _Saver:
-    """Saves when it is time, or when the process was asked to stop, and then lets it stop."""
-
-    def __init__(self, execution: Execution, status: PopulationStatus, write: MetricsWriter):
-        self._execution, self._status, self._write = execution, status, write
-        self._data, self._preprocessing = DataDescription.of(execution.dataset), to_arrays(execution.data.preprocessing)
-        self._interval = execution.options.checkpoint_seconds
-        self._last = time.monotonic()
-
-    def due(self) -> bool:
-        return bool(self._execution.options.stop) or time.monotonic() - self._last >= self._interval
-
-    def save(self, state: TrainState, cost: Cost) -> None:
-        started = time.monotonic()
-        if is_leader():
-            # The curves first: a checkpoint says how much of them belongs to it.
-            written = self._write.sync()
-            facts = {
-                "cost": cost._asdict(),
-                "metrics_bytes": written.num_bytes,
-                "metrics_digest": written.digest,
-            }
-            number = self._execution.checkpoints.save(state, facts, self._data, self._preprocessing)
-            self._status = self._status._replace(checkpoint=number)
-            write_status(self._execution.path, self._status)
-        self._execution.options.obey_stop()
-        self._last = time.monotonic()
-        # Never more than a twentieth of the time for saving, unless every chunk is to be saved.
-        asked = self._execution.options.checkpoint_seconds
-        self._interval = max(asked, 20 * (self._last - started)) if asked else 0.0
 
 
 def _learnt(
@@ -344,7 +319,7 @@ def _fit(
     path = execution.path if is_leader() else None
     say, tell = execution.options.say, tracking.log if execution.options.trackers else None
     with MetricsWriter(path, execution.configs, keep=keep, say=say, tell=tell) as write:
-        saver = _Saver(execution, status, write)
+        saver = Saver(execution, status, write)
         if begins and start is not None and np.all(start.state.status != Status.RUNNING):
             saver.save(start.state, start.cost)  # There is nothing to train, and the state is this member's too.
         trained = train(

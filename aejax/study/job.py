@@ -19,7 +19,7 @@ from aejax.store.directory import StudyDirectory
 from aejax.store.stop import StopRequest
 from aejax.study.checkpoint import Checkpoints
 from aejax.sweep import Population
-from aejax.training.loop import compile_chunk, epochs_per_chunk
+from aejax.training.loop import compile_training, epochs_per_chunk
 from aejax.training.population import Members, agree, fit_members, is_leader, share
 from aejax.training.step import Task
 
@@ -124,7 +124,7 @@ class Execution:
         at_once = self.configs[0].training.members_at_once
         if not self.job.method.trains:
             return Members(self.configs, at_once)
-        program = lambda members: compile_chunk(members, self.task, self.data, self.chunk_epochs(members))  # noqa: E731
+        program = lambda members: compile_training(members, self.task, self.data, self.chunk_epochs(members))  # noqa: E731
         return fit_members(self.configs, at_once, lambda members: program(members).memory_bytes)
 
     def chunk_epochs(self, members: Members) -> int:

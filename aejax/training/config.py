@@ -4,9 +4,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+import jax
+
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import Dataset
+from aejax.data.on_demand import OnDemand
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -52,12 +55,24 @@ class TrainingConfig:
         """Yields why a data set has no such batches."""
         del config, others
         num_train = len(dataset.train.image)
+        if isinstance(dataset.train.image, OnDemand):
+            yield from self._unread(dataset)
         if self.batch_size != "all" and self.batch_size > num_train:
             yield (
                 f"training.batch_size={self.batch_size} is larger than the {num_train} training images of "
                 f"{dataset.name}; make it smaller, or 'all'"
             )
         yield from self._unshared(num_train if self.batch_size == "all" else self.batch_size)
+
+    def _unread(self, dataset: Dataset) -> Iterator[str]:
+        """Yields why images that do not lie on the devices cannot be trained on."""
+        advice = f"the images of {dataset.name} are read when they are needed; raise data.memory"
+        if self.batch_size == "all":
+            yield f"training.batch_size=all takes all images at once, and {advice}, or set a number"
+        if self.devices_per_member > 1:
+            yield f"training.devices_per_member={self.devices_per_member}: {advice}, or leave it out"
+        if jax.process_count() > 1:
+            yield f"several processes train together, and {advice}, or let one train"
 
     def _unshared(self, size: int) -> Iterator[str]:
         """Yields that the devices of a member cannot share a batch of a size."""

@@ -15,9 +15,12 @@ import numpy as np
 from aejax.data.resident import ResidentData
 from aejax.progress import progress_bar
 from aejax.training.compilation import wait_for_compilations
+from aejax.training.epoch import train_epoch
 from aejax.training.population import Members, Program, agree, is_leader, to_host
 from aejax.training.state import Status, TrainState
-from aejax.training.step import Task, init_state, steps_per_epoch, train_epoch
+from aejax.training.step import Task, init_state, steps_per_epoch
+from aejax.training.streaming import StreamedTraining, streamed_images
+from aejax.training.windows import Unfinished
 
 STEPS_PER_CHUNK = 2000  # Enough that the host's part does not show, few enough for a lively progress bar.
 ROUNDS_AHEAD = 2  # Dispatched before the host reads what an earlier one gave: devices need not wait for it.
@@ -40,8 +43,16 @@ class Saver(Protocol):
     def due(self) -> bool:
         """Returns whether it is time to save."""
 
-    def save(self, state: TrainState, cost: Cost) -> None:
-        """Saves the state of all members, arrays [members, ...] in host memory, and what it cost so far."""
+    def save(self, state: TrainState, cost: Cost, midway: "Midway | None" = None) -> None:
+        """Saves the state of all members, arrays [members, ...] in host memory, what it cost so far, and if a round is
+        amid an epoch, how far it came."""
+
+
+class Midway(NamedTuple):
+    """How far a round came in an epoch whose images are streamed; its members' states are those before the epoch."""
+
+    first: int  # The first member of the round.
+    epoch: Unfinished  # Arrays [members of the round, ...].
 
 
 class StartingPoint(NamedTuple):
@@ -49,6 +60,7 @@ class StartingPoint(NamedTuple):
 
     state: TrainState
     cost: Cost
+    midway: Midway | None = None
 
 
 class TrainedPopulation(NamedTuple):
@@ -80,6 +92,16 @@ def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num
         donate=True,
         name=f"train {num_epochs} epochs",
     )
+
+
+def compile_training(
+    members: Members, make_task: MakeTask, data: ResidentData, num_epochs: int
+) -> Program | StreamedTraining:
+    """Returns what trains a round: the program of some epochs, or where images are streamed what takes one in parts."""
+    if streamed_images(make_task(members.configs[0]), data) is None:
+        return compile_chunk(members, make_task, data, num_epochs)
+    shapes = members.eval_shape(lambda config, data: init_state(make_task(config), data), data)
+    return StreamedTraining(members, make_task, data, members.abstract(shapes))
 
 
 def compile_init(members: Members, make_task: MakeTask, data: ResidentData, initial: Any) -> Program:
@@ -138,7 +160,7 @@ def train(
         return TrainedPopulation(states, cost)
     if start is None:  # While the other program is compiled.
         compile_init(members, make_task, data, initial[0] if initial else {})
-    chunk = compile_chunk(members, make_task, data, num_epochs)
+    chunk = compile_training(members, make_task, data, num_epochs)
     cost = cost._replace(compile_seconds=cost.compile_seconds + chunk.compile_seconds, memory_bytes=chunk.memory_bytes)
     park, place = _where_states_wait(members, chunk)
     if start is None:
@@ -148,15 +170,42 @@ def train(
         states = [park(state) for state in members.deal(start.state)]
     rounds = _Rounds(members, states, cost, since, last_epochs, write=write, saver=saver, description=description)
     with rounds.bar:
-        while any(map(rounds.is_running, range(members.num_rounds))):
-            for index in filter(rounds.is_running, range(members.num_rounds)):
-                state, metrics = chunk(index, place(states[index]), data)
-                states[index] = park(state)
-                del state  # Where they are saved, nothing else should hold them.
-                rounds.dispatched(index, metrics)
-            rounds.settle()
+        if isinstance(chunk, StreamedTraining):
+            with chunk:
+                _train_streamed(chunk, members, rounds, data, park, place, None if start is None else start.midway)
+        else:
+            while any(map(rounds.is_running, range(members.num_rounds))):
+                for index in filter(rounds.is_running, range(members.num_rounds)):
+                    state, metrics = chunk(index, place(states[index]), data)
+                    states[index] = park(state)
+                    del state  # Where they are saved, nothing else should hold them.
+                    rounds.dispatched(index, metrics)
+                rounds.settle()
     rounds.save()
     return TrainedPopulation(states, rounds.cost)
+
+
+def _train_streamed(
+    training: StreamedTraining,
+    members: Members,
+    rounds: "_Rounds",
+    data: ResidentData,
+    park: Callable[[TrainState], TrainState],
+    place: Callable[[TrainState], TrainState],
+    midway: Midway | None,
+) -> None:
+    """Trains round after round to its end: each reads images of its own. The first goes on from `midway`."""
+    for index in range(members.num_rounds):
+        first, after = members.span(index)
+        unfinished = None
+        if midway is not None and (midway.first, len(midway.epoch.state.step)) == (first, after - first):
+            unfinished = members.deal_round(midway.epoch)
+        while rounds.is_running(index):
+            state, metrics = training.epoch(index, place(rounds.states[index]), data, rounds.pause, unfinished)
+            rounds.states[index], unfinished = park(state), None
+            del state
+            rounds.dispatched(index, metrics)
+            rounds.settle()
 
 
 class _Rounds:
@@ -204,7 +253,12 @@ class _Rounds:
             self._write(first, self._members.fetch_round(index, metrics))
             self.bar.update(self._epochs_behind() - self.bar.n)
 
-    def save(self) -> None:
+    def pause(self, index: int, epoch: Unfinished) -> None:
+        """Saves amid an epoch of a round where it is time to."""
+        if self._saver is not None and agree(self._saver.due()):
+            self.save(Midway(self._members.span(index)[0], self._members.fetch_round(index, epoch)))
+
+    def save(self, midway: Midway | None = None) -> None:
         """Hears of all rounds, adds the time since, and saves the states where somebody wants them."""
         self.settle()
         seconds = time.perf_counter() - self._since
@@ -214,7 +268,7 @@ class _Rounds:
             on_host = self._members.fetch(self.states)
             if in_host_memory:  # Once is enough of it while files are written.
                 self.states.clear()
-            self._saver.save(on_host, self.cost)
+            self._saver.save(on_host, self.cost, midway)
             self.states.extend(self._members.deal(on_host) if in_host_memory else ())
         self._since = time.perf_counter()
 
@@ -224,7 +278,7 @@ class _Rounds:
 
 
 def _where_states_wait(
-    members: Members, chunk: Program
+    members: Members, chunk: Program | StreamedTraining
 ) -> tuple[Callable[[TrainState], TrainState], Callable[[TrainState], TrainState]]:
     """Returns two functions: one puts a round's state where it waits for its turn, one back onto the devices.
 

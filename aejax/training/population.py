@@ -24,11 +24,11 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from aejax.config import combine, partition
 from aejax.data.resident import EXAMPLES_AXIS
+from aejax.data.streamed import device_memory, is_streamed, raise_failure
 from aejax.errors import UserError
 from aejax.training.compilation import NO_OPTIONS, Compiling, compile_in_background, result_of
 
 AXIS = "members"
-MEMORY_SHARE = 0.9  # Of a device's memory: the rest is for what no program's analysis counts.
 
 
 @functools.cache
@@ -112,12 +112,6 @@ def default_members_at_once(backend: str, members_per_device: int) -> int:
     On a CPU the weights and moments of several members would push each other out of the cache.
     """
     return 1 if backend == "cpu" else members_per_device
-
-
-def device_memory() -> int | None:
-    """Returns the bytes that programs may use of one device; None where the backend does not say, as on CPUs."""
-    size = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-    return None if size is None else int(MEMORY_SHARE * size)
 
 
 def fit_members(
@@ -214,7 +208,11 @@ class Members:
         """Yields arrays [num, ...] in host memory as rounds on the devices: what `fetch` undoes."""
         for index in range(self.num_rounds):
             first, after = self.span(index)
-            yield self.place(jax.tree.map(lambda x: self._fill_up(x[first:after]), tree))  # noqa: B023
+            yield self.deal_round(jax.tree.map(lambda x: x[first:after], tree))  # noqa: B023
+
+    def deal_round(self, tree: Any) -> Any:
+        """Returns arrays [members of one round, ...] in host memory as that round on the devices."""
+        return self.place(jax.tree.map(self._fill_up, tree))
 
     def place(self, tree: Any) -> Any:
         """Returns arrays [round_size, ...] of one round on the devices."""
@@ -253,6 +251,7 @@ class Members:
         donate: bool = False,
         name: str | None = None,
         options: Mapping[str, Any] = NO_OPTIONS,
+        beside: Any = None,
     ) -> "Program":
         """Returns the program that computes `function(config, member, shared)` for every member of a round.
 
@@ -266,17 +265,25 @@ class Members:
           donate: whether the program may overwrite `member`.
           name: of the function, where these members may be asked for the same program again; it is kept for them.
           options: of XLA's compiler; what XLA_FLAGS says counts more.
+          beside: arrays like `member` that are never overwritten; the function is then given `(member, beside)`.
         """
-        key = (name, str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), member)))
+        key = (name, str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (member, beside))))
         if key not in self._programs:
-            program = self._compile(function, member, shared, donate=donate, options=options)
+            program = self._compile(function, member, shared, beside, donate=donate, options=options)
             if name is None:
                 return program
             self._programs[key] = program
         return self._programs[key]
 
     def _compile(
-        self, function: Callable[..., Any], member: Any, shared: Any, *, donate: bool, options: Mapping[str, Any]
+        self,
+        function: Callable[..., Any],
+        member: Any,
+        shared: Any,
+        beside: Any,
+        *,
+        donate: bool,
+        options: Mapping[str, Any],
     ) -> "Program":
         def one(row: Any, shared: Any) -> Any:
             (active, values), member = row
@@ -286,8 +293,8 @@ class Members:
             zeros = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)  # noqa: E731
             return jax.lax.cond(active, call, zeros, values, member, shared)
 
-        def on_device(dealt: Any, member: Any, shared: Any) -> Any:
-            rows = (dealt, member)
+        def on_device(dealt: Any, member: Any, shared: Any, beside: Any) -> Any:
+            rows = (dealt, member if beside is None else (member, beside))
             if self.at_once > 1:
                 return jax.vmap(one, in_axes=(0, None))(rows, shared)
             # Not a vmap of width one, which would compute other bits.
@@ -300,19 +307,20 @@ class Members:
         mapped = jax.shard_map(
             on_device,
             mesh=self._mesh,
-            in_specs=(members, members, everyone),
+            in_specs=(members, members, everyone, members),
             out_specs=members,
             axis_names=by_hand,
             check_vma=False,
         )
         jitted = jax.jit(mapped, donate_argnums=(1,) if donate else (), out_shardings=self._sharding)
         started = time.perf_counter()
-        lowered = jitted.lower(self.rounds[0], member, self.view(shared))
+        lowered = jitted.lower(self.rounds[0], member, self.view(shared), beside)
         compiling, is_new = compile_in_background(lowered, options)
         results = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self._sharding), lowered.out_info
         )
-        return Program(self, compiling, time.perf_counter() - started, is_new, results, member)
+        seconds = time.perf_counter() - started
+        return Program(self, compiling, seconds, is_new, results, member, reads=is_streamed(shared))
 
 
 class Program:
@@ -322,9 +330,17 @@ class Program:
     """
 
     def __init__(
-        self, members: Members, compiling: Compiling, seconds: float, is_new: bool, result_shapes: Any, member: Any
+        self,
+        members: Members,
+        compiling: Compiling,
+        seconds: float,
+        is_new: bool,
+        result_shapes: Any,
+        member: Any,
+        reads: bool = False,
     ):
-        self._members, self._compiling = members, compiling
+        """`reads`: whether the host may read images while it runs."""
+        self._members, self._compiling, self._reads = members, compiling, reads
         self._seconds, self._is_new = seconds, is_new
         self.result_shapes = result_shapes  # Of a round.
         num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(member))
@@ -357,9 +373,16 @@ class Program:
             - memory.alias_size_in_bytes
         )
 
-    def __call__(self, index: int, member: Any, shared: Any) -> Any:
-        """Runs the program for the members of the round at `index`; returns arrays [round_size, ...]."""
-        result = self.compiled(self._members.rounds[index], member, self._members.view(shared))
+    def __call__(self, index: int, member: Any, shared: Any, beside: Any = None) -> Any:
+        """Runs the program for the members of the round at `index`; returns arrays [round_size, ...].
+
+        Raises:
+          UserError: if an image that it asked for could not be read.
+        """
+        result = self.compiled(self._members.rounds[index], member, self._members.view(shared), beside)
+        if self._reads:
+            jax.block_until_ready(result)
+            raise_failure()
         if jax.default_backend() == "cpu":
             # Of two programs at a time, of which one finds no memory, XLA's CPU client may never end the other. A host
             # that is ahead gains nothing here: it computes on the same cores.

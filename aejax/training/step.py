@@ -1,7 +1,6 @@
 """Training ONE member: initialisation, a step, an epoch. Pure functions, neither jitted nor aware of other members."""
 
 import functools
-import itertools
 import operator
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ import optax
 
 from aejax import rng
 from aejax.data.augmentation import augment
-from aejax.data.batches import epoch_indices, num_batches
+from aejax.data.batches import num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import Subset
 from aejax.training.config import Precision, TrainingConfig
@@ -23,7 +22,6 @@ from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
 
 # A state, and the indices of a batch and whether it is the last -> the state after its step, and that step's metrics.
-Run = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
 
 class Stage(NamedTuple):
@@ -240,153 +238,20 @@ def _total(terms: Sequence[jax.Array]) -> jax.Array:
     return functools.reduce(operator.add, terms)
 
 
-def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after one epoch and that epoch's metrics; a member that has stopped stays as it is.
-
-    Metrics are means over the epoch's steps (`train_loss`, ...) and over the validation split (`validation_loss`, ...),
-    and the norms of the gradient (of the last step) and of the parameters. `epoch` counts from 1 on; for a member that
-    has stopped it is 0, and so are all others.
-    """
-    # Jitted, so that asking for its shapes and calling it trace it once.
-    run = jax.jit(lambda state, data: _run_epoch(task, state, data))
-    _, shapes = jax.eval_shape(run, state, data)
-
-    def frozen(state: TrainState, _: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-
-    return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
-
-
-def _training_batch(
-    task: Task, data: ResidentData, first_step: jax.typing.ArrayLike, step: jax.Array, indices: jax.Array
+def training_batch(
+    task: Task,
+    data: ResidentData,
+    first_step: jax.typing.ArrayLike,
+    step: jax.Array,
+    indices: jax.Array,
+    stored: jax.Array | None = None,
 ) -> Batch:
+    """Returns the batch of a step: the training images at `indices`, or these as they are stored, augmented.
+
+    `first_step` is the step at which the stage began.
+    """
     augmentation, root = task.training.augmentation, rng.root(task.seed)
     key = rng.at(rng.stream(root, "augmentation"), step)
     change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
-    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step))
+    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step), stored)
     return batch._replace(epoch=(step - first_step + 1) / num_steps(task.training, data))
-
-
-def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Returns the state after an epoch of the stage that it stands in; metrics that another stage has are NaN."""
-    starts = list(itertools.accumulate((stage.epochs for stage in task.stages), initial=0))[:-1]
-    runs = [
-        jax.jit(functools.partial(_run_stage, task, stage, start))
-        for stage, start in zip(task.stages, starts, strict=True)
-    ]
-    if len(runs) == 1:
-        return runs[0](state, data)
-    shapes: dict[str, Any] = {}
-    for run in runs:
-        shapes |= jax.eval_shape(run, state, data)[1]
-    missing = {name: jnp.full(shape.shape, jnp.nan) for name, shape in shapes.items() if name != "epoch"}
-
-    def filled(run: Any, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
-        after, metrics = run(state, data)
-        return after, missing | metrics
-
-    index = jnp.sum(state.epoch >= jnp.asarray(starts[1:]))
-    return jax.lax.switch(index, [functools.partial(filled, run) for run in runs], state, data)
-
-
-def _run_stage(
-    task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
-    count = None if data.rows is None else data.rows.count
-    indices = epoch_indices(key, data.size("train"), batch_size(task.training, data), count)
-    optimizer = stage_optimizer(task, stage, data)
-    before = state
-    if first_epoch:
-        # Another loss: moments, schedule and average begin anew.
-        fresh = {"opt_state": optimizer.init(state.params)}
-        if state.average is not None:
-            fresh["average"] = state.params
-        is_first = state.epoch == first_epoch
-        old = {name: getattr(state, name) for name in fresh}
-        before = state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
-    steps = num_steps(task.training, data)
-    first_step = first_epoch * steps
-    draw = functools.partial(_training_batch, task, data, first_step)
-
-    def run(carry: TrainState, x: tuple[jax.Array, jax.Array]) -> tuple[TrainState, dict[str, jax.Array]]:
-        return train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step)
-
-    after, means, gradient_norm = (_run_all if data.rows is None else _run_some)(run, before, indices, steps)
-    metrics = {"epoch": state.epoch + 1} | {f"train_{name}": mean for name, mean in means.items()}
-    metrics["gradient_norm"] = gradient_norm
-    metrics["parameter_norm"] = optax.tree.norm(after.params)
-    after = after.replace(epoch=after.epoch + 1)
-    errors = None
-    if data.size("validation"):
-        terms = evaluate_terms(task, stage, after.current_variables(), data, "validation")
-        metrics |= {f"validation_{name}": jnp.mean(term) for name, term in terms.items()}
-        errors = terms.get("reconstruction", terms["loss"])
-
-    # The parameters' norm is asked too: the last step's loss may be finite and its update not.
-    finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
-    if stage is task.stages[-1]:
-        after = _decide(task, after, metrics, errors)
-    if task.training.until_epoch is not None:
-        pauses = (after.status == Status.RUNNING) & (after.epoch >= task.training.until_epoch)
-        after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
-    diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
-    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
-
-
-def _run_all(run: Run, state: TrainState, indices: jax.Array, steps: Any) -> tuple[TrainState, Any, jax.Array]:
-    """Returns the state after all batches, the means of the terms, and the last gradient's norm."""
-    is_last = jnp.arange(len(indices)) == steps - 1
-    after, terms = jax.lax.scan(run, state, (indices, is_last), unroll=2)
-    gradient_norm = terms.pop("gradient_norm")[-1]
-    return after, {name: jnp.mean(term) for name, term in terms.items()}, gradient_norm
-
-
-def _run_some(run: Run, state: TrainState, indices: jax.Array, steps: Any) -> tuple[TrainState, Any, jax.Array]:
-    """Returns the same after the first `steps` batches, a number that is traced."""
-    run = jax.jit(run)  # Traced once.
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(run, state, (indices[0], True))[1])
-
-    def body(step: jax.Array, carry: Any) -> Any:
-        after, terms = run(carry[0], (indices[step], step == steps - 1))
-        return after, jax.tree.map(jnp.add, carry[1], terms)
-
-    after, sums = jax.lax.fori_loop(0, steps, body, (state, zeros))
-    gradient_norm = sums.pop("gradient_norm")  # It is 0 but for the last.
-    return after, {name: total / steps for name, total in sums.items()}, gradient_norm
-
-
-def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None) -> TrainState:
-    """Returns the state with its status after an epoch of the last stage: the reasons to stop, the weightiest last.
-
-    `errors` are those of the validation images, [images], without what a family adds to punish itself.
-    """
-    training = task.training
-    status = jnp.where(state.epoch >= task.epochs, Status.FINISHED, Status.RUNNING)
-    past_minimum = state.past_minimum
-    if errors is not None and state.lowest_errors is not None:
-        is_lowest = jnp.mean(errors) < jnp.mean(state.lowest_errors)
-        lowest = jnp.where(is_lowest, errors, state.lowest_errors)
-        past_minimum = _standardized_rise(lowest, errors)
-        state = state.replace(lowest_errors=lowest)
-    if training.patience is not None:
-        error = metrics["validation_loss"]
-        better = error < state.best_error
-        state = state.replace(
-            best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.current_variables(), state.best),
-            best_error=jnp.where(better, error, state.best_error),
-            stale_epochs=jnp.where(better, 0, state.stale_epochs + 1),
-        )
-        # It is said of the variables that count.
-        past_minimum = jnp.where(better, past_minimum, state.past_minimum)
-        status = jnp.where(state.stale_epochs >= training.patience, Status.OUT_OF_PATIENCE, status)
-    if training.target_error is not None:
-        status = jnp.where(metrics["train_loss"] <= training.target_error, Status.REACHED_TARGET, status)
-    return state.replace(status=status.astype(jnp.int32), past_minimum=past_minimum)
-
-
-def _standardized_rise(before: jax.Array, after: jax.Array) -> jax.Array:
-    """Returns the mean rise of the same images' errors, in standard errors of that mean; 0 where nothing rose."""
-    rise = after - before
-    error = jnp.std(rise) / jnp.sqrt(max(rise.size - 1, 1))
-    return jnp.where(error > 0, jnp.mean(rise) / jnp.where(error > 0, error, 1.0), 0.0)

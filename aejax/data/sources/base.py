@@ -128,6 +128,11 @@ class ImageSource(abc.ABC):
           DataError: if there is no such data, or they are damaged, or no images of one size.
         """
 
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether the images may take more memory, as far as that can be told without opening them."""
+        del num_bytes
+        return True
+
     def read(self) -> Contents:
         """The content with all images in memory, and its arrays checked.
 

@@ -15,6 +15,7 @@ from aejax.errors import DataError
 
 # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 DECODING = 4
+MOST_COMPRESSED = 100  # How many times as large decoded images may be, unless they are all but empty.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +28,23 @@ class EmbeddedSource(ImageSource):
         return embedded.is_embedded(name) and not is_path(name)
 
     def on_demand(self) -> Contents:
-        """All of it; these are small."""
-        return self.read()
+        """The labels, and images that are read from the records when asked for."""
+        return Contents(prepared.open_records(self._prepare()))
+
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether its files are larger than what could be compressed so far."""
+        try:
+            return _may_exceed(self._prepare(), num_bytes)
+        except OSError:  # A cache that cannot be written, from which nothing could be read either.
+            return False
+
+    def _prepare(self) -> pathlib.Path:
+        return embedded.prepare(self.config.name, cache_directory() / "tensorflow_datasets")
 
     def read(self) -> Contents:
         """All of it, decoded once."""
         try:
-            return _read(embedded.prepare(self.config.name, cache_directory() / "tensorflow_datasets"))
+            return _read(self._prepare())
         except OSError:  # A cache that cannot be written.
             with tempfile.TemporaryDirectory() as temporary:
                 return _read(embedded.prepare(self.config.name, pathlib.Path(temporary)))
@@ -53,6 +64,10 @@ class PreparedSource(ImageSource):
         path = self._find()
         return read_originals(path) if path.name == FOLDER else Contents(prepared.open_records(path))
 
+    def may_exceed(self, num_bytes: int) -> bool:
+        """Whether its files are larger than what could be compressed so far."""
+        return _may_exceed(self._find(), num_bytes)
+
     def read(self) -> Contents:
         """All of it, decoded once while its files stay as they are."""
         path = self._find()
@@ -67,6 +82,10 @@ class PreparedSource(ImageSource):
             base = name.partition(":")[0]
             raise prepared.absent(name, root, f"aejax data prepare {base}" if base in PUBLISHED else None)
         return path
+
+
+def _may_exceed(path: pathlib.Path, num_bytes: int) -> bool:
+    return MOST_COMPRESSED * sum(file.stat().st_size for file in path.iterdir()) > num_bytes
 
 
 def _read(path: pathlib.Path) -> Contents:
