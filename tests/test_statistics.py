@@ -9,6 +9,7 @@ from aejax.statistics import (
     interquartile_mean,
     paired_difference,
     probability_of_improvement,
+    resampled_interval,
     student_interval,
 )
 
@@ -25,6 +26,13 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     samples = np.random.default_rng(0).normal(size=(2000, 5))
     covered = [abs(interval.mean) <= interval.half_width for interval in map(student_interval, samples)]
     assert 0.935 < np.mean(covered) < 0.965
+
+
+def test_intervals_over_folds_allow_for_shared_training_examples():
+    # Nadeau and Bengio: (1 / 5 + 1 / 4) in the place of 1 / 5.
+    plain, corrected = student_interval([1, 2, 3, 4, 5]), resampled_interval([1, 2, 3, 4, 5], 1 / 4)
+    assert corrected.half_width == pytest.approx(2.776445 * math.sqrt(2.5) * math.sqrt(1 / 5 + 1 / 4), rel=1e-6)
+    assert corrected.half_width > plain.half_width
 
 
 def test_differences_are_paired_over_common_seeds():

@@ -11,7 +11,8 @@ from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.report.speed import to_table
 
-ALL = [name for name in SUITES if name not in ("scaling", "families", "estimators", "streaming")]  # Minutes each.
+_SLOW = ("scaling", "families", "estimators", "search", "streaming")  # These take minutes each.
+ALL = [name for name in SUITES if name not in _SLOW]
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -31,6 +32,9 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
 
       How well a classifier does on features of AutoencoderFeatures and of PCA, in five times five folds:
         aejax benchmark --suite=estimators --repetitions=25 --json=experiments/results/estimators/digits.json
+
+      How long a search takes, beside one training of as many members, and what it picks:
+        aejax benchmark --suite=search --json=experiments/results/estimators/search.json
 
     Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
     others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let

@@ -27,7 +27,8 @@ class Case(NamedTuple):
 OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
 PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
-STREAMING, ESTIMATORS = "aejax.benchmark.streaming", "aejax.benchmark.estimators"
+STREAMING = "aejax.benchmark.streaming"
+ESTIMATORS, SEARCH = "aejax.benchmark.estimators", "aejax.benchmark.search"
 IMAGES, RIGHT = "images/s", "% right"
 PRODUCTS = "its matrix products alone"
 
@@ -185,6 +186,16 @@ SUITES: dict[str, dict[str, Case]] = {
     "estimators": {
         "digits, logistic regression": _features(standardized=False),
         "digits, standardized features": _features(standardized=True),
+    },
+    "search": {
+        "20 settings x 5 folds, digits": Case(
+            "s",
+            {
+                "one training of 100 members": Contender(SEARCH, {"what": "members"}),
+                "PopulationSearchCV": Contender(SEARCH, {"what": "population"}),
+                "GridSearchCV": Contender(SEARCH, {"what": "grid"}, repeats=False),
+            },
+        )
     },
     # Each case is a field of the first contender's work, each contender a value of it.
     "scaling": {

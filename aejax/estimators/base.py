@@ -31,7 +31,7 @@ from aejax.trained.model import Trained
 from aejax.training.config import TrainingConfig
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
-DEFAULT = DenoisingConfig(latent_size=16, encoder=Dense(widths=(512, 256)))
+DEFAULT = DenoisingConfig(latent_size=16)
 EPOCHS = 200
 
 FIELDS = "fields__"  # Before the path of a field in `set_params`: fields__optimizer__learning_rate.
@@ -244,7 +244,7 @@ def _base(config: Any, image_shape: tuple[int, ...] | None) -> Config:
         return load(Config, to_tree(dataclasses.replace(base, autoencoder=config)))
     base = base if config is None else override(base, {"autoencoder": config})
     encoder = base.autoencoder.encoder
-    if image_shape is None or encoder not in (Dense(), DEFAULT.encoder):
+    if image_shape is None or encoder != Dense():
         return base
     as_maps = dataclasses.replace(base.autoencoder, encoder=_convolutional(image_shape))
     fits = not any(as_maps.conflicts(base))

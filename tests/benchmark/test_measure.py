@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from aejax.benchmark import measure, networks, ours, suites
+from aejax.benchmark import estimators, measure, networks, ours, suites
 from aejax.benchmark.command import benchmark
 from aejax.data.resident import Batch
 from aejax.errors import UserError
@@ -49,6 +49,19 @@ def test_a_record_holds_what_every_contender_took(record):
 
 
 @pytest.mark.slow
+def test_a_search_is_measured_beside_the_training_of_as_many_members():
+    small = {"rates": 2, "noises": 1, "folds": 2, "epochs": 1}
+    case = suites.SUITES["search"]["20 settings x 5 folds, digits"]
+    contenders = {
+        name: contender._replace(arguments=contender.arguments | small) for name, contender in case.contenders.items()
+    }
+    results = measure._measure_case("search", suites.Case("s", contenders), 1, print)["contenders"]
+    assert list(results) == list(case.contenders)
+    assert results["PopulationSearchCV"]["picked"] == results["GridSearchCV"]["picked"]
+    assert results["PopulationSearchCV"]["score"] == results["GridSearchCV"]["score"]
+
+
+@pytest.mark.slow
 def test_a_record_becomes_tables_in_a_markdown_file(record, tmp_path):
     rates = dict(record["cases"]["dense"]["contenders"])
     rates["PyTorch, in memory"] = rates["aejax"] | {"values": [value / 4 for value in rates["aejax"]["values"]]}
@@ -64,6 +77,29 @@ def test_a_record_becomes_tables_in_a_markdown_file(record, tmp_path):
     )
     assert renew_tables(page) == 2
     assert page.read_text().count("4.00") == 3  # In the table, and in the summary beside PyTorch and its fastest.
+
+
+def test_a_record_of_folds_becomes_a_table_of_paired_differences():
+    of = lambda *values: {"values": values, "compile_seconds": 0.0, "test_share": 0.25}  # noqa: E731
+    case = {"unit": suites.RIGHT, "contenders": {"ours": of(97.0, 95.0, 96.0), "PCA": of(96.0, 94.0, 92.0)}}
+    table = to_table({"environment": {}, "cases": {"digits": case}})
+    assert re.search(r"digits +\| ours +\| 96.00 +\| +\| 3 ", table)
+    # A mean of 2, a deviation of sqrt(3), t(0.975, 2) = 4.302653.
+    assert re.search(rf"PCA +\| 94.00 +\| 2.00 ± {4.302653 * (3 * (1 / 3 + 1 / 4)) ** 0.5:.2f} +\| 3 ", table)
+
+
+@pytest.mark.slow
+def test_features_are_compared_fold_by_fold():
+    """The autoencoder's seed changes, and the folds of all contenders are the same."""
+    small = {"epochs": 1, "fields": {"autoencoder.encoder.widths": [8]}}
+    for what in ("autoencoder", "pca", "pixels"):
+        runner = estimators.make_runner(what, **small)
+        folds = []
+        for _ in range(3):
+            assert runner.run() == 1
+            folds.append(runner.facts())
+        assert folds[0] == folds[1] != folds[2]
+        assert all(20 < fold["value"] <= 100 and 0.24 < fold["test_share"] < 0.26 for fold in folds)
 
 
 def test_what_is_no_record_is_one_line(tmp_path):

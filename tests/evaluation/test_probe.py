@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,6 +119,16 @@ def test_separable_data_probe_to_one_and_of_equal_strengths_the_strongest_is_cho
     assert result["validation_probe_accuracy"] == 1
     assert result["test_probe_accuracy"] == 1
     np.testing.assert_allclose(result["probe_strength"], 1.0)
+
+
+def test_by_the_loss_a_strength_is_chosen_where_accuracy_sees_none():
+    features = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    splits = {"train": features, "validation": features[1:-1:3]}
+    labels = {name: (x[:, 0] > 0).astype(np.int32) for name, x in splits.items()}
+    strengths = (0.3, 0.01, 0.0001)
+    fit = jax.jit(functools.partial(fit_probe, num_classes=2, strengths=strengths), static_argnames="by_loss")
+    by_accuracy, by_loss = (fit(splits, labels, by_loss=by_loss).strength for by_loss in (False, True))
+    assert (float(by_accuracy), float(by_loss)) == pytest.approx((0.3, 0.0001))
 
 
 def test_few_examples_many_features_constants_and_a_missing_class():
