@@ -22,7 +22,7 @@ def to_arrays(images: Any, labels: Any = None, test_images: Any = None, test_lab
 
     Args:
       images: [n, height, width] or [n, height, width, channels], uint8, or floats in [0, 1].
-      labels: [n], integers of at least 0, or texts; None: there are none.
+      labels: [n], integers of at least 0, or texts; -1 or "" where there is none; None: there are none at all.
       test_images: likewise, of a test split; None: some of the others are cut off for it, if any are needed.
       test_labels: likewise.
 

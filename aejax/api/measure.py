@@ -49,7 +49,7 @@ def measure(
     Args:
       trained: a model of `aejax.fit`, `Study.best`, `Study.member` or `aejax.load`; of a generator, its autoencoder.
       images: like those that it was trained on.
-      labels: [n], integers or texts; None: what needs labels is left out.
+      labels: [n], integers or texts, -1 or "" where there is none; None: what needs labels is left out.
       measures: by their names, as of `aejax.EvaluationConfig`; None: reconstruction, and with labels probe and
         neighbors.
       evaluation: how to measure, in more detail.

@@ -68,7 +68,7 @@ def fit(
       images: numpy or JAX array, [n, height, width] or [n, height, width, channels], uint8, or floats in [0, 1]; or a
         path or name as `data.name` takes it ("photos/"); None: those that the config's `data` names, by default the
         digits.
-      labels: [n], integers or texts; only a sampler of `generation` is judged with them.
+      labels: [n], integers or texts, -1 or "" where there is none; only a sampler of `generation` is judged with them.
       epochs: in the place of the config's `training.epochs`.
       seed: in the place of the config's `seed`.
       say: called with lines on what goes on; default: the logger "aejax" at level INFO.
@@ -132,7 +132,7 @@ def run(
     Args:
       config: a whole `aejax.Config`, or a family with defaults for the rest.
       images: as of `fit`; None: those that `config.data` names.
-      labels: [n], integers or texts; None: what needs labels is left out.
+      labels: [n], integers or texts, -1 or "" where there is none; None: what needs labels is left out.
       sweep: points, as `aejax.grid`, `aejax.zip`, `aejax.chain` and `aejax.product` make them; None: the config alone.
       seeds: how many, from 0 on, or which; None: 5, or those that the sweep has.
       search: how to search, instead of training all of the sweep (whose points are then the candidates, if it has

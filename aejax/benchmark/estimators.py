@@ -17,19 +17,18 @@ NUM_TRIED = 599  # Images that settings were tried on: the defaults of estimator
 NUM_FOLDS, MOST_REPEATS = 5, 20
 
 
-def digits() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The rows and the labels of scikit-learn's digits: of those that settings were "tried" on, and of the others."""
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """The rows and the labels of scikit-learn's digits, without those that settings were tried on."""
     X, y = load_digits(return_X_y=True)
-    first, rest, first_label, rest_label = train_test_split(X, y, train_size=NUM_TRIED, stratify=y, random_state=0)
-    return {"tried": first, "others": rest}, {"tried": first_label, "others": rest_label}
+    _, rows, _, labels = train_test_split(X, y, train_size=NUM_TRIED, stratify=y, random_state=0)
+    return rows, labels
 
 
 class _FoldRunner:
     """One fold after another: it fits a pipeline to all others, and scores this one."""
 
-    def __init__(self, features: BaseEstimator, *, standardized: bool, part: str):
-        rows, labels = digits()
-        self._rows, self._labels = rows[part], labels[part]
+    def __init__(self, features: BaseEstimator, *, standardized: bool):
+        self._rows, self._labels = digits()
         self._features, self._scaler = features, [StandardScaler()] if standardized else []
         splits = RepeatedStratifiedKFold(n_splits=NUM_FOLDS, n_repeats=MOST_REPEATS, random_state=0)
         self._folds = list(splits.split(self._rows, self._labels))
@@ -53,12 +52,12 @@ class _FoldRunner:
         return dict(self._facts)
 
 
-def make_runner(what: str, *, standardized: bool = False, part: str = "others", **parameters: Any) -> _FoldRunner:
+def make_runner(what: str, *, standardized: bool = False, **parameters: Any) -> _FoldRunner:
     """Returns a runner of features and a logistic regression: "autoencoder", "pca" of the same size, or "pixels".
 
     `parameters` are the autoencoder's; PCA has as many components as that has features, at most all.
     """
-    num_pixels = digits()[0][part].shape[1]
+    num_pixels = digits()[0].shape[1]
     autoencoder = AutoencoderFeatures(**parameters)
     config = autoencoder._make_config((1, num_pixels, 1), are_images=False)
     features: dict[str, BaseEstimator] = {
@@ -66,4 +65,4 @@ def make_runner(what: str, *, standardized: bool = False, part: str = "others", 
         "pca": PCA(min(config.autoencoder.latent_size, num_pixels)),
         "pixels": FunctionTransformer(),
     }
-    return _FoldRunner(features[what], standardized=standardized, part=part)
+    return _FoldRunner(features[what], standardized=standardized)

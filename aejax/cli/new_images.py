@@ -19,8 +19,8 @@ from aejax.store.files import write_arrays, write_atomically
 
 if TYPE_CHECKING:  # What these need takes long to import.
     from aejax.data.load import Dataset
+    from aejax.data.sources.new_images import NewImages
     from aejax.trained.model import Trained
-    from aejax.trained.new_images import NewImages
 
 Say = Callable[[str], None]
 
@@ -28,15 +28,15 @@ Say = Callable[[str], None]
 def score(arguments: Sequence[str], say: Say = print) -> None:
     """Scores images: how strange each is to a trained model, and whether that is beyond a threshold, as CSV.
 
-        aejax score runs/quickstart new.npz                         # by the best autoencoder, to the terminal
-        aejax score runs/quickstart new.npz --output=scores.csv --picture=strangest.png
+        aejax score runs/quickstart photos/                         # by the best autoencoder, to the terminal
+        aejax score runs/quickstart photos/ --output=scores.csv --picture=strangest.png
         aejax score runs/quickstart new.npz --by=distance --quantile=0.99
         aejax score runs/quickstart                                 # the study's own test images
         aejax score model new.npz --threshold=0.02                  # a model that Trained.save saved, without its data
 
     The threshold is the score below which a share (--quantile) of the validation images lies, which are read for it
-    from the data of the study. Images are an .npz file with `image`, or an .npy file, of the size of those that the
-    model was trained on.
+    from the data of the study. Images are a folder of pictures, one picture, an .npz file with `image`, or an .npy
+    file; pictures are brought to the size of those that the model was trained on.
     """
     from aejax.trained import scores
 
@@ -94,14 +94,14 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
 def encode(arguments: Sequence[str], say: Say = print) -> None:
     """Writes the codes of images by a trained model: what a study's classifiers are given of them.
 
-        aejax encode runs/quickstart new.npz --output=codes.npz
+        aejax encode runs/quickstart photos/ --output=codes.npz
         aejax encode runs/quickstart new.npz --output=codes.parquet --layer=encoder/DenseStack_0
         aejax encode runs/quickstart --output=codes.npz             # the study's own test images
         aejax encode model new.npz --output=codes.npz               # a model that Trained.save saved
 
     An .npz file gets `code` [n, size], `name` [n] and, where there are labels, `label` [n]; a Parquet file (which needs
-    pyarrow) the columns name, label, code_0, code_1, ... Images are an .npz file with `image`, or an .npy file, of the
-    size of those that the model was trained on.
+    pyarrow) the columns name, label, code_0, code_1, ... Images are a folder of pictures, one picture, an .npz file
+    with `image`, or an .npy file; pictures are brought to the size of those that the model was trained on.
     """
     values = _define_flags()
     flags.DEFINE_string("output", None, "The file to write: .npz or .parquet.", flag_values=values)

@@ -53,7 +53,7 @@ class DataConfig(SourceConfig):
     """Which images, how they are read, and how they are split."""
 
     # The classes whose images are kept, in every split, by their labels in the data or their names, and counted from 0
-    # in this order. None: all.
+    # in this order; images without a label are left out. None: all.
     classes: ChosenClasses | None = None
     # How many of the images left for training are used. Smaller parts lie within larger ones. None: all.
     train_size: PositiveInt | None = None

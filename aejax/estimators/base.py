@@ -18,12 +18,10 @@ from aejax.autoencoders.base import Family
 from aejax.autoencoders.denoising import DenoisingConfig
 from aejax.config import load, override, to_tree
 from aejax.data.load import DataConfig
-from aejax.data.preprocessing import to_unit
 from aejax.errors import ConfigError, DataError, shortened
 from aejax.estimators import keeping
 from aejax.estimators.images import Scaling, check_shape, to_rows
 from aejax.estimators.together import train_one
-from aejax.evaluation.image_metrics import mean_squared_error
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
@@ -33,8 +31,8 @@ from aejax.trained.model import Trained
 from aejax.training.config import TrainingConfig
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
-DEFAULT = DenoisingConfig(latent_size=16)
-EPOCHS = 100
+DEFAULT = DenoisingConfig(latent_size=16, encoder=Dense(widths=(512, 256)))
+EPOCHS = 200
 
 FIELDS = "fields__"  # Before the path of a field in `set_params`: fields__optimizer__learning_rate.
 
@@ -221,12 +219,6 @@ def feature_size(trained: Trained) -> int:
     return int(jax.eval_shape(trained.represent(trained.variables).encode, stored).shape[1])
 
 
-def reconstruction_error(representation: Representation, stored: jax.Array) -> jax.Array:
-    """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
-    assert representation.reconstruct is not None, "an autoencoder reconstructs"
-    return mean_squared_error(to_unit(stored), representation.reconstruct(stored))
-
-
 def plain(value: Any) -> Any:
     """Returns a number of numpy, as grids of scikit-learn's have them, as one of Python's; parts as trees."""
     if isinstance(value, np.generic | np.ndarray):
@@ -260,7 +252,6 @@ def _base(config: Any, image_shape: tuple[int, ...] | None) -> Config:
 
 
 def _convolutional(image_shape: tuple[int, ...]) -> Convolutional:
-    """Returns two convolutions that halve height and width as often as these can be halved, at most twice."""
-    sides = image_shape[:2]
-    halved = next(num for num in (2, 1, 0) if all(side % 2**num == 0 for side in sides))
-    return Convolutional(strides=tuple(2 if index < halved else 1 for index in range(2)))
+    """Returns convolutions that halve height and width, where these can be halved twice; else as often as they can."""
+    halved = next(num for num in (2, 1, 0) if all(side % 2**num == 0 for side in image_shape[:2]))
+    return Convolutional(strides={2: (2,), 1: (2, 1), 0: (1,)}[halved])

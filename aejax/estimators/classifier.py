@@ -47,6 +47,7 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
     Attributes:
       classes_: the labels there are, sorted.
       coef_, intercept_: of the probe, [classes, size] and [classes]: its logits are features · coef_ᵀ + intercept_.
+        None with fine-tuning.
       classifier_: the fine-tuned encoder with its linear layer, an `aejax.Trained`; None with a probe.
       model_, curves_, data_min_, data_max_, n_features_in_, feature_names_in_, input_shape_: see `AutoencoderFeatures`.
     """
@@ -122,14 +123,20 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
     def _adopt(self, trained: Trained, prepared: Prepared) -> None:
         super()._adopt(trained, prepared)
         (labelled,) = np.nonzero(prepared.target >= 0)
-        splits = _split(prepared.target[labelled], check_random_state(trained.config.seed))
-        image, label = ({name: array[labelled[rows]] for name, rows in splits.items()} for array in prepared[1:])
-        if trained.config.fine_tuning.epochs:
-            self.classifier_ = fine_tune(trained, image, label, len(self.classes_))
+        splits = {
+            name: labelled[rows]
+            for name, rows in _split(prepared.target[labelled], check_random_state(prepared.config.seed)).items()
+        }
+        image, label = (
+            {name: array[rows] for name, rows in splits.items()} for array in (prepared.image, prepared.target)
+        )
+        self.coef_, self.intercept_, self.classifier_ = None, None, None
+        if prepared.config.fine_tuning.epochs:
+            self.classifier_ = fine_tune(trained, prepared.config, image, label, len(self.classes_))
             return
         given = {name: self._map(features, part) for name, part in image.items()}
         kernel, bias = _fit_probe(given, label, len(self.classes_))
-        self.classifier_, self.coef_, self.intercept_ = None, np.asarray(kernel).T, np.asarray(bias)
+        self.coef_, self.intercept_ = np.asarray(kernel).T, np.asarray(bias)
 
     def _logits(self, X: Any) -> np.ndarray:
         image = self._images(X)

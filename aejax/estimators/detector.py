@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import OutlierMixin
 
 from aejax.errors import ConfigError
-from aejax.estimators.base import AutoencoderEstimator, Prepared, reconstruction_error
+from aejax.estimators.base import AutoencoderEstimator, Prepared
 from aejax.trained.model import Trained
+from aejax.trained.scores import error
 
 
 class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
@@ -91,4 +92,4 @@ class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
         self.offset_ = float(np.quantile(self._score(prepared.image), self.contamination))
 
     def _score(self, image: np.ndarray) -> np.ndarray:
-        return -self._map(reconstruction_error, image).astype(np.float64)
+        return -self._map(error, image).astype(np.float64)

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from aejax.autoencoders.base import Autoencoder
 from aejax.errors import DataError, UserError
-from aejax.estimators.base import AutoencoderEstimator, feature_size, features, reconstruction_error
+from aejax.estimators.base import AutoencoderEstimator, feature_size, features
+from aejax.trained.scores import error
 
 
 class AutoencoderFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, AutoencoderEstimator):
@@ -23,9 +24,9 @@ class AutoencoderFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Aut
 
     Args:
       config: what to train: a family (`aejax.VaeConfig()`), its kind as text ("vae"), or a whole `aejax.Config`, whose
-        `evaluation`, `generation` and `data.name` are not read. None: a denoising autoencoder.
+        `evaluation`, `generation` and `data.name` are not read. None: a denoising autoencoder with 16 features.
       latent_size: how many features there are. None: that of `config`.
-      epochs: how often training sees each row. None: those of a whole config, else 100.
+      epochs: how often training sees each row. None: those of a whole config, else 200.
       batch_size: rows in a step, at most all. None: that of the config, 64.
       learning_rate: of the optimizer. None: that of the config, 0.001.
       image_shape: (height, width) or (height, width, channels) of rows that are pixels. None: rows are no images.
@@ -68,7 +69,7 @@ class AutoencoderFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Aut
 
     def score(self, X: Any, y: Any = None) -> float:
         """Returns minus the mean squared error of the reconstruction, on the scale of [0, 1]: higher is better."""
-        return -float(np.mean(self._map(reconstruction_error, self._images(X)), dtype=np.float64))
+        return -float(np.mean(self._map(error, self._images(X)), dtype=np.float64))
 
     @property
     def _n_features_out(self) -> int:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from aejax.data.resident import ResidentData
+from aejax.experiment import Config
 from aejax.methods.base import find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import named
@@ -18,18 +19,23 @@ from aejax.training.step import init_state
 
 
 def fine_tune(
-    trained: Trained, image: Mapping[str, np.ndarray], label: Mapping[str, np.ndarray], num_classes: int
+    trained: Trained,
+    config: Config,
+    image: Mapping[str, np.ndarray],
+    label: Mapping[str, np.ndarray],
+    num_classes: int,
 ) -> Trained:
     """Trains the encoder and a linear layer on its features by labels, as the config's `fine_tuning` says.
 
     Args:
       trained: the autoencoder.
+      config: that it was trained by, with the fields of fine-tuning.
       image: of the splits "train" and "validation", as the autoencoder is given them. The second is trained on too,
         unless the config's `data.validation_size` asks for images to choose by.
       label: likewise, int32 from 0 on.
       num_classes: labels lie in [0, num_classes).
     """
-    method, config = find_method(METHOD), trained.config
+    method = find_method(METHOD)
     if not config.data.validation_size:
         parts = image, label
         both = [np.concatenate([part["train"], part["validation"]]) for part in parts]

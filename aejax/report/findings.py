@@ -80,13 +80,13 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
             if not is_ranked(method):
                 continue
             best = choose(metric, own)
-            others = [
-                choose(metric, group)
-                for (other, name, its_test), group in groups.items()
-                if (other == study and not is_ranked(name) and its_test == test)
-                or (other != study and is_ranked(name) and _same_data(group, own))
-            ]
-            compared = [compare(metric, best, other, len(others)) for other in others]
+            beside: dict[tuple[str, str], list[Setting]] = {}
+            for (other, name, its_test), group in groups.items():
+                if (other == study and not is_ranked(name) and its_test == test) or (
+                    other != study and is_ranked(name) and _same_data(metric, group[0], best)
+                ):
+                    beside.setdefault((other, name), []).extend(group)
+            compared = [compare(metric, best, choose(metric, group), len(beside)) for group in beside.values()]
             rest = [setting for setting in own if setting is not best]
             verdicts = [compare(metric, best, other, len(rest)) for other in rest]
             worse = sum(verdict is not None and verdict.verdict == "better" for verdict in verdicts)
@@ -120,16 +120,20 @@ def tested_on(setting: Setting) -> str:
 
 def comparable(metric: Metric, setting: Setting) -> str:
     """Returns a text that settings share whose numbers may stand beside each other."""
-    return f"{tested_on(setting)} {_of_discrete(setting)}" if metric.unit == "nats" else tested_on(setting)
+    return tested_on(setting) + _scale(metric, setting)
 
 
-def _of_discrete(setting: Setting) -> bool:
-    """Returns whether likelihoods are probabilities of images, which are not to be compared with densities."""
-    return setting.interval("test_bits_per_dimension") is not None
+def _scale(metric: Metric, setting: Setting) -> str:
+    """Returns a text that differs where likelihoods are probabilities of images, and where they are densities."""
+    return f" {setting.interval('test_bits_per_dimension') is not None}" if metric.unit == "nats" else ""
 
 
-def _same_data(left: Sequence[Setting], right: Sequence[Setting]) -> bool:
-    return left[0].rows[0]["data"]["fingerprint"] == right[0].rows[0]["data"]["fingerprint"]
+def _same_data(metric: Metric, left: Setting, right: Setting) -> bool:
+    """Returns whether settings of two studies may be compared: by the arrays, whatever the studies call these."""
+    one, other = (setting.rows[0]["data"] for setting in (left, right))
+    uses = [{use: data["fingerprint"] for use, data in of.get("others", {}).items()} for of in (one, other)]
+    alike = all(uses[0][use] == uses[1][use] for use in uses[0].keys() & uses[1].keys())
+    return one["fingerprint"] == other["fingerprint"] and alike and _scale(metric, left) == _scale(metric, right)
 
 
 def rank(metric: Metric, settings: Sequence[Setting]) -> list[Setting]:

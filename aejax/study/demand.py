@@ -67,6 +67,8 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     evaluation, each = method.evaluation(config), Demand()
     others = {} if method.makes_images else evaluation.other_data(config.data)
     all_data = [data, *(outline(datasets[other], other.preprocessing) for other in others.values())]
+    if data.labelled:  # What is trained by labels, or measured by them, has a copy of the labelled images.
+        all_data.append(jax.eval_shape(ResidentData.with_labels, data))
     if not method.makes_images:
         wanted = evaluation.wanted(labelled=dataset.num_classes is not None)
         for use, other in {"own": config.data, **others}.items():

@@ -5,13 +5,12 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
 from aejax.config import combine, config_id, partition, to_tree
@@ -33,6 +32,7 @@ from aejax.store.directory import new_directory
 from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
+from aejax.trained.saved import SavedModel
 from aejax.training.step import Task, init_variables
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 FACTS, ARRAYS = "model.json", "arrays.npz"
 
 _MOST_PROGRAMS = 64
+_LEAST_ROOM = 32  # Rows that a program has room for.
 _PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
 _NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
@@ -245,7 +246,7 @@ class Trained:
         """
         with new_directory(path) as folder:
             digest = write_arrays(folder / ARRAYS, self._to_arrays())
-            saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
+            saved = SavedModel(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
             write_json(folder / FACTS, dataclasses.asdict(saved))
 
     @staticmethod
@@ -260,7 +261,7 @@ class Trained:
         if not is_saved(folder):
             raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
         try:
-            saved = read(_Saved, folder / FACTS)
+            saved = read(SavedModel, folder / FACTS)
         except FileNotFoundError:
             raise Damaged(folder, f"{FACTS} is missing") from None
         check_digest(folder, ARRAYS, saved.arrays)
@@ -371,8 +372,9 @@ class Trained:
 
             compiled[key] = jax.jit(run)
         num = len(values)
-        if num < self.task.at_once:  # Other numbers of rows are no other programs.
-            values = values[np.minimum(np.arange(1 << (num - 1).bit_length()), num - 1)]
+        if num < self.task.at_once:  # Other numbers of rows are no other programs, and so no other bits of a few.
+            room = max(_LEAST_ROOM, 1 << (num - 1).bit_length())
+            values = values[np.minimum(np.arange(room), num - 1)]
         result = compiled[key](traced, self.preprocessing, self.variables, values)
         while len(_PROGRAMS) > _MOST_PROGRAMS:
             del _PROGRAMS[next(iter(_PROGRAMS))]
@@ -382,18 +384,6 @@ class Trained:
 def is_saved(folder: pathlib.Path) -> bool:
     """Whether a directory holds a model that `Trained.save` saved, or what is left of one."""
     return (folder / FACTS).is_file() or (folder / ARRAYS).is_file()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Saved:
-    """The content of model.json; `arrays` is the digest of the file beside it."""
-
-    project: Literal["aejax"] = "aejax"
-    format: Literal[1] = 1
-    method: Annotated[str, Field(min_length=1)]
-    config: dict[str, Any]
-    data: DataDescription
-    arrays: str
 
 
 def _is_global(constant: Any) -> bool:

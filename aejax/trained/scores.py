@@ -37,7 +37,7 @@ def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
         score = lambda block: own.map(_bound, block, own.config.evaluation.likelihood.num_samples)  # noqa: E731
     else:
         own.check_reconstructs()
-        score = lambda block: own.map(_error, block)  # noqa: E731
+        score = lambda block: own.map(error, block)  # noqa: E731
     return lambda images: in_blocks(score, images, at_once, "scores").astype(np.float32)
 
 
@@ -61,7 +61,8 @@ def check_quantile(quantile: float) -> None:
         raise ConfigError(f"quantile={quantile:g}: should be a share of known images, from 0 to 1, such as {QUANTILE}")
 
 
-def _error(representation: Representation, stored: jax.Array) -> jax.Array:
+def error(representation: Representation, stored: jax.Array) -> jax.Array:
+    """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
     assert representation.reconstruct is not None, "an autoencoder reconstructs"
     return reconstruction_error(representation.reconstruct, stored)
 

@@ -4,7 +4,7 @@ import pytest
 
 from aejax.report.glance import headline, matrix, summary
 from aejax.report.sections.answer import answer
-from tests.report.rows import make_content, make_row
+from tests.report.rows import DATA, make_content, make_row
 
 RATE = "optimizer.learning_rate"
 
@@ -115,3 +115,57 @@ def test_a_study_without_results_has_no_answer():
     assert "No results yet" in body
     assert "headline" not in body
     assert "<table" not in body
+
+
+# Studies beside each other.
+
+
+def of_study(study, *values, metric="nll", data=(), bits=False, **config):
+    """Rows of one setting of a study, one for each seed."""
+    fields = {path.replace("__", "."): value for path, value in config.items()}
+    names = [f"{split}_{metric}" for split in ("validation", "test")]
+    return [
+        make_row(
+            "autoencoder",
+            seed,
+            fields,
+            **dict.fromkeys(names, value),
+            **({"test_bits_per_dimension": 1.0} if bits else {}),
+        )
+        | {"study": study, "data": DATA | dict(data)}
+        for seed, value in enumerate(values)
+    ]
+
+
+def columns(*groups):
+    content = make_content([row for group in groups for row in group])
+    return [(row.best.study, [c.other.study for c in row.cells if c]) for row in matrix(content.findings).rows]
+
+
+def test_densities_of_one_study_do_not_stand_beside_probabilities_of_another():
+    density, other = of_study("a", 5.0, 6.0, 7.0), of_study("b", 80.0, 81.0, 82.0)
+    assert columns(density, other) == [("a", ["b"]), ("b", ["a"])]
+    discrete = of_study("b", 80.0, 81.0, 82.0, bits=True)
+    assert columns(density, discrete) == [("a", []), ("b", [])]
+
+
+def test_neither_do_numbers_of_other_outliers():
+    studies = [
+        of_study(
+            name, 0.5, 0.6, 0.7, metric="anomaly_mse_auroc", data={"others": {"outliers": DATA | {"fingerprint": f}}}
+        )
+        for name, f in (("a", "x"), ("b", "y"), ("c", "x"))
+    ]
+    assert columns(*studies) == [("a", ["c"]), ("b", []), ("c", ["a"])]
+
+
+def test_a_study_has_one_column_whatever_its_settings_call_the_same_images():
+    one = of_study("a", 0.9, 0.91, 0.92, metric="probe_accuracy")
+    worse, better = (
+        of_study("b", *values, metric="probe_accuracy", data__maximum=white)
+        for values, white in (((0.5, 0.51, 0.52), 255.0), ((0.7, 0.71, 0.72), 16.0))
+    )
+    content = make_content([*one, *worse, *better])
+    (finding,) = (finding for finding in content.findings if finding.best.study == "a")
+    (comparison,) = finding.comparisons
+    assert comparison.other.mean("test_probe_accuracy") == pytest.approx(0.71)

@@ -35,8 +35,8 @@ class Saver:
     def due(self):
         return True
 
-    def save(self, state, cost):
-        self.saved.append(StartingPoint(jax.tree.map(np.copy, state), cost))
+    def save(self, state, cost, midway=None):
+        self.saved.append(StartingPoint(jax.tree.map(np.copy, state), cost, midway))
 
 
 def fit(configs, data, *, members_at_once=None, memory_limit=None, chunk_epochs=None, saver=None, start=None):

@@ -75,8 +75,8 @@ def resident(tmp_path_factory):
 
 
 def test_streamed_members_are_those_that_have_all_images_and_a_stopped_one_goes_on_amid_an_epoch(resident, tmp_path):
+    stop = StopMidway(tmp_path)
     with pytest.raises(Interrupted):
-        stop = StopMidway(tmp_path)
         run(configs(TINY, num=3), StudyDirectory(tmp_path), options=Options(checkpoint_seconds=0, stop=stop))
     train(configs(TINY, num=3), tmp_path)
     assert_alike(resident, tmp_path)
