@@ -141,7 +141,7 @@ class _Chosen(OnDemand):
 
 
 class _Changed(OnDemand):
-    """What a function makes of images and their numbers, int64 [k]."""
+    """Images changed by a function, which is given them and their numbers, int64 [k]."""
 
     def __init__(self, images: Any, change: Callable[[np.ndarray, np.ndarray], np.ndarray]):
         super().__init__(images.shape, change(images[:1], np.zeros(1, np.int64)).dtype)
@@ -161,7 +161,7 @@ def _digest(*facts: object) -> str:
 
 
 def cached_fact(name: str, images: Sequence[Any], find: Callable[[], str]) -> str:
-    """Returns what `find` says of images, looked for once while these stay as they are, if that can be known."""
+    """Returns the text that `find` makes of images, from the cache while these stay as they are, if that is known."""
     keys = [one.key() if isinstance(one, OnDemand) else None for one in images]
     return find() if None in keys else cached_text(f"{name}-{_digest(*keys)}", find)
 
@@ -179,7 +179,7 @@ def choose(images: Any, order: np.ndarray) -> Any:
 
 
 def change(images: Any, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Any:
-    """Returns what a function makes of images; it is given any of them, and their numbers, int64 [k].
+    """Returns images changed by a function, which is given any of them, and their numbers, int64 [k].
 
     Where images are read when asked for, the function can be pickled, and `repr` says all that it depends on.
     """

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from absl import flags
 
 from aejax.data.batches import batches, num_batches
 from aejax.data.sources.base import Images
@@ -82,6 +83,8 @@ def read_ahead(source: Batches, first: int, ahead: int, workers: int) -> Iterato
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(1, ahead // max(workers, 1)))
     dataset = grain.MapDataset.source(source)[first:].to_iter_dataset(options)
     if workers:
+        if not flags.FLAGS.is_parsed():  # Grain asks them how to debug its processes, and here they are read elsewhere.
+            flags.FLAGS.mark_as_parsed()
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), _prepare_worker)
     return iter(dataset)
 

@@ -36,7 +36,7 @@ from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
 from aejax.study.job import Execution, Job, Learnt, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
-from aejax.study.saver import Saver
+from aejax.study.saver import PopulationSaver
 from aejax.study.track import track
 from aejax.trackers.tracking import Tracking
 from aejax.training.flops import training_flops
@@ -319,7 +319,7 @@ def _fit(
     path = execution.path if is_leader() else None
     say, tell = execution.options.say, tracking.log if execution.options.trackers else None
     with MetricsWriter(path, execution.configs, keep=keep, say=say, tell=tell) as write:
-        saver = Saver(execution, status, write)
+        saver = PopulationSaver(execution, status, write)
         if begins and start is not None and np.all(start.state.status != Status.RUNNING):
             saver.save(start.state, start.cost)  # There is nothing to train, and the state is this member's too.
         trained = train(

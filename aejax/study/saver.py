@@ -13,7 +13,7 @@ from aejax.training.population import is_leader
 from aejax.training.state import TrainState
 
 
-class Saver:
+class PopulationSaver:
     """Saves when it is time, or when the process was asked to stop, and then lets it stop."""
 
     def __init__(self, execution: Execution, status: PopulationStatus, write: MetricsWriter):

@@ -20,7 +20,7 @@ from aejax.training.population import Members, Program, agree, is_leader, to_hos
 from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, init_state, steps_per_epoch
 from aejax.training.streaming import StreamedTraining, streamed_images
-from aejax.training.windows import Unfinished
+from aejax.training.windows import UnfinishedEpoch
 
 STEPS_PER_CHUNK = 2000  # Enough that the host's part does not show, few enough for a lively progress bar.
 ROUNDS_AHEAD = 2  # Dispatched before the host reads what an earlier one gave: devices need not wait for it.
@@ -52,7 +52,7 @@ class Midway(NamedTuple):
     """How far a round came in an epoch whose images are streamed; its members' states are those before the epoch."""
 
     first: int  # The first member of the round.
-    epoch: Unfinished  # Arrays [members of the round, ...].
+    epoch: UnfinishedEpoch  # Arrays [members of the round, ...].
 
 
 class StartingPoint(NamedTuple):
@@ -253,7 +253,7 @@ class _Rounds:
             self._write(first, self._members.fetch_round(index, metrics))
             self.bar.update(self._epochs_behind() - self.bar.n)
 
-    def pause(self, index: int, epoch: Unfinished) -> None:
+    def pause(self, index: int, epoch: UnfinishedEpoch) -> None:
         """Saves amid an epoch of a round where it is time to."""
         if self._saver is not None and agree(self._saver.due()):
             self.save(Midway(self._members.span(index)[0], self._members.fetch_round(index, epoch)))

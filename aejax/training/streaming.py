@@ -20,11 +20,11 @@ from aejax.training import windows
 from aejax.training.population import Members
 from aejax.training.state import Status, TrainState
 from aejax.training.step import Task, batch_size, init_state
-from aejax.training.windows import Unfinished, Window
+from aejax.training.windows import UnfinishedEpoch, Window
 
 MOST_WINDOW_BYTES = 2**26  # Of a device. Larger windows would only take longer to fill.
 
-Pause = Callable[[int, Unfinished], None]
+Pause = Callable[[int, UnfinishedEpoch], None]
 
 
 def streamed_images(task: Task, data: ResidentData) -> StreamedImages | None:
@@ -35,21 +35,23 @@ def streamed_images(task: Task, data: ResidentData) -> StreamedImages | None:
     return own.trained_on if own.image and isinstance(own.trained_on, StreamedImages) else None
 
 
-def unfinished_shapes(members: Members, make_task: Callable[[Any], Task], data: ResidentData, num: int) -> Unfinished:
+def unfinished_shapes(
+    members: Members, make_task: Callable[[Any], Task], data: ResidentData, num: int
+) -> UnfinishedEpoch:
     """Returns the shapes and types of an epoch in progress of so many members, arrays [num, ...]."""
 
-    def begun(config: Any, data: ResidentData) -> Unfinished:
+    def begun(config: Any, data: ResidentData) -> UnfinishedEpoch:
         task = make_task(config)
         return windows.begin(task, init_state(task, data), data)
 
-    shapes: Unfinished = jax.tree.map(
+    shapes: UnfinishedEpoch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((num, *leaf.shape), leaf.dtype), members.eval_shape(begun, data)
     )
     return shapes
 
 
 class StreamedTraining:
-    """What trains a round for an epoch, in the place of the program that does it where all images are on the devices.
+    """Trains a round for an epoch, in the place of the program that does it where all images are on the devices.
 
     Use it as a context manager: it ends what reads ahead.
     """
@@ -110,7 +112,7 @@ class StreamedTraining:
 
     @property
     def compile_seconds(self) -> float:
-        """What compiling took."""
+        """The seconds that compiling took."""
         return sum(program.compile_seconds for program in self._programs)
 
     @property
@@ -131,7 +133,7 @@ class StreamedTraining:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def epoch(
-        self, index: int, state: TrainState, data: ResidentData, pause: Pause, unfinished: Unfinished | None = None
+        self, index: int, state: TrainState, data: ResidentData, pause: Pause, unfinished: UnfinishedEpoch | None = None
     ) -> tuple[TrainState, Any]:
         """Returns the states of the round at `index` after an epoch, and its metrics, arrays [round_size, 1].
 
@@ -227,7 +229,7 @@ class StreamedTraining:
 
 
 def _end(
-    task: Task, before: TrainState, epoch: Unfinished, window: Window, data: ResidentData, first: Any
+    task: Task, before: TrainState, epoch: UnfinishedEpoch, window: Window, data: ResidentData, first: Any
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     after, metrics = windows.end(task, before, epoch, window, data, first)
     return after, {name: value[None] for name, value in metrics.items()}

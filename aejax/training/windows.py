@@ -16,8 +16,8 @@ from aejax.training.state import Status, TrainState
 from aejax.training.step import Stage, Task, stage_optimizer, steps_per_epoch, train_step, training_batch
 
 
-class Unfinished(flax.struct.PyTreeNode):
-    """What an epoch in progress has brought: the state so far, and what every step so far said, [pairs of steps, 2]."""
+class UnfinishedEpoch(flax.struct.PyTreeNode):
+    """An epoch in progress: the state so far, and the terms of every step so far, [pairs of steps, 2]."""
 
     state: TrainState
     terms: dict[str, jax.Array]
@@ -35,9 +35,9 @@ class Window(flax.struct.PyTreeNode):
     index: Any
 
 
-def begin(task: Task, state: TrainState, data: ResidentData) -> Unfinished:
+def begin(task: Task, state: TrainState, data: ResidentData) -> UnfinishedEpoch:
     """Returns an epoch before its first step."""
-    return Unfinished(*in_its_stage(task, state.epoch, _begin, state, data))
+    return UnfinishedEpoch(*in_its_stage(task, state.epoch, _begin, state, data))
 
 
 def tail_steps(num_steps: int) -> int:
@@ -48,7 +48,9 @@ def tail_steps(num_steps: int) -> int:
     return num_steps % 2 if num_steps > 3 else num_steps
 
 
-def run(task: Task, epoch: Unfinished, window: Window, data: ResidentData, first: Any, count: Any) -> Unfinished:
+def run(
+    task: Task, epoch: UnfinishedEpoch, window: Window, data: ResidentData, first: Any, count: Any
+) -> UnfinishedEpoch:
     """Returns an epoch after some more steps; of a member that has stopped, as it is.
 
     Args:
@@ -60,15 +62,15 @@ def run(task: Task, epoch: Unfinished, window: Window, data: ResidentData, first
       count: how many to run; even.
     """
 
-    def go_on(epoch: Unfinished, window: Window, data: ResidentData) -> Unfinished:
-        return Unfinished(*in_its_stage(task, epoch.state.epoch, _run, epoch, window, data, first, count))
+    def go_on(epoch: UnfinishedEpoch, window: Window, data: ResidentData) -> UnfinishedEpoch:
+        return UnfinishedEpoch(*in_its_stage(task, epoch.state.epoch, _run, epoch, window, data, first, count))
 
     is_running = epoch.state.status == Status.RUNNING
     return jax.lax.cond(is_running, go_on, lambda epoch, *_: epoch, epoch, window, data)
 
 
 def end(
-    task: Task, before: TrainState, epoch: Unfinished, window: Window, data: ResidentData, first: Any
+    task: Task, before: TrainState, epoch: UnfinishedEpoch, window: Window, data: ResidentData, first: Any
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after an epoch and its metrics, as `train_epoch` does.
 
@@ -133,7 +135,7 @@ def _run(
     task: Task,
     stage: Stage,
     first_epoch: int,
-    epoch: Unfinished,
+    epoch: UnfinishedEpoch,
     window: Window,
     data: ResidentData,
     first: jax.Array,
@@ -161,7 +163,7 @@ def _end(
     stage: Stage,
     first_epoch: int,
     before: TrainState,
-    epoch: Unfinished,
+    epoch: UnfinishedEpoch,
     window: Window,
     data: ResidentData,
     first: jax.Array,
