@@ -19,8 +19,8 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels, prepared
 from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
+from aejax.data.demand import Kind, preprocessing_demand
 from aejax.data.embedded import is_embedded, prepare
-from aejax.data.preprocessing import Kind, demand
 from aejax.errors import DataError
 
 DECODING = (
@@ -133,7 +133,7 @@ class DataConfig:
         """Yields that this machine cannot preprocess the images as this config says."""
         del config, others
         num_train, num_pixels = len(dataset.train.image), math.prod(dataset.train.image.shape[1:])
-        needed, memory = demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
+        needed, memory = preprocessing_demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
         if needed > memory:
             yield (
                 f"data.preprocessing={self.preprocessing} of {num_train} images of {num_pixels} pixels takes "
