@@ -21,6 +21,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("aejax.cli.commands", "Train a study: an experiment by its name, or one of yours.", True),
     "experiments": Command("aejax.cli.experiments", "List the experiments and the question of each, or describe one."),
+    "data": Command("aejax.cli.data", "Inspect a data set: what is in it, and what is wrong with it."),
     "status": Command("aejax.cli.commands", "Show how far a study is."),
     "report": Command("aejax.cli.commands", "Write a study's tables and its page, or those of several studies."),
     "evaluate": Command("aejax.cli.commands", "Evaluate a trained study again, and compare.", True),

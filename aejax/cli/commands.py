@@ -90,7 +90,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request.cost:
         say(f"{request.name}: {request.cost}")
     with stop_on_signals() as stop:
-        options = Options(request.trackers, request.checkpoint_seconds, stop, say, features)
+        options = Options(request.trackers, request.checkpoint_seconds, stop, say, features, request.beside)
         # What is finished is worth a report even where the rest is not.
         failure = None
         try:
@@ -113,7 +113,7 @@ def _describe(
     from aejax.search.run import describe_search
     from aejax.study import dry_run
 
-    how: dict[str, Any] = {"executor": executor, "features": features}
+    how: dict[str, Any] = {"executor": executor, "features": features, "beside": request.beside}
     if request.search is None:
         return dry_run.describe(request.configs, directory, **how)
     return describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **how)
@@ -212,7 +212,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.store.stop import stop_on_signals
     from aejax.study import run
     from aejax.study.job import Options
-    from aejax.study.plan import load_data, recorded_configs, recorded_labels
+    from aejax.study.plan import clues_in, load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
     original = StudyDirectory(path)
@@ -230,7 +230,8 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
     configs = recorded_configs(original, record)
-    for line in run.changes_since(record, load_data(configs)):
+    datasets = load_data(configs, clues_of=clues_in(record, original))
+    for line in run.changes_since(record, datasets):
         say(line)
     with stop_on_signals() as stop:
         run.run(
@@ -242,6 +243,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             lineage=record.lineage,
             search=record.search,
             labels=recorded_labels(record, configs),
+            loaded=datasets,
         )
     write_report([copy], copy.path)
     new = read_rows(copy)

@@ -171,6 +171,8 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
+    place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
+    found: str = ""  # What there is to say of where they were found, if that is not where the config says.
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -219,8 +221,13 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     )
 
 
+def is_path(name: str) -> bool:
+    """Whether the name of data is the path where they lie."""
+    return name.endswith(".npz")
+
+
 def _read(config: DataConfig) -> dict[str, np.ndarray]:
-    if config.name.endswith(".npz"):
+    if is_path(config.name):
         return _read_file(config.name)
     if not is_embedded(config.name):
         return _read_prepared(prepared.find(config.name, config.directory))

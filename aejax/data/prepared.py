@@ -31,7 +31,7 @@ def find(name: str, directory: str | None) -> pathlib.Path:
       DataError: if it is not there, naming what is and the command that prepares it.
     """
     base, _, version = name.partition(":")
-    root = pathlib.Path(os.path.expanduser(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
+    root = root_of(directory)
     infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
     there = [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
     versions = [path for path in there if path.parent.as_posix() == base and version in ("", path.name)]
@@ -42,6 +42,11 @@ def find(name: str, directory: str | None) -> pathlib.Path:
         f"{name} is not prepared in {root} (prepared there: {others}); set data.directory or TFDS_DATA_DIR to where "
         f"it is, or prepare it: {_command(name, root)}"
     )
+
+
+def root_of(directory: str | None) -> pathlib.Path:
+    """The folder in which data sets are prepared; None: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
+    return pathlib.Path(os.path.expanduser(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
 def decode(path: pathlib.Path) -> dict[str, np.ndarray]:

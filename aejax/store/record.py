@@ -73,6 +73,9 @@ class Record:
     plugins: dict[str, str | None] = dataclasses.field(default_factory=dict)
     # What a sweep called the settings of its members of all methods, by their ids.
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Where data were found when the study was last started, by the JSON of their name and directory. Other than
+    # what a config says of data it holds on one machine only.
+    places: dict[str, str] = dataclasses.field(default_factory=dict)
     search: dict[str, Any] | None = None  # By what its members were found, if it is a search; see `aejax.search`.
 
     @property

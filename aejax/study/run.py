@@ -42,10 +42,12 @@ from aejax.study.plan import (
     Lineage,
     Roster,
     announce,
+    clues_in,
     data_configs,
     data_key,
     labels_of_members,
     load_data,
+    places_of,
     read_data,
     recorded_configs,
     recorded_labels,
@@ -109,7 +111,8 @@ def run(
         others are finished.
       Interrupted: if a stop was asked for.
     """
-    prepared = prepare(configs, directory, executor=executor, features=options.features, lineage=lineage, **how)
+    how |= {"features": options.features, "lineage": lineage, "beside": options.beside}
+    prepared = prepare(configs, directory, executor=executor, **how)
     before, configs, datasets = prepared.record, prepared.configs, prepared.datasets
     record = before or Record(name=name, question=question, configs=(), data={})
     for line in prepared.lines:
@@ -136,7 +139,7 @@ def run(
             _run_jobs(worker, executor, left_out)
             while (growth := grow(read_rows(directory))) is not None:
                 configs = [*configs, *growth.configs]
-                datasets = load_data(configs, datasets)
+                datasets = load_data(configs, datasets, clues_in(record, directory, options.beside))
                 record = _with_members(record, configs, datasets, growth.lineage)
                 if is_leader():
                     write_record(directory, record)
@@ -168,6 +171,7 @@ def _with_members(
         configs=tuple(map(to_tree, configs)),
         search=search,
         data=record.data | fingerprints,
+        places=record.places | places_of(datasets),
         lineage=record.lineage | dict(lineage),
     )
 
@@ -227,7 +231,7 @@ def evaluate_again(
     with directory.locked() if update else contextlib.nullcontext():
         configs = recorded_configs(directory, record)
         check_features(configs, options.features)
-        datasets = read_data(configs)
+        datasets = read_data(configs, clues_of=clues_in(record, directory))
         for line in changes_since(record, datasets):
             options.say(line)
         changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
@@ -297,7 +301,10 @@ def _evaluate(
 
 
 def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[str]:
-    """Returns a line for everything that is not as it was when a study was last started: environment and data."""
+    """Returns a line for everything that is not as it was when a study was last started: environment and data.
+
+    Data that were read from elsewhere than their config says have one, too.
+    """
     environment = this_start().environment
     then = record.starts[-1].environment if record.starts else {}
     data = [
@@ -305,4 +312,5 @@ def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[s
         for config, dataset in datasets.items()
         if record.data.get(data_key(config)) != dataset.fingerprint
     ]
-    return [f"changed: {line}" for line in (*environment_changes(then, environment), *data)]
+    found = [f"data {dataset.name}: {dataset.found}" for dataset in datasets.values() if dataset.found]
+    return [*found, *(f"changed: {line}" for line in (*environment_changes(then, environment), *data))]

@@ -11,7 +11,7 @@ import numpy as np
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.load import load as load_dataset
+from aejax.data.locate import locate
 from aejax.errors import DataError, UserError
 from aejax.experiment import Config, check_layers
 from aejax.methods.base import find_method
@@ -26,7 +26,7 @@ from aejax.store.status import PopulationStatus, read_statuses
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.execute import NotTrained, check_trained
 from aejax.study.job import Options, Source
-from aejax.study.plan import members_of, recorded_configs
+from aejax.study.plan import clues_in, members_of, recorded_configs
 from aejax.trained.model import Trained
 from aejax.training.loop import state_shapes
 from aejax.training.population import Members
@@ -43,6 +43,7 @@ class Opener:
         """
         record = require_record(directory)
         self.directory, self._options = directory, options
+        self._clues_of = clues_in(record, directory)
         configs = recorded_configs(directory, record)
         # Labels or none: populations that are there say enough of the data, which need not be read for it.
         self._members: dict[str, dict[str, Config]] = {}
@@ -150,7 +151,10 @@ class Opener:
 
     def _source(self, data: DataConfig) -> Source:
         if data not in self._sources:
-            self._sources[data] = Source.of(load_dataset(data, "data"), data.preprocessing)
+            dataset = locate(data, clues=self._clues_of(data))
+            if dataset.found:
+                self._options.say(f"{dataset.name}: {dataset.found}")
+            self._sources[data] = Source.of(dataset, data.preprocessing)
         return self._sources[data]
 
     def _check_fingerprint(self, dataset: Dataset, trained_on: str) -> None:
