@@ -21,13 +21,13 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("aejax.cli.commands", "Train a study: an experiment by its name, or one of yours.", True),
     "experiments": Command("aejax.cli.experiments", "List the experiments and the question of each, or describe one."),
-    "data": Command("aejax.cli.data", "Inspect a data set: what is in it, and what is wrong with it."),
     "status": Command("aejax.cli.commands", "Show how far a study is."),
     "report": Command("aejax.cli.commands", "Write a study's tables and its page, or those of several studies."),
     "evaluate": Command("aejax.cli.commands", "Evaluate a trained study again, and compare.", True),
     "reproduce": Command("aejax.cli.commands", "Run a study again from its study.json, and compare.", True),
     "generate": Command("aejax.cli.generate", "Make images by a trained member of a study.", True),
     "explain": Command("aejax.cli.explain", "Explain what the units of a trained study stand for.", True),
+    "data": Command("aejax.cli.data", "Prepare data sets, and inspect them."),
     "benchmark": Command("aejax.benchmark.command", "Measure the speed of training beside other libraries."),
     "accelerator": Command("aejax.benchmark.accelerator", "Measure a GPU, in at most eight minutes."),
 }

@@ -1,41 +1,44 @@
-"""The commands about data: finds the one that is meant, and imports nothing but that."""
+"""The commands about data: a subcommand each, from its arguments to its exit status."""
 
 import difflib
 import importlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from aejax.cli.arguments import help_of
 from aejax.errors import ConfigError
 
-
-class DataCommand(NamedTuple):
-    """A command after `aejax data`: the module whose function of its name it is, and its line of the overview."""
-
-    module: str
-    summary: str
-
-
-COMMANDS = {
-    "inspect": DataCommand("aejax.cli.data_inspect", "Show what is in a data set, and what is wrong with it."),
+# The subcommands by name: the module of the function of that name, and its line of the overview. A new one is a file
+# and its line here.
+SUBCOMMANDS = {
+    "inspect": ("aejax.cli.data_inspect", "Show what is in a data set, and what is wrong with it."),
+    "prepare": (
+        "aejax.cli.prepare",
+        "Fetch the original files of MNIST, Fashion-MNIST, KMNIST, CIFAR-10 or CIFAR-100.",
+    ),
 }
 
 
-def data(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Shows data sets.
+def data(arguments: Sequence[str], say: Callable[[str], None] = print) -> int | None:
+    """Prepares and inspects data sets.
 
     Examples:
 
-      What is in one, and what is wrong with it?
+      What is in a data set, what is wrong with it, and some images of each class:
         aejax data inspect images.npz --sheet=sheet.png
+
+      The original files of MNIST, checked against their published SHA-256:
+        aejax data prepare mnist
     """
     name, *others = arguments or ["--help"]
     if name in ("--help", "-h", "help"):
-        width = max(map(len, COMMANDS))
-        lines = [f"  aejax data {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
-        say("\n".join(["Commands about data:", *lines, "", "aejax data COMMAND --help shows examples and flags."]))
-        return
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        meant = f"did you mean {near[0]}?" if near else "see aejax data --help"
-        raise ConfigError(f"unknown command 'data {name}'; {meant}")
-    getattr(importlib.import_module(COMMANDS[name].module), name)(others, say=say)
+        width = max(map(len, SUBCOMMANDS))
+        lines = [f"  {name:{width}}  {summary}" for name, (_, summary) in SUBCOMMANDS.items()]
+        say("\n".join([help_of(data), "", "Commands:", *lines, "", "aejax data COMMAND --help shows its flags."]))
+        return None
+    if name not in SUBCOMMANDS:
+        near = difflib.get_close_matches(name, SUBCOMMANDS, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(SUBCOMMANDS)}"
+        raise ConfigError(f"unknown command 'data {name}'; {advice}")
+    module, _ = SUBCOMMANDS[name]
+    status: int | None = getattr(importlib.import_module(module), name)(others, say)
+    return status

@@ -8,6 +8,9 @@ from aejax.data.classes import check_factor, check_label, count_values, name_cla
 from aejax.data.pixels import check_image
 from aejax.errors import DataError
 
+PARTS = ("image", "label", "factor")
+TEST = "test_"  # What the names of the same of the test split begin with.
+
 
 def images_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the images among arrays, by their names there."""
@@ -15,7 +18,7 @@ def images_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    return {part: arrays[part] for part in (name, f"test_{name}") if part in arrays}
+    return {part: arrays[part] for part in (name, TEST + name) if part in arrays}
 
 
 def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -164,20 +164,8 @@ def _describe(inspection: Inspection) -> Iterator[str]:
         yield f"fingerprint {inspection.fingerprint}" + (inspection.place and f", of {inspection.place}")
     yield from inspection.notes
     yield ""
-    yield from _align(
-        [
-            ["split", "images", "lowest", "highest", "mean", "deviation", "constant", "repeated", "unlabelled"],
-            *(
-                [
-                    name,
-                    str(split.images),
-                    *_pixels(split),
-                    *map(str, (split.constant, split.repeated, split.unlabelled)),
-                ]
-                for name, split in inspection.splits.items()
-            ),
-        ]
-    )
+    heading = ["split", "images", "lowest", "highest", "mean", "deviation", "constant", "repeated", "unlabelled"]
+    yield from _align([heading, *([name, *_cells(split)] for name, split in inspection.splits.items())])
     if inspection.classes:
         yield ""
         yield from _balance(inspection)

@@ -3,10 +3,6 @@
 import dataclasses
 import hashlib
 import math
-import os
-import pathlib
-import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,18 +10,16 @@ import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from aejax.cache import cache_directory, cached_arrays, memory_bytes, read_arrays
-from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
-from aejax.data import pixels, prepared
-from aejax.data.checked import check_arrays, images_of
+from aejax.cache import memory_bytes
+from aejax.config import NonNegativeInt, PositiveInt
+from aejax.data import pixels
+from aejax.data.checked import images_of
 from aejax.data.classes import Classes, choose_classes
 from aejax.data.demand import Kind, preprocessing_demand
-from aejax.data.embedded import is_embedded, prepare
+from aejax.data.sources.base import SourceConfig
+from aejax.data.sources.zoo import find_source
 from aejax.errors import DataError
 
-DECODING = (
-    3  # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
-)
 SPLITS = ("train", "validation", "test")
 SPLIT_SEED = 0  # Which images are in which split never depends on a run's seed.
 OWN = "own"  # In evaluation.transfer and evaluation.outliers, the name of the data that are trained on.
@@ -50,27 +44,10 @@ ChosenClasses = Annotated[
 ]
 
 
-def _well_formed(name: str) -> str:
-    if "\0" in name or not (name.endswith(".npz") or re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", name)):
-        raise PydanticCustomError(
-            "name",
-            "Input should be 'digits', 'aejax_sprites', the name of a TFDS data set (mnist, name/config, name:1.0.0) "
-            "or a path ending in .npz",
-        )
-    return name
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which images, and how they are split."""
+class DataConfig(SourceConfig):
+    """Which images, how they are read, and how they are split."""
 
-    # What comes with this project (digits, aejax_sprites, aejax_sprites/64x64), a data set that TFDS has prepared
-    # (mnist, name/config, name:1.0.0), or a path ending in .npz. In evaluation.transfer and evaluation.outliers also
-    # "own", which an object without a name stands for: that of `data`.
-    name: Annotated[str, AfterValidator(_well_formed)] = "digits"
-    # Where prepared TFDS data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project
-    # is in the cache.
-    directory: str | None = None
     # The classes whose images are kept, in every split, by their labels in the data or their names, and counted from 0
     # in this order. None: all.
     classes: ChosenClasses | None = None
@@ -86,8 +63,6 @@ class DataConfig:
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
     binarization: Literal["threshold", "fixed", "dynamic"] | None = None
-    # The number that is white. None: 1 of floats, of integers what `aejax.data.pixels.store` finds certain.
-    maximum: PositiveFloat | None = None
 
     def beside(self, own: "DataConfig") -> "DataConfig":
         """Returns the config of data that are evaluated beside the own ones, with what they take over from these."""
@@ -96,7 +71,7 @@ class DataConfig:
             return dataclasses.replace(self, directory=directory)
         return dataclasses.replace(
             self,
-            name=own.name,
+            **{field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)},
             directory=directory,
             binarization=self.binarization or own.binarization,
             maximum=self.maximum or own.maximum,
@@ -171,6 +146,7 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
+    notes: tuple[str, ...] = ()  # Sentences on how they were read: what was left out or converted.
     place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
     found: str = ""  # What there is to say of where they were found, if that is not where the config says.
 
@@ -195,10 +171,12 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     Raises:
       DataError: if the data are missing, unreadable, no images of one size, or too few.
     """
-    arrays = _read(config)
-    stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+    contents = find_source(config, field).read()
+    arrays, read_as = dict(contents.arrays), contents.pixels
+    if read_as is None:
+        stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+        arrays |= stored
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
-    arrays |= stored
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
@@ -218,50 +196,8 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         factor_names=tuple(map(str, arrays.get("factor_names", ()))),
         classes=classes,
         pixels=read_as,
+        notes=contents.notes,
     )
-
-
-def is_path(name: str) -> bool:
-    """Whether the name of data is the path where they lie."""
-    return name.endswith(".npz")
-
-
-def _read(config: DataConfig) -> dict[str, np.ndarray]:
-    if is_path(config.name):
-        return _read_file(config.name)
-    if not is_embedded(config.name):
-        return _read_prepared(prepared.find(config.name, config.directory))
-    try:
-        return _read_prepared(prepare(config.name, cache_directory() / "tensorflow_datasets"))
-    except OSError:  # A cache that cannot be written.
-        with tempfile.TemporaryDirectory() as temporary:
-            return _read_prepared(prepare(config.name, pathlib.Path(temporary)))
-
-
-def _read_file(name: str) -> dict[str, np.ndarray]:
-    try:
-        arrays = read_arrays(pathlib.Path(os.path.expanduser(name)))
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}; give data.name the path of an .npz file") from None
-    except ValueError as error:
-        raise DataError(
-            f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)"
-        ) from None
-    parts = ("image", "label", "factor")
-    unknown = [array for array in arrays if array.removeprefix("test_") not in parts]
-    if unknown or "image" not in arrays:
-        raise DataError(
-            f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold "
-            "'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
-        )
-    return check_arrays(name, arrays)
-
-
-def _read_prepared(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
-    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
-    key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
-    return cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path)))
 
 
 def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from aejax.data import prepared
 from aejax.data.embedded import is_embedded
-from aejax.data.load import DataConfig, Dataset, is_path, load
+from aejax.data.load import DataConfig, Dataset, load
+from aejax.data.sources.base import is_path
 from aejax.errors import DataError
 
 FOLDERS = "AEJAX_DATA_PATH"  # An environment variable: folders to look for data in, separated as in PATH.

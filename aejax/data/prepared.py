@@ -1,6 +1,7 @@
 """Data sets that TFDS has prepared: finding them on disk and decoding them, with neither TensorFlow nor a network."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import numpy as np
 from aejax.errors import DataError
 
 FACTOR = "label_"  # What the names of features begin with that an image was made from.
+_SPLITS = {"train": "", "test": "test_"}  # What the names of their arrays begin with.
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -61,27 +63,28 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
     Raises:
       DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
     """
+    return _decode(path, ("image", "label"))
+
+
+def _decode(path: pathlib.Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the decoded factors of a data set, and of its images and labels what is wanted."""
     with quiet() as tfds:
-        try:
-            builder = tfds.builder_from_directory(path)
-        except Exception as error:
-            raise _damaged(path, error) from error
-        info, features = builder.info, builder.info.features
-        splits = [name for name, split in info.splits.items() if split.num_examples]
-        _check_usable(path, info, splits)
+        builder = _builder(tfds, path)
+        features = builder.info.features
         is_class = {name: isinstance(feature, tfds.features.ClassLabel) for name, feature in features.items()}
         # Sorted, because features come back in no certain order.
         factors = sorted(name for name in features if name.startswith(FACTOR) and is_class[name])
+        parts = [name for name in wanted if name in features]
         arrays = {}
-        for split, prefix in {"train": "", "test": "test_"}.items():
-            if split not in splits:
+        for split, prefix in _SPLITS.items():
+            if not builder.info.splits.get(split) or not [*parts, *factors]:
                 continue
             try:
-                source = builder.as_data_source(split, file_format="array_record")
+                source = _records(tfds, builder, split, images="image" in parts)
                 records = source.__getitems__(range(len(source)))
             except Exception as error:
                 raise _damaged(path, error) from error
-            for feature in [name for name in ("image", "label") if name in features]:
+            for feature in parts:
                 arrays[prefix + feature] = _stack(path, feature, [record[feature] for record in records])
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
@@ -90,6 +93,69 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
         if factors:
             arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays
+
+
+def _builder(tfds: Any, path: pathlib.Path) -> Any:
+    """Returns the builder of the data set prepared at `path`, which is checked to be usable."""
+    try:
+        builder = tfds.builder_from_directory(path)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    _check_usable(path, builder.info, [name for name, split in builder.info.splits.items() if split.num_examples])
+    return builder
+
+
+def _records(tfds: Any, builder: Any, split: str, *, images: bool) -> Any:
+    """Returns the records of a split, with or without their images decoded."""
+    decoders = None if images else {"image": tfds.decode.SkipDecoding()}
+    return builder.as_data_source(split, file_format="array_record", decoders=decoders)
+
+
+class RecordImages:
+    """The images of a split that TFDS has prepared, read from its records when asked for: see `Images`."""
+
+    def __init__(self, path: pathlib.Path, split: str, num: int):
+        """Takes where the data set lies, and how many examples the split has."""
+        self._path, self._split = path, split
+        first = self._read([0])
+        self.shape, self.dtype = (num, *first.shape[1:]), first.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: slice | np.ndarray) -> np.ndarray:
+        chosen = np.arange(len(self))[indices].tolist()
+        return self._read(chosen) if chosen else np.zeros((0, *self.shape[1:]), self.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_records"}
+
+    @functools.cached_property
+    def _records(self) -> Any:
+        with quiet() as tfds:
+            return _records(tfds, _builder(tfds, self._path), self._split, images=True)
+
+    def _read(self, indices: list[int]) -> np.ndarray:
+        try:
+            records = self._records.__getitems__(indices)
+        except Exception as error:
+            raise _damaged(self._path, error) from error
+        return _stack(self._path, "image", [record["image"] for record in records])
+
+
+def open_records(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the arrays of `decode`, with `RecordImages` in the place of images; labels and factors are read.
+
+    Raises:
+      DataError: as `decode` does.
+    """
+    images: dict[str, Any] = {}
+    with quiet() as tfds:
+        builder = _builder(tfds, path)
+        for name, prefix in _SPLITS.items():
+            if split := builder.info.splits.get(name):
+                images[f"{prefix}image"] = RecordImages(path, name, split.num_examples)
+    return images | _decode(path, ("label",))
 
 
 def _check_usable(path: pathlib.Path, info: Any, splits: Sequence[str]) -> None:
