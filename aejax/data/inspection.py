@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,8 @@ class SplitInspection:
 class Inspection:
     """What there is to know of a data set; as text it is a page for people."""
 
-    summary: tuple[str, ...]  # Sentences.
+    summary: tuple[str, ...]  # Sentences, `notes` among them.
+    notes: tuple[str, ...] = ()  # On how it was read: files that were left out or converted.
     place: str = ""  # Where it lies; empty: it comes with the project, or is arrays.
     fingerprint: str = ""  # Empty: it is arrays.
     image_shape: tuple[int, ...]  # (height, width, channels).
@@ -45,18 +47,31 @@ class Inspection:
     splits: dict[str, SplitInspection]
     shared: dict[str, int]  # How many images of a split are also in an earlier one: "test in train" and so on.
     conflicting: int  # Images that occur with different labels, each counted once.
-    examples: tuple[tuple[str, ...], ...]  # Of images that occur several times: where, by split and index in it.
-    notes: tuple[str, ...] = ()  # What the source has to say.
+    examples: tuple[tuple[str, ...], ...]  # Where some images lie that occur several times: split and index in it.
 
     def __str__(self) -> str:
         return "\n".join(_describe(self))
+
+
+class _Pixels(NamedTuple):
+    """The fields of a `SplitInspection` that its pixels alone say."""
+
+    lowest: float | None
+    highest: float | None
+    mean: float | None
+    deviation: float | None
+    constant: int
 
 
 def inspect(dataset: Dataset) -> Inspection:
     """Inspects a data set as a study would see it: split, chosen and stored as its config says."""
     inspection = inspect_splits(dataset.splits, dataset.classes if dataset.num_classes else Classes())
     return dataclasses.replace(
-        inspection, summary=tuple(summarize(dataset)), place=dataset.place, fingerprint=dataset.fingerprint
+        inspection,
+        summary=tuple(summarize(dataset)),
+        notes=dataset.notes,
+        place=dataset.place,
+        fingerprint=dataset.fingerprint,
     )
 
 
@@ -79,7 +94,7 @@ def inspect_splits(splits: Mapping[str, Split], classes: Classes) -> Inspection:
         splits={
             name: SplitInspection(
                 images=len(split.image),
-                **pixels[name],
+                **pixels[name]._asdict(),
                 repeated=len(numbers[name]) - len(np.unique(numbers[name])),
                 unlabelled=0 if split.label is None else int((split.label < 0).sum()),
                 class_sizes=tuple(np.bincount(_known(split), minlength=len(classes.names)).tolist()),
@@ -95,32 +110,27 @@ def inspect_splits(splits: Mapping[str, Split], classes: Classes) -> Inspection:
     )
 
 
-def _read(image: np.ndarray) -> tuple[dict[str, float | int | None], np.ndarray]:
-    """Returns what pixels say of images, and the digest of each, uint64."""
-    size = max(1, BLOCK_BYTES // max(1, int(np.prod(image.shape[1:])) * image.dtype.itemsize))
-    lowest, highest, total, squares, constant = np.inf, -np.inf, 0.0, 0.0, 0
+def _read(image: np.ndarray) -> tuple[_Pixels, np.ndarray]:
+    """Returns a summary of the pixels of images, and the digest of each image, uint64."""
     digests = np.empty(len(image), np.uint64)
+    if not len(image):
+        return _Pixels(None, None, None, None, 0), digests
+    size = max(1, BLOCK_BYTES // (int(np.prod(image.shape[1:])) * image.dtype.itemsize))
+    lowest, highest, total, squares, constant = np.inf, -np.inf, 0.0, 0.0, 0
     for start in range(0, len(image), size):
         block = np.ascontiguousarray(image[start : start + size])
         rows = block.reshape(len(block), -1)
         digests[start : start + size] = [
-            int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "little") for row in rows
+            int.from_bytes(hashlib.blake2b(row.data, digest_size=8).digest(), "little") for row in rows
         ]
         lowest, highest = min(lowest, float(rows.min())), max(highest, float(rows.max()))
         total += float(rows.sum(dtype=np.float64))
         squares += _sum_of_squares(rows)
         constant += int((block.min((1, 2)) == block.max((1, 2))).all(-1).sum())
-    if not len(image):
-        return dict.fromkeys(("lowest", "highest", "mean", "deviation")) | {"constant": 0}, digests
     white, count = 255 if image.dtype == np.uint8 else 1, float(np.prod(image.shape))
     mean = total / count
-    return {
-        "lowest": lowest / white,
-        "highest": highest / white,
-        "mean": mean / white,
-        "deviation": max(0.0, squares / count - mean**2) ** 0.5 / white,
-        "constant": constant,
-    }, digests
+    deviation = max(0.0, squares / count - mean**2) ** 0.5
+    return _Pixels(lowest / white, highest / white, mean / white, deviation / white, constant), digests
 
 
 def _sum_of_squares(rows: np.ndarray) -> float:
@@ -162,7 +172,6 @@ def _describe(inspection: Inspection) -> Iterator[str]:
     yield from inspection.summary
     if inspection.fingerprint:
         yield f"fingerprint {inspection.fingerprint}" + (inspection.place and f", of {inspection.place}")
-    yield from inspection.notes
     yield ""
     heading = ["split", "images", "lowest", "highest", "mean", "deviation", "constant", "repeated", "unlabelled"]
     yield from _align([heading, *([name, *_cells(split)] for name, split in inspection.splits.items())])
@@ -215,7 +224,7 @@ def _findings(inspection: Inspection) -> Iterator[str]:
             yield f"{num} of {splits[later].images} {later} images: also in {earlier}, so {later} numbers are too good"
             found = True
     if inspection.conflicting:
-        yield f"{inspection.conflicting} images occur with different labels"
+        yield f"images that occur with different labels: {inspection.conflicting}"
         found = True
     for example in inspection.examples:
         yield f"  the same image: {enumerate_names(example)}"

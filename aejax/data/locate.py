@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from aejax.data import prepared
-from aejax.data.embedded import is_embedded
 from aejax.data.load import DataConfig, Dataset, load
 from aejax.data.sources.base import is_path
+from aejax.data.sources.prepared import EmbeddedSource
 from aejax.errors import DataError
 
 FOLDERS = "AEJAX_DATA_PATH"  # An environment variable: folders to look for data in, separated as in PATH.
@@ -43,7 +43,7 @@ def locate(data: DataConfig, field: str = "data", clues: Clues = NO_CLUES) -> Da
     Raises:
       DataError: if they are nowhere, saying where they were looked for; and all that `load` raises.
     """
-    if is_embedded(data.name):
+    if EmbeddedSource.claims(data.name):
         return load(data, field)
     candidates: dict[pathlib.Path, bool] = {}
     for path, is_named in _candidates(data, clues):
@@ -54,7 +54,7 @@ def locate(data: DataConfig, field: str = "data", clues: Clues = NO_CLUES) -> Da
         return _load(data, places[0], field, left_alone)
     if places == [_words(data)]:
         return _load(data, places[0], field)
-    others = []
+    others: list[str] = []
     for path in places:
         try:
             dataset = _load(data, path, field, others)
@@ -80,7 +80,10 @@ def load_from(data: DataConfig, place: str | pathlib.Path, field: str = "data") 
     path = pathlib.Path(place)
     if path == _words(data):  # Messages then call them as the config does.
         return dataclasses.replace(load(data, field), place=str(path))
-    there = dataclasses.replace(data, **{"name" if is_path(data.name) else "directory": str(path)})
+    if is_path(data.name):
+        there = dataclasses.replace(data, name=str(path))
+    else:
+        there = dataclasses.replace(data, directory=str(path))
     return dataclasses.replace(load(there, field), name=data.name, place=str(path))
 
 
@@ -117,7 +120,7 @@ def _candidates(data: DataConfig, clues: Clues) -> Iterator[tuple[pathlib.Path, 
     yield from ((folder.absolute(), False) for folder in folders if folder.name == spelled.name)
     if clues.fingerprint and clues.study is not None:
         folders += [clues.study, clues.study.absolute().parent]
-    tails = [spelled.name] if spelled.is_absolute() else [spelled, spelled.name]
+    tails = [spelled.name] if spelled.is_absolute() else [str(spelled), spelled.name]
     yield from ((folder.absolute() / tail, False) for folder in folders for tail in tails)
 
 
