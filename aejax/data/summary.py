@@ -12,6 +12,7 @@ def summarize(dataset: Dataset) -> list[str]:
     shape = " x ".join(map(str, dataset.train.image.shape[1:]))
     classes = dataset.unlabelled if dataset.num_classes is None else f"{dataset.num_classes} classes: {dataset.classes}"
     lines = [f"{dataset.name}: images of {shape} ({sizes}); {dataset.pixels}; {classes}"]
+    lines += [f"{dataset.name}: {note}" for note in dataset.notes]
     for name in ("train", "test"):
         label = dataset.splits[name].label
         if label is not None and len(label) and dataset.num_classes is not None:
