@@ -174,6 +174,19 @@ def test_what_an_experiment_would_see_is_inspected(tmp_path, monkeypatch):
     assert "others.npz: images of 3 x 2 x 1 (33 train, 3 validation, 4 test)" in said
 
 
+def test_pictures_that_cannot_be_read_are_named(tmp_path):
+    for index, picture in enumerate(gray(20)):
+        Image.fromarray(picture[..., 0]).resize((4 + index % 2, 4)).save(tmp_path / f"{index}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("x")
+    said = call(f"{tmp_path}/", "--set=data.size=4", "--set=data.unreadable=skip")
+    assert "1 of 21 pictures cannot be read and were left out: broken.png" in said
+    assert "10 of 20 pictures of another size than 4 x 4" in said
+    assert "1 files that are no pictures were left out: notes.txt" in said
+    with pytest.raises(DataError, match=r"broken\.png .*data\.unreadable=skip"):
+        call(f"{tmp_path}/", "--set=data.size=4")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aejax.data.load import DataConfig, load
 from aejax.data.locate import FOLDERS, Clues, locate
@@ -118,3 +119,17 @@ def test_prepared_data_sets_are_found_by_their_directory(tmp_path, monkeypatch, 
     )
     monkeypatch.delenv(FOLDERS)
     assert "is not prepared in" in refusal(locate, data, clues=clues._replace(place="/gone"))
+
+
+def test_a_folder_of_pictures_is_found_again_too(tmp_path, monkeypatch):
+    for index, picture in enumerate(gray(20)):
+        path = tmp_path / "there" / "photos" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture[..., 0]).save(path)
+    data = DataConfig(name="photos/")
+    found = locate(data, clues=Clues(beside=tmp_path / "there"))
+    assert (found.name, found.place, found.num_classes) == ("photos/", str(tmp_path / "there" / "photos"), 2)
+    (tmp_path / "there").rename(tmp_path / "moved")
+    clues = Clues(place=found.place, fingerprint=found.fingerprint)
+    monkeypatch.setenv(FOLDERS, str(tmp_path / "moved" / "photos"))
+    assert locate(data, clues=clues).place == str(tmp_path / "moved" / "photos")
