@@ -31,7 +31,7 @@ def locate(data: DataConfig, field: str = "data", clues: Clues = NO_CLUES) -> Da
     """Reads the data that a config names, from the first place that holds them.
 
     The places are: where the config says, from the working directory; the same from the folder of the experiment's
-    file; where a study found them; the folders of `$AEJAX_DATA_PATH`; the study's directory, and the one around it. If
+    file; where a study found them; the folders of `$AEJAX_DATA_PATH`; the study's directory, and the two around it. If
     the study has recorded a fingerprint, places that hold other data are passed over. Only if there is no place with
     the right ones, the data are returned that lie where config or study say: they have changed.
 
@@ -97,7 +97,12 @@ def _load(data: DataConfig, path: pathlib.Path, field: str, others: Sequence[str
 
 def _words(data: DataConfig) -> pathlib.Path:
     """The place that a config says, from the working directory."""
-    return _spelled(data).absolute()
+    return _absolute(_spelled(data))
+
+
+def _absolute(path: pathlib.Path) -> pathlib.Path:
+    """An absolute path without '..'; the last part may be a link."""
+    return pathlib.Path(os.path.realpath(path.absolute().parent)) / path.name
 
 
 def _spelled(data: DataConfig) -> pathlib.Path:
@@ -108,20 +113,22 @@ def _spelled(data: DataConfig) -> pathlib.Path:
 def _candidates(data: DataConfig, clues: Clues) -> Iterator[tuple[pathlib.Path, bool]]:
     """Yields places where data may lie, and whether config or study name it: elsewhere they are only looked for."""
     spelled = _spelled(data)
-    yield spelled.absolute(), True
+    yield _absolute(spelled), True
     if clues.beside is not None:
-        yield (clues.beside / spelled).absolute(), True
+        yield _absolute(clues.beside / spelled), True
     if clues.place:
         yield pathlib.Path(clues.place), True
-    folders = [pathlib.Path(folder).expanduser() for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    listed = os.environ.get(FOLDERS, "").split(os.pathsep)
+    folders = [pathlib.Path(os.path.expanduser(folder)) for folder in listed if folder]
     if not is_path(data.name):
-        yield from ((folder.absolute(), False) for folder in folders)
+        yield from ((_absolute(folder), False) for folder in folders)
         return
-    yield from ((folder.absolute(), False) for folder in folders if folder.name == spelled.name)
+    yield from ((_absolute(folder), False) for folder in folders if folder.name == spelled.name)
     if clues.fingerprint and clues.study is not None:
-        folders += [clues.study, clues.study.absolute().parent]
+        study = clues.study.absolute()
+        folders += [study, *study.parents[:2]]
     tails = [spelled.name] if spelled.is_absolute() else [str(spelled), spelled.name]
-    yield from ((folder.absolute() / tail, False) for folder in folders for tail in tails)
+    yield from ((_absolute(folder / tail), False) for folder in folders for tail in tails)
 
 
 def _exists(data: DataConfig, path: pathlib.Path) -> bool:

@@ -56,7 +56,7 @@ def test_what_a_study_found_is_found_again_and_other_data_of_that_name_are_passe
     assert locate(DATA, clues=clues).fingerprint == other
 
 
-@pytest.mark.parametrize("to", ["runs/study", "runs", "runs/sub", "elsewhere", "elsewhere/sub"])
+@pytest.mark.parametrize("to", ["runs/study", "runs", "", "sub", "elsewhere", "elsewhere/sub"])
 def test_data_that_were_moved_are_known_by_their_fingerprint(tmp_path, monkeypatch, to):
     path, fingerprint = put(tmp_path / to)
     monkeypatch.setenv(FOLDERS, f"{tmp_path / 'nowhere'}:{tmp_path / 'elsewhere'}")
@@ -69,7 +69,7 @@ def test_data_that_were_moved_are_known_by_their_fingerprint(tmp_path, monkeypat
 
 def test_a_folder_of_the_environment_holds_data_of_a_new_study_too(tmp_path, monkeypatch):
     path, _ = put(tmp_path / "data")
-    put(tmp_path / "runs")
+    put(tmp_path)
     monkeypatch.setenv(FOLDERS, str(tmp_path / "data"))
     assert locate(DATA, clues=Clues(study=tmp_path / "runs" / "study")).place == path
     monkeypatch.delenv(FOLDERS)
