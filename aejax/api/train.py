@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from aejax.api.arrays import check_white, keep_arrays, to_arrays
+from aejax.api.read_images import as_name
 from aejax.api.study import Study
 from aejax.autoencoders.base import Family
 from aejax.autoencoders.plain import PlainConfig
@@ -63,8 +64,9 @@ def fit(
     Args:
       config: a family (`aejax.VaeConfig()`), or a whole `aejax.Config`, whose `evaluation` is not read; None: a plain
         autoencoder.
-      images: numpy or JAX array, [n, height, width] or [n, height, width, channels], uint8, or floats in [0, 1]; None:
-        those that the config's `data` names, by default the digits.
+      images: numpy or JAX array, [n, height, width] or [n, height, width, channels], uint8, or floats in [0, 1]; or a
+        path or name as `data.name` takes it ("photos/"); None: those that the config's `data` names, by default the
+        digits.
       labels: [n], integers or texts; only a sampler of `generation` is judged with them.
       epochs: in the place of the config's `training.epochs`.
       seed: in the place of the config's `seed`.
@@ -79,7 +81,8 @@ def fit(
       DataError: if the images are no images, in one line.
       UserError: if the machine does not allow it, in one line.
     """
-    config, arrays = _gate(config), to_arrays(images, labels)
+    config, images = _named(_gate(config), images)
+    arrays = to_arrays(images, labels)
     given = {"training.epochs": epochs, "seed": seed}
     config = override(config, {path: value for path, value in given.items() if value is not None})
     samples = config.generation.sampler != GenerationConfig().sampler
@@ -145,7 +148,8 @@ def run(
       DataError: if the images are no images, or do not allow what the config asks for, in one line; likewise.
       UserError: if something else goes wrong, in one line; what was done is kept in the workdir.
     """
-    config, arrays = _gate(config), to_arrays(images, labels, test_images, test_labels)
+    config, images = _named(_gate(config), images)
+    arrays = to_arrays(images, labels, test_images, test_labels)
     if isinstance(sweep, Mapping):
         raise ConfigError(f"sweep should be points, as aejax.grid makes them; got {shortened(repr(sweep), 60)}")
     if not isinstance(search, Search | None):
@@ -188,6 +192,15 @@ def _gate(config: Config | Family | None) -> Config:
         got = shortened(repr(config), 60)
         raise ConfigError(f"config should be an aejax.Config, or a family such as aejax.VaeConfig(); got {got}")
     return load(Config, dataclasses.asdict(config))
+
+
+def _named(config: Config, images: Any) -> tuple[Config, Any]:
+    """Returns a config that names the images of a path, and None in their place; anything else as it is."""
+    if not isinstance(images, str | os.PathLike):
+        return config, images
+    if config.data.name not in (DataConfig().name, as_name(images)):
+        raise ConfigError(f"images={images} and data.name={config.data.name} name two data sets; leave one of them out")
+    return override(config, {"data.name": as_name(images)}), None
 
 
 def _seeds(sweep: Sweep, seeds: int | Sequence[int] | None) -> Sequence[int] | None:

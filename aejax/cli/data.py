@@ -13,7 +13,7 @@ SUBCOMMANDS = {
     "inspect": ("aejax.cli.data_inspect", "Show what is in a data set, and what is wrong with it."),
     "prepare": (
         "aejax.cli.prepare",
-        "Fetch the original files of MNIST, Fashion-MNIST, KMNIST or CIFAR.",
+        "Fetch the original files of (Fashion-, K)MNIST, CIFAR-10 or CIFAR-100.",
     ),
 }
 

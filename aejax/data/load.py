@@ -180,7 +180,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
-    splits = gray if config.binarization is None else tuple(map(_binarize(config), gray, SPLITS))
+    splits = gray if config.binarization is None else tuple(map(binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
     fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
     num_classes = len(classes.values) if len(classes.values) > 1 else None
@@ -244,13 +244,13 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
     return take(train[: config.train_size]), take(validation), own_test
 
 
-def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
+def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
     """Returns the function that makes the images of a split, by its name, black (0) and white (255).
 
     What is drawn is the same for every run: the first of a split's images do not depend on how many there are.
     """
 
-    def binarize(split: Split, name: str) -> Split:
+    def change(split: Split, name: str) -> Split:
         full = np.float32(255 if split.image.dtype == np.uint8 else 1)
         if config.binarization == "threshold":
             white = split.image >= full / 2
@@ -259,7 +259,7 @@ def _binarize(config: DataConfig) -> Callable[[Split, str], Split]:
             white = full * generator.random(split.image.shape, np.float32) < split.image
         return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label, split.factor)
 
-    return binarize
+    return change
 
 
 def _fingerprint(*splits: Split) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aejax.data import prepared
 from aejax.data.load import DataConfig, Dataset, load
 from aejax.data.sources.base import is_path
+from aejax.data.sources.originals import find_originals
 from aejax.data.sources.prepared import EmbeddedSource
 from aejax.errors import DataError
 
@@ -107,7 +108,7 @@ def _absolute(path: pathlib.Path) -> pathlib.Path:
 
 def _spelled(data: DataConfig) -> pathlib.Path:
     """Of a path, the path; of a name, the folder in which data sets are prepared."""
-    return pathlib.Path(os.path.expanduser(data.name)) if is_path(data.name) else prepared.root_of(data.directory)
+    return pathlib.Path(os.path.expanduser(data.name)) if is_path(data.name) else prepared.data_root(data.directory)
 
 
 def _candidates(data: DataConfig, clues: Clues) -> Iterator[tuple[pathlib.Path, bool]]:
@@ -134,8 +135,4 @@ def _candidates(data: DataConfig, clues: Clues) -> Iterator[tuple[pathlib.Path, 
 def _exists(data: DataConfig, path: pathlib.Path) -> bool:
     if is_path(data.name):
         return os.path.exists(path)  # False for a name that no file can have.
-    try:
-        prepared.find(data.name, str(path))
-    except DataError:
-        return False
-    return True
+    return (prepared.find(data.name, path) or find_originals(data.name, path)) is not None

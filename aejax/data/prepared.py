@@ -20,35 +20,40 @@ _SPLITS = {"train": "", "test": "test_"}  # What the names of their arrays begin
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
-def find(name: str, directory: str | None) -> pathlib.Path:
+def data_root(directory: str | None) -> pathlib.Path:
+    """Returns where prepared data sets lie: `directory`, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
+    return pathlib.Path(os.path.expanduser(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
+
+
+def find(name: str, root: pathlib.Path) -> pathlib.Path | None:
     """Returns where the data set `name`, `name/config` or either with `:1.0.0` is prepared; else the newest version.
 
     TFDS itself would try the network for minutes before it said that a data set is not there.
-
-    Args:
-      name: as TFDS writes it.
-      directory: where prepared data sets lie; None: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`, as TFDS has it.
-
-    Raises:
-      DataError: if it is not there, naming what is and the command that prepares it.
     """
     base, _, version = name.partition(":")
-    root = root_of(directory)
+    paths = [path for path in _prepared(root) if path.parent.as_posix() == base and version in ("", path.name)]
+    return root / max(paths, key=lambda path: [int(number) for number in path.name.split(".")]) if paths else None
+
+
+def _prepared(root: pathlib.Path) -> list[pathlib.Path]:
     infos = sorted([*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")])
-    there = [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
-    versions = [path for path in there if path.parent.as_posix() == base and version in ("", path.name)]
-    if versions:
-        return root / max(versions, key=lambda path: [int(number) for number in path.name.split(".")])
-    others = ", ".join(f"{path.parent.as_posix()}:{path.name}" for path in there) or "nothing"
-    raise DataError(
+    return [info.parent.relative_to(root) for info in infos if _VERSION.fullmatch(info.parent.name)]
+
+
+def absent(name: str, root: pathlib.Path, command: str | None) -> DataError:
+    """Returns the error that a data set is not there, naming what is and how to prepare it.
+
+    Args:
+      name: of the data set.
+      root: where prepared data sets lie.
+      command: a simpler one that prepares it, if there is one.
+    """
+    others = ", ".join(f"{path.parent.as_posix()}:{path.name}" for path in _prepared(root)) or "nothing"
+    simpler = f"{command}, or by TFDS: " if command else ""
+    return DataError(
         f"{name} is not prepared in {root} (prepared there: {others}); set data.directory or TFDS_DATA_DIR to where "
-        f"it is, or prepare it: {_command(name, root)}"
+        f"it is, or prepare it: {simpler}{_command(name, root)}"
     )
-
-
-def root_of(directory: str | None) -> pathlib.Path:
-    """The folder in which data sets are prepared; None: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
-    return pathlib.Path(os.path.expanduser(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
 def decode(path: pathlib.Path) -> dict[str, np.ndarray]:

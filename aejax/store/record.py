@@ -72,6 +72,10 @@ class Record:
     question: str
     configs: tuple[dict[str, Any], ...]
     data: dict[str, str]  # The fingerprint of each data config, by its JSON.
+    # What was left out or converted when data were read, in sentences, by the JSON of their configs.
+    notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    # The names of their classes that are more than numbers, likewise.
+    classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     starts: tuple[Start, ...] = ()
     # See `aejax.study.plan.Lineage`.
     lineage: Annotated[dict[str, str], AfterValidator(_without_cycles)] = dataclasses.field(default_factory=dict)

@@ -162,6 +162,9 @@ def _with_members(
 ) -> Record:
     used = dict.fromkeys(data for config in configs for data in data_configs(config).values())
     fingerprints = {data_key(data): datasets[data].fingerprint for data in used}
+    notes = {data_key(data): datasets[data].notes for data in used if datasets[data].notes}
+    named = {data_key(data): datasets[data].classes.names for data in used}
+    classes = {key: names for key, names in named.items() if not all(map(str.isdecimal, names))}
     search = record.search
     if search is not None:
         reduce = find_method(SUBJECT).reduce
@@ -172,6 +175,8 @@ def _with_members(
         search=search,
         data=record.data | fingerprints,
         places=record.places | places_of(datasets),
+        notes=record.notes | notes,
+        classes=record.classes | classes,
         lineage=record.lineage | dict(lineage),
     )
 

@@ -102,11 +102,13 @@ class Contents:
       notes: sentences for its user: what was left out, converted, or found odd.
       pixels: what pixels were before, in words, if images come as they are stored (uint8 with white 255, or float32 in
         [0, 1]); None: what is white is not settled yet, see `aejax.data.pixels.store`.
+      names: of the files of pictures, those of the test split last; empty: images are no files.
     """
 
     arrays: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     pixels: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

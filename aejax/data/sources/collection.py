@@ -7,12 +7,13 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from aejax.cache import cached_arrays, cached_text, memory_bytes
-from aejax.data.sources.base import Images, SourceConfig
+from aejax.data.checked import TEST
+from aejax.data.sources.base import Contents, Images, SourceConfig
 from aejax.data.sources.pictures import KINDS, File, Form, Header, Unreadable, read_header
 from aejax.errors import DataError
 from aejax.progress import progress_bar
@@ -90,9 +91,10 @@ class PictureImages:
 
 
 class Chosen(NamedTuple):
-    """The pictures that can be read: their numbers among the files, their images, and what is to be said of them."""
+    """The pictures that can be read: their numbers among the files, names, images, and what is to be said of them."""
 
     indices: list[int]
+    names: list[str]
     images: "np.ndarray | PictureImages"
     notes: tuple[str, ...]
 
@@ -139,7 +141,30 @@ def choose(
         there = isinstance(decoded, np.ndarray)
         decoded = np.delete(decoded, list(failures), axis=0) if there else PictureImages(files.choose(kept), form)
     own = [header for index in kept if isinstance(header := headers[index], Header)]
-    return Chosen(kept, decoded, (*_notes(config, form, own), *left_out))
+    return Chosen(kept, list(map(files.name, kept)), decoded, (*_notes(config, form, own), *left_out))
+
+
+def to_contents(
+    chosen: Chosen, labels: np.ndarray | None, *, num_train: int, num: int, notes: Sequence[str]
+) -> Contents:
+    """Returns the content of a source of pictures.
+
+    Args:
+      chosen: the pictures that can be read, those to train on before those of the test split.
+      labels: of all `num` files, [num]; None: there are none.
+      num_train: how many of them are to train on.
+      num: how many there are.
+      notes: what else is to be said.
+    """
+    first = sum(index < num_train for index in chosen.indices)
+    arrays: dict[str, Any] = {}
+    for prefix, place in {"": slice(0, first), TEST: slice(first, None)}.items():
+        if not prefix or num > num_train:
+            arrays[f"{prefix}image"] = chosen.part(place)
+            if labels is not None:
+                arrays[f"{prefix}label"] = labels[chosen.indices[place]]
+    pixels = "pictures of 8 bits, white is 255" if chosen.images.dtype == np.uint8 else "pictures, white is 1"
+    return Contents(arrays, (*notes, *chosen.notes), pixels, tuple(chosen.names))
 
 
 def _settle(config: SourceConfig, unreadable: Mapping[str, str], num: int) -> list[str]:

@@ -5,14 +5,14 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from aejax.data.checked import TEST, check_arrays
+from aejax.data.checked import check_arrays
 from aejax.data.classes import enumerate_names
 from aejax.data.sources.base import Contents, ImageSource, is_path
-from aejax.data.sources.collection import choose
+from aejax.data.sources.collection import choose, to_contents
 from aejax.data.sources.pictures import is_picture
 from aejax.errors import DataError
 
@@ -20,7 +20,7 @@ from aejax.errors import DataError
 _SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "train")
 
 
-class _Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A file: the folders and the name that lead to it, its size in bytes, and when it was changed."""
 
     parts: tuple[str, ...]
@@ -31,7 +31,7 @@ class _Found(NamedTuple):
 class PictureFiles:
     """Files of pictures in a folder: see `Files`."""
 
-    def __init__(self, root: str, found: Sequence[_Found]):
+    def __init__(self, root: str, found: Sequence[FoundFile]):
         """Takes the folder and the files."""
         self._root, self._found = root, found
 
@@ -57,10 +57,10 @@ class PictureFiles:
 
 
 @dataclasses.dataclass
-class _Listing:
+class Listing:
     """The content of a folder: pictures, other files, folders, links that lead back, and what cannot be looked at."""
 
-    pictures: list[_Found] = dataclasses.field(default_factory=list)
+    pictures: list[FoundFile] = dataclasses.field(default_factory=list)
     others: list[str] = dataclasses.field(default_factory=list)
     folders: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
     loops: list[str] = dataclasses.field(default_factory=list)
@@ -95,31 +95,25 @@ class FolderSource(ImageSource):
     def _contents(self, *, now: bool) -> Contents:
         name = self.config.name
         root = os.path.expanduser(name)
-        listing = _list_folder(name, root)
+        listing = list_folder(name, root)
         if not listing.pictures:
             raise DataError(f"{name} has no pictures{_what_else(listing)}; name a folder that has some")
         files, depth, notes = _arrange(name, listing)
         labels, more = _labels(name, files, depth)
         more += [] if labels is None else _empty_classes(listing, depth)
-        chosen = choose(self.config, PictureFiles(root, [*files["train"], *files["test"]]), listing.broken, now=now)
-        first = sum(index < len(files["train"]) for index in chosen.indices)
-        arrays: dict[str, Any] = {}
-        for prefix, place in {"": slice(0, first), TEST: slice(first, None)}.items():
-            if files["test"] or not prefix:
-                arrays[f"{prefix}image"] = chosen.part(place)
-                if labels is not None:
-                    arrays[f"{prefix}label"] = np.array([labels[index] for index in chosen.indices[place]], np.str_)
-        pixels = "pictures of 8 bits, white is 255" if chosen.images.dtype == np.uint8 else "pictures, white is 1"
-        return Contents(arrays, (*_remarks(listing), *notes, *more, *chosen.notes), pixels)
+        pictures = PictureFiles(root, [*files["train"], *files["test"]])
+        chosen = choose(self.config, pictures, listing.broken, now=now)
+        notes = [*_remarks(listing), *notes, *more]
+        return to_contents(chosen, labels, num_train=len(files["train"]), num=len(pictures), notes=notes)
 
 
-def _list_folder(name: str, root: str) -> _Listing:
+def list_folder(name: str, root: str) -> Listing:
     """Returns the content of a folder, pictures in the order of their names; links are followed.
 
     Raises:
       DataError: if it is no folder, or may not be read.
     """
-    listing = _Listing()
+    listing = Listing()
     try:
         _list(root, (), (), listing)
     except NotADirectoryError:
@@ -130,7 +124,7 @@ def _list_folder(name: str, root: str) -> _Listing:
     return listing
 
 
-def _list(path: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...], listing: _Listing) -> None:
+def _list(path: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...], listing: Listing) -> None:
     status = os.stat(path)
     own = status.st_dev, status.st_ino
     if own in above:
@@ -149,7 +143,7 @@ def _list(path: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...],
                 _list(entry.path, below, (*above, own), listing)
             elif is_picture(entry.name):
                 status = entry.stat()
-                listing.pictures.append(_Found(below, status.st_size, status.st_mtime_ns))
+                listing.pictures.append(FoundFile(below, status.st_size, status.st_mtime_ns))
             else:
                 listing.others.append("/".join(below))
         except OSError as error:
@@ -161,12 +155,12 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _arrange(name: str, listing: _Listing) -> tuple[dict[str, list[_Found]], int, list[str]]:
+def _arrange(name: str, listing: Listing) -> tuple[dict[str, list[FoundFile]], int, list[str]]:
     """Returns the pictures of each split, how many folders above those of classes there are, and notes."""
     split_of = {parts[0]: _SPLITS.get(parts[0].casefold()) for parts in listing.folders if len(parts) == 1}
     if "train" not in map(str.casefold, split_of):
         return {"train": listing.pictures, "test": []}, 0, []
-    files: dict[str, list[_Found]] = {"train": [], "test": []}
+    files: dict[str, list[FoundFile]] = {"train": [], "test": []}
     others = []
     for file in listing.pictures:
         files.get(split_of.get(file.parts[0]) or "", others).append(file)
@@ -183,11 +177,11 @@ def _arrange(name: str, listing: _Listing) -> tuple[dict[str, list[_Found]], int
     return files, 1, notes
 
 
-def _labels(name: str, files: dict[str, list[_Found]], depth: int) -> tuple[list[str] | None, list[str]]:
+def _labels(name: str, files: dict[str, list[FoundFile]], depth: int) -> tuple[np.ndarray | None, list[str]]:
     """Returns the class of each picture, split after split (None: there are no classes), and notes."""
     in_folders = {split: [len(file.parts) > depth + 1 for file in own] for split, own in files.items() if own}
     if all(map(all, in_folders.values())):
-        return [_composed(file.parts[depth]) for own in files.values() for file in own], []
+        return np.array([_composed(file.parts[depth]) for own in files.values() for file in own], np.str_), []
     if not any(map(any, in_folders.values())):
         return None, []
     if len({all(own) for own in in_folders.values()}) > 1:
@@ -197,20 +191,20 @@ def _labels(name: str, files: dict[str, list[_Found]], depth: int) -> tuple[list
     return None, ["pictures are both in folders and beside them, so folders are taken for no classes"]
 
 
-def _empty_classes(listing: _Listing, depth: int) -> list[str]:
+def _empty_classes(listing: Listing, depth: int) -> list[str]:
     """Returns a note on folders in the place of classes that have no pictures."""
     filled = {file.parts[: depth + 1] for file in listing.pictures}
     empty = ["/".join(parts) for parts in listing.folders if len(parts) == depth + 1 and parts not in filled]
     return [f"folders without pictures became no classes: {enumerate_names(empty)}"] if empty else []
 
 
-def _remarks(listing: _Listing) -> Iterator[str]:
+def _remarks(listing: Listing) -> Iterator[str]:
     if listing.others:
         yield f"{len(listing.others)} files that are no pictures were left out: {enumerate_names(listing.others)}"
     if listing.loops:
         yield f"links that lead back to a folder above were not followed: {enumerate_names(listing.loops)}"
 
 
-def _what_else(listing: _Listing) -> str:
+def _what_else(listing: Listing) -> str:
     found = [*listing.others, *(f"{name} ({why})" for name, why in listing.broken.items())]
     return f" (it has: {enumerate_names(found)})" if found else ""

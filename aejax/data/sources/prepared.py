@@ -9,6 +9,9 @@ from aejax.cache import cache_directory, cached_arrays
 from aejax.data import embedded, prepared
 from aejax.data.checked import check_arrays
 from aejax.data.sources.base import Contents, ImageSource, is_path
+from aejax.data.sources.originals import FOLDER, find_originals, read_originals
+from aejax.data.sources.published import PUBLISHED
+from aejax.errors import DataError
 
 # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
 DECODING = 3
@@ -38,7 +41,7 @@ class EmbeddedSource(ImageSource):
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSource(ImageSource):
-    """A data set that TFDS has prepared."""
+    """A data set that TFDS has prepared, or else its original files."""
 
     @staticmethod
     def claims(name: str) -> bool:
@@ -46,12 +49,25 @@ class PreparedSource(ImageSource):
         return not is_path(name)
 
     def on_demand(self) -> Contents:
-        """The labels, and images that are read from the records when asked for."""
-        return Contents(prepared.open_records(prepared.find(self.config.name, self.config.directory)))
+        """The labels, and images that are read from TFDS's records when asked for."""
+        path = self._find()
+        return read_originals(path) if path.name == FOLDER else Contents(prepared.open_records(path))
 
     def read(self) -> Contents:
         """All of it, decoded once while its files stay as they are."""
-        return _read(prepared.find(self.config.name, self.config.directory))
+        path = self._find()
+        return read_originals(path) if path.name == FOLDER else _read(path)
+
+    def _find(self) -> pathlib.Path:
+        name, root = self.config.name, prepared.data_root(self.config.directory)
+        path = prepared.find(name, root) or find_originals(name, root)
+        if path is None:
+            base = name.partition(":")[0]
+            command = f"aejax data prepare {base}" if base in PUBLISHED else None
+            error = prepared.absent(name, root, command)
+            folder = f"; for the folder {name} write data.name={name}/" if pathlib.Path(name).is_dir() else ""
+            raise DataError(f"{error}{folder}")
+        return path
 
 
 def _read(path: pathlib.Path) -> Contents:

@@ -5,10 +5,20 @@ import dataclasses
 from aejax.data.sources.arrays import NpySource, NpzSource
 from aejax.data.sources.base import ImageSource, SourceConfig
 from aejax.data.sources.folder import FolderSource
+from aejax.data.sources.hugging_face import HuggingFaceSource
+from aejax.data.sources.originals import OriginalSource
 from aejax.data.sources.prepared import EmbeddedSource, PreparedSource
 from aejax.errors import DataError
 
-SOURCES: tuple[type[ImageSource], ...] = (NpzSource, NpySource, FolderSource, EmbeddedSource, PreparedSource)
+SOURCES: tuple[type[ImageSource], ...] = (
+    HuggingFaceSource,
+    NpzSource,
+    NpySource,
+    OriginalSource,
+    FolderSource,
+    EmbeddedSource,
+    PreparedSource,
+)
 _OF_PICTURES = ("size", "resize", "color", "unreadable")  # Fields of the config.
 
 

@@ -1,13 +1,15 @@
 """Where the numbers come from: members that failed, cost, environment and command."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aejax.report.content import Content, Section
 from aejax.report.html import definitions, join, note, paragraph, render, table
+from aejax.store.record import Record
 from aejax.store.results import Row, show_value, varying_fields
 
 MAX_ROWS = 50
+MAX_CLASSES = 100  # That are named.
 
 
 def failures(content: Content) -> Section | None:
@@ -84,7 +86,7 @@ def environment(content: Content) -> Section:
         facts = [("starts", str(len(record.starts)))] if len(record.starts) > 1 else []
         for start in record.starts[-1:]:
             facts += [("started", start.time), *((key, _shown(value)) for key, value in start.environment.items())]
-        facts += [("data", line) for line in _data(study.rows, record.data)]
+        facts += [("data", line) for line in _data(study.rows, record)]
         commands = dict.fromkeys(start.command for start in record.starts)
         studies.append(
             {"name": name, "num": len(record.configs), "commands": list(commands), "facts": definitions(facts)}
@@ -92,15 +94,19 @@ def environment(content: Content) -> Section:
     return Section("environment", "Command and environment", render("environment.html", studies=studies))
 
 
-def _data(rows: Sequence[Row], recorded: Mapping[str, str]) -> list[str]:
-    """Returns a line for every data set that a number of the study used: what was taken of it, and how it was read."""
+def _data(rows: Sequence[Row], record: Record) -> list[str]:
+    """Returns lines on every data set that a number of the study used: what was taken of it, and how it was read."""
     used = [data for row in rows for data in (row["data"], *row["data"].get("others", {}).values())]
     pixels = {data["fingerprint"]: data["pixels"] for data in used if "pixels" in data}
     lines = []
-    for key, fingerprint in sorted(recorded.items()):
+    for key, fingerprint in sorted(record.data.items()):
         fields = json.loads(key)
         parts = [fields.pop("name"), *(f"{name} {show_value(value)}" for name, value in fields.items())]
         lines.append(", ".join([*parts, *filter(None, [pixels.get(fingerprint)]), f"fingerprint {fingerprint}"]))
+        if names := record.classes.get(key):
+            more = [f"and {len(names) - MAX_CLASSES} more"] if len(names) > MAX_CLASSES else []
+            lines.append(f"{len(names)} classes: {', '.join([*names[:MAX_CLASSES], *more])}")
+        lines += record.notes.get(key, ())
     return lines
 
 
