@@ -69,13 +69,9 @@ class DataConfig(SourceConfig):
         directory = self.directory or own.directory
         if self.name != OWN:
             return dataclasses.replace(self, directory=directory)
-        return dataclasses.replace(
-            self,
-            **{field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)},
-            directory=directory,
-            binarization=self.binarization or own.binarization,
-            maximum=self.maximum or own.maximum,
-        )
+        source = {field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)}
+        source |= {"directory": directory, "maximum": self.maximum or own.maximum}
+        return dataclasses.replace(self, **source, binarization=self.binarization or own.binarization)
 
     @property
     def evaluated_binarization(self) -> str | None:
