@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from aejax.data.load import Dataset, Split
 from aejax.data.summary import summarize
 
 BLOCK_BYTES = 2**22  # Of images that are looked at together: no second copy of all is made.
+NO_NAMES: Mapping[str, Sequence[str]] = types.MappingProxyType({})
 MOST_EXAMPLES = 5  # Images that occur several times which are named.
 MOST_CLASSES = 24  # Classes that have a line of their own; of more, the largest and the smallest.
 BAR = 32  # Characters of the longest bar.
@@ -47,7 +49,7 @@ class Inspection:
     splits: dict[str, SplitInspection]
     shared: dict[str, int]  # How many images of a split are also in an earlier one: "test in train" and so on.
     conflicting: int  # Images that occur with different labels, each counted once.
-    examples: tuple[tuple[str, ...], ...]  # Where some images lie that occur several times: split and index in it.
+    examples: tuple[tuple[str, ...], ...]  # Some that occur several times: files or numbers, and splits.
 
     def __str__(self) -> str:
         return "\n".join(_describe(self))
@@ -65,7 +67,8 @@ class _Pixels(NamedTuple):
 
 def inspect(dataset: Dataset) -> Inspection:
     """Inspects a data set as a study would see it: split, chosen and stored as its config says."""
-    inspection = inspect_splits(dataset.splits, dataset.classes if dataset.num_classes else Classes())
+    classes = dataset.classes if dataset.num_classes else Classes()
+    inspection = inspect_splits(dataset.splits, classes, dataset.image_names)
     return dataclasses.replace(
         inspection,
         summary=tuple(summarize(dataset)),
@@ -75,8 +78,16 @@ def inspect(dataset: Dataset) -> Inspection:
     )
 
 
-def inspect_splits(splits: Mapping[str, Split], classes: Classes) -> Inspection:
-    """Inspects splits of images, which are read block by block; `classes` are those of their labels."""
+def inspect_splits(
+    splits: Mapping[str, Split], classes: Classes, image_names: Mapping[str, Sequence[str]] = NO_NAMES
+) -> Inspection:
+    """Inspects splits of images, which are read block by block.
+
+    Args:
+      splits: by their names.
+      classes: those of their labels.
+      image_names: see `Dataset`.
+    """
     pixels, digests = {}, {}
     for name, split in splits.items():
         pixels[name], digests[name] = _read(split.image)
@@ -106,7 +117,7 @@ def inspect_splits(splits: Mapping[str, Split], classes: Classes) -> Inspection:
             for earlier, later in itertools.combinations(splits, 2)
         },
         conflicting=_num_conflicting(number, label),
-        examples=_examples(numbers),
+        examples=_examples(splits, numbers, image_names),
     )
 
 
@@ -156,11 +167,21 @@ def _num_conflicting(number: np.ndarray, label: np.ndarray) -> int:
     return int((num_labels > 1).sum())
 
 
-def _examples(numbers: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], ...]:
-    """Returns where some of the images lie that occur several times."""
+def _examples(
+    splits: Mapping[str, Split], numbers: Mapping[str, np.ndarray], image_names: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Returns where some of the images lie that occur several times, by their numbers in each split."""
+
+    def place(name: str, index: int) -> str:
+        split = splits[name]
+        if split.row is None:
+            return f"{name} {index}"
+        row, names = split.row[index], image_names.get(split.part)
+        return f"{f'{split.part} {row}' if names is None else names[row]} ({name})"
+
     counts = np.bincount(np.concatenate(list(numbers.values())))
     return tuple(
-        tuple(f"{name} {index}" for name, own in numbers.items() for index in np.flatnonzero(own == number)[:3])
+        tuple(place(name, index) for name, own in numbers.items() for index in np.flatnonzero(own == number)[:3])
         for number in np.flatnonzero(counts > 1)[:MOST_EXAMPLES]
     )
 

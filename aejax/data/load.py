@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -123,6 +123,8 @@ class Split:
     image: np.ndarray
     label: np.ndarray | None
     factor: np.ndarray | None = None
+    row: np.ndarray | None = None  # The numbers that the images have in `part` of their source, int [N].
+    part: str = "image"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,6 +145,8 @@ class Dataset:
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
     notes: tuple[str, ...] = ()  # Sentences on how they were read: what was left out or converted.
+    # What the source calls its images, by their part and number there; empty: it only numbers them.
+    image_names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
     found: str = ""  # What there is to say of where they were found, if that is not where the config says.
 
@@ -173,6 +177,9 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
         arrays |= stored
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
+    num = len(arrays["image"])
+    image_names = {"image": contents.names[:num], "test_image": contents.names[num:]} if contents.names else {}
+    arrays |= {name.replace("image", "row"): np.arange(len(image)) for name, image in images_of(arrays).items()}
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
@@ -193,6 +200,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         classes=classes,
         pixels=read_as,
         notes=contents.notes,
+        image_names=image_names,
     )
 
 
@@ -230,13 +238,14 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
 
     def take(indices: np.ndarray) -> Split:
         label, factor = (arrays[name][indices] if name in arrays else None for name in ("label", "factor"))
-        return Split(image[indices], label, factor)
+        return Split(image[indices], label, factor, arrays["row"][indices])
 
     order = np.random.default_rng(SPLIT_SEED).permutation(len(image))
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     if not has_test:
         return take(train[: config.train_size]), take(validation), take(test)
-    own_test = Split(arrays["test_image"], arrays.get("test_label"), arrays.get("test_factor"))
+    own = (arrays.get(f"test_{name}") for name in ("image", "label", "factor", "row"))
+    own_test = Split(*own, part="test_image")
     return take(train[: config.train_size]), take(validation), own_test
 
 
@@ -253,7 +262,7 @@ def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
         else:
             generator = np.random.default_rng([SPLIT_SEED, SPLITS.index(name)])
             white = full * generator.random(split.image.shape, np.float32) < split.image
-        return Split(np.where(white, np.uint8(255), np.uint8(0)), split.label, split.factor)
+        return dataclasses.replace(split, image=np.where(white, np.uint8(255), np.uint8(0)))
 
     return change
 

@@ -1,6 +1,7 @@
 """Inspecting data: what is counted is what is there, however the images are read."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -183,8 +184,27 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path):
     assert "1 of 21 pictures cannot be read and were left out: broken.png" in said
     assert "10 of 20 pictures of another size than 4 x 4" in said
     assert "1 files that are no pictures were left out: notes.txt" in said
+    assert "no image occurs twice" in said
+    Image.open(tmp_path / "3.png").save(tmp_path / "again.png")
+    lines = call(f"{tmp_path}/", "--set=data.size=4", "--set=data.unreadable=skip").splitlines()
+    (example,) = (line for line in lines if "the same image" in line)
+    assert re.sub(r" \(\w+\)", "", example) in (
+        "  the same image: 3.png, again.png",
+        "  the same image: again.png, 3.png",
+    )
     with pytest.raises(DataError, match=r"broken\.png .*data\.unreadable=skip"):
         call(f"{tmp_path}/", "--set=data.size=4")
+
+
+def test_images_that_occur_twice_are_named_by_their_numbers_in_the_file(tmp_path):
+    image, label = gray(90), np.arange(90) % 3
+    image[80], test = image[20], gray(9, 1)
+    test[7] = image[20]
+    path = save(tmp_path, image=image, label=label, test_image=test, test_label=label[:9])
+    tree = json.loads(call(path, "--json", "--set=data.classes=[2,1]"))
+    (example,) = tree["examples"]
+    assert {place.partition(" (")[0] for place in example} == {"image 20", "image 80", "test_image 7"}
+    assert "test_image 7 (test)" in example
 
 
 @pytest.mark.parametrize(
