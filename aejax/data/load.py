@@ -70,8 +70,12 @@ class DataConfig(SourceConfig):
         if self.name != OWN:
             return dataclasses.replace(self, directory=directory)
         source = {field.name: getattr(own, field.name) for field in dataclasses.fields(SourceConfig)}
-        source |= {"directory": directory, "maximum": self.maximum or own.maximum}
-        return dataclasses.replace(self, **source, binarization=self.binarization or own.binarization)
+        own_choices = {
+            "directory": directory,
+            "binarization": self.binarization or own.binarization,
+            "maximum": self.maximum or own.maximum,
+        }
+        return dataclasses.replace(self, **(source | own_choices))
 
     @property
     def evaluated_binarization(self) -> str | None:

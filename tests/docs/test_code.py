@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import family_pages
+import numpy as np
 import pytest
+from PIL import Image
 
 import aejax
 from tests.docs.blocks import NAMED, PAGES, ROOT, commands_of, files_of, python_of
@@ -23,8 +25,20 @@ def run(*arguments, **options):
     return done.stdout + done.stderr
 
 
+def draw_photos(folder):
+    """Draws what pages call `photos/`: pictures of two sizes in two classes."""
+    generator = np.random.default_rng(0)
+    for index in range(96):
+        kind = ("cats", "dogs")[index % 2]
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (40, (30, 50)[index % 3 == 0], 3), np.uint8)
+        Image.fromarray(pixels).save(folder / kind / f"{index}.jpg")
+
+
 def run_page(text, folder):
     """Runs a page's blocks in order, in one namespace; those that are files are files too."""
+    if "photos/" in text:
+        draw_photos(folder / "photos")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for name, block in files_of(text).items():
         (folder / name).write_text(block)

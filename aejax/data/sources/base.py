@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Protocol, overload
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -32,11 +32,7 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
-    @overload
-    def __getitem__(self, indices: slice, /) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
-    def __getitem__(self, indices: Any, /) -> np.ndarray:
+    def __getitem__(self, indices: Any, /) -> Any:
         """Reads the images at integer indices [k], or of a slice: [k, height, width, channels].
 
         Raises:

@@ -138,8 +138,8 @@ def choose(
     left_out = _settle(config, unreadable, num)
     kept = [index for place, index in enumerate(headed) if place not in failures]
     if failures:
-        there = isinstance(decoded, np.ndarray)
-        decoded = np.delete(decoded, list(failures), axis=0) if there else PictureImages(files.choose(kept), form)
+        again = PictureImages(files.choose(kept), form)
+        decoded = np.delete(decoded, list(failures), axis=0) if isinstance(decoded, np.ndarray) else again
     own = [header for index in kept if isinstance(header := headers[index], Header)]
     return Chosen(kept, list(map(files.name, kept)), decoded, (*_notes(config, form, own), *left_out))
 
@@ -204,7 +204,7 @@ def _headers(files: Files) -> list[Header | str]:
 
     name = hashlib.sha256(repr((READING, files.key())).encode()).hexdigest()[:16]
     found = json.loads(cached_text(f"headers-{name}.json", read_all))
-    return [one if isinstance(one, str) else Header(*one[:-1], kinds=tuple(one[-1])) for one in found]
+    return [one if isinstance(one, str) else Header._make([*one[:4], tuple(one[4])]) for one in found]
 
 
 def _decode(config: SourceConfig, images: PictureImages) -> tuple[np.ndarray, dict[int, str]]:

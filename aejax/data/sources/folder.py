@@ -161,7 +161,7 @@ def _arrange(name: str, listing: Listing) -> tuple[dict[str, list[FoundFile]], i
     if "train" not in map(str.casefold, split_of):
         return {"train": listing.pictures, "test": []}, 0, []
     files: dict[str, list[FoundFile]] = {"train": [], "test": []}
-    others = []
+    others: list[FoundFile] = []
     for file in listing.pictures:
         files.get(split_of.get(file.parts[0]) or "", others).append(file)
     notes = []

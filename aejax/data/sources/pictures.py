@@ -25,7 +25,7 @@ class Unreadable(Exception):
 
 
 class Header(NamedTuple):
-    """What the header of a picture says, as it is seen: turned as its EXIF data say."""
+    """The header of a picture, as it is seen: turned as its EXIF data say."""
 
     height: int
     width: int
@@ -62,7 +62,7 @@ def is_picture(name: str) -> bool:
 
 
 def read_header(file: File) -> Header:
-    """Returns what the header of a picture says.
+    """Returns the header of a picture.
 
     Raises:
       Unreadable: saying why.
@@ -126,7 +126,7 @@ class Form:
 
     height: int
     width: int
-    channels: Literal[1, 3]
+    channels: int  # 1 or 3.
     dtype: Literal["uint8", "float32"]  # Floats are in [0, 1].
     resize: Literal["crop", "pad", "stretch"]
     maximum: float | None  # See `SourceConfig`.
