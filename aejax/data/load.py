@@ -248,8 +248,8 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     if not has_test:
         return take(train[: config.train_size]), take(validation), take(test)
-    own = (arrays.get(f"test_{name}") for name in ("image", "label", "factor", "row"))
-    own_test = Split(*own, part="test_image")
+    label, factor = arrays.get("test_label"), arrays.get("test_factor")
+    own_test = Split(arrays["test_image"], label, factor, arrays["test_row"], "test_image")
     return take(train[: config.train_size]), take(validation), own_test
 
 
