@@ -103,7 +103,12 @@ def test_the_study_is_evaluated_opened_and_goes_on_from_elsewhere(project, elsew
     _, said = call(commands.train, project / "experiment.py", "--seeds=1", sizes, f"--workdir={study}", "--dry_run")
     assert "2 configs" in said  # What the study does not know yet is of the same images.
     assert other not in said.replace(f"fingerprint {other}", "")
-    _, said = call(commands.reproduce, study)
+
+
+@pytest.mark.slow
+def test_the_study_is_reproduced_from_elsewhere(project, elsewhere):
+    status, said = call(commands.reproduce, project / "study")
+    assert status == 0
     assert said.endswith("all metrics: bitwise equal")
 
 
