@@ -27,6 +27,12 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.trained.model import Trained as Trained
     from aejax.cli.request import load_experiment as load_experiment
 
+    # Estimators of scikit-learn.
+    from aejax.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier
+    from aejax.estimators.detector import AutoencoderDetector as AutoencoderDetector
+    from aejax.estimators.features import AutoencoderFeatures as AutoencoderFeatures
+    from aejax.estimators.search import PopulationSearchCV as PopulationSearchCV
+
     # Sweeps.
     from aejax.sweep import (
         grid as grid,

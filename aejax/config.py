@@ -129,6 +129,12 @@ def combine(static: AnyConfig, values: Mapping[str, Any]) -> AnyConfig:
     return cast(AnyConfig, fill(static))
 
 
+def outlasting(path: str, num: float, of: str, epochs: int, consequence: str) -> Iterator[str]:
+    """Yields a warning if what the field at a path lets last `num` epochs outlasts training, whose field is `of`."""
+    if 0 < epochs <= num:
+        yield f"{path}={num:g} and {of}={epochs}: {consequence} before training ends"
+
+
 def to_tree(config: Any) -> dict[str, Any]:
     """Returns the config as the plain tree that JSON would hold (tuples become lists)."""
     return cast(dict[str, Any], pydantic_core.to_jsonable_python(config))

@@ -76,6 +76,15 @@ def check(config: Config) -> None:
             raise ConfigError(conflict)
 
 
+def warnings(configs: Iterable[Config]) -> list[str]:
+    """Returns lines on what goes together and is hardly meant, such as a warm-up that outlasts training, each once."""
+    lines: dict[str, None] = {}
+    for config in configs:
+        for part in (config.autoencoder, config.optimizer, config.training, config.generation):
+            lines |= dict.fromkeys(part.warnings(config))
+    return list(lines)
+
+
 def check_data(config: Config, dataset: Dataset, others: Mapping[str, Dataset] = types.MappingProxyType({})) -> None:
     """Checks that the data allow what the config asks for, before any writing.
 

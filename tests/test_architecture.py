@@ -49,6 +49,7 @@ LAYERS = (
     ("report",),
     ("cli",),
     ("api",),
+    ("estimators",),
     ("benchmark",),
     ("__main__",),
 )

@@ -68,7 +68,7 @@ def script(*arguments, **kwargs):
         (["--set=training.epochs\x1b[31m\n=3"], "unknown field 'training.epochs\\x1b[31m'"),
         (["--config=a\nb\x1b[31m"], "unknown experiment 'a\\nb\\x1b[31m'"),
         ([f"--config={'x' * 5000}.py"], "no such file"),
-        (["--set=data.name=a b"], "data.name: should be 'digits', 'aejax_sprites', the name of a TFDS data set"),
+        (["--set=data.name=a b"], "data.name: should be 'digits', 'aejax_sprites', the name of a prepared data"),
         (["--set=data.name=\udcff.npz"], "data.name: should be text, got bytes that are not UTF-8: '\\udcff.npz'"),
         (['--set=evaluation.transfer={"name":"a","name":"b"}'], "an object has 'name' twice"),
         (["--set=epochs=3"], "did you mean 'training.epochs'?"),

@@ -173,10 +173,11 @@ def load(path: str | os.PathLike[str]) -> Any:
       UserError: if there is neither, or it is damaged.
     """
     folder = pathlib.Path(path)
-    if not exists(StudyDirectory(folder).record) and (folder / "model.json").is_file():
-        from aejax.trained.model import Trained
+    if not exists(StudyDirectory(folder).record):
+        from aejax.trained.model import Trained, is_saved
 
-        return Trained.load(folder)
+        if is_saved(folder):
+            return Trained.load(folder)
     return Study(folder)
 
 

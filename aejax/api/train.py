@@ -29,6 +29,7 @@ from aejax.samplers.zoo import GenerationConfig
 from aejax.search.run import Search, check_search, search_and_train
 from aejax.store.directory import StudyDirectory
 from aejax.study import run as engine
+from aejax.study.continuing import continue_study
 from aejax.study.executors.local import Local
 from aejax.study.job import Options
 from aejax.sweep import MOST, Sweep, fields_of, swept_fields
@@ -111,6 +112,8 @@ def run(
     test_images: Any = None,
     test_labels: Any = None,
     workdir: str | os.PathLike[str] | None = None,
+    epochs: int | None = None,
+    continue_from: str | os.PathLike[str] | None = None,
     name: str = "study",
     question: str = "",
     trackers: Sequence[str] = (),
@@ -138,6 +141,9 @@ def run(
       test_labels: likewise.
       workdir: where the study lies, or will: what is there is kept, and what is missing is trained; None: a temporary
         directory, which is removed with the `Study`, or when the process ends.
+      epochs: in the place of the config's `training.epochs`.
+      continue_from: the directory of a finished study whose autoencoders are trained further, for as many `epochs` in
+        all; then there are no config, images, sweep, seeds or search.
       name: what to call it.
       question: what it is to answer, a sentence.
       trackers: names of the trackers that show its members as runs: "tensorboard", "wandb", "mlflow".
@@ -148,21 +154,27 @@ def run(
       DataError: if the images are no images, or do not allow what the config asks for, in one line; likewise.
       UserError: if something else goes wrong, in one line; what was done is kept in the workdir.
     """
+    trackers = tuple(dict.fromkeys([trackers] if isinstance(trackers, str) else trackers))
+    check_trackers(trackers)
+    options = Options(trackers=trackers, say=say)
+    if continue_from is not None:
+        given = {"config": config, "images": images, "sweep": sweep, "seeds": seeds, "search": search}
+        for argument in [argument for argument, value in given.items() if value is not None]:
+            raise ConfigError(f"continue_from={continue_from} says what is trained; leave out {argument}")
+        return _continue(continue_from, workdir, epochs, question=question, options=options)
     config, images = _named(_gate(config), images)
     arrays = to_arrays(images, labels, test_images, test_labels)
+    config = config if epochs is None else override(config, {"training.epochs": epochs})
     if isinstance(sweep, Mapping):
         raise ConfigError(f"sweep should be points, as aejax.grid makes them; got {shortened(repr(sweep), 60)}")
     if not isinstance(search, Search | None):
         raise ConfigError(f"search should be an aejax.Search; got {shortened(repr(search), 60)}")
     chosen, points = _seeds(sweep or [], seeds), sweep or [{}]
-    trackers = tuple(dict.fromkeys([trackers] if isinstance(trackers, str) else trackers))
-    check_trackers(trackers)
     if search is not None:
         candidates = search.candidates if sweep is None else tuple(dict(fields_of(point)) for point in sweep)
         search = load(Search, to_tree(dataclasses.replace(search, candidates=candidates)))
 
     def train(config: Config, directory: StudyDirectory) -> None:
-        options = Options(trackers=trackers, say=say)
         if search is None:
             members = make_members(config, points, chosen)
             engine.run(list(members), directory, name=name, question=question, options=options, labels=members)
@@ -175,6 +187,37 @@ def run(
         )
 
     study = _study(config, arrays, workdir, train)
+    if workdir is not None:
+        study.report()
+    return study
+
+
+def _continue(
+    path: str | os.PathLike[str],
+    workdir: str | os.PathLike[str] | None,
+    epochs: int | None,
+    *,
+    question: str,
+    options: Options,
+) -> Study:
+    """Trains the autoencoders of a finished study for more epochs, as another study."""
+
+    def train(config: Config, directory: StudyDirectory) -> None:
+        del config
+        changes = {} if epochs is None else {"training.epochs": epochs}
+        goes_on = continue_study(StudyDirectory(path), directory, changes)
+        engine.run(
+            goes_on.configs,
+            directory,
+            name=goes_on.name,
+            question=question or goes_on.question,
+            options=options,
+            lineage=goes_on.lineage,
+            parent=goes_on.parent,
+            labels=goes_on.labels,
+        )
+
+    study = _study(Config(), {}, workdir, train)
     if workdir is not None:
         study.report()
     return study

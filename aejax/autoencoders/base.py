@@ -79,6 +79,11 @@ class Family:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
         yield from self.likelihood.conflicts(config)
 
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        del config
+        yield from ()
+
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why the family cannot be trained on a data set."""
         del config, others

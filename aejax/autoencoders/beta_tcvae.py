@@ -50,7 +50,7 @@ class BetaTcVae(VariationalAutoencoder):
         """Returns the weighted parts, [batch] each; "kl" is the dimension-wise one."""
         del train
         config, warmth = self.config, self.warmth(batch)
-        size = batch.dataset_size or len(latent)
+        size = len(latent) if batch.dataset_size is None else batch.dataset_size
         log_prior = self.prior().log_density
         parts = decompose_kl(latent, log_prior, posterior.mean, posterior.log_variance, size, config.estimator)
         return {

@@ -1,13 +1,14 @@
 """The categorical variational autoencoder, by relaxed draws (Jang, Gu and Poole, 2017; Maddison et al., 2017)."""
 
 import dataclasses
-from typing import ClassVar, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders.quantized import QuantizedAutoencoder, QuantizedConfig
-from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
+from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, outlasting, traced
 from aejax.data.resident import Batch
 from aejax.networks.layers import flatten
 from aejax.networks.quantizers import straight_through
@@ -36,6 +37,13 @@ class GumbelSoftmaxConfig(QuantizedConfig):
     temperature: PositiveFloat = traced(1.0)  # Of the draws, at first.
     final_temperature: PositiveFloat = traced(0.5)  # And in the end.
     anneal_epochs: NonNegativeFloat = traced(10.0)  # In which it falls from one to the other, exponentially.
+
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        yield from super().warnings(config)
+        consequence = f"the temperature does not fall to autoencoder.final_temperature={self.final_temperature:g}"
+        epochs = config.training.epochs
+        yield from outlasting("autoencoder.anneal_epochs", self.anneal_epochs, "training.epochs", epochs, consequence)
 
     @property
     def num_categories(self) -> int:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
 from aejax.config import PositiveInt
@@ -75,9 +74,8 @@ class QuantizedAutoencoder(Autoencoder):
 
         The model is not bound to any variables.
         """
-        size = data.size("train")
-        wanted = min(-(-num // math.prod(self.position_shape)), size)
-        chosen = jnp.asarray(np.linspace(0, size - 1, wanted).astype(np.int32))
+        wanted = min(-(-num // math.prod(self.position_shape)), data.size("train"))
+        chosen = data.evenly("train", wanted)
 
         def block(rows: jax.Array) -> Any:
             return self.apply(variables, data.batch("train", chosen[rows]).image, method="preactivate")

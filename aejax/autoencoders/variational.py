@@ -10,10 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from aejax.autoencoders.base import Autoencoder, Family
-from aejax.config import NonNegativeFloat, traced
+from aejax.config import NonNegativeFloat, outlasting, traced
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
@@ -63,6 +62,13 @@ class WithKL(Variational):
     warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
     free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
 
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        yield from super().warnings(config)
+        consequence = f"the warm-up of autoencoder={config.autoencoder.kind} is not over"
+        epochs = config.training.epochs
+        yield from outlasting("autoencoder.warmup_epochs", self.warmup_epochs, "training.epochs", epochs, consequence)
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that bits cannot be free under a prior, or None."""
         if self.free_bits > 0 and not self.prior.INDEPENDENT:
@@ -109,8 +115,7 @@ class VariationalAutoencoder(Autoencoder):
             return variables
 
         def images(num: int) -> jax.Array:
-            chosen = np.linspace(0, data.size("train") - 1, num).astype(np.int32)
-            return data.batch("train", jnp.asarray(chosen)).image
+            return data.batch("train", data.evenly("train", num)).image
 
         params = variables["params"]
         return {**variables, "params": {**params, "prior": self.config.prior.init_from_data(params["prior"], images)}}

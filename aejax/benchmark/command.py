@@ -11,7 +11,7 @@ from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 from aejax.report.speed import to_table
 
-ALL = [name for name in SUITES if name not in ("scaling", "families")]  # These take minutes each.
+ALL = [name for name in SUITES if name not in ("scaling", "families", "estimators")]  # These take minutes each.
 
 
 def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -28,6 +28,9 @@ def benchmark(arguments: Sequence[str], say: Callable[[str], None] = print) -> N
       What each family costs, for its page:
         aejax benchmark --suite=families --json=experiments/results/speed/families.json
         aejax benchmark --suite=families --contender=vq_vae --contender=fsq --json=some.json    # beside plain
+
+      How well a classifier does on features of AutoencoderFeatures and of PCA, in five times five folds:
+        aejax benchmark --suite=estimators --repetitions=25 --json=experiments/results/estimators/digits.json
 
     Every contender does the same work (network, images, batch, optimizer) in a process of its own that rests while the
     others run. Compilation is measured apart. Compare ratios within one run, never numbers between machines, and let

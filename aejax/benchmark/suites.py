@@ -27,7 +27,8 @@ class Case(NamedTuple):
 OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
 PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
-IMAGES = "images/s"
+ESTIMATORS = "aejax.benchmark.estimators"
+IMAGES, RIGHT = "images/s", "% right"
 PRODUCTS = "its matrix products alone"
 
 
@@ -68,6 +69,12 @@ def _scaling(field: str, values: Sequence[Any], **common: Any) -> Case:
     name = lambda value: "x".join(map(str, value[:2])) if isinstance(value, tuple) else str(value)  # noqa: E731
     common = {"network": "dense", "batch_size": 128, "num_images": 8192} | common
     return Case(IMAGES, {name(value): _ours(**common | {field: value}) for value in values})
+
+
+def _features(*, standardized: bool) -> Case:
+    contenders = {"AutoencoderFeatures()": "autoencoder", "PCA of the same size": "pca", "pixels": "pixels"}
+    common = {"standardized": standardized}
+    return Case(RIGHT, {name: Contender(ESTIMATORS, common | {"what": what}) for name, what in contenders.items()})
 
 
 def _start(until: str) -> Case:
@@ -149,6 +156,11 @@ SUITES: dict[str, dict[str, Case]] = {
         "quickstart to its first epoch's curves": _start("curves"),
         "quickstart to its end": _start("end"),
         "dry run of 10,000 members": Case("s", {"aejax": Contender(START, {"until": "plan"})}),
+    },
+    # A repetition is a fold: 25 are five times five folds.
+    "estimators": {
+        "digits, logistic regression": _features(standardized=False),
+        "digits, standardized features": _features(standardized=True),
     },
     # Each case is a field of the first contender's work, each contender a value of it.
     "scaling": {

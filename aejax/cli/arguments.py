@@ -83,6 +83,32 @@ def define_features(values: flags.FlagValues) -> None:
     )
 
 
+def define_member(values: flags.FlagValues, otherwise: str = "the one that validation finds best.") -> None:
+    """Defines the flag that chooses a member of a study; `otherwise` says which are meant without it."""
+    flags.DEFINE_string(
+        "member",
+        None,
+        f"The first characters of a member's id, as results.csv has it; default: {otherwise}",
+        flag_values=values,
+    )
+
+
+def read_one_study(
+    values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]
+) -> str | None:
+    """Returns the study's directory that a command names, after reading its flags; None after printing its help.
+
+    Raises:
+      ConfigError: in one line, if a flag is wrong or if it names none, or several.
+    """
+    leftover = read_flags(values, arguments, help_of(command))
+    if leftover is None:
+        return None
+    if len(leftover) != 1:
+        raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
+    return leftover[0]
+
+
 def help_of(command: Callable[..., int | None]) -> str:
     """The help of a command, which is its docstring."""
     return inspect.getdoc(command) or ""

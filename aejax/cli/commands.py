@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from aejax.cli.arguments import define_features, define_number, help_of, read_flags
+from aejax.cli.arguments import define_features, define_number, help_of, read_flags, read_one_study
 from aejax.errors import ConfigError, UserError
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import exists
@@ -43,6 +43,9 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
 
       A search for the learning rate instead of a sweep, whose winner is trained again on five fresh seeds:
         aejax train quickstart --search=halving --search trials=27 --space optimizer.learning_rate=log:1e-4:1e-1
+
+      A finished study, trained further:
+        aejax train --continue_from=runs/quickstart --set training.epochs=100 --workdir=runs/longer
 
       An experiment of yours, a file that defines get_config():
         aejax train my/own.py
@@ -115,7 +118,7 @@ def _describe(
 
     how: dict[str, Any] = {"executor": executor, "features": features, "beside": request.beside}
     if request.search is None:
-        return dry_run.describe(request.configs, directory, **how)
+        return dry_run.describe(request.configs, directory, **how, **_origin(request))
     return describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **how)
 
 
@@ -126,9 +129,15 @@ def _run(request: "Request", directory: StudyDirectory, executor: "Executor", op
 
     how: dict[str, Any] = {"name": request.name, "question": request.question, "executor": executor, "options": options}
     if request.search is None:
-        run.run(request.configs, directory, labels=request.labels, **how)
+        run.run(request.configs, directory, labels=request.labels, **how, **_origin(request))
     else:
         search_and_train(request.configs[0], request.search, directory, seeds=request.seeds, **how)
+
+
+def _origin(request: "Request") -> dict[str, Any]:
+    """Returns from which study's members those of a request go on, as arguments of `prepare`; none if they begin."""
+    goes_on = request.continuation
+    return {} if goes_on is None else {"parent": goes_on.parent, "lineage": goes_on.lineage}
 
 
 def _written(path: pathlib.Path) -> str:
@@ -154,7 +163,7 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     flags.DEFINE_bool("update", False, "Put the new results in the place of the old ones.", flag_values=values)
     define_features(values)
     _define_tolerance(values)
-    path = _one_study(values, arguments, evaluate)
+    path = read_one_study(values, arguments, evaluate)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -202,7 +211,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     )
     _define_tolerance(values)
     define_features(values)
-    path = _one_study(values, arguments, reproduce)
+    path = read_one_study(values, arguments, reproduce)
     if path is None:
         return 0
     from aejax.report.write import write_report
@@ -211,6 +220,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.store.record import require_record
     from aejax.store.stop import stop_on_signals
     from aejax.study import run
+    from aejax.study.continuing import moved_parent
     from aejax.study.job import Options
     from aejax.study.plan import clues_in, load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
@@ -230,6 +240,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     add_xla_options(option for option in DETERMINISTIC if option in record.flags.get("XLA_FLAGS", "").split())
     features = load_function(values.features, "--features") if values.features else None
     configs = recorded_configs(original, record)
+    parent = None if record.parent is None else moved_parent(record.parent, original, copy)
     datasets = load_data(configs, clues_of=clues_in(record, original))
     for line in run.changes_since(record, datasets):
         say(line)
@@ -241,6 +252,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             question=record.question,
             options=Options(stop=stop, say=say, features=features),
             lineage=record.lineage,
+            parent=parent,
             search=record.search,
             labels=recorded_labels(record, configs),
             loaded=datasets,
@@ -312,7 +324,7 @@ def status(arguments: Sequence[str], say: Say = print) -> None:
     """
     values = flags.FlagValues()
     define_number("every", None, "Show it again after so many seconds, until all is done.", at_least=0.1, values=values)
-    path = _one_study(values, arguments, status)
+    path = read_one_study(values, arguments, status)
     if path is None:
         return
     from aejax.store.progress import describe, read_progress
@@ -337,12 +349,3 @@ def _define_tolerance(values: flags.FlagValues) -> None:
         at_least=0,
         values=values,
     )
-
-
-def _one_study(values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]) -> str | None:
-    leftover = read_flags(values, arguments, help_of(command))
-    if leftover is None:
-        return None
-    if len(leftover) != 1:
-        raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
-    return leftover[0]

@@ -4,7 +4,9 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 
-from aejax.cli.arguments import help_of
+from absl import flags
+
+from aejax.cli.arguments import help_of, read_flags
 from aejax.errors import ConfigError
 
 # The subcommands by name: the module of the function of that name, and its line of the overview. A new one is a file
@@ -30,10 +32,11 @@ def data(arguments: Sequence[str], say: Callable[[str], None] = print) -> int | 
         aejax data prepare mnist
     """
     name, *others = arguments or ["--help"]
-    if name in ("--help", "-h", "help"):
+    if name.startswith("-") or name == "help":
         width = max(map(len, SUBCOMMANDS))
         lines = [f"  {name:{width}}  {summary}" for name, (_, summary) in SUBCOMMANDS.items()]
-        say("\n".join([help_of(data), "", "Commands:", *lines, "", "aejax data COMMAND --help shows its flags."]))
+        commands = "\n".join(["Commands:", *lines, "", "aejax data COMMAND --help shows its flags."])
+        read_flags(flags.FlagValues(), ["--help"], help_of(data), more=commands)
         return None
     if name not in SUBCOMMANDS:
         near = difflib.get_close_matches(name, SUBCOMMANDS, n=1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from aejax.cli.arguments import help_of, read_flags
+from aejax.cli.arguments import define_member, read_one_study
 from aejax.errors import ConfigError
 from aejax.store.directory import StudyDirectory
 
@@ -33,24 +33,16 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
     flags.DEFINE_multi_enum(
         "leave_out", [], parts, "What not to explain, repeatable: tsne and dictionary take longest.", flag_values=values
     )
-    flags.DEFINE_string(
-        "member",
-        None,
-        "The first characters of a member's id, as results.csv has it: this one alone, with pictures; default: all, "
-        "with pictures of the first seed of each setting.",
-        flag_values=values,
-    )
+    define_member(values, "all, with pictures of the first seed of each setting.")
     flags.DEFINE_string(
         "layer",
         None,
         "Whose features the dictionary is made of, such as 'latent'; default: the code.",
         flag_values=values,
     )
-    paths = read_flags(values, arguments, help_of(explain))
-    if paths is None:
+    path = read_one_study(values, arguments, explain)
+    if path is None:
         return
-    if len(paths) != 1:
-        raise ConfigError(f"name one study's directory (got {len(paths)}), see --help")
     wanted = [part for part in values.part or parts if part not in values.leave_out]
     if not wanted:
         raise ConfigError("--leave_out leaves nothing to explain; leave out less")
@@ -62,7 +54,7 @@ def explain(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
     from aejax.store.stop import stop_on_signals
     from aejax.study.job import Options
 
-    directory = StudyDirectory(paths[0])
+    directory = StudyDirectory(path)
     with stop_on_signals() as stop:
         explain_study(directory, wanted, member=values.member, layer=values.layer, options=Options(stop=stop, say=say))
     write_report([directory], directory.path)

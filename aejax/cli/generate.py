@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
-from aejax.cli.arguments import help_of, read_flags
+from aejax.cli.arguments import define_member, read_one_study
 from aejax.errors import ConfigError, UserError
 from aejax.methods.zoo import GENERATOR, SUBJECT
 from aejax.store.directory import StudyDirectory
@@ -30,16 +30,14 @@ def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> No
     takes the autoencoder alone. The same study, member and seed give the same images, to the last bit.
     """
     values = _define_flags()
-    paths = read_flags(values, arguments, help_of(generate))
-    if paths is None:
+    path = read_one_study(values, arguments, generate)
+    if path is None:
         return
-    if len(paths) != 1:
-        raise ConfigError(f"name one study's directory (got {len(paths)}), see --help")
     classes = {"source_class": values.source_class, "target_class": values.target_class}
     missing = [name for name, number in classes.items() if number is None]
     if values.kind == "arithmetic" and missing:
         raise ConfigError(f"--kind=arithmetic makes images of one class those of another: give --{missing[0]}")
-    directory = StudyDirectory(paths[0])
+    directory = StudyDirectory(path)
     images, arrays, columns, name = _make(values, directory, say)
     if values.output:
         stem = pathlib.Path(values.output)
@@ -130,12 +128,7 @@ def _write(stem: pathlib.Path, images: np.ndarray, arrays: dict[str, np.ndarray]
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_enum("kind", "samples", KINDS, "What to make.", flag_values=values)
-    flags.DEFINE_string(
-        "member",
-        None,
-        "The first characters of a member's id, as results.csv has it; default: the one that validation finds best.",
-        flag_values=values,
-    )
+    define_member(values)
     flags.DEFINE_integer(
         "num", 64, "How many images; of interpolations, how many ways.", lower_bound=1, flag_values=values
     )

@@ -20,6 +20,8 @@ from aejax.experiment import Config, make_members
 from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
 from aejax.search.space import parse_space
+from aejax.store.directory import StudyDirectory
+from aejax.study.continuing import Continuation, continue_study
 from aejax.study.executors.choose import NAMES, ExecutorRequest
 from aejax.user_files import call, import_file
 
@@ -49,11 +51,12 @@ class Request:
     checkpoint_seconds: float
     executor: ExecutorRequest
     processes: ProcessGroup | None
-    search: Search | None  # Of which `configs` hold but one.
     seeds: int
     deterministic: bool
     features: str | None  # The user's function that generated images are compared by.
-    beside: pathlib.Path | None  # The folder of the experiment's file; None: it comes with aejax, or there is none.
+    search: Search | None = None  # Of which `configs` hold but one.
+    beside: pathlib.Path | None = None  # The folder of the experiment's file, if there is one of the user's.
+    continuation: Continuation | None = None  # Whose configs these are, if it goes on from another study.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +88,10 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     if len(named) > 1:
         raise ConfigError(f"the experiment is given twice: as '{leftover[0]}' and by --config={values.config}")
 
+    if values.continue_from is not None:
+        return _continue(values, named)
     experiment = load_experiment(named[0]) if named else Experiment("default", "", "", Config(), [{}])
-    assignments = [parse_assignment(text, "--set") for text in values.set]
+    assignments = _assignments(values)
     config = override(experiment.config, _last_of_each([(path, parse_value(value)) for path, value in assignments]))
 
     if values.features is not None:
@@ -105,23 +110,57 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
     labels = make_members(config, sweep, range(values.seeds) if not seed_is_chosen and search is None else None)
     if search is not None:
         check_search(config, search)
-    return Request(
+    return _request(
+        values,
         name=experiment.name,
         question=experiment.question,
         cost=experiment.cost,
         configs=list(labels),
         labels=labels,
         workdir=values.workdir or os.path.join("runs", experiment.name),
+        search=search,
+        beside=experiment.folder,
+    )
+
+
+def _continue(values: flags.FlagValues, named: Sequence[str]) -> Request:
+    """Returns the request of a study that goes on from another."""
+    others = ["sweep", "search", "space", "features"]
+    given = [*named, *(f"--{name}" for name in others if values[name].present), *["--seeds"] * values["seeds"].present]
+    if given:
+        raise ConfigError(f"--continue_from={values.continue_from} says what is trained; leave out {given[0]}")
+    changes = _last_of_each([(path, parse_value(text)) for path, text in _assignments(values)])
+    original = StudyDirectory(values.continue_from)
+    workdir = values.workdir or os.path.join("runs", f"{original.path.resolve().name}-continued")
+    continuation = continue_study(original, StudyDirectory(workdir), changes)
+    return _request(
+        values,
+        name=continuation.name,
+        question=continuation.question,
+        cost="",
+        configs=continuation.configs,
+        labels=dict(continuation.labels),
+        workdir=workdir,
+        continuation=continuation,
+    )
+
+
+def _assignments(values: flags.FlagValues) -> list[tuple[str, str]]:
+    return [parse_assignment(text, "--set") for text in values.set]
+
+
+def _request(values: flags.FlagValues, **own: Any) -> Request:
+    """Returns a request with what flags say of how to execute it, whatever it is."""
+    return Request(
+        **own,
         dry_run=values.dry_run,
         trackers=tuple(dict.fromkeys([*values.tracker, *["tensorboard"] * values.tensorboard])),
         checkpoint_seconds=values.checkpoint_seconds,
         executor=_parse_executor(values),
         processes=_parse_processes(values),
-        search=search,
         seeds=values.seeds,
         deterministic=values.deterministic,
         features=values.features,
-        beside=experiment.folder,
     )
 
 
@@ -220,6 +259,13 @@ def _define_experiment(values: flags.FlagValues) -> None:
         None,
         "The experiment, which may also be the first argument: the name of one that comes with aejax, or the path of a "
         "file of yours; with a variant if it has any: article:fashion, my/own.py:wide.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "continue_from",
+        None,
+        "A finished study whose autoencoders are trained further, in the place of an experiment: "
+        "--continue_from=runs/a --set training.epochs=100 --workdir=runs/b.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(

@@ -25,7 +25,7 @@ def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
     """Returns arrays in the shapes of a `Split`.
 
     Images are the numbers that they came as. Labels and values of factors are counted from 0: `class_values` [classes]
-    and `class_names` say what labels were.
+    and `class_names` say what labels were. The label of an image without one is -1; without any, there is no `label`.
 
     Args:
       source: where they come from, for messages.
@@ -46,8 +46,10 @@ def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
         _check_alike(source, checked)
     if "label" in checked:
         labels, occurring = count_values(_parts(checked, "label"))
-        classes = name_classes(occurring, arrays.get("class_names", np.array([])).tolist())
-        checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
+        checked = {name: values for name, values in checked.items() if name not in labels}
+        if occurring:
+            classes = name_classes(occurring, arrays.get("class_names", np.array([])).tolist())
+            checked |= labels | {"class_values": np.array(classes.values), "class_names": np.array(classes.names)}
     if "factor" in checked:
         parts, count = _parts(checked, "factor"), checked["factor"].shape[1]
         columns = [count_values({name: part[:, index] for name, part in parts.items()})[0] for index in range(count)]

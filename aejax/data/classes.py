@@ -9,6 +9,7 @@ import numpy as np
 from aejax.errors import DataError, printable
 
 MAX_NAMED = 5  # Classes in a message; further ones are only counted.
+UNKNOWN = -1  # The label of an image without one; among names the empty text is.
 
 
 class Classes(NamedTuple):
@@ -44,7 +45,7 @@ def enumerate_names(names: Sequence[str]) -> str:
 
 
 def check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
-    """Returns the labels of so many images, [count], integers of at least 0, or texts.
+    """Returns the labels of so many images, [count], integers of at least 0, or texts; -1 or "" is no label.
 
     Raises:
       DataError: if they are something else.
@@ -52,7 +53,7 @@ def check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:
     if label.shape != (count,):
         raise DataError(f"{what} has shape {label.shape}; it should be ({count},), one for each image")
     if label.dtype.kind not in "US":
-        return _check_integers(what, label, "integers or names, one for each class")
+        return _check_integers(what, label, "integers or names, one for each class", least=-1)
     try:
         label = np.char.decode(label, "utf-8") if label.dtype.kind == "S" else label
         letters = np.frombuffer(label.tobytes(), label.dtype.byteorder + "u4")
@@ -74,25 +75,28 @@ def check_factor(what: str, factor: np.ndarray, count: int) -> np.ndarray:
     return _check_integers(what, factor, "integers, the values of factors")
 
 
-def _check_integers(what: str, values: np.ndarray, kind: str) -> np.ndarray:
+def _check_integers(what: str, values: np.ndarray, kind: str, least: int = 0) -> np.ndarray:
     if values.dtype.kind not in "bui":
         raise DataError(f"{what} is {values.dtype}; it should hold {kind}")
-    if values.min() < 0:
+    if values.min() < least:
         raise DataError(
-            f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind}, none below 0: leave out "
-            "images without a known value"
+            f"{what} ranges from {values.min()} to {values.max()}; it should hold {kind}, none below 0: "
+            + ("leave out images without a known value" if least == 0 else "where there is no label, -1")
         )
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
 
 
 def count_values(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Any]]:
-    """Returns arrays [n] with their values counted from 0 in their order, int32, and the values that occur in any."""
+    """Returns arrays [n] with their values counted from 0 in their order, int32, and the values that occur in any.
+
+    The integer -1 and the empty text are no values: they become -1.
+    """
     uniques = {name: np.unique(column, return_inverse=True) for name, column in columns.items()}
     # As Python has them: numpy would make floats of int64 beside uint64.
-    values = sorted({value for unique, _ in uniques.values() for value in unique.tolist()})
+    values = sorted({value for unique, _ in uniques.values() for value in unique.tolist()} - {UNKNOWN, ""})
     number = {value: index for index, value in enumerate(values)}
     counted = {
-        name: np.array([number[value] for value in unique.tolist()], np.int32)[inverse]
+        name: np.array([number.get(value, UNKNOWN) for value in unique.tolist()], np.int32)[inverse]
         for name, (unique, inverse) in uniques.items()
     }
     return counted, values
@@ -109,6 +113,8 @@ def choose_classes(
     source: str, arrays: Mapping[str, np.ndarray], classes: Classes, chosen: Sequence[str | int], field: str
 ) -> tuple[dict[str, np.ndarray], Classes]:
     """Returns the arrays with the images of some classes alone, which are numbered anew, and these classes.
+
+    Images without a label are of none of them.
 
     Args:
       source: where they come from, for messages.
@@ -128,15 +134,16 @@ def choose_classes(
     selection = dict(arrays)
     for prefix in [prefix for prefix in ("", "test_") if f"{prefix}label" in arrays]:
         label = arrays[f"{prefix}label"]
-        absent = [value for value, own in zip(chosen, numbers, strict=True) if own not in label]
+        known = label >= 0
+        absent = [value for value, own in zip(chosen, numbers, strict=True) if own not in label[known]]
         if absent:
             where = "test split" if prefix else "training split" if "test_label" in arrays else "data"
             raise DataError(
                 f"{field} names {absent[0]}, a class without images in the {where} of {source}; its classes are "
-                f"{classes.choose(np.unique(label).tolist())}"
+                f"{classes.choose(np.unique(label[known]).tolist())}"
             )
         number[numbers] = np.arange(len(numbers))
-        kept = number[label] >= 0
+        kept = known & (number[label] >= 0)
         parts = [name for name in (f"{prefix}image", f"{prefix}factor", f"{prefix}row") if name in arrays]
         selection |= {name: arrays[name][kept] for name in parts} | {f"{prefix}label": number[label[kept]]}
     twice = [value for value, own in zip(chosen, numbers, strict=True) if numbers.count(own) > 1]

@@ -22,6 +22,7 @@ class DataDescription:
     image_type: Literal["uint8", "float32"]  # As which images are stored; floats are in [0, 1].
     num_images: dict[str, NonNegativeInt]  # Of each split.
     num_classes: PositiveInt | None
+    num_labelled: dict[str, NonNegativeInt] = dataclasses.field(default_factory=dict)  # Where some have no label.
 
     @staticmethod
     def of(dataset: Dataset) -> "DataDescription":
@@ -34,11 +35,15 @@ class DataDescription:
             image_type="uint8" if image.dtype == jnp.uint8 else "float32",
             num_images={name: len(split.image) for name, split in dataset.splits.items()},
             num_classes=dataset.num_classes,
+            num_labelled=dataset.num_labelled,
         )
 
     def outline(self, preprocessing: Preprocessing) -> ResidentData:
         """The data with shapes and types in the place of images and labels."""
         sizes = self.num_images.items()
         image = {name: jax.ShapeDtypeStruct((num, *self.image_shape), self.image_type) for name, num in sizes}
-        label = {name: jax.ShapeDtypeStruct((num,), jnp.int32) for name, num in sizes}
-        return ResidentData(image, {} if self.num_classes is None else label, preprocessing)  # type: ignore[arg-type]
+        labels, labelled = (
+            {name: jax.ShapeDtypeStruct((num,), jnp.int32) for name, num in counts.items()}
+            for counts in ({} if self.num_classes is None else self.num_images, self.num_labelled)
+        )
+        return ResidentData(image, labels, preprocessing, labelled=labelled)  # type: ignore[arg-type]

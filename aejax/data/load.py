@@ -1,6 +1,7 @@
 """Loading: from a name or a path to the splits of a data set, as arrays in host memory."""
 
 import dataclasses
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,7 +120,7 @@ class DataConfig(SourceConfig):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], or None.
+    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], -1 where there is none, or None.
 
     `factor` are the values of what an image was made from, int32 [N, factors], counted from 0, or None.
     """
@@ -130,12 +131,23 @@ class Split:
     row: np.ndarray | None = None  # The numbers that the images have in `part` of their source, int [N].
     part: str = "image"
 
+    @functools.cached_property
+    def labelled(self) -> np.ndarray:
+        """The indices of the images that have a label, int32, in their order."""
+        return np.flatnonzero([] if self.label is None else self.label >= 0).astype(np.int32)
+
+    @property
+    def known_label(self) -> np.ndarray:
+        """The labels of these images alone."""
+        return np.empty(0, np.int32) if self.label is None else self.label[self.labelled]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
     """The splits of a data set. The fingerprint is 16 hexadecimal digits that name exactly these arrays.
 
-    Labels of a single class tell nothing apart: `classes` names it, and there are no labels.
+    Labels of a single class tell nothing apart, and where a split has none nothing can be measured by the others' or
+    chosen: then there are no labels, and `unlabelled` says why, to be read after the name.
     """
 
     name: str
@@ -153,6 +165,7 @@ class Dataset:
     image_names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
     found: str = ""  # What there is to say of where they were found, if that is not where the config says.
+    unlabelled: str = "has no labels"
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -160,9 +173,11 @@ class Dataset:
         return {name: getattr(self, name) for name in SPLITS}
 
     @property
-    def unlabelled(self) -> str:
-        """Why there are no labels, to be read after the name."""
-        return f"has labels of one class only, '{self.classes.name(0)}'" if self.classes.names else "has no labels"
+    def num_labelled(self) -> dict[str, int]:
+        """How many images of each split have a label, where some have none; otherwise empty."""
+        num = {name: len(split.labelled) for name, split in self.splits.items()}
+        complete = all(num[name] == len(split.image) for name, split in self.splits.items())
+        return {} if self.num_classes is None or complete else num
 
 
 def load(config: DataConfig, field: str = "data") -> Dataset:
@@ -190,7 +205,8 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     splits = gray if config.binarization is None else tuple(map(binarize(config), gray, SPLITS))
     intensity = gray[0].image if config.binarization == "dynamic" else None
     fingerprint = _fingerprint(*splits, *([] if intensity is None else [gray[0]]))
-    num_classes = len(classes.values) if len(classes.values) > 1 else None
+    unlabelled = _why_unlabelled(classes, dict(zip(SPLITS, splits, strict=True)))
+    num_classes = None if unlabelled else len(classes.values)
     train, validation, test = (split if num_classes else dataclasses.replace(split, label=None) for split in splits)
     return Dataset(
         name=config.name,
@@ -205,7 +221,25 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         pixels=read_as,
         notes=contents.notes,
         image_names=image_names,
+        unlabelled=unlabelled,
     )
+
+
+def _why_unlabelled(classes: Classes, splits: Mapping[str, Split]) -> str:
+    """Returns why there are no labels to learn from and to measure by; empty if there are."""
+    if not classes.names:
+        return "has no labels"
+    if len(classes.names) == 1:
+        return f"has labels of one class only, '{classes.name(0)}'"
+    without = [name for name, split in splits.items() if len(split.image) and not len(split.labelled)]
+    return "".join(f"has labels on none of its {len(splits[name].image)} {name} images" for name in without[:1])
+
+
+def of_arrays(train: Split, validation: Split, num_classes: int | None) -> Dataset:
+    """Returns splits that the caller has in memory as a data set, which has no test images."""
+    test = Split(train.image[:0], None if train.label is None else train.label[:0])
+    fingerprint = _fingerprint(train, validation, test)
+    return Dataset("arrays", train, validation, test, num_classes=num_classes, fingerprint=fingerprint)
 
 
 def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple[Split, Split, Split]:

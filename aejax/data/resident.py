@@ -1,14 +1,16 @@
 """A data set on the device: images stay as they are stored (mostly uint8) and become floats one batch at a time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from aejax.data import preprocessing
+from aejax.data.balance import is_unbalanced
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 
@@ -21,21 +23,40 @@ EXAMPLES_AXIS = "data"  # Of the mesh in which a program runs, if it has one: th
 class Batch(NamedTuple):
     """Images as a model sees them, float32 [batch, height, width, channels], and labels, int32 [batch] or None.
 
+    The label of an image without one is -1; who reads labels takes batches of `ResidentData.with_labels()`.
+
     Of data that are codes alone, `image` is None.
     """
 
     image: Any
     label: jax.Array | None
-    dataset_size: int | None = None  # How many there are of which the batch is drawn; None: no more than these.
+    # How many there are of which the batch is drawn, perhaps traced; None: no more than these.
+    dataset_size: jax.typing.ArrayLike | None = None
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
     code: jax.Array | None = None  # [batch, ...], where the data have codes.
+
+
+class Rows(flax.struct.PyTreeNode):
+    """Which images are trained and validated on, in arrays whose shapes do not depend on how many are trained on.
+
+    Of several subsets at once `index` and `count` have a leading axis of subsets, see `subsets.RowsSubset`.
+    """
+
+    # Of "train", int32 [room]: the images, and after them repetitions of the last, which do not count. Of "validation",
+    # int32 [images].
+    index: Mapping[str, Array]
+    count: Array  # int32: how many training images count.
+    num_batches: Array  # int32: the full batches in them, the same for all subsets.
 
 
 class ResidentData(flax.struct.PyTreeNode):
     """The splits ("train", "validation", "test") as arrays by name. Without labels, `label` is empty.
 
+    Where some images have no label (-1), `labelled` are the indices of those that have one, by split; otherwise it is
+    empty.
     `intensity` are training images of which each batch draws binary ones anew, or None. `code` is what a trained
-    autoencoder makes of the images, by split, where that is what is learned from; then `image` may be empty.
+    autoencoder makes of the images, by split, where that is what is learned from; then `image` may be empty. `rows` are
+    those of the arrays of "train" that are the training and the validation split; None: the arrays are the splits.
     """
 
     image: dict[str, Array]
@@ -43,31 +64,76 @@ class ResidentData(flax.struct.PyTreeNode):
     preprocessing: preprocessing.Preprocessing
     intensity: Array | None = None
     code: dict[str, jax.Array] | None = None
+    labelled: dict[str, Array] = flax.struct.field(default_factory=dict)
+    rows: Rows | None = None
+    unbalanced: bool = flax.struct.field(pytree_node=False, default=False)  # See `aejax.data.balance`.
+
+    def with_labels(self) -> "ResidentData":
+        """Returns the data with the images alone that have a label, in their order."""
+        if not self.labelled:
+            return self
+
+        def pick(split: str, array: Array) -> jax.Array:
+            return jnp.asarray(array)[self.labelled[split]]
+
+        return self.replace(
+            image={split: pick(split, image) for split, image in self.image.items()},
+            label=self.known_label,
+            intensity=None if self.intensity is None else pick("train", self.intensity),
+            labelled={},
+        )
+
+    @property
+    def known_label(self) -> dict[str, Array]:
+        """The labels of `with_labels()`."""
+        return {
+            split: jnp.asarray(label)[self.labelled[split]] if self.labelled else label
+            for split, label in self.label.items()
+        }
 
     def batch(self, split: str, indices: jax.Array) -> Batch:
         """Returns the preprocessed examples at `indices` of a split."""
-        indices = _spread(indices)
-        return self._batch(split, indices, self.image[split][indices] if self.image else None)
+        stored, indices = self._place(split, indices)
+        return self._batch(split, stored, indices, self.image[stored][indices] if self.image else None)
 
     def training_batch(self, indices: jax.Array, change: Callable[[jax.Array], jax.Array], key: jax.Array) -> Batch:
         """Returns training examples; `change` is applied to images in [0, 1], and the key draws binary ones of them."""
-        indices = _spread(indices)
+        stored, indices = self._place("train", indices)
         if not self.image:
-            return self._batch("train", indices, None)
+            return self._batch("train", stored, indices, None)
         if self.intensity is None:
-            return self._batch("train", indices, change(preprocessing.to_unit(self.image["train"][indices])))
-        probability = change(preprocessing.to_unit(self.intensity[indices]))
-        return self._batch("train", indices, jax.random.bernoulli(key, probability).astype(jnp.float32))
+            image = change(preprocessing.to_unit(self.image[stored][indices]))
+        else:
+            probability = change(preprocessing.to_unit(self.intensity[indices]))
+            image = jax.random.bernoulli(key, probability).astype(jnp.float32)
+        return self._batch("train", stored, indices, image)
 
-    def _batch(self, split: str, indices: jax.Array, image: jax.Array | None) -> Batch:
-        label = self.label[split][indices] if self.label else None
-        code = self.code[split][indices] if self.code else None
+    def _place(self, split: str, indices: jax.Array) -> tuple[str, jax.Array]:
+        """Returns the name of the arrays that examples of a split lie in, and where there."""
+        stored, indices = (split, indices) if self.rows is None else ("train", self.rows.index[split][indices])
+        return stored, _spread(indices)
+
+    def _batch(self, split: str, stored: str, indices: jax.Array, image: jax.Array | None) -> Batch:
+        label = self.label[stored][indices] if self.label else None
+        code = self.code[stored][indices] if self.code else None
         network_input = None if image is None else preprocessing.apply(self.preprocessing, image)
-        return Batch(network_input, label, self.size(split), code=code)
+        return Batch(network_input, label, self.count(split), code=code)
 
     def size(self, split: str) -> int:
-        """Returns the number of examples in a split."""
+        """Returns the number of examples in a split; with `rows` that for which there is room in the training split."""
+        if self.rows is not None:
+            return self.rows.index[split].shape[-1]
         return (self.image or self.code or {})[split].shape[0]
+
+    def count(self, split: str) -> jax.typing.ArrayLike:
+        """Returns the number of examples in a split that count: all of them, but with `rows` of "train", traced."""
+        return self.size(split) if self.rows is None or split != "train" else self.rows.count
+
+    def evenly(self, split: str, num: int) -> jax.Array:
+        """Returns the indices of `num` examples of a split at even distances, int32 [num]."""
+        last = self.count(split) - 1
+        spaced = np.linspace(0, last, num) if isinstance(last, int) else jnp.linspace(0, last, num)
+        return jnp.asarray(spaced.astype(np.int32))
 
 
 def _spread(indices: jax.Array) -> jax.Array:
@@ -87,11 +153,17 @@ def make_resident(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
     return _resident(dataset, preprocessing.fit(kind, dataset.train.image))
 
 
-def training_arrays(*, image: Array | None = None, code: jax.Array | None = None) -> ResidentData:
-    """Arrays as the training split of data that have nothing else: no labels, other splits or preprocessing."""
-    images: Any = {} if image is None else {"train": image, "validation": image[:0]}
-    codes = None if code is None else {"train": code, "validation": code[:0]}
-    return ResidentData(images, {}, preprocessing.Preprocessing(kind="none"), code=codes)
+def training_arrays(
+    *, image: Array | None = None, code: jax.Array | None = None, label: Array | None = None
+) -> ResidentData:
+    """Arrays as the training split of data that have nothing else: no other splits or preprocessing."""
+
+    def splits(array: Array | None) -> Any:
+        return {} if array is None else {"train": array, "validation": array[:0]}
+
+    return ResidentData(
+        splits(image), splits(label), preprocessing.Preprocessing(kind="none"), code=splits(code) or None
+    )
 
 
 def outline(dataset: Dataset, kind: preprocessing.Kind) -> ResidentData:
@@ -107,6 +179,8 @@ def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> Resident
         label={name: split.label for name, split in splits.items() if split.label is not None},
         preprocessing=fitted,
         intensity=dataset.intensity,
+        labelled={name: splits[name].labelled for name in dataset.num_labelled},
+        unbalanced=is_unbalanced(dataset),
     )
 
 

@@ -1,7 +1,7 @@
-"""Which examples have labels where labels are few: fixed subsets, the same for whatever is compared on them."""
+"""Parts of the training images: few that have labels, the same for whatever is compared on them, or given ones."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,37 @@ def draw_per_class(label: Array, num_classes: int, count: int, draw: jax.typing.
     return by_class[first[:, None] + jnp.arange(count)[None]]
 
 
+class Subset(Protocol):
+    """A part of the training images that one member sees; which one may be traced."""
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with this part for the training split, and perhaps another for the validation split."""
+
+
+class AllLabelled(NamedTuple):
+    """All images that have a label."""
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with these images alone."""
+        return data.with_labels()
+
+
+class RowsSubset(NamedTuple):
+    """One of the subsets for which the data have `rows`, and a preprocessing of their own: arrays [subsets, ...]."""
+
+    number: jax.typing.ArrayLike
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with its rows and its preprocessing; validation images are some of the training images."""
+        assert data.rows is not None, "the data have subsets"
+        index, count, fitted = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf)[self.number], (data.rows.index, data.rows.count, data.preprocessing)
+        )
+        return data.replace(rows=data.rows.replace(index=index, count=count), preprocessing=fitted)
+
+
 class LabelledSubset(NamedTuple):
-    """A few training images of each class of which the labels are known, and as many more to make choices by."""
+    """A few training images of each class of which the labels are seen, and as many more to make choices by."""
 
     per_class: int
     num_classes: int
@@ -40,6 +69,7 @@ class LabelledSubset(NamedTuple):
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the data with these images for the training and validation splits; the test split stays."""
+        data = data.with_labels()
         indices = draw_per_class(data.label["train"], self.num_classes, 2 * self.per_class, self.draw)
         chosen = {"train": indices[:, : self.per_class], "validation": indices[:, self.per_class :]}
         few = {
@@ -63,7 +93,7 @@ def too_few_labels(asking: str, wanted: int, path: str, dataset: Dataset) -> Ite
     """
     if dataset.train.label is None or dataset.num_classes is None:
         return
-    counts = np.bincount(dataset.train.label, minlength=dataset.num_classes)
+    counts = np.bincount(dataset.train.known_label, minlength=dataset.num_classes)
     smallest = int(np.argmin(counts))
     if counts[smallest] < 2 * wanted:
         yield (

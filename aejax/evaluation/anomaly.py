@@ -40,7 +40,7 @@ def anomaly_metrics(
             stored = source.image[split][indices]
             values = {"distance": encode(stored)}
             if reconstruct is not None and split != "train":
-                values["mse"] = mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
+                values["mse"] = reconstruction_error(reconstruct, stored)
             return values
 
         return map_examples(block, source.size(split), images_at_once(source.image[split].shape[1:]))
@@ -57,6 +57,11 @@ def anomaly_metrics(
             metrics[f"{split}_anomaly_{name}_auroc"] = auroc(*pair)
             metrics[f"{split}_anomaly_{name}_aupr"] = average_precision(*pair)
     return metrics
+
+
+def reconstruction_error(reconstruct: Callable[[jax.Array], jax.Array], stored: jax.Array) -> jax.Array:
+    """Returns the mean squared error of each stored image's reconstruction, [block], with pixels in [0, 1]."""
+    return mean_squared_error(preprocessing.to_unit(stored), reconstruct(stored))
 
 
 def mahalanobis(features: jax.Array) -> Callable[[jax.Array], jax.Array]:

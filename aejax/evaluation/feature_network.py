@@ -85,7 +85,7 @@ def feature_network(dataset: Dataset) -> FeatureNetwork:
 
 def _train(classifier: Classifier, dataset: Dataset) -> dict[str, np.ndarray]:
     """Returns the trained variables by their paths, and the accuracy on test images."""
-    data = jax.device_put(make_resident(dataset, "none"), jax.local_devices()[0])
+    data = jax.device_put(make_resident(dataset, "none").with_labels(), jax.local_devices()[0])
     epochs = -(-NUM_STEPS // steps_per_epoch(TRAINING, data))
     task = Task(classifier, OPTIMIZER, dataclasses.replace(TRAINING, epochs=epochs), SEED, (Stage(epochs),))
     variables = jax.device_get(fit(task, data).variables)

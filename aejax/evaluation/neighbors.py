@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from aejax.evaluation.accuracy import balanced_accuracy
+
 _QUERIES_AT_ONCE = 250  # Their similarities to 60,000 neighbors take 60 MB.
 
 
@@ -16,6 +18,7 @@ def neighbors_accuracy(
     num_classes: int,
     num_neighbors: int,
     temperature: float | None = None,
+    balanced: bool = False,
 ) -> dict[str, jax.Array]:
     """Returns `validation_knn_accuracy` and `test_knn_accuracy`, scalars in [0, 1].
 
@@ -33,6 +36,7 @@ def neighbors_accuracy(
       num_classes: labels lie in [0, num_classes).
       num_neighbors: how many vote.
       temperature: positive, or None: no weighted vote.
+      balanced: whether there are `..._balanced_accuracy` beside every accuracy, in which classes count alike.
 
     Raises:
       ValueError: there are fewer training examples than `num_neighbors`.
@@ -47,7 +51,12 @@ def neighbors_accuracy(
     def accuracies(split: str, neighbors: jax.Array, classes: jax.Array) -> dict[str, jax.Array]:
         by_vote = functools.partial(vote, num_classes=num_classes, num_neighbors=num_neighbors, temperature=temperature)
         predicted = by_vote(unit[split], neighbors, classes)
-        return {f"{split}_{name}_accuracy": jnp.mean(value == labels[split]) for name, value in predicted.items()}
+        right = {name: value == labels[split] for name, value in predicted.items()}
+        found = {f"{split}_{name}_accuracy": jnp.mean(value) for name, value in right.items()}
+        if balanced:
+            for name, value in right.items():
+                found[f"{split}_{name}_balanced_accuracy"] = balanced_accuracy(value, labels[split])
+        return found
 
     return accuracies("validation", unit["train"], labels["train"]) | accuracies("test", both, both_labels)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from aejax.evaluation.accuracy import balanced_accuracy
 from aejax.evaluation.calibration import calibration_error
 from aejax.evaluation.pca import principal_axes
 from aejax.measures.config import STRENGTHS
@@ -33,7 +34,7 @@ class Probe(NamedTuple):
     """The logistic regressions behind a linear probe, and which strength was chosen of them."""
 
     candidates: LogisticFit  # Of every strength, the strongest first, fitted on the training examples alone.
-    best: jax.Array  # [], the index of the strength that is most accurate on validation, the stronger of equals.
+    best: jax.Array  # [], the index of the strength that is best on validation, the stronger of equals.
     strength: jax.Array  # [], that strength.
     validation_accuracy: jax.Array  # [], of that strength, in [0, 1].
     chosen: LogisticFit  # Of that strength alone, fitted on train and validation together.
@@ -139,6 +140,12 @@ def class_logits(fit: LogisticFit, features: jax.Array) -> jax.Array:
     return jnp.einsum("nd,ldc->nlc", standardized, fit.weights, precision=_HIGHEST) + fit.bias[None]
 
 
+def to_affine(fit: LogisticFit) -> tuple[jax.Array, jax.Array]:
+    """Returns kernel [d, C] and bias [C] of the first of the regressions, for features that are not standardized."""
+    kernel = fit.scale[:, None] * fit.weights[0]
+    return kernel, fit.bias[0] - jnp.matmul(fit.mean, kernel, precision=_HIGHEST)
+
+
 def predict(fit: LogisticFit, features: jax.Array) -> jax.Array:
     """Returns the most probable class of each example by each of the regressions, int32 [n, L]."""
     return jnp.argmax(class_logits(fit, features), axis=2)
@@ -150,8 +157,12 @@ def fit_probe(
     *,
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
+    by_loss: bool = False,
 ) -> Probe:
     """Returns the linear probe itself; the arguments are those of `linear_probe`, and no test example is needed.
+
+    With `by_loss` the strength is the one of lowest cross-entropy on validation: few examples tell many strengths apart
+    by it, and hardly any by accuracy.
 
     Raises:
       ValueError: a strength is not positive, or there are none.
@@ -161,7 +172,13 @@ def fit_probe(
     strongest_first = jnp.asarray(sorted(strengths, reverse=True), jnp.float32)
     fit = fit_logistic(features["train"], labels["train"], num_classes=num_classes, strengths=strongest_first)
     correct = predict(fit, features["validation"]) == labels["validation"][:, None]
-    best = jnp.argmax(jnp.sum(correct, axis=0))  # The first of equals.
+    quality = jnp.sum(correct, axis=0)
+    if by_loss:
+        log_probability = jax.nn.log_softmax(class_logits(fit, features["validation"]), axis=2)
+        quality = jnp.sum(
+            jnp.take_along_axis(log_probability, labels["validation"][:, None, None], axis=2), axis=(0, 2)
+        )
+    best = jnp.argmax(quality)  # The first of equals.
 
     both, both_labels = (jnp.concatenate([x["train"], x["validation"]]) for x in (features, labels))
     start = (fit.weights[best][None], fit.bias[best][None])
@@ -177,6 +194,7 @@ def linear_probe(
     num_classes: int,
     strengths: Sequence[float] = STRENGTHS,
     calibration: bool = False,
+    balanced: bool = False,
 ) -> tuple[dict[str, jax.Array], Callable[[jax.Array, jax.Array], jax.Array]]:
     """Returns the accuracy of a linear classifier on the test examples, and the function that gives it on others.
 
@@ -193,6 +211,8 @@ def linear_probe(
       probe_iterations           evaluations of the gradient, both fits together
       validation_probe_calibration_error, test_probe_calibration_error
                                  of the same two classifiers, in [0, 1], if `calibration` is wanted
+      validation_probe_balanced_accuracy, test_probe_balanced_accuracy
+                                 likewise, if `balanced` ones are wanted
 
     Args:
       features: "train", "validation", "test": float32 [n, d].
@@ -200,6 +220,7 @@ def linear_probe(
       num_classes: labels lie in [0, num_classes).
       strengths: the penalties to choose from, positive.
       calibration: whether its probabilities are measured too.
+      balanced: whether classes count alike, too, however many examples they have.
 
     Raises:
       ValueError: a strength is not positive, or there are none.
@@ -225,6 +246,11 @@ def linear_probe(
         metrics["validation_probe_calibration_error"] = calibration_error(own, labels["validation"])
         test = probe.logits(features["test"])
         metrics["test_probe_calibration_error"] = calibration_error(test, labels["test"])
+    if balanced:
+        own = predict(probe.candidates, features["validation"])[:, probe.best]
+        for split, predicted in (("validation", own), ("test", predict(probe.chosen, features["test"])[:, 0])):
+            value = balanced_accuracy(predicted == labels[split], labels[split])
+            metrics[f"{split}_probe_balanced_accuracy"] = where_finite(value)
     return metrics, accuracy
 
 

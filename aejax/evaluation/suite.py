@@ -109,10 +109,10 @@ class Representation(NamedTuple):
 class Description(NamedTuple):
     """The metrics of one member that need no further fit, and its features for those that do.
 
-    `metrics` are scalars, named with the split first (`test_mse`). `features` are by their origin: "own" for those of
-    the own data (empty if no measure reads them), "transfer" if there are such data, and the names of `config.layers`,
-    for what these make of the own data. `code` are those of the own data that are compared with factors; empty if no
-    measure does.
+    `metrics` are scalars, named with the split first (`test_mse`). `features`, of the images that have a label, are by
+    their origin: "own" for those of the own data (empty if no measure reads them), "transfer" if there are such data,
+    and the names of `config.layers`, for what these make of the own data. `code` are those of the own data that are
+    compared with factors; empty if no measure does.
     """
 
     metrics: dict[str, jax.Array]
@@ -142,6 +142,7 @@ def describe(
         if data.size(split)
     }
     own = {split: of_split.pop(_FEATURES) for split, of_split in each.items() if _FEATURES in of_split}
+    own = {split: values[data.labelled[split]] if data.labelled else values for split, values in own.items()}
     metrics = {f"{split}_{name}": jnp.mean(value) for split in each for name, value in each[split].items()}
     member = MemberAndData(representation, data, others, config, each, own)
     for function in functions(measures, "images"):
@@ -150,9 +151,10 @@ def describe(
     if representation.layers is not None and any(measure.of_labels for measure in measures):
         for layer in config.layers:
             encode = functools.partial(_encode_layer, representation.layers, layer)
-            features[layer] = encode_splits(Representation(encode, at_once=representation.at_once), data)
+            of_layer = Representation(encode, at_once=representation.at_once)
+            features[layer] = encode_splits(of_layer, data.with_labels())
     if "transfer" in others:
-        features["transfer"] = encode_splits(representation, others["transfer"])
+        features["transfer"] = encode_splits(representation, others["transfer"].with_labels())
     compares = any(measure.of_factors or measure.members is not None for measure in measures)
     return Description(metrics, features, encode_splits(representation, data) if compares else {})
 
@@ -173,16 +175,16 @@ def encode_splits(representation: Representation, data: ResidentData) -> Splits:
 
 
 def classify(
-    features: Splits, label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int
+    features: Splits, label: dict[str, jax.Array], config: EvaluationConfig, num_classes: int, unbalanced: bool = False
 ) -> dict[str, jax.Array]:
     """Returns how well one member's features tell the labels, as scalars (`test_probe_accuracy`).
 
     What is chosen is chosen on the validation split; the test split is read once, and features of corrupted test
-    images are read where there are any.
+    images are read where there are any. Of `unbalanced` classes there are balanced accuracies, too.
     """
     metrics: dict[str, jax.Array] = {}
     for function in functions(config.wanted(), "features"):
-        metrics |= function(_given(features, label, config, num_classes))
+        metrics |= function(_given(features, label, config, num_classes)._replace(unbalanced=unbalanced))
     return metrics
 
 

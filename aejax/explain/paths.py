@@ -49,14 +49,14 @@ def class_pairs(label: np.ndarray, num: int, seed: int) -> np.ndarray:
     Every two classes, in either direction, are as likely; while there are enough of these, none occurs twice.
 
     Args:
-      label: integers [n].
+      label: integers [n]; -1 is no class.
       num: how many pairs.
       seed: of what is drawn.
 
     Raises:
       DataError: if all images are of one class.
     """
-    present = np.unique(label)
+    present = np.unique(label[label >= 0])
     if len(present) < 2:
         raise DataError(f"a way between classes needs images of two; these are all of class {present.tolist()}")
     generator = np.random.default_rng(seed)

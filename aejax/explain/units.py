@@ -47,7 +47,8 @@ def describe_units(activation: np.ndarray, label: np.ndarray | None, least_varia
 
     Args:
       activation: of test images, float [n, d].
-      label: of the same images, integers [n] of at least 0, or None.
+      label: of the same images, integers [n], -1 where there is none, or None; purity and information are of the
+        labelled images.
       least_variance: see `dead_units`.
     """
     activation = np.asarray(activation, np.float32)
@@ -55,9 +56,10 @@ def describe_units(activation: np.ndarray, label: np.ndarray | None, least_varia
     purity, majority = np.full(dead.shape, np.nan), np.full(dead.shape, -1)
     information = np.full(dead.shape, np.nan)
     if label is not None:
-        purity, majority = class_purity(activation, label, top)
+        own, label = activation[label >= 0], label[label >= 0]
+        purity, majority = class_purity(own, label, top_images(own, NUM_IMAGES))
         purity[dead], majority[dead] = np.nan, -1
-        information = np.where(dead, np.nan, label_information(activation, label))
+        information = np.where(dead, np.nan, label_information(own, label))
     return Units(
         top=top,
         dead=dead,

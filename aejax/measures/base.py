@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 class Estimate(Protocol):
@@ -19,12 +19,17 @@ class Estimate(Protocol):
 
 
 class Metric(NamedTuple):
-    """A number that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`."""
+    """A number that people read. `name` is without its split: the results hold `validation_<name>`, `test_<name>`.
+
+    `constant` is the name by which the results know what is reached by naming the most frequent class for every image;
+    see `aejax.data.balance.majority`. It is None of what is no accuracy.
+    """
 
     name: str
     title: str
     unit: str
     higher_is_better: bool
+    constant: Literal["accuracy", "balanced_accuracy"] | None = None
 
     @property
     def test(self) -> str:
@@ -86,6 +91,16 @@ def _magnitude(value: float) -> int:
     return int(f"{value:.2e}".partition("e")[2]) if value and math.isfinite(value) else 2
 
 
+def accuracy(name: str, title: str) -> Metric:
+    """Returns the metric of an accuracy, in percent."""
+    return Metric(name, title, "%", True, "accuracy")
+
+
+def balanced_accuracy(name: str, title: str) -> Metric:
+    """Returns the metric of a balanced accuracy, in percent; results have it where classes are unbalanced alone."""
+    return Metric(name, f"{title}, balanced", "%", True, "balanced_accuracy")
+
+
 class MemberAndData(NamedTuple):
     """One member and the data that it is measured on: the input of the phase `images`."""
 
@@ -94,17 +109,22 @@ class MemberAndData(NamedTuple):
     others: Mapping[str, Any]  # Those of `evaluation.other_data`, by their use.
     evaluation: Any  # The EvaluationConfig.
     each_image: Mapping[str, Mapping[str, Any]]  # What `each_image` of all measures gave, [images], by split and name.
-    features: dict[str, Any]  # Of the own data by split, [images, size]. A measure may add further ones.
+    # Of the own data by split, [images with a label, size]. A measure may add further ones.
+    features: dict[str, Any]
 
 
 class Features(NamedTuple):
-    """The features of one member and what they should tell: the input of the phases `features` and `host`."""
+    """The features of one member and what they should tell: the input of the phases `features` and `host`.
+
+    Where some images have no label, these are of the others.
+    """
 
     features: Mapping[str, Any]  # [n, d] by split, and what a measure has added in the phase `images`.
     target: Mapping[str, Any]  # By split: labels, int [n], or of measures that need factors these, int [n, K].
     num_classes: int | None  # Of the labels; None of factors.
     evaluation: Any  # The EvaluationConfig.
     wanted: Collection[str]  # The names of the measures that are wanted.
+    unbalanced: bool = False  # Whether classes are, so that accuracies have balanced ones beside them.
 
 
 def _nothing(*_: Any) -> Iterator[str]:
@@ -129,8 +149,8 @@ class Measure:
     Its functions are its phases; a measure has one of them or several, and a function that several measures share is
     called once. Metrics are returned with their split first (`test_mse`).
 
-      each_image  (representation, stored images, their labels or None) -> values [images] by name; the result is their
-                  mean over each split
+      each_image  (representation, stored images, their labels, -1 where there is none, or None) -> values [images] by
+                  name; the result is their mean over each split
       images      `MemberAndData` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, accuracy
 
 
 def _solve(given: Features) -> dict[str, Any]:
@@ -10,13 +10,14 @@ def _solve(given: Features) -> dict[str, Any]:
 
     assert given.num_classes is not None, "a classifier is of labels"
     names = [name for name in CLOSED_FORMS if name in given.wanted]
-    return closed_form_accuracies(given.features, given.target, num_classes=given.num_classes, names=names)
+    features = {split: given.features[split] for split in given.target}  # Without those of corrupted images.
+    return closed_form_accuracies(features, given.target, num_classes=given.num_classes, names=names)
 
 
 RIDGE, GAUSSIAN, CLASS_MEAN = (
     Measure(
         name=name,
-        metrics=(Metric(f"{name}_accuracy", title, "%", True),),
+        metrics=(accuracy(f"{name}_accuracy", title),),
         needs=(LABELS, VALIDATION),
         features=_solve,
         by_axes=by_axes,

@@ -22,10 +22,12 @@ def _cluster(given: Features) -> dict[str, float]:
 
 def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
     for path, data in labelled(dataset, others):
-        if data.num_classes > len(data.train.image):
+        num_labelled = len(data.train.labelled)
+        if data.num_classes > num_labelled:
             yield (
-                f"evaluation.measures has 'clustering', and the {len(data.train.image)} training images of {data.name} "
-                f"({path}) cannot be as many clusters as there are classes, {data.num_classes}; leave it out"
+                f"evaluation.measures has 'clustering', and the {num_labelled} training images of {data.name} ({path})"
+                f"{' with a label' if data.num_labelled else ''} cannot be as many clusters as there are classes, "
+                f"{data.num_classes}; leave it out"
             )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, labelled
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, accuracy, labelled
 
 _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # With a column; others are in results.csv.
 
@@ -31,7 +31,7 @@ def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[s
 
 FEW_LABELS = Measure(
     name="few_labels",
-    metrics=tuple(Metric(f"few_labels_{num}_accuracy", f"probe, {num} a class", "%", True) for num in _COUNTS),
+    metrics=tuple(accuracy(f"few_labels_{num}_accuracy", f"probe, {num} a class") for num in _COUNTS),
     needs=(LABELS, VALIDATION),
     note="'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
     "seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "

@@ -29,21 +29,22 @@ def _bound(member: MemberAndData) -> dict[str, Any]:
     )
 
 
-def _no_likelihood(config: Any) -> Iterator[str]:
+def no_likelihood(config: Any, asked: str = "evaluation.measures has 'likelihood'") -> Iterator[str]:
+    """Yields why a model of a config has no −log p(x); `asked` says where one is asked for."""
     likelihood = config.autoencoder.likelihood.kind
     if likelihood == "half_squared_error":
         yield (
-            "evaluation.measures has 'likelihood', and half_squared_error lacks the constant that would make it one; "
+            f"{asked}, and half_squared_error lacks the constant that would make it one; "
             "use autoencoder.likelihood=gaussian"
         )
     if config.data.preprocessing != "none":
         yield (
-            "evaluation.measures has 'likelihood', which is one of images as they are, and "
+            f"{asked}, which is one of images as they are, and "
             f"data.preprocessing={config.data.preprocessing}; leave one of them out"
         )
     if likelihood == "bernoulli" and config.data.binarization is None:
         yield (
-            "evaluation.measures has 'likelihood', and a Bernoulli's is one of images that are black or white; set "
+            f"{asked}, and a Bernoulli's is one of images that are black or white; set "
             "data.binarization, or autoencoder.likelihood=continuous_bernoulli"
         )
 
@@ -71,5 +72,5 @@ LIKELIHOOD = Measure(
     ),
     needs=(base.POSTERIOR,),
     images=_bound,
-    conflicts=_no_likelihood,
+    conflicts=no_likelihood,
 )

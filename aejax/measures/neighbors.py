@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, labelled
+from aejax.measures.base import LABELS, VALIDATION, Features, Measure, accuracy, balanced_accuracy, labelled
 
 
 def _vote(given: Features) -> dict[str, Any]:
@@ -16,6 +16,7 @@ def _vote(given: Features) -> dict[str, Any]:
         num_classes=given.num_classes,
         num_neighbors=given.evaluation.neighbors.num_neighbors,
         temperature=given.evaluation.neighbors.temperature if WEIGHTED_NEIGHBORS.name in given.wanted else None,
+        balanced=given.unbalanced,
     )
 
 
@@ -30,6 +31,7 @@ def _vote_by_components(given: Features) -> dict[str, Any]:
         given.target,
         num_classes=given.num_classes,
         num_neighbors=given.evaluation.neighbors.num_neighbors,
+        balanced=given.unbalanced,
     )
     return {name.replace("_knn_", "_component_knn_"): value for name, value in metrics.items()}
 
@@ -37,16 +39,18 @@ def _vote_by_components(given: Features) -> dict[str, Any]:
 def _too_few(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
     num_neighbors = config.evaluation.neighbors.num_neighbors
     for path, data in labelled(dataset, others):
-        if num_neighbors > len(data.train.image):
+        num_labelled = len(data.train.labelled)
+        if num_neighbors > num_labelled:
+            with_labels = " with a label" if data.num_labelled else ""
             yield (
-                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {len(data.train.image)} training "
-                f"images of {data.name} ({path}); make it smaller, or name other evaluation.measures"
+                f"evaluation.neighbors.num_neighbors={num_neighbors} is more than the {num_labelled} training images"
+                f"{with_labels} of {data.name} ({path}); make it smaller, or name other evaluation.measures"
             )
 
 
 NEIGHBORS = Measure(
     name="neighbors",
-    metrics=(Metric("knn_accuracy", "k-NN", "%", True),),
+    metrics=(accuracy("knn_accuracy", "k-NN"), balanced_accuracy("knn_balanced_accuracy", "k-NN")),
     needs=(LABELS, VALIDATION),
     by_default=True,
     features=_vote,
@@ -55,7 +59,10 @@ NEIGHBORS = Measure(
 )
 WEIGHTED_NEIGHBORS = Measure(
     name="weighted_neighbors",
-    metrics=(Metric("weighted_knn_accuracy", "weighted k-NN", "%", True),),
+    metrics=(
+        accuracy("weighted_knn_accuracy", "weighted k-NN"),
+        balanced_accuracy("weighted_knn_balanced_accuracy", "weighted k-NN"),
+    ),
     needs=(LABELS, VALIDATION),
     features=_vote,
     misfits=_too_few,
@@ -63,7 +70,10 @@ WEIGHTED_NEIGHBORS = Measure(
 )
 COMPONENT_NEIGHBORS = Measure(
     name="component_neighbors",
-    metrics=(Metric("component_knn_accuracy", "k-NN of components", "%", True),),
+    metrics=(
+        accuracy("component_knn_accuracy", "k-NN of components"),
+        balanced_accuracy("component_knn_balanced_accuracy", "k-NN of components"),
+    ),
     needs=(LABELS, VALIDATION),
     features=_vote_by_components,
     misfits=_too_few,

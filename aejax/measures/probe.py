@@ -4,7 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aejax.cache import memory_bytes
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, MemberAndData, Metric, labelled
+from aejax.measures.base import (
+    LABELS,
+    VALIDATION,
+    Features,
+    Measure,
+    MemberAndData,
+    Metric,
+    accuracy,
+    balanced_accuracy,
+    labelled,
+)
 
 
 def _probe(given: Features) -> dict[str, Any]:
@@ -15,22 +25,23 @@ def _probe(given: Features) -> dict[str, Any]:
     if corrupted is None and not {PROBE.name, CALIBRATION.name} & set(given.wanted):
         return {}
     assert given.num_classes is not None, "a probe is of labels"
-    metrics, accuracy = linear_probe(
+    metrics, accuracy_of = linear_probe(
         given.features,
         given.target,
         num_classes=given.num_classes,
         strengths=given.evaluation.probe.strengths,
         calibration=CALIBRATION.name in given.wanted,
+        balanced=given.unbalanced,
     )
     if corrupted is not None:
-        metrics |= robustness.accuracies(accuracy, corrupted, given.target["test"])
+        metrics |= robustness.accuracies(accuracy_of, corrupted, given.target["test"])
     return metrics
 
 
 def _corrupt(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation import robustness
 
-    representation, data = member.representation, member.data
+    representation, data = member.representation, member.data.with_labels()
     encode = representation.encode if data.label else None
     metrics, features = robustness.describe(encode, representation.reconstruct, data.image["test"])
     member.features.update(features)
@@ -46,7 +57,7 @@ def _copies(sizes: Mapping[str, int]) -> int:
 def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
     memory = memory_bytes()
     for path, data in labelled(dataset, others):
-        num_train = len(data.train.image)
+        num_train = len(data.train.labelled)
         needed = 4 * len(config.evaluation.probe.strengths) * num_train * data.num_classes
         if needed > memory:
             yield (
@@ -58,7 +69,7 @@ def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator
 
 PROBE = Measure(
     name="probe",
-    metrics=(Metric("probe_accuracy", "linear probe", "%", True),),
+    metrics=(accuracy("probe_accuracy", "linear probe"), balanced_accuracy("probe_balanced_accuracy", "linear probe")),
     needs=(LABELS, VALIDATION),
     by_default=True,
     features=_probe,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aejax.measures.base import Measure, MemberAndData, Metric
+from aejax.measures.base import Measure, MemberAndData, Metric, accuracy, balanced_accuracy
 
 
 def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
@@ -43,9 +43,21 @@ def _is_right(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
     return {"accuracy": jnp.argmax(representation.classify(stored), axis=-1) == label}
 
 
+def _balanced(member: MemberAndData) -> dict[str, Any]:
+    from aejax.evaluation import accuracy
+
+    right = {split: values["accuracy"] for split, values in member.each_image.items() if "accuracy" in values}
+    return {
+        f"{split}_balanced_accuracy": accuracy.balanced_accuracy(values, member.data.label[split])
+        for split, values in right.items()
+        if member.data.unbalanced
+    }
+
+
 CLASSIFICATION = Measure(
     name="classification",
-    metrics=(Metric("accuracy", "own classifier", "%", True),),
+    metrics=(accuracy("accuracy", "own classifier"), balanced_accuracy("balanced_accuracy", "own classifier")),
     asked=lambda evaluation: True,
     each_image=_is_right,
+    images=_balanced,
 )

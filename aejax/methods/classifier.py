@@ -6,7 +6,7 @@ from typing import Any
 
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import ResidentData
-from aejax.data.subsets import LabelledSubset
+from aejax.data.subsets import AllLabelled, LabelledSubset
 from aejax.evaluation.classifier import Classifier
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
@@ -42,7 +42,7 @@ class ClassifierMethod(Method):
             training,
             config.seed,
             (Stage(self.epochs(config)),),
-            None if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed),
+            AllLabelled() if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed),
             at_once=at_once(config, image_shape),
         )
 

@@ -3,14 +3,13 @@
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import ResidentData, map_examples
 from aejax.evaluation.classifier import AUTOENCODER, Classifier
 from aejax.evaluation.few_labels import LabelledFeatures, fit_few_labels
-from aejax.evaluation.probe import standardize
+from aejax.evaluation.probe import standardize, to_affine
 from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING
 from aejax.methods.classifier import ClassifierMethod
@@ -70,6 +69,6 @@ def init_head_from_probe(classifier: Classifier, variables: Any, data: ResidentD
     fit, _ = fit_few_labels(
         splits["train"], splits["validation"], num_classes=classifier.num_classes, standardization=(mean, scale)
     )
-    kernel = scale[:, None] * fit.weights[0]
-    head = {"kernel": kernel, "bias": fit.bias[0] - jnp.matmul(mean, kernel, precision=jax.lax.Precision.HIGHEST)}
+    kernel, bias = to_affine(fit)
+    head = {"kernel": kernel, "bias": bias}
     return dict(variables) | {"params": dict(variables["params"]) | {"head": head}}

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -78,7 +78,7 @@ def decompose_kl(
     log_prior: Callable[[jax.Array], jax.Array],
     mean: jax.Array,
     log_variance: jax.Array,
-    dataset_size: int,
+    dataset_size: jax.typing.ArrayLike,
     estimator: Estimator,
 ) -> Decomposition:
     """Returns the parts of the KL for a sample of each posterior of a batch, with q(z) estimated from the batch.
@@ -94,15 +94,18 @@ def decompose_kl(
       log_prior: gives log p(z) of each, [batch].
       mean: of the posteriors, [batch, units].
       log_variance: of the posteriors, [batch, units].
-      dataset_size: N.
+      dataset_size: N, which may be traced.
       estimator: see above. A batch of one image has no others, and then is taken for all.
     """
     batch = latent.shape[0]
+    known = isinstance(dataset_size, int)
+    numbers: Any = math if known else jnp
     if estimator == "weighted":
-        log_weight = jnp.full((batch, batch), -math.log(dataset_size) - math.log(batch))
+        log_weight = jnp.full((batch, batch), -numbers.log(dataset_size) - math.log(batch))
     else:
-        others = -math.log(batch - 1) + math.log1p(-1 / dataset_size) if batch > 1 and dataset_size > 1 else -math.inf
-        own = -math.log(dataset_size) if batch > 1 else 0.0
+        alone = batch == 1 or (known and dataset_size == 1)
+        others = -math.inf if alone else -math.log(batch - 1) + numbers.log1p(-1 / dataset_size)
+        own = -numbers.log(dataset_size) if batch > 1 else 0.0
         log_weight = jnp.where(jnp.eye(batch, dtype=bool), own, others)
     log_posterior = jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=1)
     return split_kl(latent, log_posterior, log_prior, mean, log_variance, log_weight)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aejax.measures.base import Metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
+from aejax.report import majority
 from aejax.report.findings import UNDECIDED, Comparison, Finding, choose, compare, rank, signed
 from aejax.report.label_curves import label_curves
 from aejax.statistics import Interval
@@ -34,6 +35,8 @@ class Headline(NamedTuple):
             worse = f"{self.finding.num_worse or 'none'} shown to be worse"
             chosen = f", chosen among {self.finding.num_settings} settings ({worse}),"
         reached = with_unit(metric, metric.show(best.interval(metric.test)))
+        if constant := majority.shown(metric, best):
+            reached += f" ({majority.MAJORITY}: {with_unit(metric, constant)})"
         text = f"By {metric.title}, {best.name}{chosen} reaches {reached}"
         if rival is None:
             interval = best.interval(metric.test)

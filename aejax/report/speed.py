@@ -12,6 +12,7 @@ import numpy as np
 from aejax.errors import UserError
 from aejax.report.drawing import Series, line_chart, to_svg
 from aejax.report.tables import Table, to_aligned
+from aejax.statistics import resampled_interval
 
 ACCELERATOR_HEADING = (
     "case",
@@ -24,6 +25,7 @@ ACCELERATOR_HEADING = (
     "MB a member",
     "",
 )
+FOLDS_HEADING = ("case", "features", "% right", "first − this", "folds")
 AGAIN = ", again"  # Ends the name of a contender that does what another has done.
 _OWN = "aejax"  # The first contender of every case of an accelerator.
 
@@ -53,6 +55,8 @@ def to_table(record: Mapping[str, Any]) -> str:
     """
     if "scale" in record["environment"]:
         return to_aligned(Table(list(ACCELERATOR_HEADING), list(_accelerator_rows(record)))) + "\n"
+    if all("test_share" in result for case in record["cases"].values() for result in case["contenders"].values()):
+        return to_aligned(Table(list(FOLDS_HEADING), list(_fold_rows(record)))) + "\n"
     heading = ["case", "contender", "median", "range", "first / this", "of matmul rate", "memory MB", "compile s"]
     rows = []
     for name, case in record["cases"].items():
@@ -72,6 +76,18 @@ def to_table(record: Mapping[str, Any]) -> str:
                 ]
             )
     return to_aligned(Table(heading, rows)) + "\n"
+
+
+def _fold_rows(record: Mapping[str, Any]) -> Iterator[list[str]]:
+    for name, case in record["cases"].items():
+        (_, first), *_others = case["contenders"].items()
+        for title, result in case["contenders"].items():
+            values, cell = result["values"], ""
+            if result is not first:
+                differences = [own - other for own, other in zip(first["values"], values, strict=True)]
+                interval = resampled_interval(differences, result["test_share"])
+                cell = f"{interval.mean:.2f} ± {interval.half_width:.2f}"
+            yield [name if result is first else "", title, f"{np.mean(values):.2f}", cell, str(len(values))]
 
 
 def _accelerator_rows(record: Mapping[str, Any]) -> Iterator[list[str]]:

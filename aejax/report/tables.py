@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aejax.measures.base import Metric
@@ -13,6 +13,8 @@ from aejax.methods.zoo import role_of
 from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
 from aejax.report.findings import findings
 from aejax.report.label_curves import label_curves
+from aejax.report.majority import MAJORITY, baselines
+from aejax.statistics import UNBALANCED
 from aejax.store.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
 
@@ -66,14 +68,15 @@ def _cell(value: Any) -> Any:
 def make_table(groups: Sequence[Setting]) -> Table:
     """Returns the table of settings: swept fields, test metrics with intervals, seconds and number of seeds.
 
-    Of a search, which knows none of test images, the metrics are those of validation images.
+    Of a search, which knows none of test images, the metrics are those of validation images. Last come those of the
+    majority class.
     """
     columns = columns_of_fields(groups)
     shown = metric_columns(groups)
     study = ["study"] if any(group.study for group in groups) else []
     heading = [*study, "method", *columns, *(column.title for column in shown), "seconds", "n"]
     table = Table(heading, [])
-    for group in groups:
+    for group in [*groups, *baselines(groups)]:
         seconds = group.cost("train_seconds")
         count = str(len(group.rows) - group.num_diverged) if group.seeded else "fixed"
         table.rows.append(
@@ -162,27 +165,16 @@ def notes(rows: Sequence[Row]) -> list[str]:
         "Settings are chosen on validation images; differences are paired over common seeds, with intervals that hold "
         "together for all comparisons of a sentence (Bonferroni)."
     ]
-    known = list({json.dumps(row["data"]): row["data"] for row in rows}.values())
-    said = []
-    for data in known:
-        line = (
-            f"{data['name']}: trained on {data['train']} images, selection on {data['validation']} validation images, "
-            f"tested once on {data['test']} images"
-        )
-        if data["num_classes"] is None:
-            said.append(line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out.")
-        elif any("probe_accuracy" in name or "knn_accuracy" in name for row in rows for name in row["metrics"]):
-            both = data["train"] + data["validation"]
-            said.append(line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images.")
-        else:
-            said.append(line + ".")
-    for name, other in [pair for data in known for pair in data.get("others", {}).items()]:
-        said.append(
-            f"evaluation.{name}: {other['name']}, {other['train']} training, {other['validation']} validation and "
-            f"{other['test']} test images (fingerprint {other['fingerprint']})."
-        )
-    lines += dict.fromkeys(said)
+    lines += dict.fromkeys(_of_data(rows))
     known_metrics = {name for row in rows for name in row["metrics"]}
+    constant = {metric.constant for metric in all_metrics() if metric.test in known_metrics}
+    if constant != {None} and any("majority" in row["data"] for row in rows):
+        lines.append(f"'{MAJORITY}' names the class that is most frequent among the labels that a probe is fitted to.")
+    if "balanced_accuracy" in constant:
+        lines.append(
+            "'balanced': the mean over the classes of the share of their images that is classified right, measured "
+            f"where the largest class has more than {UNBALANCED:g} times the images of the smallest."
+        )
     lines += [one.note for one in MEASURES.values() if one.note and any(m.test in known_metrics for m in one.metrics)]
     if any(row["config"].get("fine_tuning.labels_per_class") is not None for row in rows):
         lines.append(
@@ -201,3 +193,29 @@ def notes(rows: Sequence[Row]) -> list[str]:
         more = f" and {len(diverged) - 10} more" if len(diverged) > 10 else ""
         lines.append(f"Diverged, kept at their last finite state and left out of the means: {shown}{more}.")
     return lines
+
+
+def _of_data(rows: Sequence[Row]) -> Iterator[str]:
+    """Yields what numbers are of: how many images of each data set, with labels or without, and of other data."""
+    known = list({json.dumps(row["data"]): row["data"] for row in rows}.values())
+    for data in known:
+        line = (
+            f"{data['name']}: trained on {data['train']} images, selection on {data['validation']} validation images, "
+            f"tested once on {data['test']} images"
+        )
+        if data["num_classes"] is None:
+            yield line + "; it has no labels, so probe, k-NN, pixels and the supervised baseline were left out."
+        elif any("probe_accuracy" in name or "knn_accuracy" in name for row in rows for name in row["metrics"]):
+            labelled = data.get("labelled", data)
+            both = labelled["train"] + labelled["validation"]
+            yield line + f"; the linear probe is refitted, and k-NN searches, on {both} labelled images."
+        else:
+            yield line + "."
+        if "labelled" in data:
+            parts = [f"{num} of {data[name]} {name}" for name, num in data["labelled"].items()]
+            yield f"Images with a label: {', '.join(parts)}; everything that reads labels uses these alone."
+    for name, other in [pair for data in known for pair in data.get("others", {}).items()]:
+        yield (
+            f"evaluation.{name}: {other['name']}, {other['train']} training, {other['validation']} validation and "
+            f"{other['test']} test images (fingerprint {other['fingerprint']})."
+        )

@@ -104,6 +104,12 @@ class GenerationConfig:
                 "have, its mean and contrast; use another preprocessing"
             )
 
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        del config
+        if self.sampler.LEARNED:
+            yield from self.optimizer.unreached("generation.optimizer", "generation.epochs", self.epochs)
+
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why images of a data set cannot be drawn and judged."""
         del others

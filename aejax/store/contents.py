@@ -93,8 +93,9 @@ def _read_curves(one: Evidence, status: PopulationStatus, record: Record) -> tup
         problem = problem or f"the curves of {len(late)} of {len(own)} members are gone before epoch {epoch}"
     trained = one.results is not None and one.results.cost.get("images_per_second", 0) > 0
     if trained and len(own) < len(status.members):
-        lost = len(status.members) - len(own)
-        problem = problem or f"the curves of {lost} of {len(status.members)} members are gone"
+        # One that goes on from another may have nothing left to do.
+        lost = len([name for name in status.members if name not in own and name not in record.lineage])
+        problem = problem or (f"the curves of {lost} of {len(status.members)} members are gone" if lost else None)
     return own, [] if problem is None else [Fault(path, problem)]
 
 

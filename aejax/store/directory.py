@@ -21,10 +21,12 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 
 from aejax.errors import UserError
-from aejax.store.files import exists, lock, refuse_links, remove_leftovers
+from aejax.store.files import TEMPORARY, exists, lock, refuse_links, remove_leftovers
 
 IMAGES = "images.npz"  # The arrays that a study from Python was given, which its data.name is.
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
@@ -92,3 +94,24 @@ def population_name(method: str, ids: Sequence[str]) -> str:
     """The name of a population's directory, which no other members have."""
     digest = hashlib.sha256(f"{method}:{','.join(sorted(ids))}".encode()).hexdigest()[:12]
     return f"{method}-{digest}"
+
+
+@contextlib.contextmanager
+def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives an empty directory that stands at the path once the block is done; if that fails, nothing of it is left.
+
+    Raises:
+      UserError: if there is something of that name.
+    """
+    target = pathlib.Path(path)
+    if os.path.lexists(target):
+        raise UserError(f"{target} is there already; name another directory, or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

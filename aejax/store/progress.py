@@ -70,7 +70,8 @@ def describe(directory: StudyDirectory, width: int | None = None) -> str:
         lines.append(line.rstrip() if width is None or len(line) <= width else line[: width - 1] + "…")
     broken = [f"{fault}; {fault.advice}" for one in evidence for fault in one.faults]
     total = progress([status for _, status in populations], now, _start(record))
-    return "\n".join([*lines, *broken, str(total)])
+    origin = [] if record is None or record.parent is None else [f"goes on from {record.parent}"]
+    return "\n".join([*origin, *lines, *broken, str(total)])
 
 
 def _members(status: PopulationStatus) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from aejax.config import flatten, load, to_tree
@@ -63,6 +63,22 @@ class Start:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The finished study that another goes on from; which of its members, the lineage of the other says."""
+
+    path: str  # From the other's directory.
+    name: str
+    epochs: Annotated[int, Field(ge=0)]  # For which its members had been trained.
+
+    def seen_from(self, directory: StudyDirectory) -> StudyDirectory:
+        """Returns where it lies, given the directory of the study that goes on from it."""
+        return StudyDirectory((directory.path / self.path).resolve())
+
+    def __str__(self) -> str:
+        return f"{self.name}, trained for {self.epochs} epochs, in {self.path} (from the study's own directory)"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
     """The content of study.json. Configs are plain trees: those who only read a study need no training code."""
 
@@ -79,6 +95,7 @@ class Record:
     starts: tuple[Start, ...] = ()
     # See `aejax.study.plan.Lineage`.
     lineage: Annotated[dict[str, str], AfterValidator(_without_cycles)] = dataclasses.field(default_factory=dict)
+    parent: Parent | None = None  # Where those are that it names, and the study's own members are not.
     # The SHA-256 of files of the user's that added kinds of parts, by their names; see `aejax.registry.origins`.
     plugins: dict[str, str | None] = dataclasses.field(default_factory=dict)
     # What a sweep called the settings of its members of all methods, by their ids.
@@ -182,7 +199,7 @@ def unite(directory: StudyDirectory, recorded: Sequence[Any], wanted: Sequence[A
     recorded_settings, wanted_settings = set(map(_setting, recorded)), set(map(_setting, wanted))
     if recorded_settings and not (recorded_settings <= wanted_settings or wanted_settings <= recorded_settings):
         other = next(config for config in wanted if _setting(config) not in recorded_settings)
-        changes = min((_differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
+        changes = min((differences(to_tree(config), to_tree(other)) for config in recorded), key=len)
         raise ConfigError(
             f"{directory.path} holds another study ({'; '.join(changes[:4])}{'; ...' if len(changes) > 4 else ''}); "
             "choose another workdir"
@@ -195,7 +212,8 @@ def _setting(config: Any) -> Any:
     return dataclasses.replace(config, seed=0)
 
 
-def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Returns in which fields, but for the seed, a config that is asked for differs from one that was recorded."""
     old, new = dict(flatten(recorded)), dict(flatten(asked))
 
     def shown(values: Mapping[str, Any], path: str) -> str:

@@ -40,11 +40,15 @@ class DataFacts:
     train: PositiveInt
     validation: NonNegativeInt
     test: NonNegativeInt
+    labelled: dict[str, NonNegativeInt] = dataclasses.field(default_factory=dict)  # Of each split, where some are not.
+    # What naming the most frequent class reaches; see `aejax.data.balance`. An earlier version did not write it.
+    majority: dict[str, Number] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by their names, without the words on pixels where there are none."""
+        """The fields by their names, without those that say nothing."""
+        silent: dict[str, Any] = {"pixels": None, "labelled": {}, "majority": {}}
         fields = dataclasses.asdict(self)
-        return {name: value for name, value in fields.items() if name != "pixels" or value is not None}
+        return {name: value for name, value in fields.items() if name not in silent or value != silent[name]}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,8 @@ def _costs(job: Job, needs: Needs, dataset: Dataset) -> str:
         task = job.method.task(first, dataset.train.image.shape[1:], dataset.num_classes)
         assert task is not None, "what is trained has a task"
         data = outline(dataset, first.data.preprocessing)
-        num_steps = task.epochs * steps_per_epoch(task.training, jax.eval_shape(task.select, data))
+        begun = next((job.method.epochs(config) for config in job.continues), 0)
+        num_steps = (task.epochs - begun) * steps_per_epoch(task.training, jax.eval_shape(task.select, data))
         flops = training_flops(task, data, num_steps)
         total = flops * len(job.population.members) / 1e12
         text += f", {num_steps:,} steps of {flops / max(num_steps, 1) / 1e6:.1f} MFLOP: {total:.3g} TFLOP in all"

@@ -36,7 +36,7 @@ from aejax.store.results import CODES
 from aejax.store.results import FILE as RESULTS
 from aejax.store.status import PopulationStatus, read_status, write_status
 from aejax.study.foresee import compile_variables
-from aejax.study.job import Execution, Job, Options, SourceOf
+from aejax.study.job import Execution, Job, Learnt, Options, SourceOf
 from aejax.study.measure import FittedPopulation, measure
 from aejax.study.track import track
 from aejax.trackers.tracking import Tracking
@@ -54,7 +54,7 @@ Arrays = dict[str, np.ndarray]
 LOCK_SECONDS = 120.0
 
 
-def execute(execution: Execution, parents: Sequence[Job] = ()) -> None:
+def execute(execution: Execution, parents: Sequence[Learnt] = ()) -> None:
     """Trains and evaluates one population, going on where an earlier process stopped, and writes what came of it.
 
     What is finished is left as it is, so it does no harm if an executor asks twice.
@@ -87,7 +87,7 @@ def clear(evidence: Evidence, options: Options) -> None:
             options.say(f"{fault} and was set aside as {aside}: it is made again, from the checkpoint if there is one")
 
 
-def _execute(execution: Execution, status: PopulationStatus, parents: Sequence[Job]) -> None:
+def _execute(execution: Execution, status: PopulationStatus, parents: Sequence[Learnt]) -> None:
     begun = time.monotonic()
     if is_leader():
         remove_leftovers(execution.path.rglob("*"))
@@ -267,15 +267,13 @@ class _Saver:
 
 
 def _learnt(
-    execution: Execution, parents: Sequence[Job], wanted: Sequence[str], part: Callable[[TrainState], Any]
+    execution: Execution, parents: Sequence[Learnt], wanted: Sequence[str], part: Callable[[TrainState], Any]
 ) -> Any:
     """Returns a part of the states of members with these ids, stacked in their order: arrays [members, ...]."""
     by_id: dict[str, Any] = {}
-    for job in parents:
+    for job, directory in parents:
         if set(job.ids) & set(wanted):
-            learnt = part(
-                restore_trained(Execution(job, execution.source_of, execution.directory, execution.options)).state
-            )
+            learnt = part(restore_trained(Execution(job, execution.source_of, directory, execution.options)).state)
             by_id |= {name: jax.tree.map(lambda leaf: leaf[i], learnt) for i, name in enumerate(job.ids)}  # noqa: B023
     missing = [name for name in wanted if name not in by_id]
     if missing:
@@ -283,7 +281,7 @@ def _learnt(
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(by_id[name] for name in wanted))
 
 
-def _warm_start(execution: Execution, parents: Sequence[Job]) -> tuple[list[Any], float]:
+def _warm_start(execution: Execution, parents: Sequence[Learnt]) -> tuple[list[Any], float]:
     """Returns the variables that the members begin with, by round: those that others have learnt, and what is fitted to
     these in host memory; and the seconds that the latter took.
     """
@@ -321,15 +319,16 @@ def _fit_on_host(execution: Execution, fit: FitOnHost, initial: Any) -> tuple[di
     return fitted, time.perf_counter() - started
 
 
-def _continue(execution: Execution, parents: Sequence[Job]) -> StartingPoint:
-    """Returns the states from which the members go on: those in which others have paused."""
+def _continue(execution: Execution, parents: Sequence[Learnt]) -> StartingPoint:
+    """Returns the states from which the members go on: those in which others have paused, or ended all their epochs."""
     state = _learnt(execution, parents, [config_id(config) for config in execution.job.continues], lambda state: state)
-    status = np.where(state.status == Status.PAUSED, Status.RUNNING, state.status).astype(np.int32)
+    goes_on = np.isin(state.status, (Status.PAUSED, Status.FINISHED))  # Others stopped for a reason that still holds.
+    status = np.where(goes_on, Status.RUNNING, state.status).astype(np.int32)
     return StartingPoint(state.replace(status=status), Cost())
 
 
 def _fit(
-    execution: Execution, status: PopulationStatus, parents: Sequence[Job], tracking: Tracking
+    execution: Execution, status: PopulationStatus, parents: Sequence[Learnt], tracking: Tracking
 ) -> FittedPopulation:
     if not execution.job.method.trains:
         return _fitted(execution, None)
@@ -337,7 +336,7 @@ def _fit(
     status = status._replace(training=start.cost.train_seconds if start else 0.0)
     if is_leader():
         write_status(execution.path, status)
-    initial, initial_seconds = None, 0.0
+    initial, initial_seconds, begins = None, 0.0, start is None
     if start is None and execution.job.continues:
         start = _continue(execution, parents)
     elif start is None and execution.job.method.warm_start_from:
@@ -345,13 +344,16 @@ def _fit(
     path = execution.path if is_leader() else None
     say, tell = execution.options.say, tracking.log if execution.options.trackers else None
     with MetricsWriter(path, execution.configs, keep=keep, say=say, tell=tell) as write:
+        saver = _Saver(execution, status, write)
+        if begins and start is not None and np.all(start.state.status != Status.RUNNING):
+            saver.save(start.state, start.cost)  # There is nothing to train, and the state is this member's too.
         trained = train(
             execution.members,
             execution.task,
             execution.data,
             write=write,
             description=str(execution.job),
-            saver=_Saver(execution, status, write),
+            saver=saver,
             start=start,
             initial=initial,
             initial_seconds=initial_seconds,
@@ -376,11 +378,7 @@ def _fitted(execution: Execution, trained: TrainedPopulation | None) -> FittedPo
     task = execution.task(execution.configs[0])
     own_data = jax.eval_shape(task.select, execution.data)
     # Those from whose states they went on have paid for these.
-    begun = [
-        (config.training.until_epoch or 0) * steps_per_epoch(task.training, own_data)
-        for config in execution.job.continues
-    ]
-    step = np.maximum(step - np.array(begun or 0), 0)
+    step = np.maximum(step - np.array(execution.begun) * steps_per_epoch(task.training, own_data), 0)
     num_images = int(step.sum()) * batch_size(task.training, own_data)
     seconds = trained.cost.train_seconds
     cost = {

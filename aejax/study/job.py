@@ -48,6 +48,13 @@ class Job(NamedTuple):
         return f"{self.method.name} ({count} member{'s' if count > 1 else ''})"
 
 
+class Learnt(NamedTuple):
+    """A finished population, and the directory of the study that it is of."""
+
+    job: Job
+    directory: StudyDirectory
+
+
 class Source(NamedTuple):
     """A data set in host memory, and on the devices; `judges` are what generated images were compared by so far."""
 
@@ -127,9 +134,13 @@ class Execution:
         most = epochs_per_chunk(self.task(self.configs[0]), self.data)
         if members.at_once == 1:  # The same program, however soon they pause: those who have, cost nothing.
             return most
-        begun = [config.training.until_epoch or 0 for config in self.job.continues] or [0] * len(self.configs)
-        left = [self.task(config).last_epoch - epoch for config, epoch in zip(self.configs, begun, strict=True)]
+        left = [self.task(config).last_epoch - epoch for config, epoch in zip(self.configs, self.begun, strict=True)]
         return max(1, min(most, *left))
+
+    @property
+    def begun(self) -> list[int]:
+        """How many epochs each member has behind it when it begins: those of the member that it goes on from."""
+        return [self.task(config).last_epoch for config in self.job.continues] or [0] * len(self.configs)
 
     def rounds(self, members: Members) -> Iterator[int]:
         """Yields the index of each round of members that are evaluated, with a progress bar, until a stop is asked."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.config import flatten, to_tree
+from aejax.data.balance import majority
 from aejax.data.load import Dataset
 from aejax.data.pixels import to_bytes
 from aejax.data.resident import ResidentData
@@ -82,6 +83,8 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         "num_classes": dataset.num_classes,
         "pixels": dataset.pixels,
         **{name: len(split.image) for name, split in dataset.splits.items()},
+        **({"labelled": dataset.num_labelled} if dataset.num_labelled else {}),
+        **({"majority": majority(dataset)} if dataset.num_classes is not None else {}),
     }
 
 
@@ -120,7 +123,7 @@ def _measure(execution: Execution, variables: list[Any]) -> PopulationMetrics:
     for index in execution.rounds(members):
         (metrics, features, code), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
-            classified = program(index, features[name], execution.source(name).data.label)
+            classified = program(index, features[name], execution.source(name).data.known_label)
             classified |= _measure_round(execution, members, index, features[name], *_labels(execution, name))
             metrics |= {of_origin(metric, name): value for metric, value in classified.items()}
         if beside:
@@ -156,9 +159,10 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         return description, representation.reconstruct(jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES]))
 
     def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
-        num_classes = execution.source(name).dataset.num_classes
+        source = execution.source(name)
+        num_classes, unbalanced = source.dataset.num_classes, source.data.unbalanced
         assert num_classes is not None, "data without labels ask for no features"
-        return _classify(features, label, execution.evaluation, num_classes)
+        return _classify(features, label, execution.evaluation, num_classes, unbalanced)
 
     describing = members.compile(describe_member, members.abstract(variables), shared, name="describe")
     features = describing.result_shapes[0].features
@@ -167,7 +171,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         name: members.compile(
             functools.partial(classify_member, name),
             features[name],
-            execution.source(name).data.label,
+            execution.source(name).data.known_label,
             name=f"classify {name}",
             options=LESS_EFFORT,
         )
@@ -178,7 +182,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
 
 
 # Traced once for features of one size.
-_classify = jax.jit(classify, static_argnums=(2, 3))
+_classify = jax.jit(classify, static_argnums=(2, 3, 4))
 
 
 def _each_member(members: Members, index: int, tree: Any, function: Callable[[Any], Any]) -> list[Any]:
@@ -192,7 +196,7 @@ def _labels(execution: Execution, name: str) -> tuple[dict[str, np.ndarray], int
     """Returns the labels of one source's images by split, and the number of classes."""
     source = execution.source(name)
     assert source.dataset.num_classes is not None, "data without labels ask for no features"
-    return {split: np.asarray(label) for split, label in source.data.label.items()}, source.dataset.num_classes
+    return {split: np.asarray(label) for split, label in source.data.known_label.items()}, source.dataset.num_classes
 
 
 def _factors(execution: Execution) -> dict[str, np.ndarray]:

@@ -1,11 +1,12 @@
 """What a study consists of: its data, its members, and the populations that are to be trained."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import shutil
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from aejax import registry
 from aejax.config import config_id, departures, partition, share_parts
@@ -18,7 +19,7 @@ from aejax.methods.base import Method, find_method
 from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.store.directory import StudyDirectory
 from aejax.store.files import Damaged
-from aejax.store.record import Record
+from aejax.store.record import Parent, Record
 from aejax.store.status import FILE as STATUS
 from aejax.store.status import PopulationStatus, read_status, read_statuses, write_status
 from aejax.study.job import Job
@@ -186,10 +187,14 @@ class Roster:
     """The members of a study, by method and id, and who goes on from whom."""
 
     def __init__(
-        self, configs: Sequence[Config], datasets: Mapping[DataConfig, Dataset], lineage: Lineage = NO_LINEAGE
+        self,
+        configs: Sequence[Config],
+        datasets: Mapping[DataConfig, Dataset],
+        lineage: Lineage = NO_LINEAGE,
+        parent: Parent | None = None,
     ):
         """Takes the configs, reduced for each method to what it reads; `datasets` are as `load_data` returned them."""
-        self._lineage = lineage
+        self._lineage, self.parent = lineage, parent
         self._members: dict[str, dict[str, Config]] = {}
         for method, wanted in _wanted(configs, datasets):
             self._members[method.name] = members_of(method, wanted)
@@ -212,7 +217,7 @@ class Roster:
         """Returns the population of a method whose members have these ids."""
         members = self._members[method]
         together = tuple(members[name] for name in ids)
-        continues = tuple(members[self._lineage[name]] for name in ids if self._generation(method, name))
+        continues = tuple(self._before(members, name) for name in ids if self._generation(method, name))
         return Job(find_method(method), Population(partition(together[0])[0], together), continues)
 
     def plan(self, done: Collection[tuple[str, str]] = (), begun: Sequence[PopulationStatus] = ()) -> list[list[Job]]:
@@ -241,6 +246,23 @@ class Roster:
                 )
                 waves.setdefault(wave, []).append(self.job(method, ids))
         return [jobs for _, jobs in sorted(waves.items(), key=lambda item: item[0])]
+
+    def jobs_of_parent(self, statuses: Iterable[PopulationStatus]) -> Iterator[Job]:
+        """Yields, of the finished populations of the parent, those whose members others go on from."""
+        members = self._members[SUBJECT]
+        before = {self._lineage[name]: self._before(members, name) for name in members if name in self._lineage}
+        for status in statuses:
+            if (status.method, status.state) == (SUBJECT, "finished") and before.keys() >= set(status.members):
+                together = tuple(before[name] for name in status.members)
+                yield Job(find_method(SUBJECT), Population(partition(together[0])[0], together))
+
+    def _before(self, members: Mapping[str, Config], name: str) -> Config:
+        """Returns the config of the member from whose state one goes on: of these, or of the parent's."""
+        before = self._lineage[name]
+        if before in members or self.parent is None:
+            return members[before]
+        training = dataclasses.replace(members[name].training, epochs=self.parent.epochs)
+        return dataclasses.replace(members[name], training=training)
 
     def _generation(self, method: str, name: str) -> int:
         if method != SUBJECT or name not in self._lineage:
@@ -273,7 +295,7 @@ def _forget(path: pathlib.Path) -> None:
 
 
 def _num_epochs(job: Job) -> float:
-    begun = sum(config.training.until_epoch or 0 for config in job.continues)
+    begun = sum(job.method.epochs(config) for config in job.continues)
     return float(len(job.ids) * job.method.epochs(job.population.members[0]) - begun)
 
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from aejax.config import load, share_parts, to_tree
 from aejax.data.load import DataConfig, Dataset
-from aejax.errors import DataError, UserError, in_one_line
-from aejax.experiment import Config
+from aejax.errors import ConfigError, DataError, UserError, in_one_line
+from aejax.experiment import Config, warnings
 from aejax.methods.roles import Role
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import Evidence, read_all, rows_of
-from aejax.store.record import Record, read_record, unite
+from aejax.store.record import Parent, Record, read_record, unite
+from aejax.study.continuing import cautions, check_parent
 from aejax.study.demand import Needs, needs_of
 from aejax.study.executors.base import Executor
 from aejax.study.generation import check_features, try_features
@@ -61,6 +62,7 @@ def prepare(
     executor: Executor,
     features: FeatureFunction | None = None,
     lineage: Lineage = NO_LINEAGE,
+    parent: Parent | None = None,
     later: Sequence[Config] = (),
     check: Callable[[Mapping[DataConfig, Dataset]], None] = lambda datasets: None,
     loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({}),
@@ -74,6 +76,7 @@ def prepare(
       executor: what is to execute populations.
       features: the user's function, by which generated images are compared.
       lineage: who of the members goes on from whom.
+      parent: the study from whose members these go on, if it is another.
       later: configs like those of members that may join once the first have results.
       check: called with the data; it may refuse them as well.
       loaded: data that need not be read.
@@ -85,6 +88,8 @@ def prepare(
     """
     directory.check()
     record = read_record(directory)
+    if record is not None and record.parent != parent:
+        raise ConfigError(f"{directory.path} {_other_parent(record.parent)}, or choose another workdir")
     # Through the gate, which gives what an earlier version recorded the fields that it did not know.
     recorded = [] if record is None else recorded_configs(directory, record)
     wanted = share_parts(load(Config, to_tree(config)) for config in configs)
@@ -95,12 +100,16 @@ def prepare(
     datasets = load_data(both, loaded, clues_in(record, directory, beside))
     if record is not None:
         _check_fingerprints(record, datasets, directory)
+    if parent is not None:
+        check_parent(directory, parent, lineage, datasets)
     check(datasets)
     try_features(both, datasets, features)
-    roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}))
+    roster = Roster(configs, datasets, dict(lineage) | (record.lineage if record else {}), parent)
     feasible = choose_feasible(to_do(roster, read_all(directory)), datasets, executor)
     choose_feasible(Roster(later, datasets).plan(), datasets, executor)
-    lines = [*describe_data(configs, datasets), *feasible.lines, *_describe_room(directory, feasible.jobs)]
+    doubts = [*warnings(wanted), *([] if parent is None else cautions(wanted, parent))]
+    lines = [*(f"warning: {line}" for line in doubts), *describe_data(configs, datasets)]
+    lines += [*feasible.lines, *_describe_room(directory, feasible.jobs)]
     return Prepared(record, configs, datasets, roster, feasible, lines)
 
 
@@ -137,6 +146,16 @@ def choose_feasible(
         else:
             raise DataError(f"{job} cannot be executed on this machine: {needs.problem}")
     return feasible
+
+
+def _other_parent(parent: Parent | None) -> str:
+    """Returns why a study's record does not go with what is asked for, and what to ask for, to be read after its path.
+
+    `parent` is the one recorded.
+    """
+    if parent is None:
+        return "was begun anew, and not from another study: leave out --continue_from"
+    return f"goes on from {parent}: name that by --continue_from"
 
 
 def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory) -> None:

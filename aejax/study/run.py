@@ -23,6 +23,7 @@ from aejax.store.evidence import read_all, read_rows, rows_of
 from aejax.store.files import lock
 from aejax.store.progress import read_progress
 from aejax.store.record import (
+    Parent,
     Record,
     read_record,
     require_record,
@@ -84,6 +85,7 @@ def run(
     executor: Executor = Local(),  # noqa: B008
     options: Options = Options(),  # noqa: B008
     lineage: Lineage = NO_LINEAGE,
+    parent: Parent | None = None,
     search: dict[str, Any] | None = None,
     labels: Mapping[Config, str] = types.MappingProxyType({}),
     grow: Grow = lambda rows: None,
@@ -99,6 +101,7 @@ def run(
       executor: what executes populations.
       options: how to execute.
       lineage: who of them goes on from whom.
+      parent: the study from whose members these go on, if it is another.
       search: by what members are found, if it is a search, for the record; it is told their ids, in order.
       labels: what tables and reports call the settings of configs, for the record.
       grow: called with the results when all is done; returns further members, or None if that is all.
@@ -111,7 +114,7 @@ def run(
         others are finished.
       Interrupted: if a stop was asked for.
     """
-    how |= {"features": options.features, "lineage": lineage, "beside": options.beside}
+    how |= {"features": options.features, "lineage": lineage, "parent": parent, "beside": options.beside}
     prepared = prepare(configs, directory, executor=executor, **how)
     before, configs, datasets = prepared.record, prepared.configs, prepared.datasets
     record = before or Record(name=name, question=question, configs=(), data={})
@@ -121,7 +124,7 @@ def run(
         start = this_start()
         plugins = record.plugins | registry.origins()
         record = dataclasses.replace(record, starts=(*record.starts, start), search=search, plugins=plugins)
-        record = _with_members(record, configs, datasets, lineage)
+        record = _with_members(dataclasses.replace(record, parent=parent), configs, datasets, lineage)
         # Of all members anew: what a label had to itself, further configs may share. Those recorded come first.
         recorded = recorded_labels(before, configs[: len(before.configs)]) if before else {}
         labels = recorded | {config: label for config, label in labels.items() if label}
@@ -143,7 +146,7 @@ def run(
                 record = _with_members(record, configs, datasets, growth.lineage)
                 if is_leader():
                     write_record(directory, record)
-                worker.take(Roster(configs, datasets, record.lineage), datasets)
+                worker.take(Roster(configs, datasets, record.lineage, parent), datasets)
                 feasible = choose_feasible(to_do(worker.roster, read_all(directory), left_out), datasets, executor)
                 for line in feasible.lines:
                     options.say(line)
@@ -240,7 +243,7 @@ def evaluate_again(
         for line in changes_since(record, datasets):
             options.say(line)
         changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
-        worker = Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
+        worker = Worker(Roster(configs, datasets, record.lineage, record.parent), datasets, directory, options)
         # Baselines that this machine cannot hold are not missed.
         baselines = [
             [job for job in wave if Role.BASELINE in job.method.role]

@@ -15,7 +15,7 @@ from aejax.store.directory import StudyDirectory
 from aejax.store.status import State, read_status, read_statuses, write_status
 from aejax.study.execute import Arrays, evaluate, execute
 from aejax.study.foresee import foresee
-from aejax.study.job import Execution, Job, Options, Source
+from aejax.study.job import Execution, Job, Learnt, Options, Source
 from aejax.study.plan import Roster
 
 
@@ -62,7 +62,7 @@ class Worker:
         try:
             self.foresee([job])
             execution = self._foreseen.pop(job) if job in self._foreseen else self._execution(job)
-            execute(execution, self._finished(SUBJECT if job.continues else job.method.warm_start_from))
+            execute(execution, self._parents(job))
         except (Interrupted, InUse):
             raise
         except Exception as error:
@@ -91,11 +91,16 @@ class Worker:
     def _execution(self, job: Job) -> Execution:
         return Execution(job, self.source_of, self.directory, self.options)
 
-    def _finished(self, method: str | None) -> list[Job]:
-        """Returns the finished populations of a method; none of None."""
-        statuses = read_statuses(self.directory).values()
-        return [
-            self.roster.job(status.method, status.members)
-            for status in statuses
+    def _parents(self, job: Job) -> list[Learnt]:
+        """Returns finished populations among whose members are those that the job's begin with, or go on from."""
+        method = SUBJECT if job.continues else job.method.warm_start_from
+        own = [
+            Learnt(self.roster.job(status.method, status.members), self.directory)
+            for status in read_statuses(self.directory).values()
             if (status.method, status.state) == (method, "finished") and self.roster.has(status)
         ]
+        if self.roster.parent is None or not job.continues:
+            return own
+        original = self.roster.parent.seen_from(self.directory)
+        others = self.roster.jobs_of_parent(read_statuses(original).values())
+        return own + [Learnt(other, original) for other in others]

@@ -4,26 +4,23 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from aejax.autoencoders.variational import Posterior
-from aejax.config import config_id, to_tree
+from aejax.config import combine, config_id, partition, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array, Preprocessing
 from aejax.data.resident import ResidentData, map_examples
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation.classifier import AUTOENCODER
-from aejax.evaluation.suite import Representation, pooled
+from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, check_layers, load_recorded
 from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
@@ -31,14 +28,22 @@ from aejax.methods.zoo import SUBJECT
 from aejax.samplers.drawing import draw_block, expected_images, sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
-from aejax.store.files import TEMPORARY, Damaged, check_digest, read, read_npz, write_arrays, write_json
-from aejax.trained import showing
+from aejax.store.directory import new_directory
+from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
+from aejax.trained import programs, showing
+from aejax.trained import scores as scoring
+from aejax.trained.saved import SavedModel
 from aejax.training.step import Task, init_variables
 
 if TYPE_CHECKING:
     from PIL import Image
 
 FACTS, ARRAYS = "model.json", "arrays.npz"
+
+_MOST_PROGRAMS = 64
+_LEAST_ROOM = 32  # Rows that a program has room for.
+_PROGRAMS: dict[Any, Callable[..., Any]] = {}  # Of functions that many models are asked for.
+_NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,7 +86,7 @@ class Trained:
 
     def encode(self, images: Any) -> np.ndarray:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
-        return self.autoencoder._of_images(_encode, images)
+        return self.autoencoder._of_images(programs.encode, images)
 
     def decode(self, latents: Any) -> np.ndarray:
         """The expected images of latents, [n, latent size]."""
@@ -89,18 +94,17 @@ class Trained:
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self.autoencoder._map(_decode, values)
+        return self.autoencoder._map(programs.decode, values)
 
     def reconstruct(self, images: Any) -> np.ndarray:
         """The images as the model gives them back."""
-        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-        return self.autoencoder._of_images(_reconstruct, images)
+        self.check_reconstructs()
+        return self.autoencoder._of_images(programs.reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
-        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
-        self._require(has_one, "has no posterior; a variational family has one, such as vae")
-        return Posterior(*self.autoencoder._of_images(_posterior, images))
+        self.check_posterior()
+        return Posterior(*self.autoencoder._of_images(programs.posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
@@ -113,9 +117,33 @@ class Trained:
           DataError: if there is no such layer, naming all that there are.
         """
         if layer is None:
-            return self.autoencoder._of_images(_features, images)
+            return self.autoencoder._of_images(programs.features, images)
         check_layers(self.config, [layer], self.trained_on.image_shape)
-        return self.autoencoder._of_images(_layer, images, layer)
+        return self.autoencoder._of_images(programs.layer, images, layer)
+
+    def scores(self, images: Any, by: str = scoring.ERROR, *, known: Any = None) -> np.ndarray:
+        """How strange images are, float32 [n]: the higher, the less like those that it was trained on.
+
+        Args:
+          images: see the class.
+          by: "error", the mean squared error of the reconstruction, on the scale of pixels in [0, 1]; "distance", the
+            squared Mahalanobis distance of the features from those of known images; "nll", in nats a bound on −log p(x)
+            by importance weights, of a variational family, with as many draws as `evaluation.likelihood` says.
+          known: images whose features "distance" is taken from, mostly the training images; the others read none.
+
+        Raises:
+          ConfigError: if there is no such score, or none of such a model.
+        """
+        return scoring.scorer(self, by, known)(images)
+
+    def threshold(
+        self, images: Any, quantile: float = scoring.QUANTILE, by: str = scoring.ERROR, *, known: Any = None
+    ) -> float:
+        """The score below which a share of images lies, mostly validation images: what is above it is strange.
+
+        The arguments are those of `scores`.
+        """
+        return scoring.threshold(self.scores(images, by, known=known), quantile)
 
     def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
@@ -143,9 +171,13 @@ class Trained:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
         return np.asarray(to_stored(self.outline, jnp.asarray(images)))
 
-    def map(self, function: Callable[[Representation, jax.Array], Any], images: Any) -> Any:
-        """Applies a function of the model's representation and stored images to all of these, a block at a time."""
-        return self.autoencoder._of_images(_represented, images, function)
+    def map(self, function: Callable[..., Any], images: Any, *constants: Any, check: bool = True) -> Any:
+        """Applies a function of the model's representation, stored images and constants to all images, in blocks.
+
+        Without the `check` float images may leave [0, 1].
+        """
+        stored = self.check_images(images) if check else images
+        return self.autoencoder._map(programs.represented, jnp.asarray(stored), function, *constants)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -160,7 +192,24 @@ class Trained:
     def latent_size(self) -> int:
         """How many numbers a latent has."""
         own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
-        return int(jax.eval_shape(functools.partial(_encode, own), own.variables, image).shape[1])
+        return int(jax.eval_shape(functools.partial(programs.encode, own), own.variables, image).shape[1])
+
+    def check_reconstructs(self) -> None:
+        """Checks that it makes images of images.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+
+    def check_posterior(self) -> None:
+        """Checks that it has a distribution of the codes of an image.
+
+        Raises:
+          UserError: if it has none.
+        """
+        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
+        self._require(has_one, "has no posterior; a variational family has one, such as vae")
 
     def check_decoder(self) -> None:
         """Checks that it makes images of latents.
@@ -168,7 +217,7 @@ class Trained:
         Raises:
           UserError: if it does not.
         """
-        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+        self.check_reconstructs()
         if self.preprocessing.kind == "per_image":
             raise UserError(
                 "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
@@ -195,22 +244,10 @@ class Trained:
           UserError: if there is something of that name.
           OSError: if it cannot be written; then nothing of it is left.
         """
-        target = pathlib.Path(path)
-        if os.path.lexists(target):
-            raise UserError(f"{target} is there already; name another directory, or remove it")
-        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
-        arrays = flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
-        try:
-            digest = write_arrays(temporary / ARRAYS, arrays)
-            saved = _Saved(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
-            write_json(temporary / FACTS, dataclasses.asdict(saved))
-            temporary.chmod(0o755)
-            os.replace(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        with new_directory(path) as folder:
+            digest = write_arrays(folder / ARRAYS, self._to_arrays())
+            saved = SavedModel(method=self.method, config=to_tree(self.config), data=self.trained_on, arrays=digest)
+            write_json(folder / FACTS, dataclasses.asdict(saved))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trained":
@@ -221,27 +258,43 @@ class Trained:
           OSError: if it cannot be read now.
         """
         folder = pathlib.Path(path)
-        if not (folder / FACTS).is_file() and not (folder / ARRAYS).is_file():
+        if not is_saved(folder):
             raise UserError(f"{folder} holds no saved model; name a directory that Trained.save wrote")
         try:
-            saved = read(_Saved, folder / FACTS)
+            saved = read(SavedModel, folder / FACTS)
         except FileNotFoundError:
             raise Damaged(folder, f"{FACTS} is missing") from None
         check_digest(folder, ARRAYS, saved.arrays)
+        return Trained._of_saved(saved.method, saved.config, saved.data, read_npz(folder / ARRAYS), os.fspath(folder))
+
+    def __reduce__(self) -> tuple[Callable[..., "Trained"], tuple[Any, ...]]:
+        """Pickles it as what `save` writes: plain values and arrays, without functions or compiled programs."""
+        return Trained._of_saved, (self.method, to_tree(self.config), self.trained_on, self._to_arrays(), "the pickle")
+
+    def _to_arrays(self) -> dict[str, np.ndarray]:
+        """Its arrays by their paths."""
+        parts = {"variables": self.variables, "preprocessing": preprocessing.to_arrays(self.preprocessing)}
+        return flax.traverse_util.flatten_dict(jax.device_get(parts) | {"curves": dict(self.curves)}, sep="/")
+
+    @staticmethod
+    def _of_saved(
+        method: str, config: dict[str, Any], data: DataDescription, arrays: dict[str, np.ndarray], source: str
+    ) -> "Trained":
+        """Makes it of what was saved, in the place that `source` names."""
         parts: Any = {"variables": {}, "preprocessing": {}, "curves": {}}
-        parts |= flax.traverse_util.unflatten_dict(read_npz(folder / ARRAYS), sep="/")
+        parts |= flax.traverse_util.unflatten_dict(arrays, sep="/")
         try:
-            config = load_recorded(saved.config)
+            recorded = load_recorded(config)
         except ConfigError as error:
             raise UserError(
-                f"{folder} has a config that this version does not read ({error}); use the version that saved it"
+                f"{source} has a config that this version does not read ({error}); use the version that saved it"
             ) from None
-        fitted = preprocessing.from_arrays(config.data.preprocessing, parts["preprocessing"])
-        trained = Trained(saved.method, config, saved.data, fitted, parts["variables"], parts["curves"])
-        trained._check_variables(folder)
+        fitted = preprocessing.from_arrays(recorded.data.preprocessing, parts["preprocessing"])
+        trained = Trained(method, recorded, data, fitted, parts["variables"], parts["curves"])
+        trained._check_variables(source)
         return trained
 
-    def _check_variables(self, path: pathlib.Path) -> None:
+    def _check_variables(self, path: str) -> None:
         outlined = {name: jnp.shape(leaf) for name, leaf in _leaves(self.variables)}
         own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
@@ -305,64 +358,38 @@ class Trained:
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
-        key = (function, *constants)
-        if key not in self._programs:
+        static, traced = partition(self.config)
+        like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
+        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        compiled = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
+        if key not in compiled:
+            method = self.method  # Programs outlive models.
 
-            def run(variables: Any, values: jax.Array) -> Any:
-                block = lambda indices: function(self, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), self.task.at_once)
+            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+                alike = Trained(method, combine(static, traced), like, fitted, variables, {})
+                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
+                return map_examples(block, len(values), alike.task.at_once)
 
-            self._programs[key] = jax.jit(run)
-        return jax.tree.map(np.asarray, self._programs[key](self.variables, values))
+            compiled[key] = jax.jit(run)
+        num = len(values)
+        if num < self.task.at_once:  # Other numbers of rows are no other programs, and so no other bits of a few.
+            room = max(_LEAST_ROOM, 1 << (num - 1).bit_length())
+            values = values[np.minimum(np.arange(room), num - 1)]
+        result = compiled[key](traced, self.preprocessing, self.variables, values)
+        while len(_PROGRAMS) > _MOST_PROGRAMS:
+            del _PROGRAMS[next(iter(_PROGRAMS))]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Saved:
-    """The content of model.json; `arrays` is the digest of the file beside it."""
+def is_saved(folder: pathlib.Path) -> bool:
+    """Whether a directory holds a model that `Trained.save` saved, or what is left of one."""
+    return (folder / FACTS).is_file() or (folder / ARRAYS).is_file()
 
-    project: Literal["aejax"] = "aejax"
-    format: Literal[1] = 1
-    method: Annotated[str, Field(min_length=1)]
-    config: dict[str, Any]
-    data: DataDescription
-    arrays: str
+
+def _is_global(constant: Any) -> bool:
+    """Whether a function holds no values of its own, or what is no function."""
+    return not callable(constant) or "<locals>" not in getattr(constant, "__qualname__", "<locals>")
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
     return list(flax.traverse_util.flatten_dict(dict(tree), sep="/").items())
-
-
-def _encode(trained: Trained, variables: Any, block: jax.Array) -> Any:
-    return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
-
-
-def _decode(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
-    return preprocessing.invert(trained.preprocessing, output, output)
-
-
-def _reconstruct(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    reconstruct = trained.represent(variables).reconstruct
-    assert reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruct(block)
-
-
-def _posterior(trained: Trained, variables: Any, block: jax.Array) -> tuple[jax.Array, jax.Array]:
-    density = trained.represent(variables).density
-    assert density is not None, "the family has a posterior"
-    mean, log_variance = density.posterior(block)
-    return mean, log_variance
-
-
-def _features(trained: Trained, variables: Any, block: jax.Array) -> jax.Array:
-    return trained.represent(variables).encode(block)
-
-
-def _layer(trained: Trained, variables: Any, block: jax.Array, name: str) -> jax.Array:
-    layers = trained.represent(variables).layers
-    assert layers is not None, "every network has layers"
-    return pooled(layers(block)[name])
-
-
-def _represented(trained: Trained, variables: Any, block: jax.Array, function: Callable[..., Any]) -> Any:
-    return function(trained.represent(variables), block)

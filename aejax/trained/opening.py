@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,22 +13,22 @@ from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.locate import locate
-from aejax.errors import DataError, UserError
+from aejax.errors import ConfigError, DataError, UserError
 from aejax.experiment import Config, check_layers
 from aejax.methods.base import find_method
-from aejax.methods.zoo import METHODS
+from aejax.methods.zoo import METHODS, SUBJECT
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import read_rows
-from aejax.store.files import Damaged
+from aejax.store.files import Damaged, exists
 from aejax.store.metrics import read_curves
-from aejax.store.record import require_record
+from aejax.store.record import read_record, require_record
 from aejax.store.results import Row
 from aejax.store.status import PopulationStatus, read_statuses
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.execute import NotTrained, check_trained
 from aejax.study.job import Options, Source
 from aejax.study.plan import clues_in, members_of, recorded_configs
-from aejax.trained.model import Trained
+from aejax.trained.model import Trained, is_saved
 from aejax.training.loop import state_shapes
 from aejax.training.population import Members
 
@@ -122,7 +123,8 @@ class Opener:
         if checkpoint.facts.data is None:  # An earlier version wrote it.
             dataset = self._source(configs[0].data).dataset
             described, fitted = DataDescription.of(dataset), preprocessing.fit(kind, dataset.train.image)
-            self._check_fingerprint(dataset, wanted[next(iter(wanted))]["data"]["fingerprint"])
+            trained_on = wanted[next(iter(wanted))]["data"]["fingerprint"]
+            check_fingerprint(dataset, trained_on, self.directory.path)
         else:
             described, fitted = checkpoint.facts.data, preprocessing.from_arrays(kind, checkpoint.read_preprocessing())
         shape, num_classes = described.image_shape, described.num_classes
@@ -146,7 +148,7 @@ class Opener:
           UserError: if they are not there, or have changed since.
         """
         source = self._source(member.config.data)
-        self._check_fingerprint(source.dataset, member.trained_on.fingerprint)
+        check_fingerprint(source.dataset, member.trained_on.fingerprint, self.directory.path)
         return source
 
     def _source(self, data: DataConfig) -> Source:
@@ -157,12 +159,53 @@ class Opener:
             self._sources[data] = Source.of(dataset, data.preprocessing)
         return self._sources[data]
 
-    def _check_fingerprint(self, dataset: Dataset, trained_on: str) -> None:
-        if trained_on != dataset.fingerprint:
-            raise UserError(
-                f"{dataset.name} holds other images than those that {self.directory.path} was trained on "
-                f"({dataset.fingerprint}, not {trained_on}); bring those back, or train again"
-            )
+
+def check_fingerprint(dataset: Dataset, trained_on: str, path: str | os.PathLike[str]) -> None:
+    """Checks that a data set is the one with a fingerprint, on which what lies at a path was trained.
+
+    Raises:
+      UserError: if it is not.
+    """
+    if trained_on != dataset.fingerprint:
+        raise UserError(
+            f"{dataset.name} holds other images than those that {path} was trained on "
+            f"({dataset.fingerprint}, not {trained_on}); bring those back, or train again"
+        )
+
+
+def open_model(
+    path: str | os.PathLike[str], method: str | None, name: str | None, say: Callable[[str], None]
+) -> Trained:
+    """Returns a member of a finished population, as `open_member` does, or the model that `Trained.save` saved.
+
+    Args:
+      path: of the study, or of the saved model.
+      method: of the member, by its name; None: the autoencoder.
+      name: the first characters of its id; None: the best.
+      say: told which it is.
+
+    Raises:
+      UserError: if there is neither, or it has no such member.
+    """
+    directory = StudyDirectory(path)
+    if exists(directory.record) or not is_saved(directory.path):
+        return open_member(directory, method or SUBJECT, name, say)[1]
+    if name is not None or method is not None:
+        raise ConfigError(f"{path} holds a single model that Trained.save saved; leave out --member and --method")
+    return Trained.load(path)
+
+
+def read_data_of(trained: Trained, path: str | os.PathLike[str]) -> Dataset:
+    """Reads the data that a model was trained on; `path` is where it lies, for messages.
+
+    Raises:
+      UserError: if they are not there, or have changed since.
+    """
+    directory, data = StudyDirectory(path), trained.config.data
+    clues = clues_in(read_record(directory), directory)(data)
+    dataset = locate(data, clues=clues._replace(fingerprint=trained.trained_on.fingerprint, study=directory.path))
+    check_fingerprint(dataset, trained.trained_on.fingerprint, path)
+    return dataset
 
 
 def open_member(

@@ -39,6 +39,15 @@ class TrainingConfig:
         if self.pretraining_epochs:
             yield from _not_by_layers(config.autoencoder)
 
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        del config
+        if self.patience is not None and 0 < self.epochs <= self.patience:
+            yield (
+                f"training.patience={self.patience} and training.epochs={self.epochs}: nothing can stop early before "
+                "training ends, but the best epoch is kept"
+            )
+
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why a data set has no such batches."""
         del config, others

@@ -4,19 +4,22 @@ The chain is built inside the compiled function, so that every number in it may 
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from pydantic import Field
 
-from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, traced
+from aejax.config import NonNegativeFloat, PositiveFloat, Rate, Share, outlasting, traced
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant:
     """The learning rate itself, after a linear warm-up."""
+
+    OF_ALL_EPOCHS: ClassVar[bool] = False  # Whether the factor depends on how many there are.
 
     kind: Literal["constant"] = "constant"
     warmup_epochs: NonNegativeFloat = traced(0.0)
@@ -30,6 +33,8 @@ class Constant:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cosine:
     """Half a cosine down to a fraction of the learning rate, after a warm-up (Loshchilov and Hutter, 2017)."""
+
+    OF_ALL_EPOCHS: ClassVar[bool] = True
 
     kind: Literal["cosine"] = "cosine"
     warmup_epochs: NonNegativeFloat = traced(0.0)
@@ -50,6 +55,8 @@ class Stages:
     The defaults are the schedule of Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016 (section
     5): 3^i epochs at 10^(−i/7) times the learning rate for i = 0, ..., 7, which are 3,280.
     """
+
+    OF_ALL_EPOCHS: ClassVar[bool] = False
 
     kind: Literal["stages"] = "stages"
     warmup_epochs: NonNegativeFloat = traced(0.0)
@@ -80,6 +87,17 @@ class _Optimizer:
     averaging: Rate | None = traced(
         None
     )  # Decay of the parameters' moving average, which is then evaluated; null: none.
+
+    def warnings(self, config: Any) -> Iterator[str]:
+        """Yields what goes together with the whole config, but is hardly meant."""
+        yield from self.unreached("optimizer", "training.epochs", config.training.epochs)
+        yield from self.unreached("optimizer", "training.pretraining_epochs", config.training.pretraining_epochs)
+        yield from self.unreached("optimizer", "fine_tuning.epochs", config.fine_tuning.epochs)
+
+    def unreached(self, path: str, of: str, epochs: int) -> Iterator[str]:
+        """Yields that the learning rate is not reached; `path` is that of the optimizer, `of` that of the epochs."""
+        field, num = f"{path}.schedule.warmup_epochs", self.schedule.warmup_epochs
+        yield from outlasting(field, num, of, epochs, "the warm-up to the learning rate is not over")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,7 +160,9 @@ class AdamW(_Adam):
 Optimizer = Annotated[Sgd | Momentum | Adam | AdamW, Field(discriminator="kind")]
 
 
-def make_optimizer(config: Optimizer, num_epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: Optimizer, num_epochs: int, steps_per_epoch: jax.typing.ArrayLike
+) -> optax.GradientTransformation:
     """Returns clipping, the optimizer's direction, and the scheduled learning rate, as one optax transformation."""
 
     def step_size(step: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ members x data. Along "data" `aejax.data.resident` deals out the examples, and X
 parameters, and gradients are added up. Members exchange nothing.
 """
 
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -184,6 +185,10 @@ class Members:
         """The number of rounds."""
         return len(self.rounds)
 
+    def take_programs(self, other: "Members") -> None:
+        """Takes over the programs that have names, of members that are compiled for the same."""
+        self._programs = {key: program.of(self) for key, program in other._programs.items()}
+
     def fetch(self, rounds: Sequence[Any]) -> Any:
         """The results of all rounds as arrays [num, ...] in host memory: one copy, made leaf by leaf."""
 
@@ -324,6 +329,12 @@ class Program:
         self.result_shapes = result_shapes  # Of a round.
         num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(member))
         self.member_bytes = num_bytes * members.at_once // members.round_size
+
+    def of(self, members: Members) -> "Program":
+        """The same program, for other members; it is compiled already."""
+        own = copy.copy(self)
+        own._members, own._seconds, own._is_new = members, 0.0, False
+        return own
 
     @property
     def compiled(self) -> Any:

@@ -16,11 +16,14 @@ from aejax import rng
 from aejax.data.augmentation import augment
 from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
-from aejax.data.subsets import LabelledSubset
+from aejax.data.subsets import Subset
 from aejax.training.config import Precision, TrainingConfig
 from aejax.training.fine_tuning import Rates, hold, only_trained, scale_updates
 from aejax.training.optimizers import Optimizer, make_optimizer
 from aejax.training.state import Status, TrainState
+
+# A state, and the indices of a batch and whether it is the last -> the state after its step, and that step's metrics.
+Run = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
 
 class Stage(NamedTuple):
@@ -53,7 +56,7 @@ class Task(NamedTuple):
     training: TrainingConfig
     seed: jax.typing.ArrayLike
     stages: tuple[Stage, ...]
-    labels: LabelledSubset | None = None  # Which of the training images it sees; None: all.
+    subset: Subset | None = None  # Which of the images it sees; None: all, with labels and without.
     rates: Rates = ()  # Of layers that do not learn as fast as the optimizer says.
     # Returns the variables to begin with, from drawn or given ones and what the task is trained on; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
@@ -63,7 +66,7 @@ class Task(NamedTuple):
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
-        return data if self.labels is None else self.labels.select(data)
+        return data if self.subset is None else self.subset.select(data)
 
     def see(self, variables: Any, data: ResidentData) -> ResidentData:
         """Returns the selected images, with what its variables make of them once."""
@@ -88,13 +91,21 @@ def batch_size(training: TrainingConfig, data: ResidentData) -> int:
 
 
 def steps_per_epoch(training: TrainingConfig, data: ResidentData) -> int:
-    """Returns the number of steps in an epoch; examples that do not fill a last batch wait for another epoch."""
+    """Returns the number of steps in an epoch; examples that do not fill a last batch wait for another epoch.
+
+    Of data with `rows` it is the most that there is room for, see `num_steps`.
+    """
     return num_batches(data.size("train"), batch_size(training, data))
+
+
+def num_steps(training: TrainingConfig, data: ResidentData) -> jax.typing.ArrayLike:
+    """Returns the number of steps in an epoch, which is traced where data have `rows`."""
+    return steps_per_epoch(training, data) if data.rows is None else data.rows.num_batches
 
 
 def stage_optimizer(task: Task, stage: Stage, data: ResidentData) -> optax.GradientTransformation:
     """Returns the optimizer of a stage, for what the task trains."""
-    optimizer = make_optimizer(task.optimizer, stage.epochs, steps_per_epoch(task.training, data))
+    optimizer = make_optimizer(task.optimizer, stage.epochs, num_steps(task.training, data))
     return only_trained(task.rates, optimizer)
 
 
@@ -119,7 +130,7 @@ def adopt(own: Any, given: Any) -> Any:
 
 def init_state(task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
     """Returns the state before the first step; variables that `initial` has are taken from there."""
-    variables = adopt(init_variables(task, data), initial)
+    variables = adopt(init_variables(task, task.select(data)), initial)
     data = task.see(variables, data)
     if task.prepare is not None:
         variables = dict(task.prepare(variables, data))
@@ -153,7 +164,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     want_norm: jax.typing.ArrayLike,
-    first_step: int = 0,
+    first_step: jax.typing.ArrayLike = 0,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Returns the state after one update, and the means over the batch of the loss and of every term of it.
 
@@ -246,12 +257,14 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
     return jax.lax.cond(state.status == Status.RUNNING, run, frozen, state, data)
 
 
-def _training_batch(task: Task, data: ResidentData, first_step: int, step: jax.Array, indices: jax.Array) -> Batch:
+def _training_batch(
+    task: Task, data: ResidentData, first_step: jax.typing.ArrayLike, step: jax.Array, indices: jax.Array
+) -> Batch:
     augmentation, root = task.training.augmentation, rng.root(task.seed)
     key = rng.at(rng.stream(root, "augmentation"), step)
     change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
     batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step))
-    return batch._replace(epoch=(step - first_step + 1) / steps_per_epoch(task.training, data))
+    return batch._replace(epoch=(step - first_step + 1) / num_steps(task.training, data))
 
 
 def _run_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -280,7 +293,8 @@ def _run_stage(
     task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     key = rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)
-    indices = epoch_indices(key, data.size("train"), batch_size(task.training, data))
+    count = None if data.rows is None else data.rows.count
+    indices = epoch_indices(key, data.size("train"), batch_size(task.training, data), count)
     optimizer = stage_optimizer(task, stage, data)
     before = state
     if first_epoch:
@@ -291,17 +305,15 @@ def _run_stage(
         is_first = state.epoch == first_epoch
         old = {name: getattr(state, name) for name in fresh}
         before = state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
-    first_step = first_epoch * len(indices)
+    steps = num_steps(task.training, data)
+    first_step = first_epoch * steps
     draw = functools.partial(_training_batch, task, data, first_step)
-    is_last = jnp.arange(len(indices)) == len(indices) - 1
-    after, terms = jax.lax.scan(
-        lambda carry, x: train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step),
-        before,
-        (indices, is_last),
-        unroll=2,
-    )
-    gradient_norm = terms.pop("gradient_norm")[-1]
-    metrics = {"epoch": state.epoch + 1} | {f"train_{name}": jnp.mean(term) for name, term in terms.items()}
+
+    def run(carry: TrainState, x: tuple[jax.Array, jax.Array]) -> tuple[TrainState, dict[str, jax.Array]]:
+        return train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step)
+
+    after, means, gradient_norm = (_run_all if data.rows is None else _run_some)(run, before, indices, steps)
+    metrics = {"epoch": state.epoch + 1} | {f"train_{name}": mean for name, mean in means.items()}
     metrics["gradient_norm"] = gradient_norm
     metrics["parameter_norm"] = optax.tree.norm(after.params)
     after = after.replace(epoch=after.epoch + 1)
@@ -320,6 +332,28 @@ def _run_stage(
         after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
     diverged = state.replace(status=jnp.asarray(Status.DIVERGED, jnp.int32))
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, diverged), metrics
+
+
+def _run_all(run: Run, state: TrainState, indices: jax.Array, steps: Any) -> tuple[TrainState, Any, jax.Array]:
+    """Returns the state after all batches, the means of the terms, and the last gradient's norm."""
+    is_last = jnp.arange(len(indices)) == steps - 1
+    after, terms = jax.lax.scan(run, state, (indices, is_last), unroll=2)
+    gradient_norm = terms.pop("gradient_norm")[-1]
+    return after, {name: jnp.mean(term) for name, term in terms.items()}, gradient_norm
+
+
+def _run_some(run: Run, state: TrainState, indices: jax.Array, steps: Any) -> tuple[TrainState, Any, jax.Array]:
+    """Returns the same after the first `steps` batches, a number that is traced."""
+    run = jax.jit(run)  # Traced once.
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(run, state, (indices[0], True))[1])
+
+    def body(step: jax.Array, carry: Any) -> Any:
+        after, terms = run(carry[0], (indices[step], step == steps - 1))
+        return after, jax.tree.map(jnp.add, carry[1], terms)
+
+    after, sums = jax.lax.fori_loop(0, steps, body, (state, zeros))
+    gradient_norm = sums.pop("gradient_norm")  # It is 0 but for the last.
+    return after, {name: total / steps for name, total in sums.items()}, gradient_norm
 
 
 def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None) -> TrainState:

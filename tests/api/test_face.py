@@ -121,7 +121,7 @@ def test_results_are_those_of_the_file_and_of_all_members(study):
     assert frame["method"].tolist() == [*["autoencoder"] * 4, "pca"]
     assert frame["autoencoder.beta"].tolist()[:4] == [0.1, 0.1, 1.0, 1.0]
     table = study.table()
-    assert table["method"].tolist() == ["autoencoder", "autoencoder", "pca"]
+    assert table["method"].tolist() == ["autoencoder", "autoencoder", "pca", "majority class"]
     assert "±" in table["MSE"][0]
     assert study._repr_html_().count("<tr") == 1 + len(table)
 

@@ -176,7 +176,7 @@ SETS = {
     "train_only": ImageSet(
         _ONE_ONLY | {"label": LABEL[12:], "test_label": LABEL[TEST] % 2}, noted="no test images are of class 2"
     ),
-    "unknown_labels": _refused("ranges from -1 to 1; it should hold integers or names", label=LABEL - 1),
+    "negative_labels": _refused("ranges from -2 to 0; it should hold integers or names", label=LABEL - 2),
     "float_labels": _refused("'label' is float64; it should hold integers or names", label=LABEL.astype(float)),
     "no_text": _refused("'label' holds names that are no text", label=np.array([b"\xff\xfe", b"b", b"c"])[LABEL]),
     "mixed_labels": _refused(

@@ -36,3 +36,17 @@ def test_every_example_is_used_over_the_epochs():
 
 def test_full_batch_is_sequential():
     np.testing.assert_array_equal(epoch_indices(jax.random.key(0), 6, 6), np.arange(6)[None])
+
+
+@pytest.mark.parametrize("count", [1, 12, 23])
+def test_the_batches_of_the_examples_that_count_do_not_depend_on_the_others(count):
+    first = [np.asarray(epoch_indices(jax.random.key(0), size, 4, count))[: count // 4] for size in (23, 64)]
+    np.testing.assert_array_equal(*first)
+    assert len(np.unique(first[0])) == first[0].size
+    assert np.all(first[0] < count)
+    if count == 23:
+        assert set(
+            np.concatenate([epoch_indices(key, 23, 4, 23) for key in jax.random.split(jax.random.key(0), 20)])
+            .ravel()
+            .tolist()
+        ) == set(range(23))

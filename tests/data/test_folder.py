@@ -351,7 +351,7 @@ def test_a_folder_that_looks_like_a_name_is_told_apart(tmp_path, monkeypatch):
     fill(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert refusal(load, DataConfig(name="photos")).endswith("; for the folder photos write data.name=photos/")
+    assert "for the folder of this name write data.name=photos/" in refusal(load, DataConfig(name="photos"))
     assert load(DataConfig(name="photos/")).fingerprint == load(DataConfig(name="./photos")).fingerprint
 
 

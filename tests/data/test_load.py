@@ -201,7 +201,7 @@ def with_pixel(value):
         ({"image": gray(), "label": np.zeros(59, int)}, ["'label' has shape (59,)", "(60,)"]),
         ({"image": gray(), "label": np.zeros((60, 1), int)}, ["'label' has shape (60, 1)"]),
         ({"image": gray(), "label": np.zeros(60)}, ["'label' is float64", "integers or names"]),
-        ({"image": gray(), "label": np.arange(60) - 1}, ["'label' ranges from -1 to 58"]),
+        ({"image": gray(), "label": np.arange(60) - 2}, ["'label' ranges from -2 to 57", "no label, -1"]),
         ({"image": gray(), "test_label": np.arange(60)}, ["'test_label' but no 'test_image'"]),
         ({"image": gray(), "label": np.arange(60), "test_image": gray()}, ["only one of 'label' and 'test_label'"]),
         ({"image": gray(), "test_image": gray() / 255}, ["uint8 (3, 2, 1)", "float32 (3, 2, 1)", "alike"]),

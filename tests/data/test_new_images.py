@@ -19,14 +19,14 @@ def test_pictures_come_as_those_of_training_do(tmp_path):
     name = fill(tmp_path / "photos", "a", "b")
     trained_on = describe(DataConfig(name=name, size=(4, 5), resize="stretch", color="gray"))
     (tmp_path / "photos" / "README.txt").touch()
-    images, names, notes = new_images(name, *trained_on)
+    images, names, _, notes = new_images(name, *trained_on)
     expected = aejax.read_images(name, size=(4, 5), resize="stretch", color="gray")
     np.testing.assert_array_equal(images, expected.images)
     assert names == list(expected.files) == [f"{folder}/{index}.png" for folder in "ab" for index in range(6)]
     assert "12 of 12 pictures in color: made gray" in notes
     single = new_images(tmp_path / "photos" / "b" / "3.png", *trained_on)
-    np.testing.assert_array_equal(single.images, images[9:10])
-    assert single.names == ["3.png"]
+    np.testing.assert_array_equal(single.image, images[9:10])
+    assert single.name == ["3.png"]
 
 
 def test_deep_pictures_and_shallow_ones_for_a_model_of_either(tmp_path):
@@ -34,9 +34,9 @@ def test_deep_pictures_and_shallow_ones_for_a_model_of_either(tmp_path):
     save(tmp_path / "deep" / "a.png", deep)
     shallow = fill(tmp_path / "shallow", channels=0)
     of_floats = new_images(shallow, DataConfig(), DataDescription(**FACTS, image_type="float32"))
-    np.testing.assert_array_equal(of_floats.images, aejax.read_images(shallow).images / np.float32(255))
+    np.testing.assert_array_equal(of_floats.image, aejax.read_images(shallow).images / np.float32(255))
     of_bytes = new_images(tmp_path / "deep", DataConfig(), DataDescription(**FACTS, image_type="uint8"))
-    np.testing.assert_array_equal(of_bytes.images[0, ..., 0], np.rint(deep / 65535 * 255))
+    np.testing.assert_array_equal(of_bytes.image[0, ..., 0], np.rint(deep / 65535 * 255))
 
 
 FACTS = {"name": "x", "fingerprint": "0" * 16, "image_shape": (12, 12, 1), "num_images": {}, "num_classes": None}
@@ -48,14 +48,14 @@ def test_arrays_have_the_white_of_training_and_its_shape(tmp_path):
     np.savez(tmp_path / "dark.npz", image=dark)
     bytes_ = DataDescription(**FACTS, image_type="uint8")
     for file in ("dark.npy", "dark.npz"):
-        np.testing.assert_array_equal(new_images(tmp_path / file, DataConfig(), bytes_).images, dark)
-    scaled = new_images(tmp_path / "dark.npz", DataConfig(maximum=60.0), bytes_).images
+        np.testing.assert_array_equal(new_images(tmp_path / file, DataConfig(), bytes_).image, dark)
+    scaled = new_images(tmp_path / "dark.npz", DataConfig(maximum=60.0), bytes_).image
     np.testing.assert_array_equal(scaled, np.rint(np.arange(61) * (255 / 60)).astype(np.uint8)[dark])
-    white = new_images(tmp_path / "dark.npz", DataConfig(binarization="threshold"), bytes_).images
+    white = new_images(tmp_path / "dark.npz", DataConfig(binarization="threshold"), bytes_).image
     assert white.max() == 0
     np.savez(tmp_path / "other.npz", image=pixels(3, 4, 1)[None])
     message = refusal(new_images, tmp_path / "other.npz", DataConfig(), bytes_)
-    assert "images are 3 x 4 x 1, and the model was trained on 12 x 12 x 1" in message
+    assert "holds images of 3 x 4 x 1, and the model was trained on images of 12 x 12 x 1" in message
 
 
 def test_nothing_to_read_is_one_line(tmp_path):

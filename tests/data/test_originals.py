@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import pathlib
+import shutil
 import struct
 import tarfile
 import threading
@@ -23,7 +24,7 @@ from aejax.data.sources.zoo import find_source
 from aejax.errors import ConfigError, DataError
 from aejax.store.directory import StudyDirectory
 from aejax.store.record import require_record
-from tests.data.loading import refusal
+from tests.data.loading import gray, refusal
 
 RESULTS = pathlib.Path(__file__).parent.parent.parent / "experiments" / "results"
 SPLITS = {"train": ("train", ""), "t10k": ("test", "test_")}
@@ -195,6 +196,23 @@ def test_fetched_data_are_found_by_their_name_and_fetched_once(served, tmp_path,
     )
 
 
+def test_what_tfds_has_prepared_comes_before_the_original_files(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    from tests.data.test_prepared import prepare
+
+    features = {"image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8)}
+    config = prepare(tmp_path, features, train=[{"image": image} for image in gray(30)])
+    by_tfds = load(config).fingerprint
+    folder = tmp_path / config.name / "original"
+    write_idx(folder, arrays(), packed=True)
+    files = {file.name: Published(1, "") for file in folder.iterdir()}
+    monkeypatch.setitem(published.PUBLISHED, config.name, Original("", files, "1.0.0"))
+    assert load(config).fingerprint == by_tfds
+    shutil.rmtree(tmp_path / config.name / "1.0.0")
+    assert load(config).fingerprint != by_tfds
+
+
 def test_what_broke_off_goes_on_where_it_was(served, monkeypatch):
     monkeypatch.setattr(Server, "most", 100)
     with pytest.raises(DataError, match="run the same command again"):
@@ -215,12 +233,13 @@ def test_another_file_than_the_published_one_is_not_kept(served, tmp_path):
     assert "is not the published file" in refusal(prepare_kmnist)
 
 
-def test_a_server_that_has_no_such_file_or_is_not_there(served):
+def test_a_server_that_has_no_such_file_or_is_not_there(served, tmp_path):
     assert "cannot be fetched (Not Found); run the same" in refusal(
         prepare_kmnist, f"--url={PUBLISHED['kmnist'].url}mirror"
     )
     assert "cannot be fetched ([Errno 111] Connection refused)" in refusal(prepare_kmnist, "--url=http://127.0.0.1:9/")
     assert "cannot be fetched" in refusal(prepare_kmnist, "--url=mirror")
+    assert list((tmp_path / "data" / "kmnist" / "original").iterdir()) == []
 
 
 def test_files_that_are_there_are_copied(served, tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from aejax import config
 from aejax.data.load import DataConfig, load
+from aejax.data.sources.zoo import find_source
 from aejax.errors import ConfigError
 from tests.data.loading import gray, refusal, rows
 
@@ -209,6 +211,18 @@ def test_images_of_different_sizes(tmp_path):
     examples = [{"image": np.zeros((height, 2, 1), np.uint8)} for height in (3, 4, 5)]
     message = refusal(load, prepare(tmp_path, features, train=examples))
     assert "'image' comes in different shapes ((3, 2, 1), (5, 2, 1))" in message
+
+
+def test_records_read_when_asked_for_are_those_that_are_all_decoded(directory):
+    source = find_source(DataConfig(name="numbers", directory=str(directory)))
+    lazy, resident = source.on_demand().arrays, source.read().arrays
+    for part in ("image", "test_image"):
+        images = pickle.loads(pickle.dumps(lazy[part]))
+        assert (images.shape, images.dtype, len(images)) == (resident[part].shape, np.uint8, len(resident[part]))
+        np.testing.assert_array_equal(images[:], resident[part])
+        np.testing.assert_array_equal(images[np.array([5, 2, 5])], resident[part][[5, 2, 5]])
+        assert images[:0].shape == (0, 3, 2, 1)
+    np.testing.assert_array_equal(lazy["label"], resident["label"])
 
 
 # The cache of decoded arrays.

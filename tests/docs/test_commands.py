@@ -37,7 +37,7 @@ def read(command):
     Files of plugins stay out of this process: tests/docs/test_code.py runs what needs them.
     """
     name, *arguments = command
-    if name != "train":
+    if name != "train" or any(argument.startswith("--continue_from") for argument in arguments):  # Of a study.
         run([name, *arguments, "--help"])
     elif not any(argument.startswith("--plugin") for argument in arguments):
         assert request.parse([STANDING_FOR_ANY.get(argument, argument) for argument in arguments], "") is not None

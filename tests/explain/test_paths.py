@@ -28,6 +28,8 @@ def test_pairs_are_of_two_classes_and_all_occur_before_one_occurs_twice():
     assert more.shape == (13, 2)
     assert np.all(label[more[:, 0]] != label[more[:, 1]])
     np.testing.assert_array_equal(more, class_pairs(label, 13, seed=1))
+    unlabelled = np.append(label, -np.ones(5, int))
+    np.testing.assert_array_equal(more, class_pairs(unlabelled, 13, seed=1))
     with pytest.raises(DataError, match="all of class \\[3\\]"):
         class_pairs(np.full(4, 3), 2, seed=0)
 

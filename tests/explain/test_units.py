@@ -32,6 +32,18 @@ def test_purity_by_hand():
     assert majority.tolist() == [0, 1, -1]
 
 
+def test_images_without_a_label_say_nothing_of_classes_and_all_else():
+    activation, label = rng.normal(size=(300, 3)), rng.integers(0, 4, 300)
+    unknown = rng.random(300) < 0.5
+    some, own = (
+        describe_units(activation, np.where(unknown, -1, label)),
+        describe_units(activation[~unknown], label[~unknown]),
+    )
+    for name in ("purity", "majority", "information"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(own, name))
+    np.testing.assert_array_equal(some.top, describe_units(activation, None).top)
+
+
 def test_information_is_that_of_the_bins():
     label = rng.integers(0, 4, 500)
     activation = np.stack([label + rng.normal(0, 0.1, 500), rng.normal(size=500)], axis=1)

@@ -44,6 +44,14 @@ def test_the_kl_is_that_of_numpy_and_of_monte_carlo():
 
 
 @pytest.mark.parametrize("estimator", ["weighted", "stratified"])
+def test_the_size_of_the_data_may_be_traced(estimator):
+    run = jax.jit(lambda size: jnp.stack(decompose_kl(LATENT, PRIOR, MEAN, LOG_VARIANCE, size, estimator)))
+    for size in (1, 6, 50):
+        expected = jnp.stack(decompose_kl(LATENT, PRIOR, MEAN, LOG_VARIANCE, size, estimator))
+        np.testing.assert_allclose(run(size), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", ["weighted", "stratified"])
 def test_the_parts_of_the_kl_are_numpys(estimator):
     size = 50
     pairs = scipy.stats.norm.logpdf(LATENT[:, None], MEAN[None], DEVIATION[None]).astype(np.float64)

@@ -141,6 +141,14 @@ def test_maps_without_labels_have_one_color(explanations):
     assert "legend" not in body
 
 
+def test_points_without_a_label_have_a_name_and_color_of_their_own(explanations):
+    label = explanations[0].arrays["embedding_label"].copy()
+    label[::2] = -1
+    body = embeddings(content((changed(explanations[0], embedding_label=label),))).body
+    assert set(re.findall(r'class="point (unlabelled|k\d)"[^>]*data-name="no label"', body)) == {"unlabelled"}
+    assert not re.search(r'class="point unlabelled"[^>]*data-name="class', body)
+
+
 def test_units_say_what_was_measured_and_what_was_not_is_left_out(explanations):
     purity = np.float32([0.5, np.nan, 0.9, 0.2, 0.1, 0.3])
     label = np.array([3, -1, 4, 5, 6, 7])

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.fsq import FsqConfig
+from aejax.autoencoders.zoo import FAMILIES
 from aejax.cli import commands
 from aejax.config import override
 from aejax.data.demand import Demand
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation import demand as evaluation_demand
 from aejax.evaluation.suite import EvaluationConfig
-from aejax.experiment import Config, check
+from aejax.experiment import Config, check, warnings
 from aejax.measures.neighbors import NEIGHBORS
 from aejax.measures.probe import PROBE
 from aejax.measures.reconstruction import RECONSTRUCTION
@@ -171,6 +172,50 @@ def test_another_study_and_other_images_in_the_directory_are_refused_by_a_dry_ru
     save(config.data.name, image=255 - IMAGE, label=LABEL)
     assert_refused([config], path, "has changed since .* was begun")
     save(config.data.name, image=IMAGE, label=LABEL)
+
+
+# What goes together, and is hardly meant.
+
+PHASES = [
+    f"autoencoder={kind}, autoencoder.{field}"
+    for kind in FAMILIES
+    for field in ("warmup_epochs", "anneal_epochs")
+    if hasattr(FAMILIES.config(kind), field)
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "epochs"),
+    [
+        *((phase, "training.epochs") for phase in PHASES),
+        ("optimizer.schedule.warmup_epochs", "training.epochs"),
+        ("optimizer.schedule=cosine, optimizer.schedule.warmup_epochs", "training.pretraining_epochs"),
+        ("optimizer.schedule=stages, optimizer.schedule.warmup_epochs", "fine_tuning.epochs"),
+        ("generation.sampler=masked_flow, generation.optimizer.schedule.warmup_epochs", "generation.epochs"),
+        ("training.patience", "training.epochs"),
+    ],
+)
+def test_a_phase_that_outlasts_training_is_warned_of(fields, epochs):
+    *chosen, field = fields.split(", ")
+    own = dict(pair.split("=") for pair in chosen) | {"training.epochs": 100}
+    short, long = (override(Config(), own | {epochs: num, field: 7}) for num in (7, 8))
+    (line,) = warnings([short, dataclasses.replace(short, seed=1)])
+    assert line.startswith(f"{field}=7 and {epochs}=7: ")
+    assert line.endswith("before training ends" if field != "training.patience" else "the best epoch is kept")
+    assert warnings([long]) == warnings([Config()]) == []
+
+
+def test_there_are_such_phases():
+    assert len(PHASES) > 5
+
+
+def test_a_dry_run_warns_once(config, tmp_path):
+    seeds = [override(config, {"optimizer.schedule.warmup_epochs": 1.0, "seed": seed}) for seed in (0, 1)]
+    lines = describe(seeds, StudyDirectory(tmp_path / "study")).splitlines()
+    assert [line for line in lines if line.startswith("warning")] == [
+        "warning: optimizer.schedule.warmup_epochs=1 and training.epochs=1: the warm-up to the learning rate is not "
+        "over before training ends"
+    ]
 
 
 def test_what_takes_hours_is_left_out():

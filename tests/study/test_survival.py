@@ -215,13 +215,17 @@ def _content(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "has changed) and was set aside as 000003.damaged; the newest whole one is 000002"),
+        pytest.param(
+            truncate,
+            "has changed) and was set aside as 000003.damaged; the newest whole one is 000002",
+            marks=pytest.mark.slow,
+        ),
         (flip_a_bit, "has changed) and was set aside as 000003.damaged; the newest whole one is 000002"),
         (change_the_facts, "(facts.json: its content has changed since it was written) and was set aside"),
-        (lose_a_file, "(state/_METADATA is missing) and was set aside"),
+        pytest.param(lose_a_file, "(state/_METADATA is missing) and was set aside", marks=pytest.mark.slow),
         (take_that_of_others, "(it is of other members) and was set aside"),
-        (replace_by_a_file, "is damaged (it is no directory) and was set aside"),
-        (make_facts_a_directory, "(facts.json: it is no file) and was set aside"),
+        pytest.param(replace_by_a_file, "is damaged (it is no directory) and was set aside", marks=pytest.mark.slow),
+        pytest.param(make_facts_a_directory, "(facts.json: it is no file) and was set aside", marks=pytest.mark.slow),
         (shutil.rmtree, "000003 is missing; the newest whole one is 000002"),
     ],
 )

@@ -120,7 +120,9 @@ def test_few_labels_are_all_that_it_sees(local, method):
     jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
 
 
-@pytest.mark.parametrize("method", ["autoencoder", "fine_tuned", "supervised"])
+@pytest.mark.parametrize(
+    "method", ["fine_tuned", *(pytest.param(name, marks=pytest.mark.slow) for name in ("autoencoder", "supervised"))]
+)
 def test_labelled_images_are_augmented_in_a_way_of_their_own(local, method):
     config = dataclasses.replace(CONFIG, training=TrainingConfig(epochs=1, augmentation=Augmentation(shift=1)))
     same = [tuned(local, config, method, augmentation=given)[2].params for given in (None, Augmentation(shift=1))]

@@ -91,8 +91,12 @@ def _fetch(source: str, path: pathlib.Path, facts: Published, *, remote: bool) -
             ours = False
         if not ours:
             raise InUse(f"{path.name} is being fetched by another process; wait for it")
-        _receive(source, file, facts.size) if remote else _copy(source, file)
-        file.flush()
+        try:
+            _receive(source, file, facts.size) if remote else _copy(source, file)
+        finally:
+            file.flush()
+            if not part.stat().st_size:
+                part.unlink()
         os.fsync(file.fileno())
         digest = _digest(part)
         if digest != facts.sha256:
@@ -110,7 +114,6 @@ def _copy(source: str, file: IO[bytes]) -> None:
         with pathlib.Path(source).open("rb") as original:
             shutil.copyfileobj(original, file)
     except OSError as error:
-        pathlib.Path(file.name).unlink()
         raise DataError(
             f"{source} cannot be read: {error.strerror}; a folder of unpacked files is named itself, as data.name"
         ) from None

@@ -6,31 +6,35 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aejax.data import pixels
-from aejax.data.checked import images_of
+from aejax.cache import read_arrays
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, Split, binarize
+from aejax.data.pixels import check_image, store
 from aejax.data.sources.base import SourceConfig
 from aejax.data.sources.collection import choose
 from aejax.data.sources.folder import FoundFile, Listing, PictureFiles, list_folder
 from aejax.data.sources.pictures import Form, is_picture
-from aejax.data.sources.zoo import find_source
 from aejax.errors import DataError
 
 
 class NewImages(NamedTuple):
-    """Images as they are stored, [n, height, width, channels], their names, and what is to be said of them."""
+    """Images in the form in which those are stored that a model was trained on, [n, height, width, channels].
 
-    images: np.ndarray
-    names: list[str]
-    notes: list[str]
+    Each has a name: of a file, or its number, counted from 0. `label` is an array [n] or None; `notes` are lines that
+    a person should know of.
+    """
+
+    image: np.ndarray
+    name: list[str]
+    label: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def new_images(path: str | os.PathLike[str], config: DataConfig, like: DataDescription) -> NewImages:
     """Reads the images of an .npz or .npy file, of a folder of pictures (at any depth), or of one picture.
 
-    Pictures are brought to the size, channels and pixels of those that a model was trained on, as its config says; of
-    an .npz, `image` is read, and its images should have them. They become black and white as those did.
+    Pictures are brought to the size, channels and pixels of those that a model was trained on, as its config says; an
+    .npz or .npy holds images that have them. All become black and white if those did.
 
     Args:
       path: of the images.
@@ -41,24 +45,44 @@ def new_images(path: str | os.PathLike[str], config: DataConfig, like: DataDescr
       DataError: if there are none, or if they are others; pictures that cannot be read are refused or left out as the
         config says.
     """
-    name = os.path.expanduser(os.fspath(path))
-    read = _of_arrays if name.endswith((".npz", ".npy")) else _of_pictures
-    found = read(name, config, like)
+    name = os.fspath(path)
+    found = (_of_arrays if name.endswith((".npz", ".npy")) else _of_pictures)(name, config, like)
     if config.evaluated_binarization is None:
         return found
-    return found._replace(images=binarize(config)(Split(found.images, None), "test").image)
+    return found._replace(image=binarize(config)(Split(found.image, None), "test").image)
 
 
 def _of_arrays(name: str, config: DataConfig, like: DataDescription) -> NewImages:
-    image = find_source(SourceConfig(name=name)).read().arrays["image"]
-    shape = " x ".join(map(str, image.shape[1:]))
-    if image.shape[1:] != like.image_shape:
-        wanted = " x ".join(map(str, like.image_shape))
-        raise DataError(f"{name}: images are {shape}, and the model was trained on {wanted}; make them alike")
+    arrays = _read_arrays(name)
+    if "image" not in arrays:
+        raise DataError(f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image'")
+    image = check_image(f"{name}: 'image'", arrays["image"])
     # Dark images are no reason to doubt what is white: it was settled when the model was trained.
-    white = config.maximum or (255.0 if image.dtype == np.uint8 and image.max() > 1 else None)
-    stored, _ = pixels.store(name, images_of({"image": image}), white, "data.maximum")
-    return NewImages(stored["image"], list(map(str, range(len(image)))), [])
+    white = config.maximum or (255 if image.dtype == np.uint8 and image.max() > 1 else None)
+    stored, _ = store(name, {"image": image}, white, "data.maximum")
+    shape, expected = (" x ".join(map(str, one)) for one in (image.shape[1:], like.image_shape))
+    if shape != expected:
+        raise DataError(f"{name} holds images of {shape}, and the model was trained on images of {expected}")
+    label = arrays.get("label")
+    if label is not None and label.shape != (len(image),):
+        raise DataError(f"{name} holds {len(image)} images, and 'label' of shape {label.shape}; give each image one")
+    return NewImages(stored["image"], list(map(str, range(len(image)))), label)
+
+
+def _read_arrays(name: str) -> dict[str, np.ndarray]:
+    path = pathlib.Path(os.path.expanduser(name))
+    try:
+        return {"image": _mapped(path)} if path.suffix == ".npy" else read_arrays(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{name} cannot be read: {reason}; name an .npz file with 'image', or an .npy file") from None
+
+
+def _mapped(path: pathlib.Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError("it is damaged or no .npy file") from None
 
 
 def _of_pictures(name: str, config: DataConfig, like: DataDescription) -> NewImages:
@@ -71,13 +95,13 @@ def _of_pictures(name: str, config: DataConfig, like: DataDescription) -> NewIma
     form = Form(height, width, channels, like.image_type, config.resize, config.maximum)
     source = SourceConfig(name=name, resize=config.resize, unreadable=config.unreadable)
     chosen = choose(source, PictureFiles(root, listing.pictures), listing.broken, form, now=True)
-    return NewImages(chosen.images[:], chosen.names, list(chosen.notes))
+    return NewImages(chosen.images[:], chosen.names, notes=chosen.notes)
 
 
 def _list(name: str) -> tuple[str, Listing]:
     """Returns a folder, and the pictures in it; or the folder of a picture, and that picture."""
-    path = pathlib.Path(name)
+    path = pathlib.Path(os.path.expanduser(name))
     if not path.is_file() or not is_picture(name):
-        return name, list_folder(name, name)
+        return str(path), list_folder(name, str(path))
     status = path.stat()
     return str(path.parent), Listing([FoundFile((path.name,), status.st_size, status.st_mtime_ns)])

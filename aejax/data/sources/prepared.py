@@ -14,7 +14,7 @@ from aejax.data.sources.published import PUBLISHED
 from aejax.errors import DataError
 
 # To be raised when the same files come to be decoded or checked otherwise; old caches are then left alone.
-DECODING = 3
+DECODING = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +61,11 @@ class PreparedSource(ImageSource):
     def _find(self) -> pathlib.Path:
         name, root = self.config.name, prepared.data_root(self.config.directory)
         path = prepared.find(name, root) or find_originals(name, root)
+        if path is None and pathlib.Path(name).is_dir():
+            raise DataError(f"{name} is no prepared data set; for the folder of this name write data.name={name}/")
         if path is None:
             base = name.partition(":")[0]
-            command = f"aejax data prepare {base}" if base in PUBLISHED else None
-            error = prepared.absent(name, root, command)
-            folder = f"; for the folder {name} write data.name={name}/" if pathlib.Path(name).is_dir() else ""
-            raise DataError(f"{error}{folder}")
+            raise prepared.absent(name, root, f"aejax data prepare {base}" if base in PUBLISHED else None)
         return path
 
 

@@ -13,6 +13,7 @@ from aejax.report.findings import UNDECIDED, Comparison, signed
 from aejax.report.glance import MatrixRow, matrix
 from aejax.report.html import join, note, render, table
 from aejax.report.label_curves import label_curves
+from aejax.report.majority import MAJORITY, baselines, shown
 from aejax.report.tables import is_search, metric_columns, notes, show_seconds
 from aejax.statistics import ENOUGH_FOR_BOOTSTRAP, interquartile_mean, probability_of_improvement
 from aejax.store.results import Setting, columns_of_fields, show_value
@@ -42,6 +43,7 @@ def answer(content: Content) -> Section:
         answer=content.answer,
         warnings=warnings,
         columns=beside.columns,
+        majority=MAJORITY if any(shown(row.finding.metric, row.best) for row in beside.rows) else "",
         choices=len({one.name for one in best}) > 1,
         others=any(finding.num_settings > 1 for finding in content.findings),
         rows=[_matrix_row(row, row.best.label if alike else row.best.name) for row in beside.rows],
@@ -60,6 +62,7 @@ def _matrix_row(row: MatrixRow, chosen: str) -> dict[str, Any]:
         "measure": metric.heading,
         "chosen": chosen,
         "value": row.value,
+        "majority": shown(metric, row.best),
         "cells": [None if one is None else _matrix_cell(metric, row.best, one) for one in row.cells],
         "others": f"{row.finding.num_worse} of {num} worse" if num else "",
     }
@@ -84,7 +87,7 @@ def leaderboard(content: Content) -> Section | None:
     heading += ["train s", "images/s", "parameters", "n", *(["diverged"] if any_diverged else [])]
     chosen = {(id(finding.best), finding.metric.name) for finding in content.findings}
     rows = []
-    for group in groups:
+    for group in [*groups, *baselines(groups)]:
         cells = [_cell(group.study)] if several else []
         cells.append(_cell(group.method))
         cells += [_cell(show_value(field(group)), field(group)) for field in columns.values()]

@@ -65,13 +65,14 @@ def _map(one: Explanation, kind: str, order: np.ndarray, sheet: str, title: str)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
         x, y = np.median(places[own], axis=0).astype(int)
-        short = one.class_name(label) if labelled else ""
+        known = labelled and label >= 0
+        short = one.class_name(label) if known else ""
         classes.append(
             {
                 "path": "".join(f"M{x} {y}h0" for x, y in places[own]),
-                "color": f"k{label % NUM_CLASS_COLORS}",
+                "color": f"k{label % NUM_CLASS_COLORS}" if label >= 0 else "unlabelled",
                 "first": own[0],
-                "name": f"class {short}" if labelled else "",
+                "name": f"class {short}" if known else "no label" if labelled else "",
                 "short": short,
                 "x": x,
                 "y": y + 5,

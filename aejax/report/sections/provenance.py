@@ -86,6 +86,9 @@ def environment(content: Content) -> Section:
         facts = [("starts", str(len(record.starts)))] if len(record.starts) > 1 else []
         for start in record.starts[-1:]:
             facts += [("started", start.time), *((key, _shown(value)) for key, value in start.environment.items())]
+        if record.parent is not None:
+            before = ", ".join(f"{new} from {old}" for new, old in list(record.lineage.items())[:MAX_ROWS])
+            facts += [("goes on from", str(record.parent)), ("members", before)]
         facts += [("data", line) for line in _data(study.rows, record)]
         commands = dict.fromkeys(start.command for start in record.starts)
         studies.append(

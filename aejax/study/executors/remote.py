@@ -217,4 +217,4 @@ def _worker(path: str, checkpoint_seconds: float, trackers: tuple[str, ...], cha
             )
     stop = StopFile(pathlib.Path(path))
     options = Options(trackers, checkpoint_seconds, stop)
-    return Worker(Roster(configs, datasets, record.lineage), datasets, directory, options)
+    return Worker(Roster(configs, datasets, record.lineage, record.parent), datasets, directory, options)

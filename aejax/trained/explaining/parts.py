@@ -132,9 +132,8 @@ def _probe_accuracy(subject: Subject, features: dict[str, Any]) -> float:
     num_classes = subject.source.dataset.num_classes
     assert num_classes is not None, "there is a probe, so there are classes"
     probe = jax.jit(lambda features, label: linear_probe(features, label, num_classes=num_classes)[0])
-    label = subject.source.data.label
-    probed = {split: jnp.asarray(values)[:MOST_PROBED] for split, values in features.items()}
-    return float(probe(probed, {split: label[split][:MOST_PROBED] for split in probed})["test_probe_accuracy"])
+    probed = {split: np.asarray(values[:MOST_PROBED]) for split, values in features.items()}
+    return float(probe(*subject.labelled(probed))["test_probe_accuracy"])
 
 
 def _describe(name: str, subject: Subject, description: Units, chosen: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ class Subject:
 
     @property
     def label(self) -> np.ndarray | None:
-        """The labels of the test images, or None."""
+        """The labels of the test images, -1 where there is none, or None."""
         return self.source.dataset.test.label
 
     @property
@@ -64,8 +65,17 @@ class Subject:
         dataset = self.source.dataset
         if dataset.num_classes is None or "validation" not in self.splits:
             return None
-        code = {split: jnp.asarray(values) for split, values in self.code.items()}
-        return jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))(code, self.source.data.label)
+        fit = jax.jit(functools.partial(fit_probe, num_classes=dataset.num_classes))
+        return fit(*self.labelled(self.code))
+
+    def labelled(self, features: Mapping[str, np.ndarray]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Returns features of the images that have a label, and these labels, by split; the first images may do."""
+        own, labels = {}, {}
+        for name, values in features.items():
+            split = self.source.dataset.splits[name]
+            kept = split.labelled < len(values)
+            own[name], labels[name] = jnp.asarray(values[split.labelled[kept]]), jnp.asarray(split.known_label[kept])
+        return own, labels
 
     @functools.cached_property
     def prior(self) -> PriorDistribution | None:

@@ -1,0 +1,219 @@
+"""The commands that ask a trained model about images, new ones among them: their scores, and their codes."""
+
+import csv
+import functools
+import io
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from aejax.cli.arguments import define_member, define_number, help_of, read_flags
+from aejax.errors import ConfigError, DataError
+from aejax.methods.zoo import METHODS
+from aejax.report.escape import csv_cell
+from aejax.store.files import write_arrays, write_atomically
+
+if TYPE_CHECKING:  # What these need takes long to import.
+    from aejax.data.load import Dataset
+    from aejax.data.sources.new_images import NewImages
+    from aejax.trained.model import Trained
+
+Say = Callable[[str], None]
+
+
+def score(arguments: Sequence[str], say: Say = print) -> None:
+    """Scores images: how strange each is to a trained model, and whether that is beyond a threshold, as CSV.
+
+        aejax score runs/quickstart photos/                         # by the best autoencoder, to the terminal
+        aejax score runs/quickstart photos/ --output=scores.csv --picture=strangest.png
+        aejax score runs/quickstart new.npz --by=distance --quantile=0.99
+        aejax score runs/quickstart                                 # the study's own test images
+        aejax score model new.npz --threshold=0.02                  # a model that Trained.save saved, without its data
+
+    The threshold is the score below which a share (--quantile) of the validation images lies, which are read for it
+    from the data of the study. Images are a folder of pictures, one picture, an .npz file with `image`, or an .npy
+    file; pictures are brought to the size of those that the model was trained on.
+    """
+    from aejax.trained import scores
+
+    values = _define_flags()
+    flags.DEFINE_enum(
+        "by",
+        scores.ERROR,
+        scores.BY,
+        "The score: the mean squared error of the reconstruction, the distance of the features from those of the "
+        "training images, or a bound on −log p(x) of a variational family.",
+        flag_values=values,
+    )
+    define_number(
+        "quantile", scores.QUANTILE, "The share of validation images below the threshold.", at_least=0, values=values
+    )
+    define_number(
+        "threshold", None, "The threshold itself; then no validation images are read.", at_least=-1e30, values=values
+    )
+    flags.DEFINE_string("output", None, "The CSV file to write; default: the terminal.", flag_values=values)
+    flags.DEFINE_string(
+        "picture", None, "A .png file to write: the strangest images, and their reconstructions.", flag_values=values
+    )
+    paths = _read_paths(values, arguments, score)
+    if paths is None:
+        return
+    scores.check_quantile(values.quantile)
+    _check_ending("--picture", values.picture, (".png",))
+    # The lines of a table on the terminal go to a file or a pipe without those for its reader.
+    tell = say if values.output else functools.partial(print, file=sys.stderr)
+    asked = _ask(values, paths, tell)
+    known = asked.dataset().train.image if values.by == scores.DISTANCE else None
+    score_of = scores.scorer(asked.trained, values.by, known)
+    found, threshold = score_of(asked.images.image), values.threshold
+    if threshold is None:
+        threshold = scores.threshold(score_of(_validation_images(asked.dataset)), values.quantile)
+    beyond = ~(found <= threshold)  # A score that is no number is beyond it.
+    table = _to_csv(asked.images, found, beyond)
+    if values.output:
+        _write(values.output, table)
+    else:
+        say(table.rstrip("\n"))
+    if values.picture:
+        strangest = np.argsort(-np.nan_to_num(found, nan=np.inf), kind="stable")[:16]
+        content = io.BytesIO()
+        asked.trained.picture(asked.images.image[strangest]).save(content, "PNG")
+        _write(values.picture, content.getvalue())
+    share = "" if values.threshold is not None else f", below which {values.quantile:.4g} of the validation images lie"
+    tell(f"{beyond.sum()} of {len(found)} images are beyond {threshold:.6g} by {values.by}{share}")
+    if values.output:
+        tell(f"{values.output}: a score for each image")
+    if values.picture:
+        tell(f"{values.picture}: the strangest images, and below them what the model makes of them")
+
+
+def encode(arguments: Sequence[str], say: Say = print) -> None:
+    """Writes the codes of images by a trained model: what a study's classifiers are given of them.
+
+        aejax encode runs/quickstart photos/ --output=codes.npz
+        aejax encode runs/quickstart new.npz --output=codes.parquet --layer=encoder/DenseStack_0
+        aejax encode runs/quickstart --output=codes.npz             # the study's own test images
+        aejax encode model new.npz --output=codes.npz               # a model that Trained.save saved
+
+    An .npz file gets `code` [n, size], `name` [n] and, where there are labels, `label` [n]; a Parquet file (which needs
+    pyarrow) the columns name, label, code_0, code_1, ... Images are a folder of pictures, one picture, an .npz file
+    with `image`, or an .npy file; pictures are brought to the size of those that the model was trained on.
+    """
+    values = _define_flags()
+    flags.DEFINE_string("output", None, "The file to write: .npz or .parquet.", flag_values=values)
+    flags.DEFINE_string(
+        "layer", None, "A layer of the encoder, such as 'latent'; default: the code.", flag_values=values
+    )
+    paths = _read_paths(values, arguments, encode)
+    if paths is None:
+        return
+    if values.output is None:
+        raise ConfigError("say where to write the codes: --output=codes.npz")
+    _check_ending("--output", values.output, (".npz", ".parquet"))
+    if values.output.endswith(".parquet"):
+        _require_pyarrow()
+    from aejax.trained.blocks import in_blocks
+
+    trained, images, _ = _ask(values, paths, say)
+    features = functools.partial(trained.features, layer=values.layer)
+    code = in_blocks(features, images.image, trained.autoencoder.task.at_once, "encoding")
+    arrays = {"name": np.array(images.name)} | ({} if images.label is None else {"label": images.label})
+    if values.output.endswith(".npz"):
+        _make_folder(values.output)
+        write_arrays(pathlib.Path(values.output), arrays | {"code": code}, compressed=True)
+    else:
+        _write(values.output, _to_parquet(arrays, code))
+    say(f"{values.output}: codes of {len(code)} images, {code.shape[1]} numbers each")
+
+
+class _Asked(NamedTuple):
+    """What a command is about: a model, images, and what reads the data that it was trained on, once."""
+
+    trained: "Trained"
+    images: "NewImages"
+    dataset: "Callable[[], Dataset]"
+
+
+def _define_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define_member(values)
+    flags.DEFINE_enum(
+        "method", None, tuple(METHODS), "Of which method the member is; default: the autoencoder.", flag_values=values
+    )
+    return values
+
+
+def _read_paths(
+    values: flags.FlagValues, arguments: Sequence[str], command: Callable[..., int | None]
+) -> list[str] | None:
+    """Returns the path of the model and perhaps that of images; None after printing the help."""
+    paths = read_flags(values, arguments, help_of(command))
+    if paths is not None and not 1 <= len(paths) <= 2:
+        raise ConfigError(f"name a study's directory, and perhaps images (got {len(paths)} paths), see --help")
+    return paths
+
+
+def _ask(values: flags.FlagValues, paths: Sequence[str], tell: Say) -> _Asked:
+    from aejax.trained.new_images import own_test_images, read_images
+    from aejax.trained.opening import open_model, read_data_of
+
+    trained = open_model(paths[0], values.method, values.member, tell)
+    dataset = functools.cache(lambda: read_data_of(trained, paths[0]))
+    images = read_images(paths[1], trained) if len(paths) == 2 else own_test_images(dataset())
+    for note in images.notes:
+        tell(note)
+    return _Asked(trained, images, dataset)
+
+
+def _validation_images(read: "Callable[[], Dataset]") -> np.ndarray:
+    try:
+        dataset = read()
+    except DataError as error:
+        raise DataError(f"the threshold is of validation images, and {error}; or give --threshold=NUMBER") from None
+    if not len(dataset.validation.image):
+        raise DataError(f"{dataset.name} has no validation images (data.validation_size=0); give --threshold=NUMBER")
+    return dataset.validation.image
+
+
+def _to_csv(images: "NewImages", found: np.ndarray, beyond: np.ndarray) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "score", "beyond"])
+    writer.writerows(
+        (csv_cell(name), value, str(bool(strange)).lower())
+        for name, value, strange in zip(images.name, found.astype(str), beyond, strict=True)
+    )
+    return text.getvalue()
+
+
+def _to_parquet(arrays: dict[str, np.ndarray], code: np.ndarray) -> bytes:
+    import pandas as pd
+
+    frame = pd.DataFrame(arrays | {f"code_{index}": column for index, column in enumerate(code.T)})
+    content: bytes = frame.to_parquet(engine="pyarrow", index=False)
+    return content
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise ConfigError("a .parquet file needs pyarrow: pip install 'aejax[parquet]', or write an .npz") from None
+
+
+def _check_ending(flag: str, path: str | None, endings: Sequence[str]) -> None:
+    if path is not None and not path.endswith(tuple(endings)):
+        raise ConfigError(f"{flag}={path}: its name should end in {' or '.join(endings)}")
+
+
+def _make_folder(path: str) -> None:
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _write(path: str, content: str | bytes) -> None:
+    _make_folder(path)
+    write_atomically(pathlib.Path(path), content)

@@ -1,0 +1,1 @@
+"""Autoencoders as estimators of scikit-learn: features, a classifier, a detector of outliers."""

@@ -1,0 +1,52 @@
+"""What the programs of a trained model compute of a block of stored images, or of latents, by its variables."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from aejax.data import preprocessing
+from aejax.evaluation.suite import pooled
+
+
+def encode(trained: Any, variables: Any, block: jax.Array) -> Any:
+    """The latents of stored images; of a posterior, its means."""
+    return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
+
+
+def decode(trained: Any, variables: Any, block: jax.Array) -> jax.Array:
+    """The expected images of latents."""
+    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
+    return preprocessing.invert(trained.preprocessing, output, output)
+
+
+def reconstruct(trained: Any, variables: Any, block: jax.Array) -> jax.Array:
+    """The reconstructions of stored images."""
+    reconstruct = trained.represent(variables).reconstruct
+    assert reconstruct is not None, "an autoencoder reconstructs"
+    return reconstruct(block)
+
+
+def posterior(trained: Any, variables: Any, block: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and log variance of the posterior of stored images."""
+    density = trained.represent(variables).density
+    assert density is not None, "the family has a posterior"
+    mean, log_variance = density.posterior(block)
+    return mean, log_variance
+
+
+def features(trained: Any, variables: Any, block: jax.Array) -> jax.Array:
+    """What a study's classifiers are given of stored images."""
+    return trained.represent(variables).encode(block)
+
+
+def layer(trained: Any, variables: Any, block: jax.Array, name: str) -> jax.Array:
+    """The features that a layer makes of stored images."""
+    layers = trained.represent(variables).layers
+    assert layers is not None, "every network has layers"
+    return pooled(layers(block)[name])
+
+
+def represented(trained: Any, variables: Any, block: jax.Array, function: Callable[..., Any], *constants: Any) -> Any:
+    """What a function of the representation, stored images and constants gives."""
+    return function(trained.represent(variables), block, *constants)

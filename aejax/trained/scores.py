@@ -1,0 +1,79 @@
+"""How strange images are to a trained model: a score for each, and the threshold that few known images are beyond."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import rng
+from aejax.errors import ConfigError, DataError
+from aejax.evaluation.anomaly import mahalanobis, reconstruction_error
+from aejax.evaluation.likelihood import importance_bound
+from aejax.evaluation.suite import Representation
+from aejax.measures.likelihood import no_likelihood
+from aejax.trained.blocks import in_blocks
+
+ERROR, DISTANCE, LIKELIHOOD = BY = ("error", "distance", "nll")
+QUANTILE = 0.95  # The share of known images whose scores lie below a threshold.
+
+
+def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
+    """Returns the function that gives the score of each image; the arguments are those of `Trained.scores`."""
+    if by not in BY:
+        raise ConfigError(f"by={by}: should be one of {', '.join(BY)}")
+    own, at_once = trained.autoencoder, trained.autoencoder.task.at_once
+    if by == DISTANCE:
+        if known is None:
+            raise DataError("by=distance is the distance from the features of known images; give them as `known`")
+        features = lambda images: jnp.asarray(in_blocks(own.features, images, at_once, "features"))  # noqa: E731
+        distance = mahalanobis(features(known))
+        return lambda images: np.asarray(distance(features(images)), np.float32)
+    if by == LIKELIHOOD:
+        own.check_posterior()
+        for reason in no_likelihood(own.config, f"by={LIKELIHOOD} is −log p(x)"):
+            raise ConfigError(reason)
+        score = lambda block: own.map(_bound, block, own.config.evaluation.likelihood.num_samples)  # noqa: E731
+    else:
+        own.check_reconstructs()
+        score = lambda block: own.map(error, block)  # noqa: E731
+    return lambda images: in_blocks(score, images, at_once, "scores").astype(np.float32)
+
+
+def threshold(of_known: np.ndarray, quantile: float) -> float:
+    """Returns the number below which a share of scores, [n], lies, with linear interpolation between two of them.
+
+    Raises:
+      ConfigError: if it is no share.
+    """
+    check_quantile(quantile)
+    return float(np.quantile(of_known, quantile))
+
+
+def check_quantile(quantile: float) -> None:
+    """Checks that a number is a share.
+
+    Raises:
+      ConfigError: if it is not.
+    """
+    if not 0 <= quantile <= 1:
+        raise ConfigError(f"quantile={quantile:g}: should be a share of known images, from 0 to 1, such as {QUANTILE}")
+
+
+def error(representation: Representation, stored: jax.Array) -> jax.Array:
+    """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
+    assert representation.reconstruct is not None, "an autoencoder reconstructs"
+    return reconstruction_error(representation.reconstruct, stored)
+
+
+def _bound(representation: Representation, stored: jax.Array, num_samples: int) -> jax.Array:
+    density = representation.density
+    assert density is not None, "the family has a posterior"
+
+    def of_one(image: jax.Array) -> jax.Array:
+        # By the same draws for every image: its score does not depend on the others.
+        bound, _ = importance_bound(density, image[None], rng.root(0), num_samples, representation.at_once)
+        return bound[0]
+
+    return jax.lax.map(of_one, stored)
