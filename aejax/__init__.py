@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.api.train import fit as fit, run as run
     from aejax.api.study import load as load, Study as Study
     from aejax.api.measure import measure as measure
+    from aejax.api.inspection import inspect as inspect
     from aejax.api.read_images import read_images as read_images
     from aejax.trained.model import Trained as Trained
     from aejax.cli.request import load_experiment as load_experiment

@@ -100,7 +100,7 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
     if request.cost:
         say(f"{request.name}: {request.cost}")
     with stop_on_signals() as stop:
-        options = Options(request.trackers, request.checkpoint_seconds, stop, say, features)
+        options = Options(request.trackers, request.checkpoint_seconds, stop, say, features, request.beside)
         # What is finished is worth a report even where the rest is not.
         failure = None
         try:
@@ -123,7 +123,7 @@ def _describe(
     from aejax.search.run import describe_search
     from aejax.study import dry_run
 
-    how: dict[str, Any] = {"executor": executor, "features": features}
+    how: dict[str, Any] = {"executor": executor, "features": features, "beside": request.beside}
     if request.search is None:
         return dry_run.describe(request.configs, directory, **how, **_origin(request))
     return describe_search(request.configs[0], request.search, directory, seeds=request.seeds, **how)
@@ -235,7 +235,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     from aejax.study import run
     from aejax.study.continuing import moved_parent
     from aejax.study.job import Options
-    from aejax.study.plan import load_data, recorded_configs, recorded_labels
+    from aejax.study.plan import clues_in, load_data, recorded_configs, recorded_labels
     from aejax.training.setup import DETERMINISTIC, add_xla_options
 
     original = StudyDirectory(path)
@@ -252,7 +252,8 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     features = load_function(values.features, "--features") if values.features else None
     configs = recorded_configs(original, record)
     parent = None if record.parent is None else moved_parent(record.parent, original, copy)
-    for line in run.changes_since(record, load_data(configs)):
+    datasets = load_data(configs, clues_of=clues_in(record, original))
+    for line in run.changes_since(record, datasets):
         say(line)
     with stop_on_signals() as stop:
         run.run(
@@ -265,6 +266,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
             parent=parent,
             search=record.search,
             labels=recorded_labels(record, configs),
+            loaded=datasets,
         )
     write_report([copy], copy.path)
     new = read_rows(copy)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from absl import flags
 
 from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
-from aejax.cli.experiments import find_experiment
+from aejax.cli.experiments import DIRECTORY, find_experiment
 from aejax.config import flatten, load, nearest_field, override, to_tree
 from aejax.errors import ConfigError, printable
 from aejax.experiment import Config, make_members
@@ -54,6 +55,7 @@ class Request:
     deterministic: bool
     features: str | None  # The user's function that generated images are compared by.
     search: Search | None = None  # Of which `configs` hold but one.
+    beside: pathlib.Path | None = None  # The folder of the experiment's file, if there is one of the user's.
     continuation: Continuation | None = None  # Whose configs these are, if it goes on from another study.
 
 
@@ -67,6 +69,7 @@ class Experiment:
     config: Config
     sweep: sweeps.Sweep
     search: Search | None = None
+    folder: pathlib.Path | None = None  # Where the file lies, unless it comes with aejax.
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
@@ -116,6 +119,7 @@ def parse(arguments: Sequence[str], help_text: str) -> Request | None:
         labels=labels,
         workdir=values.workdir or os.path.join("runs", experiment.name),
         search=search,
+        beside=experiment.folder,
     )
 
 
@@ -395,4 +399,5 @@ def load_experiment(reference: str) -> Experiment:
         config=made("get_config", Config),
         sweep=sweep,
         search=made("search", Search) if hasattr(module, "search") else None,
+        folder=None if path.parent.resolve() == DIRECTORY.resolve() else path.parent,
     )

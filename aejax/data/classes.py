@@ -145,7 +145,7 @@ def choose_classes(
             )
         number[numbers] = np.arange(len(numbers))
         kept = known & (number[label] >= 0)
-        parts = [name for name in (f"{prefix}image", f"{prefix}factor") if name in arrays]
+        parts = [name for name in (f"{prefix}image", f"{prefix}factor", f"{prefix}row") if name in arrays]
         selection |= {name: choose(arrays[name], kept) for name in parts} | {f"{prefix}label": number[label[kept]]}
     twice = [value for value, own in zip(chosen, numbers, strict=True) if numbers.count(own) > 1]
     if twice:

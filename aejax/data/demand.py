@@ -1,6 +1,8 @@
 """Estimates of memory and arithmetic, from sizes alone: what is known before anything is computed."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Kind = Literal["none", "standardize", "per_image", "pca", "zca"]  # Of preprocessing; see `aejax.data.preprocessing`.
 
 
 class Demand(NamedTuple):
@@ -25,3 +27,8 @@ def principal_axes(num: int, size: int, itemsize: int = 4) -> Demand:
     """
     side = min(num, size)
     return Demand(itemsize * (2 * num * size + 5 * side**2), 4 * num * size * side + 25 * side**3)
+
+
+def preprocessing_demand(kind: Kind, count: int, num_pixels: int) -> Demand:
+    """The demand of fitting a preprocessing to `count` images, in host memory."""
+    return principal_axes(count, num_pixels, itemsize=8) if kind in ("pca", "zca") else Demand()

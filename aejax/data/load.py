@@ -16,8 +16,8 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
 from aejax.data import pixels
 from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
+from aejax.data.demand import Kind, preprocessing_demand
 from aejax.data.on_demand import OnDemand, blocks, cached_fact, change, choose, open_images
-from aejax.data.preprocessing import Kind, demand
 from aejax.data.sources.base import Contents, SourceConfig
 from aejax.data.sources.zoo import find_source
 from aejax.data.streamed import images_memory
@@ -118,7 +118,7 @@ class DataConfig(SourceConfig):
         """Yields that this machine cannot preprocess the images as this config says."""
         del config, others
         num_train, num_pixels = len(dataset.train.image), math.prod(dataset.train.image.shape[1:])
-        needed, memory = demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
+        needed, memory = preprocessing_demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
         if needed > memory:
             yield (
                 f"data.preprocessing={self.preprocessing} of {num_train} images of {num_pixels} pixels takes "
@@ -138,6 +138,8 @@ class Split:
     image: Any
     label: np.ndarray | None
     factor: np.ndarray | None = None
+    row: np.ndarray | None = None  # The numbers that the images have in `part` of their source, int [N].
+    part: str = "image"
 
     @functools.cached_property
     def labelled(self) -> np.ndarray:
@@ -169,6 +171,10 @@ class Dataset:
     classes: Classes = Classes()
     pixels: str = ""  # What they were before they were stored, in words.
     notes: tuple[str, ...] = ()  # Sentences on how they were read: what was left out or converted.
+    # What the source calls its images, by their part and number there; empty: it only numbers them.
+    image_names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
+    found: str = ""  # What there is to say of where they were found, if that is not where the config says.
     unlabelled: str = "has no labels"
 
     @property
@@ -200,6 +206,9 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
         arrays |= stored
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
+    num = len(arrays["image"])
+    image_names = {"image": contents.names[:num], "test_image": contents.names[num:]} if contents.names else {}
+    arrays |= {name.replace("image", "row"): np.arange(len(image)) for name, image in images_of(arrays).items()}
     if config.classes is not None:
         arrays, classes = choose_classes(config.name, arrays, classes, config.classes, f"{field}.classes")
     gray = _cut(config, field, arrays)
@@ -221,6 +230,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         classes=classes,
         pixels=read_as,
         notes=contents.notes,
+        image_names=image_names,
         unlabelled=unlabelled,
     )
 
@@ -296,13 +306,14 @@ def _cut(config: DataConfig, field: str, arrays: dict[str, np.ndarray]) -> tuple
 
     def take(indices: np.ndarray) -> Split:
         label, factor = (arrays[name][indices] if name in arrays else None for name in ("label", "factor"))
-        return Split(choose(image, indices), label, factor)
+        return Split(choose(image, indices), label, factor, arrays["row"][indices])
 
     order = np.random.default_rng(SPLIT_SEED).permutation(len(image))
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     if not has_test:
         return take(train[: config.train_size]), take(validation), take(test)
-    own_test = Split(arrays["test_image"], arrays.get("test_label"), arrays.get("test_factor"))
+    label, factor = arrays.get("test_label"), arrays.get("test_factor")
+    own_test = Split(arrays["test_image"], label, factor, arrays["test_row"], "test_image")
     return take(train[: config.train_size]), take(validation), own_test
 
 
@@ -314,7 +325,7 @@ def binarize(config: DataConfig) -> Callable[[Split, str], Split]:
 
     def of_split(split: Split, name: str) -> Split:
         function = _Binarization(config.binarization == "threshold", SPLITS.index(name))
-        return Split(change(split.image, function), split.label, split.factor)
+        return dataclasses.replace(split, image=change(split.image, function))
 
     return of_split
 

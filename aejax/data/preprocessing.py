@@ -4,18 +4,16 @@ Errors are reported in pixel space whatever a model was trained on, so every kin
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.data.demand import Demand, principal_axes
+from aejax.data.demand import Kind
 
 Array = jax.Array | np.ndarray
-
-Kind = Literal["none", "standardize", "per_image", "pca", "zca"]
 
 # No direction is divided by less than the square root of this share of the mean variance. A pixel that is constant in
 # training, or a direction that is all but absent, would otherwise blow up the slightest deviation in a test image (and
@@ -127,11 +125,6 @@ def from_arrays(kind: Kind, arrays: Mapping[str, np.ndarray]) -> Preprocessing:
     factors = {name: arrays.get(name) for name in ("mean", "forward", "inverse")}
     rotation = Rotation(arrays["vectors"], arrays["factor"]) if "vectors" in arrays else None
     return Preprocessing(kind=kind, **factors, rotation=rotation)
-
-
-def demand(kind: Kind, count: int, num_pixels: int) -> Demand:
-    """The demand of fitting the preprocessing to `count` images, in host memory."""
-    return principal_axes(count, num_pixels, itemsize=8) if kind in ("pca", "zca") else Demand()
 
 
 def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:

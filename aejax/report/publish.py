@@ -18,8 +18,9 @@ from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import DIGEST, digest_of_bytes, exists, packed, read_bytes, to_json, unpacked
 from aejax.store.results import settings
 
+RECORD = "study.json"
 FILES = (
-    "study.json",
+    RECORD,
     *(f"populations/*/{name}" for name in ("status.json", "results.json", metrics.FILE)),
     f"{explanations.DIRECTORY}/*.json",
 )
@@ -92,6 +93,11 @@ def _compress(files: dict[pathlib.Path, bytes], every: int) -> dict[pathlib.Path
         tree = json.loads(files[path])
         del tree[DIGEST]
         files[path] = to_json(tree | {"files": digests}).encode()
+    for path in [path for path in files if path.name == RECORD]:
+        tree = json.loads(files[path])
+        if tree.pop("places", None) is not None:  # Those of one machine.
+            del tree[DIGEST]
+            files[path] = to_json(tree).encode()
     return {
         path if path.name == TABLE else packed(path): content if path.name == TABLE else gzip.compress(content, mtime=0)
         for path, content in files.items()

@@ -25,7 +25,7 @@ from aejax.store.record import read_record
 from aejax.store.results import Row
 from aejax.study.dry_run import describe
 from aejax.study.executors.base import Executor
-from aejax.study.job import FeatureFunction, Options
+from aejax.study.job import Options
 from aejax.study.run import Growth, run
 from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
@@ -142,12 +142,11 @@ def describe_search(
     directory: StudyDirectory,
     *,
     seeds: int,
-    executor: Executor,
-    features: FeatureFunction | None,
+    **how: Any,
 ) -> str:
-    """Describes the first trials of a search; the arguments are those of `search_and_train`."""
+    """Describes the first trials of a search; the arguments are those of `search_and_train` and `dry_run.describe`."""
     prepared = _prepare(config, search, directory)
-    trials = describe(prepared.first.configs, prepared.directory, executor=executor, features=features, **prepared.how)
+    trials = describe(prepared.first.configs, prepared.directory, **how, **prepared.how)
     return f"the first trials of the search; then the rest, and the winner on {seeds} fresh seeds:\n{trials}"
 
 

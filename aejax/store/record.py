@@ -34,6 +34,12 @@ def _file_name(text: str) -> str:
     return text
 
 
+def _place(text: str) -> str:
+    if not text.startswith("/") or "\0" in text:
+        raise PydanticCustomError("place", "should be an absolute path")
+    return text
+
+
 def _without_cycles(lineage: dict[str, str]) -> dict[str, str]:
     settled: set[str] = set()
     for name in lineage:
@@ -94,6 +100,9 @@ class Record:
     plugins: dict[str, str | None] = dataclasses.field(default_factory=dict)
     # What a sweep called the settings of its members of all methods, by their ids.
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Where data were found when the study was last started, by the JSON of their name and directory; other than a
+    # config, this holds on one machine only.
+    places: dict[str, Annotated[str, AfterValidator(_place)]] = dataclasses.field(default_factory=dict)
     search: dict[str, Any] | None = None  # By what its members were found, if it is a search; see `aejax.search`.
 
     @property

@@ -1,6 +1,7 @@
 """A job: one population of one method, with everything that stays the same while it is executed."""
 
 import functools
+import pathlib
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -78,6 +79,7 @@ class Options(NamedTuple):
     stop: StopRequest = StopRequest()
     say: Say = print
     features: FeatureFunction | None = None  # The user's, by which generated images are compared.
+    beside: pathlib.Path | None = None  # The folder of the experiment's file, in which its data may lie.
 
     def obey_stop(self) -> None:
         """Raises Interrupted if a stop was asked for: of several processes that train together, of the leader."""

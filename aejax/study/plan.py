@@ -6,12 +6,12 @@ import json
 import pathlib
 import shutil
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from aejax import registry
 from aejax.config import config_id, departures, partition, share_parts
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.load import load as load_dataset
+from aejax.data.locate import NO_CLUES, Clues, load_from, locate
 from aejax.data.summary import summarize
 from aejax.errors import ConfigError, UserError
 from aejax.experiment import Config, check_data, load_recorded
@@ -28,6 +28,7 @@ from aejax.sweep import Population, group
 # From whose state a member of the autoencoder goes on, by their ids; who is not in it begins anew.
 Lineage = Mapping[str, str]
 NO_LINEAGE: Lineage = types.MappingProxyType({})
+CluesOf = Callable[[DataConfig], Clues]
 
 
 def recorded_configs(directory: StudyDirectory, record: Record) -> list[Config]:
@@ -59,14 +60,16 @@ def _require_plugins(directory: StudyDirectory, record: Record) -> None:
 
 
 def load_data(
-    configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
+    configs: Sequence[Config],
+    loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({}),
+    clues_of: CluesOf = lambda data: NO_CLUES,
 ) -> dict[DataConfig, Dataset]:
     """Reads data as `read_data` does, and checks that they allow what every config asks of them.
 
     Raises:
       DataError: if they do not allow what a config asks for.
     """
-    datasets = read_data(configs, loaded)
+    datasets = read_data(configs, loaded, clues_of)
     # Members of a population ask for the same.
     for config in {partition(config)[0]: config for config in configs}.values():
         others = {name: datasets[data] for name, data in config.evaluation.other_data(config.data).items()}
@@ -75,14 +78,54 @@ def load_data(
 
 
 def read_data(
-    configs: Sequence[Config], loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({})
+    configs: Sequence[Config],
+    loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({}),
+    clues_of: CluesOf = lambda data: NO_CLUES,
 ) -> dict[DataConfig, Dataset]:
-    """Returns the data set of every data config, evaluation's too. Those that are `loaded` are not read again."""
+    """Returns the data set of every data config, evaluation's too. Those that are `loaded` are not read again.
+
+    Data of one name and directory are read from one place, that of the first.
+    """
     wanted: dict[DataConfig, str] = {}
     for config in configs:
         for path, data in data_configs(config).items():
             wanted.setdefault(data, path)
-    return {data: loaded[data] if data in loaded else load_dataset(data, path) for data, path in wanted.items()}
+    datasets, places = dict(loaded), places_of(loaded)
+    for data, path in wanted.items():
+        if data not in datasets:
+            place = places.get(place_key(data))
+            datasets[data] = locate(data, path, clues_of(data)) if place is None else load_from(data, place, path)
+            places = places_of(datasets)
+    return {data: datasets[data] for data in wanted}
+
+
+def clues_in(record: Record | None, directory: StudyDirectory, beside: pathlib.Path | None = None) -> CluesOf:
+    """Returns the function that says what a study knows of where its data lie.
+
+    Args:
+      record: of the study; None: it was not begun.
+      directory: where the study lies, or will.
+      beside: the folder of the experiment's file, if there is one.
+    """
+
+    def clues_of(data: DataConfig) -> Clues:
+        if record is None:
+            return Clues(beside)
+        return Clues(
+            beside, record.places.get(place_key(data), ""), record.data.get(data_key(data), ""), directory.path
+        )
+
+    return clues_of
+
+
+def places_of(datasets: Mapping[DataConfig, Dataset]) -> dict[str, str]:
+    """The places of data sets as study.json records them."""
+    return {place_key(data): dataset.place for data, dataset in datasets.items() if dataset.place}
+
+
+def place_key(data: DataConfig) -> str:
+    """Returns by which name study.json knows the place of the data of a config."""
+    return data_key(DataConfig(name=data.name, directory=data.directory))
 
 
 def data_configs(config: Config) -> dict[str, DataConfig]:
@@ -96,7 +139,7 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
     lines = []
     for path, data in dict.fromkeys(item for config in configs for item in data_configs(config).items()):
         dataset = datasets[data]
-        lines += [f"{path}: {line}" for line in summarize(dataset)]
+        lines += [f"{path}: {line}" for line in (*summarize(dataset), *filter(None, [dataset.found]))]
         if path == "data" and dataset.num_classes is None:
             lines.append(
                 f"{dataset.name} {dataset.unlabelled}: linear probe, k-NN, pixels, the supervised baseline and "

@@ -5,7 +5,9 @@ A run and a dry run are prepared alike, so that the one says what the other woul
 
 import itertools
 import os
+import pathlib
 import shutil
+import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,7 +24,16 @@ from aejax.study.demand import Needs, needs_of
 from aejax.study.executors.base import Executor
 from aejax.study.generation import check_features, try_features
 from aejax.study.job import FeatureFunction, Job
-from aejax.study.plan import NO_LINEAGE, Lineage, Roster, data_key, describe_data, load_data, recorded_configs
+from aejax.study.plan import (
+    NO_LINEAGE,
+    Lineage,
+    Roster,
+    clues_in,
+    data_key,
+    describe_data,
+    load_data,
+    recorded_configs,
+)
 
 
 class Feasible(NamedTuple):
@@ -54,6 +65,8 @@ def prepare(
     parent: Parent | None = None,
     later: Sequence[Config] = (),
     check: Callable[[Mapping[DataConfig, Dataset]], None] = lambda datasets: None,
+    loaded: Mapping[DataConfig, Dataset] = types.MappingProxyType({}),
+    beside: pathlib.Path | None = None,
 ) -> Prepared:
     """Prepares a study: the work that is left to do in its directory.
 
@@ -66,6 +79,8 @@ def prepare(
       parent: the study from whose members these go on, if it is another.
       later: configs like those of members that may join once the first have results.
       check: called with the data; it may refuse them as well.
+      loaded: data that need not be read.
+      beside: the folder of the experiment's file, in which data may lie.
 
     Raises:
       ConfigError: if the directory holds a study of other configs, or fields do not go together.
@@ -82,7 +97,7 @@ def prepare(
     both = [*configs, *later]
     executor.check(both)
     check_features(both, features)
-    datasets = load_data(both)
+    datasets = load_data(both, loaded, clues_in(record, directory, beside))
     if record is not None:
         _check_fingerprints(record, datasets, directory)
     if parent is not None:

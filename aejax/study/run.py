@@ -43,10 +43,12 @@ from aejax.study.plan import (
     Lineage,
     Roster,
     announce,
+    clues_in,
     data_configs,
     data_key,
     labels_of_members,
     load_data,
+    places_of,
     read_data,
     recorded_configs,
     recorded_labels,
@@ -112,7 +114,7 @@ def run(
         others are finished.
       Interrupted: if a stop was asked for.
     """
-    how |= {"features": options.features, "lineage": lineage, "parent": parent}
+    how |= {"features": options.features, "lineage": lineage, "parent": parent, "beside": options.beside}
     prepared = prepare(configs, directory, executor=executor, **how)
     before, configs, datasets = prepared.record, prepared.configs, prepared.datasets
     record = before or Record(name=name, question=question, configs=(), data={})
@@ -140,7 +142,7 @@ def run(
             _run_jobs(worker, executor, left_out)
             while (growth := grow(read_rows(directory))) is not None:
                 configs = [*configs, *growth.configs]
-                datasets = load_data(configs, datasets)
+                datasets = load_data(configs, datasets, clues_in(record, directory, options.beside))
                 record = _with_members(record, configs, datasets, growth.lineage)
                 if is_leader():
                     write_record(directory, record)
@@ -175,6 +177,7 @@ def _with_members(
         configs=tuple(map(to_tree, configs)),
         search=search,
         data=record.data | fingerprints,
+        places=record.places | places_of(datasets),
         notes=record.notes | notes,
         classes=record.classes | classes,
         lineage=record.lineage | dict(lineage),
@@ -236,7 +239,7 @@ def evaluate_again(
     with directory.locked() if update else contextlib.nullcontext():
         configs = recorded_configs(directory, record)
         check_features(configs, options.features)
-        datasets = read_data(configs)
+        datasets = read_data(configs, clues_of=clues_in(record, directory))
         for line in changes_since(record, datasets):
             options.say(line)
         changed = {data for data, now in datasets.items() if record.data.get(data_key(data)) != now.fingerprint}
@@ -306,7 +309,10 @@ def _evaluate(
 
 
 def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[str]:
-    """Returns a line for everything that is not as it was when a study was last started: environment and data."""
+    """Returns a line for everything that is not as it was when a study was last started: environment and data.
+
+    Data that were read from elsewhere than their config says have one, too.
+    """
     environment = this_start().environment
     then = record.starts[-1].environment if record.starts else {}
     data = [
@@ -314,4 +320,5 @@ def changes_since(record: Record, datasets: dict[DataConfig, Dataset]) -> list[s
         for config, dataset in datasets.items()
         if record.data.get(data_key(config)) != dataset.fingerprint
     ]
-    return [f"changed: {line}" for line in (*environment_changes(then, environment), *data)]
+    found = [f"data {dataset.name}: {dataset.found}" for dataset in datasets.values() if dataset.found]
+    return [*found, *(f"changed: {line}" for line in (*environment_changes(then, environment), *data))]

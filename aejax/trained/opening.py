@@ -13,7 +13,7 @@ import jax
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, Dataset
-from aejax.data.load import load as load_dataset
+from aejax.data.locate import locate
 from aejax.errors import ConfigError, DataError, UserError
 from aejax.experiment import Config, check_layers
 from aejax.measures.zoo import find_metric, without_split
@@ -23,13 +23,13 @@ from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import read_rows
 from aejax.store.files import Damaged, exists
 from aejax.store.metrics import read_curves
-from aejax.store.record import require_record
+from aejax.store.record import read_record, require_record
 from aejax.store.results import Row
 from aejax.store.status import PopulationStatus, read_statuses
 from aejax.study.checkpoint import Checkpoints
 from aejax.study.execute import NotTrained, check_trained
 from aejax.study.job import Options, Source
-from aejax.study.plan import members_of, recorded_configs
+from aejax.study.plan import clues_in, members_of, recorded_configs
 from aejax.trained.model import Trained
 from aejax.trained.saved import is_saved
 from aejax.training.loop import state_shapes
@@ -47,6 +47,7 @@ class Opener:
         """
         record = require_record(directory)
         self.directory, self._options = directory, options
+        self._clues_of = clues_in(record, directory)
         configs = recorded_configs(directory, record)
         # Labels or none: populations that are there say enough of the data, which need not be read for it.
         self._members: dict[str, dict[str, Config]] = {}
@@ -199,7 +200,10 @@ class Opener:
 
     def _source(self, data: DataConfig) -> Source:
         if data not in self._sources:
-            self._sources[data] = Source.of(load_dataset(data, "data"), data.preprocessing)
+            dataset = locate(data, clues=self._clues_of(data))
+            if dataset.found:
+                self._options.say(f"{dataset.name}: {dataset.found}")
+            self._sources[data] = Source.of(dataset, data.preprocessing)
         return self._sources[data]
 
 
@@ -244,7 +248,9 @@ def read_data_of(trained: Trained, path: str | os.PathLike[str]) -> Dataset:
     Raises:
       UserError: if they are not there, or have changed since.
     """
-    dataset = load_dataset(trained.config.data, "data")
+    directory, data = StudyDirectory(path), trained.config.data
+    clues = clues_in(read_record(directory), directory)(data)
+    dataset = locate(data, clues=clues._replace(fingerprint=trained.trained_on.fingerprint, study=directory.path))
     check_fingerprint(dataset, trained.trained_on.fingerprint, path)
     return dataset
 

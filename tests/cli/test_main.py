@@ -10,6 +10,7 @@ import pytest
 
 import aejax
 from aejax.__main__ import COMMANDS, run
+from aejax.cli.data import SUBCOMMANDS, data
 from aejax.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -17,7 +18,8 @@ SCRIPTS = {path.stem: path for path in (ROOT / "scripts").glob("*.py")}
 
 
 def function(name):
-    return getattr(importlib.import_module(COMMANDS[name].module), name)
+    module = COMMANDS[name].module if name in COMMANDS else SUBCOMMANDS[name][0]
+    return getattr(importlib.import_module(module), name)
 
 
 def ended(*arguments):
@@ -55,15 +57,24 @@ def test_a_wrong_name_is_one_line(arguments, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name != "data"), *SUBCOMMANDS])
 def test_the_help_of_a_command_is_its_docstring_and_its_flags(name, capsys):
     command = function(name)
     assert not command(["--help"])
     out = capsys.readouterr().out
     assert out.startswith(inspect.getdoc(command))
-    assert f"aejax {name}" in inspect.getdoc(command)
+    assert (f"aejax {name}" if name in COMMANDS else f"aejax data {name}") in inspect.getdoc(command)
     assert "--plugin" in out
     assert "scripts/" not in out
+
+
+def test_the_help_of_a_group_lists_its_commands(capsys):
+    assert data([]) is None
+    out = capsys.readouterr().out
+    assert out.startswith(inspect.getdoc(data))
+    assert all(f"\n  {name}" in out for name in SUBCOMMANDS)
+    with pytest.raises(ConfigError, match="unknown command 'data inspct'; did you mean inspect"):
+        data(["inspct"])
 
 
 def test_a_process_ends_with_the_status_of_its_command():

@@ -25,7 +25,7 @@ from aejax.store.status import PopulationStatus, read_status
 from aejax.store.stop import StopFile, passed_on
 from aejax.study.executors.base import Outcome
 from aejax.study.job import Job, Options
-from aejax.study.plan import Roster, data_key, read_data, recorded_configs
+from aejax.study.plan import Roster, clues_in, data_key, read_data, recorded_configs
 from aejax.study.worker import Worker
 from aejax.training.setup import add_xla_options, set_up_jax
 from aejax.user_files import load_plugins, loaded_plugins
@@ -207,7 +207,7 @@ def _worker(path: str, checkpoint_seconds: float, trackers: tuple[str, ...], cha
         raise UserError(f"{path} is not there; put --workdir where every machine sees it under the same name")
     record = require_record(directory)
     configs = recorded_configs(directory, record)
-    datasets = read_data(configs)
+    datasets = read_data(configs, clues_of=clues_in(record, directory))
     for data, dataset in datasets.items():
         then = record.data[data_key(data)]
         if dataset.fingerprint != then:
