@@ -14,7 +14,7 @@ from aejax.estimators.together import Together
 Splits = Sequence[tuple[Any, Any]]
 
 
-class PopulationSearchCV(GridSearchCV):  # type: ignore[misc]
+class PopulationSearchCV(GridSearchCV):
     """GridSearchCV for estimators that train an autoencoder: settings x folds train together, as one population.
 
         PopulationSearchCV(AutoencoderFeatures(), {"learning_rate": [1e-3, 1e-2]}).fit(rows).best_params_
