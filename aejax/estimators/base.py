@@ -31,13 +31,13 @@ from aejax.trained.model import Trained
 from aejax.training.config import TrainingConfig
 
 # The defaults of estimators, beside those of `aejax.Config`: chosen on digits as docs/tasks/scikit_learn.md says.
-DEFAULT = DenoisingConfig(latent_size=16)
+DEFAULT = DenoisingConfig(latent_size=16, encoder=Dense(widths=(512, 256)))
 EPOCHS = 200
 
 FIELDS = "fields__"  # Before the path of a field in `set_params`: fields__optimizer__learning_rate.
 
 
-class Prepared(NamedTuple):
+class TrainingRows(NamedTuple):
     """What an estimator trains: the config, and its rows as images [n, height, width, channels]."""
 
     config: Config
@@ -110,20 +110,20 @@ class AutoencoderEstimator(BaseEstimator):
         """
         return keeping.load(cls, path)
 
-    def _prepare(self, X: Any, y: Any = None) -> Prepared:
+    def _prepare(self, X: Any, y: Any = None) -> TrainingRows:
         """Checks rows or images to train on, and scales them; `y` is checked where the estimator reads labels."""
         rows, target = self._check(X, y, reset=True) if self._READS_LABELS else (self._check(X, reset=True), None)
         shape = self._own_image_shape(rows)
         scaling = Scaling.fit(rows, shape)
         self.data_min_, self.data_max_ = scaling.low, scaling.high
         config = self._make_config(scaling.image_shape, are_images=shape is not None)
-        return Prepared(config, scaling.to_images(rows), target)
+        return TrainingRows(config, scaling.to_images(rows), target)
 
-    def _train(self, prepared: Prepared) -> None:
+    def _train(self, prepared: TrainingRows) -> None:
         """Trains the autoencoder."""
         self._adopt(train_one(prepared.config, prepared.image), prepared)
 
-    def _adopt(self, trained: Trained, prepared: Prepared) -> None:
+    def _adopt(self, trained: Trained, prepared: TrainingRows) -> None:
         """Takes a trained autoencoder, and fits what goes with it; warns if it diverged."""
         del prepared
         self.model_ = trained
@@ -244,7 +244,7 @@ def _base(config: Any, image_shape: tuple[int, ...] | None) -> Config:
         return load(Config, to_tree(dataclasses.replace(base, autoencoder=config)))
     base = base if config is None else override(base, {"autoencoder": config})
     encoder = base.autoencoder.encoder
-    if image_shape is None or encoder != Dense():
+    if image_shape is None or encoder not in (Dense(), DEFAULT.encoder):
         return base
     as_maps = dataclasses.replace(base.autoencoder, encoder=_convolutional(image_shape))
     fits = not any(as_maps.conflicts(base))

@@ -11,7 +11,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
 from aejax.config import override
-from aejax.estimators.base import AutoencoderEstimator, Prepared, features, plain
+from aejax.estimators.base import AutoencoderEstimator, TrainingRows, features, plain
 from aejax.estimators.fine_tuning import fine_tune
 from aejax.evaluation.probe import fit_probe, to_affine
 from aejax.evaluation.suite import Representation
@@ -104,7 +104,7 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def _prepare(self, X: Any, y: Any = None) -> Prepared:
+    def _prepare(self, X: Any, y: Any = None) -> TrainingRows:
         prepared = super()._prepare(X, y)
         target = prepared.target
         check_classification_targets(target)
@@ -120,7 +120,7 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
         config = super()._make_config(image_shape, are_images=are_images)
         return override(config, {} if self.fine_tuning_epochs is None else {_EPOCHS: plain(self.fine_tuning_epochs)})
 
-    def _adopt(self, trained: Trained, prepared: Prepared) -> None:
+    def _adopt(self, trained: Trained, prepared: TrainingRows) -> None:
         super()._adopt(trained, prepared)
         (labelled,) = np.nonzero(prepared.target >= 0)
         splits = {
@@ -140,7 +140,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
 
     def _logits(self, X: Any) -> np.ndarray:
         image = self._images(X)
-        if self.classifier_ is not None:
+        if self.coef_ is None:
+            assert self.classifier_ is not None, "there is a probe, or a network that labels trained"
             return self.classifier_.map(_classify, image, check=False).astype(np.float64)
         return self._map(features, image).astype(np.float64) @ self.coef_.T + self.intercept_
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import OutlierMixin
 
 from aejax.errors import ConfigError
-from aejax.estimators.base import AutoencoderEstimator, Prepared
+from aejax.estimators.base import AutoencoderEstimator, TrainingRows
 from aejax.trained.model import Trained
 from aejax.trained.scores import error
 
@@ -87,7 +87,7 @@ class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
         """Returns 1 for normal rows or images and -1 for outliers, [n]."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _adopt(self, trained: Trained, prepared: Prepared) -> None:
+    def _adopt(self, trained: Trained, prepared: TrainingRows) -> None:
         super()._adopt(trained, prepared)
         self.offset_ = float(np.quantile(self._score(prepared.image), self.contamination))
 

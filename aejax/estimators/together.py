@@ -85,7 +85,7 @@ class Together:
             _current.reset(token)
 
     def find(self, config: Config, image: np.ndarray) -> Trained | None:
-        """Returns what was trained of a config on images, once; None: it was not."""
+        """The model that was trained of a config on images, once; None: there is none."""
         work = _Work(config, digest_of_bytes(repr((image.shape, image.dtype)).encode() + image.tobytes()))
         if self._collecting:
             self._images.setdefault(work.images, image)
