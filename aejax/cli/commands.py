@@ -196,6 +196,19 @@ def evaluate(arguments: Sequence[str], say: Say = print) -> int:
     return int(bool(problems) or any(comparison.verdict == "different" for comparison in comparisons))
 
 
+def _flags_of_reproduction() -> flags.FlagValues:
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
+    )
+    define_keep_model(
+        values, "Keep the best member's model (of at most 1 MB) in the published study, if all is bitwise equal."
+    )
+    _define_tolerance(values)
+    define_features(values)
+    return values
+
+
 def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     """Runs a study again from its study.json alone, and compares every metric with the study's own results.
 
@@ -215,15 +228,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
     where results of the study are missing or damaged, which is said before anything is trained. Killed or stopped, the
     same command goes on where it was.
     """
-    values = flags.FlagValues()
-    flags.DEFINE_string(
-        "workdir", None, "Where the second run lies; default: runs/<study>-reproduced.", flag_values=values
-    )
-    define_keep_model(
-        values, "Keep the best member's model (of at most 1 MB) in the published study, if all is bitwise equal."
-    )
-    _define_tolerance(values)
-    define_features(values)
+    values = _flags_of_reproduction()
     path = read_one_study(values, arguments, reproduce)
     if path is None:
         return 0
