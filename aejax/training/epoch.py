@@ -44,7 +44,7 @@ def train_epoch(task: Task, state: TrainState, data: ResidentData) -> tuple[Trai
 
 
 def in_its_stage(task: Task, epoch: jax.Array, run: Callable[..., Any], *arguments: Any) -> Any:
-    """Returns what the stage in which an epoch lies makes of arguments: a state, and values by name.
+    """Runs a function for the stage in which an epoch lies; returns a state, and values by name.
 
     Values that only another stage has are NaN.
 
