@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.api.inspection import inspect as inspect
     from aejax.api.read_images import read_images as read_images
     from aejax.trained.model import Trained as Trained
-    from aejax.cli.request import load_experiment as load_experiment
+    from aejax.cli.experiment_file import load_experiment as load_experiment
 
     # Estimators of scikit-learn.
     from aejax.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier

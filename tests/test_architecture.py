@@ -14,7 +14,7 @@ import typing
 import pytest
 
 from aejax import config, registry, sweep
-from aejax.cli.request import load_experiment
+from aejax.cli.experiment_file import load_experiment
 from aejax.experiment import Config, check, check_data
 from aejax.measures.zoo import MEASURES
 from aejax.methods.zoo import METHODS

@@ -88,7 +88,7 @@ def _read_named(name: str, values: flags.FlagValues) -> dict[str, DataConfig]:
 
 def _read_config(values: flags.FlagValues) -> tuple[dict[str, DataConfig], pathlib.Path | None]:
     """Returns the data configs of an experiment by their fields, and the folder of its file."""
-    from aejax.cli.request import load_experiment  # It needs JAX.
+    from aejax.cli.experiment_file import load_experiment  # It needs JAX.
 
     experiment = load_experiment(values.config)
     config = override(experiment.config, _assignments(values))

@@ -1,21 +1,19 @@
 """The flags of `aejax train`, read: an experiment, its overrides, its sweep or search, and how to execute it."""
 
 import dataclasses
-import inspect
 import json
 import os
 import pathlib
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from absl import flags
 
 from aejax import sweep as sweeps
 from aejax.cli.arguments import define_features, define_number, read_flags
-from aejax.cli.experiments import DIRECTORY, find_experiment
+from aejax.cli.experiment_file import Experiment, load_experiment
 from aejax.config import flatten, load, nearest_field, override, to_tree
-from aejax.errors import ConfigError, printable
+from aejax.errors import ConfigError
 from aejax.experiment import Config, make_members
 from aejax.flag_values import parse_assignment, parse_value
 from aejax.search.run import Search, check_search
@@ -23,9 +21,6 @@ from aejax.search.space import parse_space
 from aejax.store.directory import StudyDirectory
 from aejax.study.continuing import Continuation, continue_study
 from aejax.study.executors.choose import NAMES, ExecutorRequest
-from aejax.user_files import call, import_file
-
-Made = TypeVar("Made", Config, Search)
 
 
 class ProcessGroup(NamedTuple):
@@ -57,19 +52,6 @@ class Request:
     search: Search | None = None  # Of which `configs` hold but one.
     beside: pathlib.Path | None = None  # The folder of the experiment's file, if there is one of the user's.
     continuation: Continuation | None = None  # Whose configs these are, if it goes on from another study.
-
-
-@dataclasses.dataclass(frozen=True)
-class Experiment:
-    """The content of an experiment file: its name, question and cost, one seed's config, and the other points."""
-
-    name: str
-    question: str
-    cost: str
-    config: Config
-    sweep: sweeps.Sweep
-    search: Search | None = None
-    folder: pathlib.Path | None = None  # Where the file lies, unless it comes with aejax.
 
 
 def parse(arguments: Sequence[str], help_text: str) -> Request | None:
@@ -354,50 +336,3 @@ def _fields_help() -> str:
     """Returns every field that --set and --sweep take, with its default."""
     lines = [f"  {path}={json.dumps(value)}" for path, value in flatten(to_tree(Config()))]
     return "\n".join(["Fields for --set and --sweep, with their defaults (a part's other kinds have others):", *lines])
-
-
-def load_experiment(reference: str) -> Experiment:
-    """Reads an experiment: by its name, if it comes with the package, or `path.py`; with a variant: `name:variant`.
-
-    The file defines `get_config()` and perhaps `sweep()` or `search()`. If it defines `VARIANTS`, a tuple of names of
-    which the first is the default, all take the variant's name. The first line of its docstring is the question; its
-    paragraph `Cost: ...` says how long it takes.
-
-    Raises:
-      ConfigError: if the file is missing or fails, if the variant is unknown, or if the sweep is empty.
-    """
-    text, _, variant = reference.partition(":")
-    path = find_experiment(text)
-    module = import_file(path, "--config")
-    if not hasattr(module, "get_config"):
-        raise ConfigError(f"--config={path}: it defines no get_config()")
-    variants = call(path, "--config", lambda: tuple(map(str, getattr(module, "VARIANTS", ()))))
-    if variant and variant not in variants:
-        known = f"variants: {', '.join(variants)}" if variants else "it has none"
-        raise ConfigError(f"--config={reference}: unknown variant '{variant}'; {known}")
-    arguments = (variant or variants[0],) if variants else ()
-
-    def made(name: str, cls: type[Made]) -> Made:
-        """Returns the config that a function of the file makes: it passes the same gate as flags and other files."""
-        config = call(path, "--config", getattr(module, name), *arguments)
-        if not isinstance(config, cls):
-            raise ConfigError(f"--config={path}: {name}() should return a {cls.__name__}, got {config!r}")
-        return load(cls, dataclasses.asdict(config))
-
-    def points() -> sweeps.Sweep:
-        return [{str(field): value for field, value in point.items()} for point in module.sweep(*arguments)]
-
-    sweep = call(path, "--config", points) if hasattr(module, "sweep") else [{}]
-    if not sweep:
-        raise ConfigError(f"{path}: its sweep is empty")
-    text = inspect.getdoc(module) or ""
-    cost = re.search(r"^Cost: (.*?)(?=^\S+:|^$|\Z)", text, re.MULTILINE | re.DOTALL)
-    return Experiment(
-        name=printable(path.stem) + (f"-{variant}" if variant else ""),
-        question=text.partition("\n")[0],
-        cost=" ".join(cost[1].split()) if cost else "",
-        config=made("get_config", Config),
-        sweep=sweep,
-        search=made("search", Search) if hasattr(module, "search") else None,
-        folder=None if path.parent.resolve() == DIRECTORY.resolve() else path.parent,
-    )

@@ -15,7 +15,7 @@ from aejax.autoencoders.info_vae import InfoVaeConfig
 from aejax.autoencoders.iwae import IwaeConfig
 from aejax.autoencoders.vae import BetaVaeConfig, VaeConfig
 from aejax.autoencoders.wae import WaeConfig
-from aejax.cli.request import load_experiment
+from aejax.cli.experiment_file import load_experiment
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
 from aejax.experiment import Config, check

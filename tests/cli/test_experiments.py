@@ -4,8 +4,9 @@ import pathlib
 
 import pytest
 
+from aejax.cli.experiment_file import load_experiment
 from aejax.cli.experiments import DIRECTORY, experiments, shipped
-from aejax.cli.request import load_experiment, parse
+from aejax.cli.request import parse
 from aejax.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
