@@ -53,6 +53,7 @@ def test_rows_without_a_label_train_the_autoencoder_alone(digits):
     assert make().fit(X, some).classes_.tolist() == [-1, 0, 1, 2]  # Unless it is said, -1 is a class.
 
 
+@pytest.mark.slow
 def test_fine_tuning_changes_the_encoder(digits, tmp_path):
     X, y = digits
     tuned = make(fine_tuning_epochs=20).fit(X[:150], y[:150])
@@ -76,6 +77,7 @@ def _saved(classifier, path):
     return aejax.AutoencoderClassifier.load(path)
 
 
+@pytest.mark.slow
 def test_of_two_classes_the_decision_is_one_number():
     X = np.random.default_rng(0).random((20, 3))
     binary = make().fit(X, X[:, 0] > 0.5)

@@ -71,6 +71,7 @@ def test_numbers_of_any_type_are_taken(fitted, rows, dtype):
     assert np.allclose(fitted.transform(few), fitted.transform(few.astype(float)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_images_are_taken_with_and_without_channels_and_uint8_stays():
     images = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), np.uint8)
     conv = make(fields={"autoencoder.encoder.widths": (2, 4)}).fit(images)
@@ -122,6 +123,7 @@ def test_parameters_refine_a_whole_config(rows):
     assert given.seed != 9
 
 
+@pytest.mark.slow
 def test_fields_are_parameters_of_a_grid(rows):
     grid = {"fields__optimizer__learning_rate": np.array([1e-9, 0.1])}
     search = GridSearchCV(make(epochs=20), grid, cv=2).fit(rows)
@@ -257,6 +259,7 @@ def test_divergence_is_a_warning(rows):
         make(fields=NET | {"optimizer": "sgd"}, learning_rate=1e30).fit(rows)
 
 
+@pytest.mark.slow
 def test_a_single_row_and_a_single_feature_are_enough():
     for shape in ((1, 4), (6, 1)):
         values = np.arange(np.prod(shape), dtype=float).reshape(shape)

@@ -145,6 +145,7 @@ def facts_of(study):
     return facts
 
 
+@pytest.mark.slow
 def test_the_same_command_makes_only_what_is_missing_and_makes_it_the_same(study):
     facts, before = facts_of(study), files_of(study)
     arrays = read(study)[0].arrays

@@ -97,6 +97,7 @@ def test_layers_have_metrics_of_their_own(study):
         assert f"test_{LAYER}_mse" not in values
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_again_to_the_same_numbers(study):
     again, problems = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
     assert not problems

@@ -93,6 +93,7 @@ def test_generators_stand_between_a_floor_and_a_reference(study):
     assert floor["metrics"]["feature_accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_generator_survives_a_stop_and_does_not_depend_on_its_neighbors(config, study, tmp_path):
     """Alone, and stopped while the flow learns, the same bits as among others and without a stop."""
     flow = members(config, SAMPLERS[1:])
@@ -125,6 +126,7 @@ def features(image):
     return image.reshape(len(image), -1)[:, :10]
 
 
+@pytest.mark.slow
 def test_features_of_the_users_own(config, tmp_path):
     own = members(config, (Prior(),), seeds=(0,))
     own = [override(member, {"generation.features": "mine.py:features"}) for member in own]

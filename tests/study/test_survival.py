@@ -287,6 +287,7 @@ def test_a_checkpoint_of_another_version_is_one_line(interrupted):
     assert "does not hold what this version trains" in read_status(population).error
 
 
+@pytest.mark.slow
 def test_a_population_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch, capsys):
     fit = execute._fit
 
@@ -324,6 +325,7 @@ def write_and_read_report(path):
     return (path / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.mount
 def test_a_full_disk_and_one_that_is_read_only_are_one_line_and_lose_nothing(undisturbed, tmp_path):
     """On a file system of its own, in a mount namespace of its own, so no privilege is needed."""

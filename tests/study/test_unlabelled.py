@@ -166,6 +166,7 @@ def test_the_probe_is_fitted_to_the_labelled_images_alone(subject, data):
     assert np.mean(np.argmax(subject.probe.logits(code["test"]), axis=1) == label["test"]) > 0.4
 
 
+@pytest.mark.slow
 def test_classifiers_are_trained_as_if_there_were_no_other_images(config, data):
     task = make_task("supervised", data.train.image.shape[1:], 4)(config)
     picked = {

@@ -95,6 +95,7 @@ def test_the_kl_warms_up_by_the_epoch(study):
     assert all(0.5 < one["train_kl"] / one["validation_kl"] < 2 for one in late.values())
 
 
+@pytest.mark.slow
 def test_a_resumed_study_has_the_bits_of_one_that_was_not_interrupted(study, tmp_path):
     with pytest.raises(Interrupted):
         train(members(), tmp_path, stop_at_save=2)
