@@ -131,7 +131,7 @@ def test_only_the_population_knows_about_devices():
 
 
 def test_reading_a_study_and_reporting_on_it_needs_no_training_code():
-    modules = "aejax.report.write, aejax.report.publish, aejax.cli.commands"
+    modules = "aejax.report.write, aejax.report.publish, aejax.cli.commands, aejax.cli.compare"
     code = f"import sys, {modules}; assert not {{'jax', 'aejax.training', 'scipy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

@@ -9,7 +9,7 @@ import pytest
 
 import aejax
 from aejax.autoencoders.denoising import DenoisingConfig
-from aejax.cli import commands
+from aejax.cli import commands, compare
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, UserError
 from aejax.evaluation.suite import EvaluationConfig
@@ -142,12 +142,12 @@ def test_what_is_given_beside_it_in_python_is_refused(second):
 
 def test_a_second_run_of_it_needs_the_other_and_gives_its_bits(first, second, tmp_path):
     said = []
-    assert commands.reproduce([str(second[0]), f"--workdir={tmp_path / 'again'}"], said.append) == 0
+    assert compare.reproduce([str(second[0]), f"--workdir={tmp_path / 'again'}"], said.append) == 0
     assert said[-1].endswith("all metrics: bitwise equal")
     first.rename(first.with_name("away"))
     try:
         with pytest.raises(UserError, match=r"goes on from study, .*, which is not there; bring it back"):
-            commands.reproduce([str(second[0]), f"--workdir={tmp_path / 'once more'}"], said.append)
+            compare.reproduce([str(second[0]), f"--workdir={tmp_path / 'once more'}"], said.append)
     finally:
         first.with_name("away").rename(first)
 

@@ -12,7 +12,7 @@ import shutil
 import numpy as np
 import pytest
 
-from aejax.cli import commands
+from aejax.cli import commands, compare
 from aejax.cli.explain import explain
 from aejax.cli.generate import generate
 from aejax.errors import UserError
@@ -92,17 +92,17 @@ DAMAGES = (
 )
 
 READERS = {
-    "evaluate": lambda path, outside, say: commands.evaluate([str(path)], say),
+    "evaluate": lambda path, outside, say: compare.evaluate([str(path)], say),
     "generate": lambda path, outside, say: generate([str(path), "--kind=reconstructions", "--num=4"], say),
     "report": lambda path, outside, say: commands.report([str(path)], say),
     "status": lambda path, outside, say: commands.status([str(path)], say),
-    "reproduce": lambda path, outside, say: commands.reproduce([str(path), f"--workdir={outside / 'again'}"], say),
+    "reproduce": lambda path, outside, say: compare.reproduce([str(path), f"--workdir={outside / 'again'}"], say),
     "publish": lambda path, outside, say: commands.report([str(path), f"--publish={outside / 'published'}"], say),
 }
 WRITERS = {
     "train": lambda path, outside, say: commands.train(arguments(path, 0, 1), say),
     "train more": lambda path, outside, say: commands.train(arguments(path, 0, 1, 4), say),
-    "renew": lambda path, outside, say: commands.evaluate([str(path), "--update"], say),
+    "renew": lambda path, outside, say: compare.evaluate([str(path), "--update"], say),
     "explain": lambda path, outside, say: explain([str(path), "--part=units", "--part=similarity"], say),
 }
 CASES = list(itertools.product(FILES, DAMAGES, [*READERS, *WRITERS]))

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from aejax.cli import commands
+from aejax.cli import commands, compare
 from aejax.data.load import DataConfig, load
 from aejax.data.locate import FOLDERS
 from aejax.errors import DataError
@@ -87,7 +87,7 @@ def test_the_config_keeps_its_words_and_the_record_has_the_places(project, tmp_p
 def test_the_study_is_evaluated_opened_and_goes_on_from_elsewhere(project, elsewhere):
     study, found = project / "study", f"read from {project / 'data' / 'photos.npz'}"
     other = save(elsewhere / "data" / "photos.npz", 7)  # Another's, of the same name.
-    status, said = call(commands.evaluate, study)
+    status, said = call(compare.evaluate, study)
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
     assert f"data data/photos.npz: {found}; {elsewhere / 'data' / 'photos.npz'} holds others ({other}" in re.sub(
@@ -107,21 +107,21 @@ def test_the_study_is_evaluated_opened_and_goes_on_from_elsewhere(project, elsew
 
 @pytest.mark.slow
 def test_the_study_is_reproduced_from_elsewhere(project, elsewhere):
-    status, said = call(commands.reproduce, project / "study")
+    status, said = call(compare.reproduce, project / "study")
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
 
 
 def test_data_that_were_moved_are_named_and_found(project, elsewhere, moved, monkeypatch):
     with pytest.raises(DataError, match=rf"data/photos.npz is not there \(looked for at .*; bring it .* set {FOLDERS}"):
-        call(commands.evaluate, project / "study")
+        call(compare.evaluate, project / "study")
     monkeypatch.setenv(FOLDERS, str(moved))
-    status, said = call(commands.evaluate, project / "study")
+    status, said = call(compare.evaluate, project / "study")
     assert status == 0
     assert f"data data/photos.npz: read from {moved / 'photos.npz'}" in said
     save(elsewhere / "wrong" / "photos.npz", 8)
     monkeypatch.setenv(FOLDERS, str(elsewhere / "wrong"))
     with pytest.raises(DataError, match=r"wrong/photos.npz holds others \(fingerprint"):
-        call(commands.evaluate, project / "study")
+        call(compare.evaluate, project / "study")
     with pytest.raises(DataError, match=r"wrong/photos.npz holds others \(fingerprint"):
         call(commands.train, project / "experiment.py", "--seeds=2", f"--workdir={project / 'study'}")

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from aejax.cli import commands
+from aejax.cli import commands, compare
 from aejax.errors import ConfigError, UserError
 from aejax.report import publish as publishing
 from aejax.store.contents import read_study
@@ -53,7 +53,7 @@ def call(command, *arguments):
 
 def test_evaluating_again_gives_the_same_bits_and_writes_nothing(study):
     before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file() and path.name != ".lock"}
-    status, said = call(commands.evaluate, study)
+    status, said = call(compare.evaluate, study)
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
     assert "changed" not in said
@@ -70,15 +70,15 @@ def test_evaluating_again_can_renew_the_results(study):
         return tree
 
     edit_json(file, change)
-    status, said = call(commands.evaluate, study, "--update")
+    status, said = call(compare.evaluate, study, "--update")
     assert status == 1
     assert "test_mse" in said
     assert [row["metrics"] for row in read_rows(directory)] == [row["metrics"] for row in rows]
-    assert call(commands.evaluate, study)[0] == 0
+    assert call(compare.evaluate, study)[0] == 0
 
 
 def test_a_study_reproduces_bitwise(study, tmp_path):
-    status, said = call(commands.reproduce, study, f"--workdir={tmp_path / 'again'}")
+    status, said = call(compare.reproduce, study, f"--workdir={tmp_path / 'again'}")
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
     assert "changed" not in said
@@ -96,7 +96,7 @@ def test_a_changed_version_and_a_changed_data_file_are_named(study, tmp_path, im
     content = images.read_bytes()
     try:
         np.savez(images, image=np.random.default_rng(1).integers(0, 256, (200, 6, 6), np.uint8))
-        for command, arguments in ((commands.evaluate, []), (commands.reproduce, [f"--workdir={tmp_path / 'again'}"])):
+        for command, arguments in ((compare.evaluate, []), (compare.reproduce, [f"--workdir={tmp_path / 'again'}"])):
             status, said = call(command, study, *arguments)
             assert status == 1
             assert f"changed: jax: 0.0.1 then, {version} now" in said
@@ -111,14 +111,14 @@ def test_a_changed_version_and_a_changed_data_file_are_named(study, tmp_path, im
 def test_a_missing_or_damaged_checkpoint_cannot_be_evaluated(study):
     (checkpoint,) = study.glob("populations/autoencoder-*/checkpoints/*")
     shutil.rmtree(checkpoint)
-    status, said = call(commands.evaluate, study)
+    status, said = call(compare.evaluate, study)
     assert status == 1
     assert "holds no whole checkpoint of the trained members; remove it, and the study's command" in said
     assert "2 members of autoencoder were not evaluated" in said
     assert said.endswith("all metrics: bitwise equal; 4 missing or damaged, see above")
 
 
-@pytest.mark.parametrize("command", [commands.evaluate, commands.reproduce, commands.report])
+@pytest.mark.parametrize("command", [compare.evaluate, compare.reproduce, commands.report])
 def test_a_directory_without_a_study_is_one_line(tmp_path, command):
     with pytest.raises(UserError, match=r"holds no study\.json"):
         call(command, tmp_path / "nothing")
@@ -138,7 +138,7 @@ def test_publishing_keeps_what_reproduces_and_tables_come_from_it(study, tmp_pat
     assert readme.read_text().endswith("<!-- end of table -->\nrest\n")
     call(commands.report, published, f"--output={tmp_path / 'tables'}")
     assert (tmp_path / "tables" / "results.csv").read_text() == (study / "results.csv").read_text()
-    status, said = call(commands.reproduce, published, f"--workdir={tmp_path / 'again'}")
+    status, said = call(compare.reproduce, published, f"--workdir={tmp_path / 'again'}")
     assert status == 0
     assert said.endswith("all metrics: bitwise equal")
 
@@ -177,4 +177,4 @@ def test_a_damaged_file_of_a_published_study_is_one_line(study, tmp_path):
     packed = tmp_path / "published" / "study.json.gz"
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"study.json.gz is damaged"):
-        call(commands.reproduce, tmp_path / "published", f"--workdir={tmp_path / 'again'}")
+        call(compare.reproduce, tmp_path / "published", f"--workdir={tmp_path / 'again'}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import aejax
-from aejax.cli import commands
+from aejax.cli import commands, compare
 from aejax.errors import ConfigError, UserError
 from tests.study.studies import edit_json, train
 
@@ -46,7 +46,7 @@ def test_a_second_run_that_is_bitwise_equal_leaves_its_model(study, tmp_path):
     command(commands.report, study, f"--output={tmp_path}", f"--publish={target}")
     with pytest.raises(UserError, match="is published without the trained autoencoder"):
         aejax.load(target).best()
-    assert "all metrics: bitwise equal" in command(commands.reproduce, target, again, "--keep_model")[-2]
+    assert "all metrics: bitwise equal" in command(compare.reproduce, target, again, "--keep_model")[-2]
     images = np.full((2, 8, 8, 1), 100, np.uint8)
     np.testing.assert_array_equal(aejax.load(target).best().encode(images), aejax.load(study).best().encode(images))
 
@@ -57,7 +57,7 @@ def test_a_second_run_that_differs_leaves_none(study, tmp_path):
     (results,) = other.glob("populations/autoencoder-*/results.json")
     edit_json(results, lambda tree: json.loads(json.dumps(tree).replace('"test_mse": 0.', '"test_mse": 0.00001')))
     with pytest.raises(UserError, match=r"keeps no model: not all numbers of .* are bitwise equal"):
-        command(commands.reproduce, target, f"--workdir={other}", "--keep_model")
+        command(compare.reproduce, target, f"--workdir={other}", "--keep_model")
     assert not (target / "models").exists()
 
 
@@ -69,4 +69,4 @@ def test_a_large_model_and_wrong_flags_are_one_line(study, tmp_path, monkeypatch
     with pytest.raises(ConfigError, match="give --publish=DIR"):
         command(commands.report, study, "--keep_model")
     with pytest.raises(ConfigError, match="is not published, and has its checkpoints"):
-        command(commands.reproduce, study, f"--workdir={tmp_path / 'two'}", "--keep_model")
+        command(compare.reproduce, study, f"--workdir={tmp_path / 'two'}", "--keep_model")
