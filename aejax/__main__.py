@@ -26,7 +26,7 @@ COMMANDS = {
     "evaluate": Command("aejax.cli.compare", "Evaluate a trained study again, and compare.", True),
     "reproduce": Command("aejax.cli.compare", "Run a study again from its study.json, and compare.", True),
     "generate": Command("aejax.cli.generate", "Make images by a trained member of a study.", True),
-    "score": Command("aejax.cli.new_images", "Say how strange images are to a trained model.", True),
+    "score": Command("aejax.cli.new_images", "Score how strange images are to a trained model.", True),
     "encode": Command("aejax.cli.new_images", "Write the codes of images by a trained model.", True),
     "explain": Command("aejax.cli.explain", "Explain what the units of a trained study stand for.", True),
     "export": Command("aejax.cli.export", "Export a trained member, to be used without aejax.", True),

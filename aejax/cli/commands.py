@@ -50,13 +50,14 @@ def train(arguments: Sequence[str], say: Say = print) -> None:
       A search for the learning rate instead of a sweep, whose winner is trained again on five fresh seeds:
         aejax train quickstart --search=halving --search trials=27 --space optimizer.learning_rate=log:1e-4:1e-1
 
-      A finished study, trained further:
+      A finished study, trained for longer:
         aejax train --continue_from=runs/quickstart --set training.epochs=100 --workdir=runs/longer
 
       An experiment of yours, a file that defines get_config():
         aejax train my/own.py
 
-      Your own images, an .npz with arrays `image` and `label`:
+      Your own images, a folder of pictures, or an .npz with arrays `image` and `label`:
+        aejax train --set data.name=photos/ --set data.size=32 --workdir=runs/photos
         aejax train --set data.name=images.npz --workdir=runs/mine
 
       On a GPU, to the same bits each time:
@@ -161,9 +162,11 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
       Several studies beside each other:
         aejax report runs/article runs/article-fashion --output=runs/compared
 
-      The small files of a study, for others to read and reproduce; then the tables of README.md, made from them:
+      The small files of a study, for others to read and reproduce; with --keep_model also its best model:
         aejax report runs/article --publish=experiments/results/article
         aejax report runs/quickstart --publish=experiments/results/quickstart --keep_model
+
+      The tables of README.md, made from what is published:
         aejax report --readme=README.md
     """
     values = flags.FlagValues()
@@ -171,7 +174,7 @@ def report(arguments: Sequence[str], say: Say = print) -> None:
         "output", None, "Where to write them; default: into the study, if it is one.", flag_values=values
     )
     flags.DEFINE_string("publish", None, "Copy the small files of one study to this directory.", flag_values=values)
-    define_keep_model(values, "With --publish: and the model of the best member, if it takes at most 1 MB.")
+    define_keep_model(values, "With --publish, also the model of the best member, which may take at most 1 MB.")
     flags.DEFINE_string(
         "readme", None, "Renew the tables of published studies in this Markdown file.", flag_values=values
     )

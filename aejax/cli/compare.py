@@ -79,7 +79,7 @@ def reproduce(arguments: Sequence[str], say: Say = print) -> int:
       A published study:
         aejax reproduce experiments/results/article
 
-      And if every number is bitwise equal, with the trained model of the best member beside it:
+      And if every number is bitwise equal, add the trained model of the best member to it:
         aejax reproduce experiments/results/quickstart --keep_model
 
       Elsewhere than in runs/<study>-reproduced, calling only differences below one in a thousand close:

@@ -12,7 +12,7 @@ from aejax.errors import ConfigError
 # The subcommands by name: the module of the function of that name, and its line of the overview. A new one is a file
 # and its line here.
 SUBCOMMANDS = {
-    "inspect": ("aejax.cli.data_inspect", "Show what is in a data set, and what is wrong with it."),
+    "inspect": ("aejax.cli.data_inspect", "Show the images and classes of a data set, and what is wrong with them."),
     "prepare": (
         "aejax.cli.prepare",
         "Fetch the original files of (Fashion-, K)MNIST, CIFAR-10 or CIFAR-100.",
@@ -25,7 +25,7 @@ def data(arguments: Sequence[str], say: Callable[[str], None] = print) -> int | 
 
     Examples:
 
-      What is in a data set, what is wrong with it, and some images of each class:
+      The images and classes of a data set, with a picture of some of each class:
         aejax data inspect images.npz --sheet=sheet.png
 
       The original files of MNIST, checked against their published SHA-256:

@@ -25,7 +25,7 @@ class _OfData:
 
 
 def inspect(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Shows what is in a data set as a study would see it, and what is wrong with it.
+    """Shows a data set as a study would see it: its images and classes, and what is wrong with them.
 
     Examples:
 
@@ -35,7 +35,7 @@ def inspect(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
       A picture of some images of each class:
         aejax data inspect digits --sheet=sheet.png
 
-      With other fields, as --set of `aejax train`; for another program:
+      With other fields of `data`, as JSON for another program:
         aejax data inspect digits --set 'data.classes=[3,8]' --set data.train_size=100 --json
 
       The data of an experiment, and the others that it evaluates on:
@@ -99,13 +99,13 @@ def _read_config(values: flags.FlagValues) -> tuple[dict[str, DataConfig], pathl
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_multi_string("set", [], "Sets one field: --set data.train_size=100. Repeatable.", flag_values=values)
-    flags.DEFINE_string("config", None, "The experiment whose data are meant, as of aejax train.", flag_values=values)
+    flags.DEFINE_string("config", None, "Instead of a name: the data of this experiment.", flag_values=values)
     flags.DEFINE_string(
         "field",
         "data",
-        "Which data of the experiment: data, evaluation.transfer, evaluation.outliers.",
+        "With --config, which of its data: data, evaluation.transfer, evaluation.outliers.",
         flag_values=values,
     )
-    flags.DEFINE_string("sheet", None, "Write some images of each class to this picture (.png).", flag_values=values)
+    flags.DEFINE_string("sheet", None, "Draw some images of each class to this file (.png).", flag_values=values)
     flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
     return values

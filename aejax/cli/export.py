@@ -14,18 +14,20 @@ def export(arguments: Sequence[str], say: Callable[[str], None] = print) -> None
     """Exports a trained member of a study, or a saved model, to be used where aejax is not installed.
 
         aejax export runs/quickstart                                    # the best autoencoder
-        aejax export runs/quickstart --member=1f3a --to=digits          # another one
+        aejax export runs/quickstart --member=1f3a --to=digits          # another member
         aejax export runs/generation-small --method=generator           # with a sampler
         aejax export runs/quickstart --onnx                             # ONNX too: pip install 'aejax[onnx]'
         aejax export model                                              # a directory that Trained.save wrote
 
     The directory holds encoder, decoder and sampler as StableHLO with the weights inside (for any number of images, on
     CPU, GPU and TPU; jax and flatbuffers run them), the weights as safetensors, the config, the metrics with their
-    intervals beside the baselines, and a model card, README.md, whose first lines of code show how to use it.
+    intervals beside those of the baselines, and a model card, README.md, whose first lines of code show the use.
     """
     values = flags.FlagValues()
     define_member(values)
-    flags.DEFINE_enum("method", None, list(METHODS), "Of which method; default: the autoencoder.", flag_values=values)
+    flags.DEFINE_enum(
+        "method", None, list(METHODS), "The method of the member; default: the autoencoder.", flag_values=values
+    )
     flags.DEFINE_string(
         "to", None, "The directory to write; default: exported/<method>-<member> in the study.", flag_values=values
     )

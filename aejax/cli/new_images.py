@@ -26,16 +26,16 @@ Say = Callable[[str], None]
 
 
 def score(arguments: Sequence[str], say: Say = print) -> None:
-    """Scores images: how strange each is to a trained model, and whether that is beyond a threshold, as CSV.
+    """Scores images: how strange each is to a trained model, and whether it is beyond a threshold, as CSV.
 
         aejax score runs/quickstart photos/                         # by the best autoencoder, to the terminal
         aejax score runs/quickstart photos/ --output=scores.csv --picture=strangest.png
         aejax score runs/quickstart new.npz --by=distance --quantile=0.99
         aejax score runs/quickstart                                 # the study's own test images
-        aejax score model new.npz --threshold=0.02                  # a model that Trained.save saved, without its data
+        aejax score model new.npz --threshold=0.02                  # a model that Trained.save saved
 
-    The threshold is the score below which a share (--quantile) of the validation images lies, which are read for it
-    from the data of the study. Images are a folder of pictures, one picture, an .npz file with `image`, or an .npy
+    The threshold is a quantile (--quantile) of the scores of the validation images, which are read from the data of the
+    study. Images are a folder of pictures, one picture, an .npz file with `image`, or an .npy
     file; pictures are brought to the size of those that the model was trained on.
     """
     from aejax.trained import scores
@@ -46,7 +46,7 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
         scores.ERROR,
         scores.BY,
         "The score: the mean squared error of the reconstruction, the distance of the features from those of the "
-        "training images, or a bound on −log p(x) of a variational family.",
+        "training images, or, of a variational family, a bound of −log p(x).",
         flag_values=values,
     )
     define_number(
@@ -92,7 +92,7 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
 
 
 def encode(arguments: Sequence[str], say: Say = print) -> None:
-    """Writes the codes of images by a trained model: what a study's classifiers are given of them.
+    """Writes the codes of images by a trained model: the features that a study's classifiers are given.
 
         aejax encode runs/quickstart photos/ --output=codes.npz
         aejax encode runs/quickstart new.npz --output=codes.parquet --layer=encoder/DenseStack_0
@@ -106,7 +106,7 @@ def encode(arguments: Sequence[str], say: Say = print) -> None:
     values = _define_flags()
     flags.DEFINE_string("output", None, "The file to write: .npz or .parquet.", flag_values=values)
     flags.DEFINE_string(
-        "layer", None, "A layer of the encoder, such as 'latent'; default: the code.", flag_values=values
+        "layer", None, "Instead of the code, the output of this layer of the encoder.", flag_values=values
     )
     paths = _read_paths(values, arguments, encode)
     if paths is None:
@@ -142,7 +142,7 @@ def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     define_member(values)
     flags.DEFINE_enum(
-        "method", None, tuple(METHODS), "Of which method the member is; default: the autoencoder.", flag_values=values
+        "method", None, tuple(METHODS), "The method of the member; default: the autoencoder.", flag_values=values
     )
     return values
 

@@ -14,15 +14,16 @@ def prepare(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
 
     Examples:
 
-      MNIST, which --set data.name=mnist then finds:
+      MNIST; then train on it with --set data.name=mnist:
         aejax data prepare mnist
 
-      From a mirror, or from files that are there:
+      From a mirror, or from a folder that has the files:
         aejax data prepare mnist --url=https://example.org/mnist/
         aejax data prepare mnist --from=downloads/
 
-    Files are checked against their published SHA-256; one that is another is not kept. What was interrupted goes on
-    where it was. The images come in the order in which TFDS has them, so they have the same fingerprint.
+    Files are checked against their published SHA-256; a file with another one is not kept. A download that was
+    interrupted continues where it stopped. The images come in the order in which TFDS has them, so they have the same
+    fingerprint.
     """
     values = flags.FlagValues()
     flags.DEFINE_string(

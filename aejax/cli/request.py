@@ -246,7 +246,7 @@ def _define_experiment(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "continue_from",
         None,
-        "A finished study whose autoencoders are trained further, in the place of an experiment: "
+        "Instead of an experiment: a finished study whose autoencoders are trained for more epochs: "
         "--continue_from=runs/a --set training.epochs=100 --workdir=runs/b.",
         flag_values=values,
     )

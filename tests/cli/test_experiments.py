@@ -68,7 +68,7 @@ def test_the_list_has_every_name_with_its_question_and_its_variants():
     experiments([], said.append)
     for name in shipped():
         assert any(line.startswith(f"{name}: ") and line.endswith("?") for line in said)
-    assert "    vae:dense  vae:conv" in said
+    assert "    vae:dense  vae:conv  vae:small" in said
     assert not any(line.startswith("    quickstart:") for line in said)
 
 

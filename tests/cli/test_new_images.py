@@ -107,7 +107,7 @@ def test_a_saved_model_needs_a_threshold_and_no_data(folder, tmp_path):
     data.rename(data.with_suffix(".away"))
     try:
         for model in ("study", "model"):
-            with pytest.raises(DataError, match=r"data\.npz cannot be read: .*; or give --threshold=NUMBER"):
+            with pytest.raises(DataError, match=r"data\.npz is not there .*; or give --threshold=NUMBER"):
                 lines_of("score", folder / model, folder / "new.npy", output)
             assert not list(tmp_path.iterdir())
         lines = lines_of("score", folder / "model", folder / "new.npy", output, "--threshold=0")

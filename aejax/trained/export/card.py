@@ -89,7 +89,7 @@ def _use(trained: Any, programs: Sequence[ExportedProgram], lacking: Sequence[st
         f"{programs[0].output.name} = np.asarray({programs[0].name}.call(images))",
         "```",
         "",
-        "This needs jax, numpy and flatbuffers alone. Each program takes any number of images:",
+        "This needs only jax, numpy and flatbuffers. Each program takes any number of images:",
         "",
     ]
     for program in programs:
@@ -110,8 +110,8 @@ def _training(trained: Any, standing: Standing | None) -> str:
     sizes = ", ".join(f"{size:,} {name}" for name, size in described.num_images.items())
     lines = [
         f"* Data: {markdown(described.name)}, fingerprint {described.fingerprint}; images: {sizes}",
-        f"* Preprocessing: `{trained.preprocessing.kind}`, which the programs do themselves",
-        f"* Trained for {len(trained.curves.get('epoch', ()))} epochs; the fields of the config that are no defaults:",
+        f"* Preprocessing: `{trained.preprocessing.kind}`, done by the programs",
+        f"* Trained for {len(trained.curves.get('epoch', ()))} epochs; fields of the config that are not defaults:",
         *(f"  * `{path}`: `{show_value(value)}`" for path, value in flatten(departures(trained.config))),
     ]
     if standing is not None:
@@ -125,11 +125,11 @@ def _results(trained: Any, standing: Standing | None) -> str:
     if standing is None:
         return "Nothing was measured of this model."
     shown = [standing.setting, *standing.beside]
-    own = f"Its own seed is {trained.config.seed}; " if standing.setting.seeded else ""
+    own = f"Its own seed is {trained.config.seed}; its" if standing.setting.seeded else "Its"
     rows = [row for setting in shown for row in setting.rows]
     return "\n\n".join(
         [
-            f"Over the seeds of its setting, beside the study's baselines. {own}its own numbers are in metrics.json.",
+            f"Over the seeds of its setting, beside the study's baselines. {own} own numbers are in metrics.json.",
             to_aligned(make_table(shown)),
             *map(markdown_line, notes(rows)),
         ]
@@ -137,10 +137,10 @@ def _results(trained: Any, standing: Standing | None) -> str:
 
 
 def _cost(trained: Any, standing: Standing | None) -> str:
-    lines = [f"* {sum(np.size(leaf) for leaf in jax.tree.leaves(trained.variables)):,} numbers"]
+    lines = [f"* {sum(np.size(leaf) for leaf in jax.tree.leaves(trained.variables)):,} numbers in its weights"]
     cost = {} if standing is None else standing.row["cost"]
     if "train_seconds" in cost:
-        lines.append(f"* {show_seconds(cost['train_seconds'])} s of training a member, in its population")
+        lines.append(f"* {show_seconds(cost['train_seconds'])} s of training for each member of its population")
     if "train_tflop" in cost:
         lines.append(f"* {cost['train_tflop']:.3g} TFLOP of training")
     if standing is not None and standing.record.starts:
@@ -154,22 +154,32 @@ def _limits(trained: Any) -> str:
     shape = " x ".join(map(str, trained.trained_on.image_shape))
     return "\n".join(
         [
-            f"* Images of {shape} alone, stored as those of {markdown(trained.trained_on.name)}. What features "
-            "of other images are worth was not measured: the results are those of test images of the same data.",
-            f"* The programs run on {', '.join(PLATFORMS)}, by versions of jax that read what {jax.__version__} "
-            "exports (jax promises that of those of the next six months).",
-            "* What is rare in the data, the model knows badly.",
+            f"* It takes images of {shape}, stored like those of {markdown(trained.trained_on.name)}. The results are "
+            "of test images of the same data; for other images nothing was measured.",
+            *_black_or_white(trained),
+            f"* The programs run on {', '.join(PLATFORMS)}, with every version of jax that reads exports of "
+            f"{jax.__version__} (jax promises this for six months).",
+            "* Kinds of images that were rare in training may be encoded badly.",
         ]
     )
+
+
+def _black_or_white(trained: Any) -> list[str]:
+    if trained.config.data.binarization is None:
+        return []
+    return [
+        f"* It was trained on pixels that are black or white (`data.binarization={trained.config.data.binarization}`), "
+        "and the programs do not make them so."
+    ]
 
 
 def _files(programs: Sequence[ExportedProgram]) -> str:
     return "\n".join(
         [
             f"* `*{ENDING}`: StableHLO with the weights inside, serialized by `jax.export`",
-            "* `signature.json`: what each program takes and gives, and the digests of the files",
-            "* `weights.safetensors`: the same weights, and the arrays of the preprocessing, by name",
+            "* `signature.json`: the inputs and outputs of each program, and the digests of the files",
+            "* `weights.safetensors`: the same weights and the arrays of the preprocessing, by name",
             "* `config.json`: the whole config, the data set and the preprocessing",
-            "* `metrics.json`: means with 95 % intervals over seeds, of the setting and of the baselines",
+            "* `metrics.json`: means with 95 % intervals over seeds, of the model's setting and of the baselines",
         ]
     )

@@ -54,7 +54,7 @@ def make_programs(trained: Any) -> tuple[list[ExportedProgram], list[str]]:
     in_bytes = described.image_type == "uint8"
     stored = f"as the data set stores them, {'0 to 255' if in_bytes else 'in [0, 1]'}; preprocessed by the program"
     images = Argument("images", (ANY, *described.image_shape), described.image_type, stored)
-    code = Argument("latents", (ANY, own.latent_size), "float32", "the codes; where these are distributions, the means")
+    code = Argument("latents", (ANY, own.latent_size), "float32", "the codes; of a variational family, their means")
     pixels = Argument(
         "images", (ANY, *described.image_shape), "float32", "on the scale of [0, 1], neither cut nor rounded"
     )
@@ -101,10 +101,8 @@ def _sampler(trained: Any, code: Argument, pixels: Argument) -> ExportedProgram:
             -1, *pixels.shape[1:]
         )
 
-    seed = Argument("seed", (), "uint32", "which all that is drawn follows from")
-    blocks = Argument(
-        "blocks", ("b",), "int32", f"which blocks of this seed's images, of {IMAGES_AT_ONCE} each: 0, 1, ..."
-    )
+    seed = Argument("seed", (), "uint32", "decides what is drawn")
+    blocks = Argument("blocks", ("b",), "int32", f"the numbers of blocks of {IMAGES_AT_ONCE} images each, from 0 on")
     output = pixels._replace(shape=(f"{IMAGES_AT_ONCE}*b", *pixels.shape[1:]))
     return ExportedProgram("sampler", sample, (seed, blocks), output)
 

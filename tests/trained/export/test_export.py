@@ -238,7 +238,13 @@ def test_a_model_that_cannot_draw_says_why_in_its_card(images, tmp_path):
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     assert "* No decoder: data.preprocessing" in card
     assert "Nothing was measured of this model." in card
+    assert "black or white" not in card
     assert not (tmp_path / "model" / "decoder.jax_export").exists()
+
+
+def test_the_card_of_a_model_of_binary_images_says_so(images, tmp_path):
+    untrained("plain", images, data={"binarization": "dynamic"}).export(tmp_path / "model")
+    assert "black or white (`data.binarization=dynamic`)" in (tmp_path / "model" / "README.md").read_text("utf-8")
 
 
 def test_a_supervised_network_exports_its_classifier(images):
