@@ -158,7 +158,8 @@ def run(
     check_trackers(trackers)
     options = Options(trackers=trackers, say=say)
     if continue_from is not None:
-        given = {"config": config, "images": images, "sweep": sweep, "seeds": seeds, "search": search}
+        given = {"config": config, "images": images, "labels": labels, "sweep": sweep, "seeds": seeds, "search": search}
+        given |= {"test_images": test_images, "test_labels": test_labels}
         for argument in [argument for argument, value in given.items() if value is not None]:
             raise ConfigError(f"continue_from={continue_from} says what is trained; leave out {argument}")
         return _continue(continue_from, workdir, epochs, question=question, options=options)
