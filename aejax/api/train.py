@@ -59,7 +59,8 @@ def fit(
         vae.encode(images)    # numpy, float32 [n, 16]
 
     A tenth of the images is set aside to validate on (`vae.curves["validation_loss"]`), and all others are trained on;
-    `data=aejax.DataConfig(validation_size=0)` trains on all. JAX is set up as by the command, with a host device for
+    `data=aejax.DataConfig(validation_size=0)` trains on all. Of named images, as of a study, a test split is set aside
+    too: their own, or a sixth, unless `test_size=0`. JAX is set up as by the command, with a host device for
     each core and a cache of compiled programs, unless the process has used it before: then it stays as it is.
 
     Args:
