@@ -16,8 +16,8 @@ from aejax.errors import ConfigError
 class ImageArrays(NamedTuple):
     """Images [n, height, width, channels], uint8 or float32 in [0, 1], and what is known of them.
 
-    `labels` are the names of their classes, [n] texts, or None; `classes` all names in their order; `files` the names
-    of their files, if they are pictures; `notes` sentences on what was left out or converted.
+    `labels` are the names of their classes, [n] texts, "" where there is none, or None; `classes` all names in their
+    order; `files` the names of their files, if they are pictures; `notes` sentences on what was left out or converted.
     """
 
     images: np.ndarray
@@ -55,7 +55,8 @@ def read_images(name: str | os.PathLike[str], split: str = "train", **fields: An
     classes = tuple(map(str, arrays.get("class_names", ())))
     labels = arrays.get(f"{prefixes[split]}label")
     files = contents.names[: len(images)] if split == "train" else contents.names[len(contents.names) - len(images) :]
-    return ImageArrays(images, None if labels is None else np.array(classes)[labels], classes, files, contents.notes)
+    named = None if labels is None else np.array([*classes, ""])[labels]  # The last of them is that of -1.
+    return ImageArrays(images, named, classes, files, contents.notes)
 
 
 def as_name(path: str | os.PathLike[str]) -> str:

@@ -59,7 +59,8 @@ def fit(
         vae.encode(images)    # numpy, float32 [n, 16]
 
     A tenth of the images is set aside to validate on (`vae.curves["validation_loss"]`), and all others are trained on;
-    `data=aejax.DataConfig(validation_size=0)` trains on all. JAX is set up as by the command, with a host device for
+    `data=aejax.DataConfig(validation_size=0)` trains on all. Of named images, as of a study, a test split is set aside
+    too: their own, or a sixth, unless `test_size=0`. JAX is set up as by the command, with a host device for
     each core and a cache of compiled programs, unless the process has used it before: then it stays as it is.
 
     Args:
@@ -158,7 +159,8 @@ def run(
     check_trackers(trackers)
     options = Options(trackers=trackers, say=say)
     if continue_from is not None:
-        given = {"config": config, "images": images, "sweep": sweep, "seeds": seeds, "search": search}
+        given = {"config": config, "images": images, "labels": labels, "sweep": sweep, "seeds": seeds, "search": search}
+        given |= {"test_images": test_images, "test_labels": test_labels}
         for argument in [argument for argument, value in given.items() if value is not None]:
             raise ConfigError(f"continue_from={continue_from} says what is trained; leave out {argument}")
         return _continue(continue_from, workdir, epochs, question=question, options=options)

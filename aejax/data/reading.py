@@ -1,5 +1,6 @@
 """Training batches read ahead by Grain: the same images in the same order as a device that has all of them takes."""
 
+import multiprocessing
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from absl import flags
 
 from aejax.data.batches import batches, num_batches
 from aejax.data.sources.base import Images
+from aejax.errors import UserError
 
 THREADS = 4  # That read at the same time, in each process: a file system answers several better than one.
 
@@ -76,7 +78,15 @@ def read_ahead(source: Batches, first: int, ahead: int, workers: int) -> Iterato
       first: the step to begin with.
       ahead: the most elements that wait to be taken.
       workers: how many processes read; 0: threads of this one.
+
+    Raises:
+      UserError: if this is such a process, which has begun to do what its parent's script does.
     """
+    if workers and getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UserError(
+            f"data.workers={workers} starts processes that import your script: put what it does below "
+            "if __name__ == '__main__': or leave data.workers out"
+        )
     import grain
 
     threads = max(1, min(THREADS, ahead // max(workers, 1)))

@@ -85,14 +85,16 @@ class Together:
             _current.reset(token)
 
     def find(self, config: Config, image: np.ndarray) -> Trained | None:
-        """The model that was trained of a config on images, once; None: there is none."""
+        """The model that was trained of a config on images; of a random seed one that no other fit has; or None."""
         work = _Work(config, digest_of_bytes(repr((image.shape, image.dtype)).encode() + image.tobytes()))
         if self._collecting:
             self._images.setdefault(work.images, image)
             self._works[work] = None
             raise _Collected
         seeds = self._trained.get(work.unseeded, {})
-        return seeds.pop(config.seed if config.seed in seeds else next(iter(seeds))) if seeds else None
+        if config.seed in seeds:  # Fits that differ around the autoencoder ask for it again.
+            return seeds[config.seed]
+        return seeds.pop(next(iter(seeds))) if seeds else None
 
     def _train(self) -> None:
         """Trains all that was collected, images of one kind together."""

@@ -20,6 +20,7 @@ from aejax.config import to_tree
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import to_unit
 from aejax.data.resident import make_resident, map_examples
+from aejax.data.streamed import raise_failure
 from aejax.evaluation.classifier import Classifier
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
@@ -93,4 +94,5 @@ def _train(classifier: Classifier, dataset: Dataset) -> dict[str, np.ndarray]:
     features, predictions = jax.jit(network.features)(variables, data.image["test"])
     scale, accuracy = jnp.sqrt(jnp.mean(jnp.square(features))), jnp.mean(predictions == data.label["test"])
     facts = {"scale": np.asarray(scale), "accuracy": np.asarray(accuracy)}
+    raise_failure()  # Before it is kept: a network of images that could not be read is of black ones.
     return {**flax.traverse_util.flatten_dict(variables, sep="/"), **facts}

@@ -18,7 +18,7 @@ from aejax.experiment import Config, warnings
 from aejax.methods.roles import Role
 from aejax.store.directory import StudyDirectory
 from aejax.store.evidence import Evidence, read_all, rows_of
-from aejax.store.record import Parent, Record, read_record, unite
+from aejax.store.record import Parent, Record, read_record, require_record, unite
 from aejax.study.continuing import cautions, check_parent
 from aejax.study.demand import Needs, needs_of
 from aejax.study.executors.base import Executor
@@ -26,6 +26,7 @@ from aejax.study.generation import check_features, try_features
 from aejax.study.job import FeatureFunction, Job
 from aejax.study.plan import (
     NO_LINEAGE,
+    CluesOf,
     Lineage,
     Roster,
     clues_in,
@@ -97,7 +98,7 @@ def prepare(
     both = [*configs, *later]
     executor.check(both)
     check_features(both, features)
-    datasets = load_data(both, loaded, clues_in(record, directory, beside))
+    datasets = load_data(both, loaded, _clues(record, directory, parent, beside))
     if record is not None:
         _check_fingerprints(record, datasets, directory)
     if parent is not None:
@@ -111,6 +112,16 @@ def prepare(
     lines = [*(f"warning: {line}" for line in doubts), *describe_data(configs, datasets)]
     lines += [*feasible.lines, *_describe_room(directory, feasible.jobs)]
     return Prepared(record, configs, datasets, roster, feasible, lines)
+
+
+def _clues(
+    record: Record | None, directory: StudyDirectory, parent: Parent | None, beside: pathlib.Path | None
+) -> CluesOf:
+    """Returns what is known of where the data lie: by the study, or before it begins by the one it goes on from."""
+    if record is None and parent is not None:
+        directory = parent.seen_from(directory)
+        record = require_record(directory)
+    return clues_in(record, directory, beside)
 
 
 def to_do(

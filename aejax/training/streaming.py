@@ -42,7 +42,7 @@ def unfinished_shapes(
 
     def begun(config: Any, data: ResidentData) -> UnfinishedEpoch:
         task = make_task(config)
-        return windows.begin(task, init_state(task, data), data)
+        return _begin(task, init_state(task, data), data)
 
     shapes: UnfinishedEpoch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((num, *leaf.shape), leaf.dtype), members.eval_shape(begun, data)
@@ -63,7 +63,7 @@ class StreamedTraining:
         assert images is not None, "all images are on the devices"
         self._members, self._images = members, images
         self._last_epochs = [make_task(config).last_epoch for config in members.configs]
-        self._batch_size = batch_size(task.training, data)
+        self._batch_size = batch_size(task.training, jax.eval_shape(task.select, data))
         self._num_steps = num_batches(len(images), self._batch_size)
         self._tail = windows.tail_steps(self._num_steps)
         self._workers = config.data.workers
@@ -80,14 +80,14 @@ class StreamedTraining:
     def _compile(self, make_task: Callable[[Any], Task], data: ResidentData, state: TrainState) -> None:
         compile_, scalar = self._members.compile, np.int32(0)
         self._begin = compile_(
-            lambda config, state, data: windows.begin(make_task(config), state, data),
+            lambda config, state, data: _begin(make_task(config), state, data),
             state,
             data,
             name="begin an epoch",
         )
         epoch = self._begin.result_shapes
         self._run = compile_(
-            lambda config, given, shared: windows.run(make_task(config), *given, *shared),
+            lambda config, given, shared: _run(make_task(config), *given, *shared),
             epoch,
             (data, scalar, scalar),
             donate=True,
@@ -228,8 +228,21 @@ class StreamedTraining:
         return window
 
 
+# Programs are given all data, of which a task sees those that it selects.
+
+
+def _begin(task: Task, state: TrainState, data: ResidentData) -> UnfinishedEpoch:
+    return windows.begin(task, state, task.select(data))
+
+
+def _run(
+    task: Task, epoch: UnfinishedEpoch, window: Window, data: ResidentData, first: Any, count: Any
+) -> UnfinishedEpoch:
+    return windows.run(task, epoch, window, task.select(data), first, count)
+
+
 def _end(
     task: Task, before: TrainState, epoch: UnfinishedEpoch, window: Window, data: ResidentData, first: Any
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    after, metrics = windows.end(task, before, epoch, window, data, first)
+    after, metrics = windows.end(task, before, epoch, window, task.select(data), first)
     return after, {name: value[None] for name, value in metrics.items()}

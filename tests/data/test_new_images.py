@@ -88,6 +88,13 @@ def test_read_images(tmp_path):
         aejax.read_images(name, sise=5)
 
 
+def test_read_images_without_a_label_are_of_no_class(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 3), np.uint8)
+    np.savez(tmp_path / "some.npz", image=images, label=np.array([7, -1, 3, -1]))
+    read = aejax.read_images(tmp_path / "some.npz")
+    assert (read.labels.tolist(), read.classes) == (["7", "", "3", ""], ("3", "7"))
+
+
 def test_a_path_in_the_place_of_images(tmp_path):
     name = fill(tmp_path / "photos", "ant", "bee")
     config = aejax.Config(

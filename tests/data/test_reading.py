@@ -1,6 +1,8 @@
 """Batches read ahead: the resident order, from any step on, by threads and by other processes."""
 
 import itertools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +51,19 @@ def test_batches_come_in_the_resident_order_from_any_step_on(first, workers):
     for (image, index), (wanted, order) in zip(read, expected(first), strict=True):
         np.testing.assert_array_equal(index, order)
         np.testing.assert_array_equal(image, wanted)
+
+
+@pytest.mark.slow
+def test_a_script_that_its_own_processes_run_again_says_so_and_ends(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\n"
+        "from aejax.data.reading import Batches, Position, read_ahead\n"
+        "next(read_ahead(Batches(np.zeros((8, 2, 2, 1), np.uint8), 4, [Position(0, 0)], 1), 0, 2, 1))\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert ended.returncode
+    assert "put what it does below if __name__ == '__main__'" in ended.stderr
 
 
 def test_what_cannot_be_read_is_named():

@@ -60,6 +60,7 @@ def test_a_fit_finds_what_was_trained_for_it_and_no_other():
     with together.active():
         for estimator, model in zip(estimators, trained, strict=True):
             assert estimator.fit(ROWS).model_ is model
+            assert clone(estimator).fit(ROWS).model_ is model  # In a pipeline that differs after it.
         other = clone(estimators[0]).fit(ROWS[:100]).model_
     assert other not in trained
 

@@ -136,6 +136,8 @@ def test_from_python_and_on_from_what_went_on(second, tmp_path):
 def test_what_is_given_beside_it_in_python_is_refused(second):
     with pytest.raises(ConfigError, match="says what is trained; leave out sweep"):
         aejax.run(continue_from=second[0], sweep=[{}])
+    with pytest.raises(ConfigError, match="says what is trained; leave out test_labels"):
+        aejax.run(continue_from=second[0], test_labels=[0, 1])
     with pytest.raises(ConfigError, match="has trained for 12 already"):
         aejax.run(continue_from=second[0])
 

@@ -105,6 +105,14 @@ def test_the_study_is_evaluated_opened_and_goes_on_from_elsewhere(project, elsew
     assert other not in said.replace(f"fingerprint {other}", "")
 
 
+def test_a_study_that_goes_on_from_it_finds_the_same_data(project, elsewhere):
+    save(elsewhere / "data" / "photos.npz", 7)  # Another's, of the same name.
+    asked = [f"--continue_from={project / 'study'}", "--set=training.epochs=2", "--dry_run"]
+    _, said = call(commands.train, *asked, f"--workdir={elsewhere / 'longer'}")
+    assert f"read from {project / 'data' / 'photos.npz'}" in said
+    assert f"evaluation.outliers: read from {project / 'data' / 'others.npz'}" in said
+
+
 @pytest.mark.slow
 def test_the_study_is_reproduced_from_elsewhere(project, elsewhere):
     status, said = call(compare.reproduce, project / "study")

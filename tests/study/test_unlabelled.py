@@ -193,6 +193,15 @@ def test_classifiers_take_as_many_images_as_are_labelled_and_are_measured_on_tho
     assert_of_labelled(study, data, "supervised", EPOCHS)
 
 
+@pytest.mark.slow
+def test_streamed_images_are_trained_on_by_the_labels_that_are_theirs(config, study, tmp_path):
+    train([dataclasses.replace(config, data=dataclasses.replace(config.data, memory=1e-5))], tmp_path)
+    streamed = StudyDirectory(tmp_path)
+    for method in ("autoencoder", "supervised"):
+        jax.tree.map(np.testing.assert_array_equal, states(streamed, method), states(study, method))
+        assert_alike(row_of(streamed, method), row_of(study, method))
+
+
 def test_a_classifier_is_opened_again(study, data):
     opener = Opener(study, Options(say=lambda _: None))
     (member,) = opener.open("supervised", opener.rows_of("supervised"))
