@@ -117,7 +117,7 @@ def prepare(
 def _clues(
     record: Record | None, directory: StudyDirectory, parent: Parent | None, beside: pathlib.Path | None
 ) -> CluesOf:
-    """Returns what is known of where the data lie: by the study, or before it begins by the one it goes on from."""
+    """The clues to where the data lie: those of the study, or before it begins those of the one it goes on from."""
     if record is None and parent is not None:
         directory = parent.seen_from(directory)
         record = require_record(directory)

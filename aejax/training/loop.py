@@ -97,7 +97,7 @@ def compile_chunk(members: Members, make_task: MakeTask, data: ResidentData, num
 def compile_training(
     members: Members, make_task: MakeTask, data: ResidentData, num_epochs: int
 ) -> Program | StreamedTraining:
-    """Compiles the program that trains a round for some epochs, or if images are streamed, for one epoch in parts."""
+    """Returns the program that trains a round for some epochs; of streamed images, that of an epoch in parts."""
     if streamed_images(make_task(members.configs[0]), data) is None:
         return compile_chunk(members, make_task, data, num_epochs)
     shapes = members.eval_shape(lambda config, data: init_state(make_task(config), data), data)
