@@ -114,9 +114,9 @@ MUTATIONS = (
     ),
     Mutation(
         "batches: the same in every epoch",
-        "training/step.py",
-        'rng.at(rng.stream(rng.root(task.seed), "batches"), state.epoch)',
-        'rng.at(rng.stream(rng.root(task.seed), "batches"), 0)',
+        "data/batches.py",
+        'rng.at(rng.stream(rng.root(seed), "batches"), epoch)',
+        'rng.at(rng.stream(rng.root(seed), "batches"), 0)',
         "tests/training/test_step.py",
     ),
     # Training.
@@ -150,21 +150,21 @@ MUTATIONS = (
     ),
     Mutation(
         "early stopping: an epoch late",
-        "training/step.py",
+        "training/epoch.py",
         "state.stale_epochs >= training.patience",
         "state.stale_epochs > training.patience",
         "tests/training/test_step.py tests/training/test_population.py",
     ),
     Mutation(
         "early stopping: the last is kept, not the best",
-        "training/step.py",
+        "training/epoch.py",
         "best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.current_variables(), state.best)",
         "best=state.current_variables()",
         "tests/training/test_step.py tests/training/test_population.py",
     ),
     Mutation(
         "divergence: the state is not the last finite one",
-        "training/step.py",
+        "training/epoch.py",
         "jnp.where(finite, new, old), after, diverged), metrics",
         "jnp.where(finite | (new.ndim > 0), new, old), after, diverged), metrics",
         "tests/training/test_step.py tests/training/test_population.py",

@@ -17,8 +17,8 @@ from aejax.cli.arguments import (
     read_flags,
     read_one_study,
 )
-from aejax.errors import ConfigError
-from aejax.store.directory import SEARCH, StudyDirectory
+from aejax.errors import ConfigError, UserError
+from aejax.store.directory import MODELS, SEARCH, StudyDirectory
 from aejax.store.files import exists
 from aejax.user_files import load_function
 
@@ -205,6 +205,10 @@ def _publish(directory: StudyDirectory, target: StudyDirectory, with_model: bool
     """Publishes a study, and with it the model of its best member."""
     from aejax.report.publish import publish
 
+    if not with_model and (target.path / MODELS).is_dir():
+        raise UserError(
+            f"{target.path} keeps a model, which would be lost: add --keep_model, or remove {MODELS}/ there"
+        )
     if not with_model:
         say(f"{target.path}: {publish(directory, target.path) / 1000:.0f} kB published")
         return

@@ -20,7 +20,6 @@ from aejax.data.demand import Kind, preprocessing_demand
 from aejax.data.on_demand import OnDemand, blocks, cached_fact, change, choose, open_images
 from aejax.data.sources.base import Contents, SourceConfig
 from aejax.data.sources.zoo import find_source
-from aejax.data.streamed import images_memory
 from aejax.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -244,7 +243,12 @@ def _read(config: DataConfig, field: str) -> Contents:
     num_bytes = sum(math.prod(image.shape) * image.dtype.itemsize for image in images_of(contents.arrays).values())
     if config.memory is None and num_bytes <= ALWAYS_RESIDENT:
         return source.read()
-    memory = images_memory() if config.memory is None else int(config.memory * 1e9)
+    if config.memory is None:
+        from aejax.data.streamed import images_memory  # It needs JAX, which nobody waits for who only looks at data.
+
+        memory = images_memory()
+    else:
+        memory = int(config.memory * 1e9)
     if num_bytes <= memory:
         return source.read()
     arrays = dict(contents.arrays) | {name: open_images(image) for name, image in images_of(contents.arrays).items()}

@@ -30,6 +30,7 @@ from aejax.errors import UserError
 from aejax.store.files import TEMPORARY, exists, lock, packed, refuse_links, remove_leftovers
 
 IMAGES = "images.npz"  # The arrays that a study from Python was given, which its data.name is.
+MODELS = "models"
 SEARCH = "search"  # The study of the trials by which the study's settings were found lies there, if there is one.
 
 TRACKERS = "trackers"
@@ -51,7 +52,7 @@ class StudyDirectory:
 
     def model(self, method: str, member: str) -> pathlib.Path:
         """The directory of a published study in which a trained member is kept, if it is."""
-        return self.path / "models" / f"{method}-{member}"
+        return self.path / MODELS / f"{method}-{member}"
 
     def check(self) -> None:
         """Checks that a study lies here, or that one may be begun here.

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import ImageFile
 
 from aejax.data.load import DataConfig, load
 from aejax.data.sources.zoo import find_source
@@ -40,7 +41,8 @@ def test_a_saved_data_set_with_splits(tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy))[np.array([3, 1])], whole[[3, 1]])
 
 
-def test_one_without_splits_or_classes_and_with_what_is_broken(tmp_path):
+def test_one_without_splits_or_classes_and_with_what_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # As TFDS leaves it.
     whole = rows(6)
     encoded = [cell["bytes"] for cell in whole.cast_column("img", datasets.Image(decode=False))["img"]]
     cells = [{"bytes": content, "path": None} for content in [*encoded, encoded[0][:-40]]]

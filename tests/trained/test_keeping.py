@@ -37,6 +37,8 @@ def test_publishing_keeps_the_best_model(study, tmp_path):
     assert lines[-1].startswith(f"{target / 'models'}/autoencoder-{own.id}: ")
     images = np.full((2, 8, 8, 1), 100, np.uint8)
     np.testing.assert_array_equal(kept.encode(images), own.encode(images))
+    with pytest.raises(UserError, match="keeps a model, which would be lost: add --keep_model"):
+        command(commands.report, study, f"--output={tmp_path}", f"--publish={target}")
     kept.export(tmp_path / "exported")
     assert "| autoencoder |" in (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
 

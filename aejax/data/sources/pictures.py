@@ -6,7 +6,7 @@ import os
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from aejax.errors import printable
 
@@ -142,6 +142,7 @@ class Form:
 
     def _pixels(self, image: Image.Image) -> np.ndarray:
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns those of TIFF itself.
+        ImageFile.LOAD_TRUNCATED_IMAGES = False  # TFDS sets it for all of a process, and what is cut off would be gray.
         image.load()
         upright = image if orientation == 1 else ImageOps.exif_transpose(image)
         if upright.mode.startswith(_DEEP):
