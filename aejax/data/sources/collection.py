@@ -132,7 +132,7 @@ def choose(
     failures: dict[int, str] = {}
     if now:
         decoded, failures = _decode(config, images)
-    elif config.unreadable == "skip":
+    elif config.unreadable == "skip" or unreadable:  # What is refused anyway is named as a whole.
         failures = _find_failures(images)
     unreadable |= {files.name(headed[index]): why for index, why in failures.items()}
     left_out = _settle(config, unreadable, num)

@@ -72,6 +72,7 @@ def read_header(file: File) -> Header:
 
 def _reading(file: File, function: Any) -> Any:
     """Returns the result of a function of an open image, where all that Pillow makes of any bytes is one error."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # TFDS sets it for the whole process; what is cut off would be gray.
     try:
         with Image.open(file, formats=_formats()) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
@@ -142,7 +143,6 @@ class Form:
 
     def _pixels(self, image: Image.Image) -> np.ndarray:
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns those of TIFF itself.
-        ImageFile.LOAD_TRUNCATED_IMAGES = False  # TFDS sets it for all of a process, and what is cut off would be gray.
         image.load()
         upright = image if orientation == 1 else ImageOps.exif_transpose(image)
         if upright.mode.startswith(_DEEP):
