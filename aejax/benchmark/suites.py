@@ -188,12 +188,12 @@ SUITES: dict[str, dict[str, Case]] = {
         "digits, standardized features": _features(standardized=True),
     },
     "search": {
-        "20 settings x 5 folds, digits": Case(
+        "20 settings x 5 folds, digits, 25 epochs": Case(
             "s",
             {
-                "one training of 100 members": Contender(SEARCH, {"what": "members"}),
-                "PopulationSearchCV": Contender(SEARCH, {"what": "population"}),
-                "GridSearchCV": Contender(SEARCH, {"what": "grid"}, repeats=False),
+                "one training of 100 members": Contender(SEARCH, {"what": "members", "epochs": 25}),
+                "PopulationSearchCV": Contender(SEARCH, {"what": "population", "epochs": 25}),
+                "GridSearchCV": Contender(SEARCH, {"what": "grid", "epochs": 25}, repeats=False),
             },
         )
     },

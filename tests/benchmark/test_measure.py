@@ -51,7 +51,7 @@ def test_a_record_holds_what_every_contender_took(record):
 @pytest.mark.slow
 def test_a_search_is_measured_beside_the_training_of_as_many_members():
     small = {"rates": 2, "noises": 1, "folds": 2, "epochs": 1}
-    case = suites.SUITES["search"]["20 settings x 5 folds, digits"]
+    case = suites.SUITES["search"]["20 settings x 5 folds, digits, 25 epochs"]
     contenders = {
         name: contender._replace(arguments=contender.arguments | small) for name, contender in case.contenders.items()
     }
