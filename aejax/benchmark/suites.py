@@ -83,7 +83,7 @@ def _start(until: str) -> Case:
 
 
 def _streaming(**arguments: Any) -> Contender:
-    common = {"network": "conv", "batch_size": 128, "num_images": 12_800}
+    common = {"network": "conv", "batch_size": 128, "num_images": 60_000}
     return Contender(STREAMING, {"measure": "speed", **common, **arguments})
 
 
@@ -167,7 +167,7 @@ SUITES: dict[str, dict[str, Case]] = {
         "conv, batch 128, streamed": Case(
             IMAGES,
             {
-                "all images in memory": _ours(network="conv", batch_size=128, num_images=12_800),
+                "all images in memory": _ours(network="conv", batch_size=128, num_images=60_000),
                 "memory for a tenth of them": _streaming(share=0.1),
             },
         ),
