@@ -86,7 +86,10 @@ def test_a_page_that_is_no_text_is_one_line(tmp_path):
         renew_tables(tmp_path / "page.md")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md", "docs/tasks/scikit_learn.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/results.md", "docs/speed.md", "docs/tasks/large_data.md", "docs/tasks/scikit_learn.md"],
+)
 def test_a_page_says_what_the_studies_and_records_say(page, tmp_path):
     shutil.copytree(RESULTS, tmp_path / "experiments" / "results")
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
