@@ -272,7 +272,7 @@ def _without_study(config: Config, num_rows: int) -> Config:
     num_validation = config.data.validation_size or 0
     count = num_rows - num_validation
     if count < 1:
-        raise DataError(f"{num_rows} rows, of which {num_validation} are for validation, leave none to train on")
+        raise DataError(f"there are {num_rows} rows, and {num_validation} for validation leave none to train on")
     data = DataConfig(preprocessing=config.data.preprocessing, validation_size=num_validation, test_size=0)
     size = count if config.training.batch_size == "all" else config.training.batch_size
     training = dataclasses.replace(config.training, batch_size=size if size <= count else _room(count + 1) // 2)

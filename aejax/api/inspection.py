@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from aejax.api.arrays import to_arrays
+from aejax.api.read_images import as_name
 from aejax.config import load, to_tree
 from aejax.data.checked import check_arrays
 from aejax.data.classes import Classes
@@ -53,6 +54,4 @@ def inspect(images: Any, labels: Any = None, *, test_images: Any = None, test_la
 def _config(data: str | os.PathLike[str] | DataConfig) -> DataConfig:
     if isinstance(data, DataConfig):
         return load(DataConfig, to_tree(data))
-    # A path that is no text is meant as one, whatever it looks like.
-    name = data if isinstance(data, str) else os.path.join(os.curdir, os.fspath(data))
-    return load(DataConfig, {"name": name})
+    return load(DataConfig, {"name": as_name(data)})

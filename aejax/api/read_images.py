@@ -60,6 +60,5 @@ def read_images(name: str | os.PathLike[str], split: str = "train", **fields: An
 
 
 def as_name(path: str | os.PathLike[str]) -> str:
-    """Returns the name of data as `data.name` takes it: the path of a folder ends in `/`."""
-    name = os.fspath(path)
-    return name.rstrip("/") + "/" if not isinstance(path, str) and os.path.isdir(path) else name
+    """Returns the name of data as `data.name` takes it: a path that is no text is a path, whatever it looks like."""
+    return path if isinstance(path, str) else os.path.join(os.curdir, os.fspath(path))

@@ -71,7 +71,7 @@ _batches = jax.jit(batches, static_argnums=(2, 3))
 
 
 def read_ahead(source: Batches, first: int, ahead: int, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Returns an iterator of a source's elements from one on, of which a number are read ahead; it can be closed.
+    """Returns an iterator of a source's elements, beginning with one of them; it reads ahead, and can be closed.
 
     Args:
       source: of batches.

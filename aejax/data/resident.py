@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
     image: Any
     label: jax.Array | None
-    # How many there are of which the batch is drawn, perhaps traced; None: no more than these.
+    # The number of examples that the batch was drawn from, perhaps traced; None: the batch is all.
     dataset_size: jax.typing.ArrayLike | None = None
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
     code: jax.Array | None = None  # [batch, ...], where the data have codes.

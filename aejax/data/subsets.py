@@ -62,7 +62,7 @@ class RowsSubset(NamedTuple):
 
 
 class LabelledSubset(NamedTuple):
-    """A few training images of each class of which the labels are seen, and as many more to make choices by."""
+    """A few labelled training images of each class, and as many more to make choices by."""
 
     per_class: int
     num_classes: int

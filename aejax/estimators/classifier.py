@@ -38,7 +38,8 @@ class AutoencoderClassifier(ClassifierMixin, AutoencoderEstimator):
       learning_rate: of the optimizer.
       image_shape: of rows that are pixels.
       fields: other fields of the config by their path; those of `fine_tuning` say how the encoder is trained further.
-      random_state: of the initialisation, the batches and the noise, and of which rows choose the strength.
+      random_state: of the initialisation, the batches and the noise. It also decides which rows the probe's strength is
+        chosen by.
       fine_tuning_epochs: how often labels train the encoder and a linear layer on it. 0: not at all, so a probe is
         fitted. None: as `config` says, by default 0.
       unlabelled: the value in y, such as -1, of rows without a label: the autoencoder is trained on them, and the

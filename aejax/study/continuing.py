@@ -16,7 +16,7 @@ from aejax.store.files import exists
 from aejax.store.record import Parent, differences, require_record
 from aejax.store.status import read_statuses
 from aejax.study.checkpoint import Checkpoints
-from aejax.study.plan import Lineage, data_key, recorded_configs, recorded_labels
+from aejax.study.plan import Lineage, check_unchanged, recorded_configs, recorded_labels
 
 FEW = 4  # Differences that are named.
 
@@ -103,13 +103,7 @@ def check_parent(
     """
     original = parent.seen_from(directory)
     record = require_record(original)
-    for data, dataset in datasets.items():
-        then = record.data.get(data_key(data), dataset.fingerprint)
-        if then != dataset.fingerprint:
-            raise UserError(
-                f"{dataset.name} has changed since {original.path} was trained (fingerprint {then} then, "
-                f"{dataset.fingerprint} now); bring those images back, or train anew"
-            )
+    check_unchanged(record, datasets, f"{original.path} was trained", "bring those images back, or train anew")
     wanted = set(lineage.values())
     trained: set[str] = set()
     without: set[str] = set()

@@ -302,3 +302,18 @@ def _num_epochs(job: Job) -> float:
 def data_key(data: DataConfig) -> str:
     """Returns by which name study.json knows the data of a config."""
     return json.dumps({"name": data.name} | departures(data), sort_keys=True)
+
+
+def check_unchanged(record: Record, datasets: Mapping[DataConfig, Dataset], since: str, advice: str) -> None:
+    """Checks that data are those that a study recorded.
+
+    Raises:
+      UserError: if they have changed `since`, with the `advice`.
+    """
+    for data, dataset in datasets.items():
+        then = record.data.get(data_key(data), dataset.fingerprint)
+        if then != dataset.fingerprint:
+            raise UserError(
+                f"{dataset.name} has changed since {since} (fingerprint {then} then, {dataset.fingerprint} now); "
+                f"{advice}"
+            )

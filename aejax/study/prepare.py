@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aejax.config import load, share_parts, to_tree
 from aejax.data.load import DataConfig, Dataset
-from aejax.errors import ConfigError, DataError, UserError, in_one_line
+from aejax.errors import ConfigError, DataError, in_one_line
 from aejax.experiment import Config, warnings
 from aejax.methods.roles import Role
 from aejax.store.directory import StudyDirectory
@@ -29,8 +29,8 @@ from aejax.study.plan import (
     CluesOf,
     Lineage,
     Roster,
+    check_unchanged,
     clues_in,
-    data_key,
     describe_data,
     load_data,
     recorded_configs,
@@ -100,7 +100,7 @@ def prepare(
     check_features(both, features)
     datasets = load_data(both, loaded, _clues(record, directory, parent, beside))
     if record is not None:
-        _check_fingerprints(record, datasets, directory)
+        check_unchanged(record, datasets, f"{directory.path} was begun", "choose another workdir")
     if parent is not None:
         check_parent(directory, parent, lineage, datasets)
     check(datasets)
@@ -167,16 +167,6 @@ def _other_parent(parent: Parent | None) -> str:
     if parent is None:
         return "was begun anew, and not from another study: leave out --continue_from"
     return f"goes on from {parent}: name that by --continue_from"
-
-
-def _check_fingerprints(record: Record, datasets: Mapping[DataConfig, Dataset], directory: StudyDirectory) -> None:
-    for data, dataset in datasets.items():
-        then = record.data.get(data_key(data), dataset.fingerprint)
-        if then != dataset.fingerprint:
-            raise UserError(
-                f"{dataset.name} has changed since {directory.path} was begun (fingerprint {then} then, "
-                f"{dataset.fingerprint} now); choose another workdir"
-            )
 
 
 def _describe_room(directory: StudyDirectory, jobs: Sequence[tuple[Job, Needs | None]]) -> list[str]:

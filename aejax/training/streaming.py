@@ -228,7 +228,7 @@ class StreamedTraining:
         return window
 
 
-# Programs are given all data, of which a task sees those that it selects.
+# Programs are given all data; a task selects its own from them.
 
 
 def _begin(task: Task, state: TrainState, data: ResidentData) -> UnfinishedEpoch:

@@ -63,7 +63,7 @@ class NpySource(ImageSource):
         return name.endswith(".npy") or (is_path(name) and (_path(name) / "image.npy").is_file())
 
     def on_demand(self) -> Contents:
-        """The arrays, of which images are mapped from their files."""
+        """The arrays; images are mapped from their files."""
         path = _path(self.config.name)
         path = path / "image.npy" if path.is_dir() else path
         files = {"image": path}

@@ -145,4 +145,4 @@ class ImageSource(abc.ABC):
 
 def read_all(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Arrays and images that are read when asked for, as arrays in memory."""
-    return {name: array if type(array) is np.ndarray else array[:] for name, array in arrays.items()}
+    return {name: array if type(array) is np.ndarray else np.array(array[:]) for name, array in arrays.items()}

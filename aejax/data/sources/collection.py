@@ -1,7 +1,9 @@
 """Many pictures of any sizes, kinds and formats: brought to one form, those that cannot be read refused or left out."""
 
+import abc
 import collections
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from aejax.cache import cached_arrays, cached_text, memory_bytes
-from aejax.data.checked import TEST
-from aejax.data.sources.base import Contents, Images, SourceConfig
+from aejax.data.checked import TEST, check_arrays
+from aejax.data.sources.base import Contents, Images, ImageSource, SourceConfig
 from aejax.data.sources.pictures import KINDS, File, Form, Header, Unreadable, read_header
 from aejax.errors import DataError
 from aejax.progress import progress_bar
@@ -165,6 +167,26 @@ def to_contents(
                 arrays[f"{prefix}label"] = labels[chosen.indices[place]]
     pixels = "pictures of 8 bits, white is 255" if chosen.images.dtype == np.uint8 else "pictures, white is 1"
     return Contents(arrays, (*notes, *chosen.notes), pixels, tuple(chosen.names))
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureSource(ImageSource):
+    """A source of pictures of any size, kind and format."""
+
+    READS_PICTURES = True
+
+    def on_demand(self) -> Contents:
+        """The labels, and pictures that are decoded when asked for."""
+        return self._contents(now=False)
+
+    def read(self) -> Contents:
+        """All of it."""
+        contents = self._contents(now=True)
+        return dataclasses.replace(contents, arrays=check_arrays(self.config.name, contents.arrays))
+
+    @abc.abstractmethod
+    def _contents(self, *, now: bool) -> Contents:
+        """Returns the content, unchecked, with pictures that are decoded now or when they are asked for."""
 
 
 def _settle(config: SourceConfig, unreadable: Mapping[str, str], num: int) -> list[str]:

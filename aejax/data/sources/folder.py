@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aejax.data.checked import check_arrays
 from aejax.data.classes import enumerate_names
-from aejax.data.sources.base import Contents, ImageSource, is_path
-from aejax.data.sources.collection import choose, to_contents
+from aejax.data.sources.base import Contents, is_path
+from aejax.data.sources.collection import PictureSource, choose, to_contents
 from aejax.data.sources.pictures import is_picture
 from aejax.errors import DataError
 
@@ -68,7 +67,7 @@ class Listing:
 
 
 @dataclasses.dataclass(frozen=True)
-class FolderSource(ImageSource):
+class FolderSource(PictureSource):
     """A folder of pictures.
 
     Folders in it are classes, named as they are, with pictures at any depth below. If it has `train/`, that is what is
@@ -76,21 +75,10 @@ class FolderSource(ImageSource):
     split. Hidden files and files that are no pictures are left out. The order is that of the names, letter by letter.
     """
 
-    READS_PICTURES = True
-
     @staticmethod
     def claims(name: str) -> bool:
         """Whether a name is a path."""
         return is_path(name)
-
-    def on_demand(self) -> Contents:
-        """The labels, and pictures that are decoded when asked for."""
-        return self._contents(now=False)
-
-    def read(self) -> Contents:
-        """All of it."""
-        contents = self._contents(now=True)
-        return dataclasses.replace(contents, arrays=check_arrays(self.config.name, contents.arrays))
 
     def _contents(self, *, now: bool) -> Contents:
         name = self.config.name

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from aejax.data.checked import check_arrays
-from aejax.data.sources.base import HUGGING_FACE, Contents, ImageSource
-from aejax.data.sources.collection import choose, to_contents
+from aejax.data.sources.base import HUGGING_FACE, Contents
+from aejax.data.sources.collection import PictureSource, choose, to_contents
 from aejax.data.sources.pictures import File
 from aejax.errors import DataError, in_one_line
 
@@ -54,28 +53,17 @@ class DatasetFiles:
 
 
 @dataclasses.dataclass(frozen=True)
-class HuggingFaceSource(ImageSource):
+class HuggingFaceSource(PictureSource):
     """A data set of `datasets`: hf:NAME, hf:NAME:CONFIG, or hf:DIRECTORY, as `save_to_disk` writes it.
 
     Pictures are in the column `image` or the only one of images, labels in `label` or the only one of classes. It is
     trained on the split `train`, and tested on `test` if there is one; other splits are left out.
     """
 
-    READS_PICTURES = True
-
     @staticmethod
     def claims(name: str) -> bool:
         """Whether a name begins with hf:."""
         return name.startswith(HUGGING_FACE)
-
-    def on_demand(self) -> Contents:
-        """The labels, and pictures that are decoded when asked for."""
-        return self._contents(now=False)
-
-    def read(self) -> Contents:
-        """All of it."""
-        contents = self._contents(now=True)
-        return dataclasses.replace(contents, arrays=check_arrays(self.config.name, contents.arrays))
 
     def _contents(self, *, now: bool) -> Contents:
         if importlib.util.find_spec("datasets") is None:

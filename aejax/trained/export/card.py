@@ -44,7 +44,7 @@ def _title(trained: Any) -> str:
 
 
 def _head(trained: Any, standing: Standing | None) -> str:
-    """The head in YAML, of which JSON is a part."""
+    """The head of the card, in JSON, which YAML's readers take too."""
     fields: dict[str, Any] = {
         "library_name": "jax",
         "pipeline_tag": "image-feature-extraction",
