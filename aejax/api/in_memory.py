@@ -46,8 +46,8 @@ def train(
     """Trains a model of each config; those that differ in traced fields (most numbers) and seed train together.
 
     A member is trained on its rows, but for `data.validation_size` of them (None: none), and its preprocessing is
-    fitted to what it is trained on. Where that is less than a batch, a batch is the largest power of two. What the
-    config says of other data, of other splits and of evaluation is not read.
+    fitted to these training rows. If they are fewer than a batch, a batch is the largest power of two below their
+    number. Other fields of the config's data, and its evaluation, are not read.
 
     Args:
       configs: through the gate.

@@ -16,7 +16,7 @@ _NOISE = "fields__autoencoder__corruption__rate"
 
 
 class _SearchRunner:
-    """Some work, once in a run, and what it says of itself."""
+    """A runner that does some work once, and keeps the facts that this returns."""
 
     def __init__(self, work: Callable[[], dict[str, Any]]):
         self._work = work

@@ -50,7 +50,7 @@ class OnDemand(abc.ABC):
 
     @abc.abstractmethod
     def key(self) -> str | None:
-        """A text that is another when an image is; None where nobody knows."""
+        """A text that changes when an image changes; None where that cannot be told."""
 
     @functools.cached_property
     def range(self) -> tuple[Any, Any]:

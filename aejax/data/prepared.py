@@ -133,7 +133,7 @@ class RecordImages:
         return self._read(chosen) if chosen else np.zeros((0, *self.shape[1:]), self.dtype)
 
     def key(self) -> str:
-        """A text that is another when a file of the data set is."""
+        """A text that changes when a file of the data set changes."""
         files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(self._path.iterdir())]
         return repr((str(self._path.resolve()), self._split, files))
 

@@ -70,7 +70,7 @@ class Together:
         self.seconds = time.perf_counter() - started
 
     def collect(self, fit: Callable[[], Any]) -> None:
-        """Calls a fit for what it trains. Why it fails, if it does, is said when it is called again."""
+        """Notes what a fit would train. If it fails, it fails again when it is really called, and says why."""
         with self.active(), warnings.catch_warnings(), contextlib.suppress(Exception, _Collected):
             warnings.simplefilter("ignore")
             fit()

@@ -44,8 +44,10 @@ class Saver(Protocol):
         """Returns whether it is time to save."""
 
     def save(self, state: TrainState, cost: Cost, midway: "Midway | None" = None) -> None:
-        """Saves the state of all members, arrays [members, ...] in host memory, what it cost so far, and if a round is
-        amid an epoch, how far it came."""
+        """Saves the state of all members, arrays [members, ...] in host memory, and the cost so far.
+
+        `midway` says how far a round came that is amid an epoch.
+        """
 
 
 class Midway(NamedTuple):

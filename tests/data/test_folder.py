@@ -226,7 +226,7 @@ def test_other_kinds_that_pillow_reads(tmp_path):
     np.testing.assert_array_equal(contents.arrays["image"][0], contents.arrays["image"][4])
 
 
-# Arrays of which each is a file.
+# Arrays, each in a file of its own.
 
 
 def test_npy_files(tmp_path):

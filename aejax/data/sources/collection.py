@@ -44,7 +44,7 @@ class Files(Protocol):
         """Its path, or its bytes."""
 
     def key(self) -> str:
-        """A text that is another when a file is."""
+        """A text that changes when a file changes."""
 
     def choose(self, indices: Sequence[int]) -> "Files":
         """Some of the files."""
@@ -88,7 +88,7 @@ class PictureImages:
         return PictureImages(self._files.choose(range(len(self))[place]), self._form)
 
     def key(self) -> str:
-        """A text that is another when a picture is, or what it is brought to."""
+        """A text that changes when a picture changes, or the form that pictures are brought to."""
         return hashlib.sha256(repr((READING, self._files.key(), self._form)).encode()).hexdigest()[:16]
 
 
