@@ -193,7 +193,7 @@ MUTATIONS = (
     ),
     Mutation(
         "data: a changed fingerprint is not noticed",
-        "study/prepare.py",
+        "study/plan.py",
         "if then != dataset.fingerprint:",
         "if then is None:",
         "tests/store/test_record.py tests/study/test_reproduce.py",
