@@ -11,6 +11,9 @@ from aejax.moved import moved, moved_paths
 
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+# Of ridge regression and Gaussian classes, as shares of the mean eigenvalue of the matrix that they are added to.
+SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
+Strengths = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -24,6 +27,21 @@ class ProbeConfig:
         """Yields that there is nothing to choose from."""
         if not self.strengths:
             yield "evaluation.probe.strengths is empty; give at least one L2 strength"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RidgeConfig:
+    """Ridge regression."""
+
+    strengths: Strengths = SHARES  # As shares of the mean variance of a feature; validation chooses one.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SvmConfig:
+    """The linear support-vector machines of "svm"."""
+
+    # Of L2, beside the mean loss: 1 / (images · C) in scikit-learn's terms; validation chooses one.
+    strengths: Strengths = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +82,8 @@ class MeasuresConfig:
     """The parts of `evaluation` that single measures read."""
 
     probe: ProbeConfig = ProbeConfig()
+    ridge: RidgeConfig = RidgeConfig()
+    svm: SvmConfig = SvmConfig()
     neighbors: NeighborsConfig = NeighborsConfig()
     few_labels: FewLabelsConfig = FewLabelsConfig()
     clustering: ClusteringConfig = ClusteringConfig()
