@@ -41,7 +41,7 @@ class SvmConfig:
     """The linear support-vector machines of "svm"."""
 
     # Of L2, beside the mean loss: 1 / (images · C) in scikit-learn's terms; validation chooses one.
-    strengths: Strengths = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    strengths: Strengths = (0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
