@@ -44,7 +44,7 @@ class Blocks:
 
     def _place(self, block: jax.typing.ArrayLike) -> jax.Array:
         rows = -(-len(self.label) // self.num_blocks)
-        return block * rows + jnp.arange(rows)
+        return jnp.asarray(block) * rows + jnp.arange(rows)
 
     def scored(self, block: jax.Array, own: jax.Array) -> jax.Array:
         """Returns the features that linear scores are of, [rows, d]: the own, with mirror images the mean of both."""
@@ -169,7 +169,7 @@ def no_sums(num_features: int, num_classes: int) -> Sums:
 
 
 def standardized_sums(blocks: Blocks, num_features: int, num_classes: int) -> tuple[Standardization, Sums]:
-    """Returns what standardizes the features of examples, and the sums over them standardized, in one pass."""
+    """Standardizes the features of examples; returns how, and the sums over them standardized, in one pass."""
     # From the first block's mean on, so that nothing cancels; and this from the first example on, so that a constant
     # feature has no deviation at all.
     first = blocks.features(jnp.zeros((), jnp.int32))

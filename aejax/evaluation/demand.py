@@ -55,7 +55,7 @@ def in_blocks(
     if not strengths:
         return Demand()
     fitted = sum(sizes[split] for split in FITTED)
-    floats, flop = 4.0 * size**2 + 4 * ROWS * size, 1.2 * fitted * size**2
+    floats, flop = 4.0 * size**2 + 4 * min(ROWS, fitted) * size, 1.2 * fitted * size**2
     for name, of in strengths.items():
         flop += (len(of) + 1) * size**3 / 3
         floats += 3 * len(of) * size * num_classes

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 MEMORY = 8  # Pairs of steps and gradient changes that it remembers.
 
 
-class Search(NamedTuple):
+class Minimization(NamedTuple):
     """The state of L-BFGS: points and gradients are [D, A, L], numbers of each problem [1, 1, L]."""
 
     point: jax.Array
@@ -29,7 +29,7 @@ def minimize(
     gradient: jax.Array,
     tolerance: jax.Array,
     max_iterations: int,
-) -> Search:
+) -> Minimization:
     """Returns the search at its end: each problem's gradient is as short as asked for, or there were enough iterations.
 
     Args:
@@ -60,7 +60,7 @@ def norm(a: jax.Array) -> jax.Array:
     return jnp.sqrt(dot(a, a))
 
 
-def _direction(search: Search) -> jax.Array:
+def _direction(search: Minimization) -> jax.Array:
     """Returns the L-BFGS direction: −gradient, times what the remembered steps tell of the inverse Hessian."""
     pairs = (search.steps, search.changes, search.inverse_products)
 
@@ -80,10 +80,10 @@ def _direction(search: Search) -> jax.Array:
     return -result
 
 
-def _begin(point: jax.Array, loss: jax.Array, gradient: jax.Array) -> Search:
+def _begin(point: jax.Array, loss: jax.Array, gradient: jax.Array) -> Minimization:
     """The search at its first point, where it remembers nothing."""
     memory = jnp.zeros((MEMORY, *point.shape))
-    return Search(
+    return Minimization(
         point=point,
         loss=loss,
         gradient=gradient,
@@ -96,8 +96,8 @@ def _begin(point: jax.Array, loss: jax.Array, gradient: jax.Array) -> Search:
 
 
 def _advance(
-    search: Search, evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]], unconverged: jax.Array
-) -> Search:
+    search: Minimization, evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]], unconverged: jax.Array
+) -> Minimization:
     """Returns the search after one evaluation: a step where it lowers the loss enough, half the fraction elsewhere.
 
     A problem that is solved rests, so its result does not depend on the others.
@@ -115,7 +115,7 @@ def _advance(
     def push(memory: jax.Array, newest: jax.Array) -> jax.Array:
         return jnp.where(remember, jnp.concatenate([newest[None], memory[:-1]]), memory)
 
-    return Search(
+    return Minimization(
         point=jnp.where(accept, point, search.point),
         loss=jnp.where(accept, loss, search.loss),
         gradient=jnp.where(accept, gradient, search.gradient),

@@ -242,48 +242,67 @@ def accuracies_in_blocks(
     train, validation = fitted
     standardization, sums = standardized_sums(train, num_features, num_classes)
 
-    def fit(name: str, examples: Sequence[Blocks], sums: Sums, strength: jax.Array, start: Any = None) -> Classifiers:
-        if name == RIDGE:
-            return fit_ridge(sums, strength)
-        return fit_by_search(_SEARCHED[name], examples, standardization, sums, strength, start)
-
     strongest_first = {name: jnp.asarray(sorted(of, reverse=True), jnp.float32) for name, of in strengths.items()}
-    candidates = {name: fit(name, [train], sums, strength) for name, strength in strongest_first.items()}
-
-    def right(
-        blocks: Blocks, block: jax.Array, own: jax.Array, classifiers: Mapping[str, Classifiers]
-    ) -> dict[str, jax.Array]:
-        features = standardization.apply(blocks.scored(block, own))
-        label = blocks.label[blocks.index(block)][:, None]
-        return {name: one.predict(features) == label for name, one in classifiers.items()}
+    candidates = {
+        name: _fit(name, [train], standardization, sums, strength) for name, strength in strongest_first.items()
+    }
 
     def validate(sums: Sums, block: jax.Array) -> tuple[Sums, dict[str, jax.Array]]:
         own = validation.features(block)
         label = validation.label[validation.index(block)]
         sums = sums.add(standardization.apply(own), label, validation.counts(block))
-        return sums, right(validation, block, own, candidates)
+        return sums, _right(candidates, standardization, validation, block, own)
 
     both, validated = validation.scan(validate, sums)
-    metrics, chosen, of_validation = {}, {}, {}
+    metrics, chosen, right = {}, {}, {}
     for name, fits in candidates.items():
         best = jnp.argmax(jnp.where(fits.finite, jnp.sum(validated[name], axis=0), -1))  # The first of equals.
-        start = fits.weights[best], fits.bias[best]
-        metrics[f"{name}_strength"] = strongest_first[name][best]
-        chosen[name] = fit(name, fitted, both, strongest_first[name][best][None], start)
-        of_validation[name] = jnp.where(fits.finite[best], validated[name][:, best], jnp.nan)
+        start, strength = (fits.weights[best], fits.bias[best]), strongest_first[name][best]
+        metrics[f"{name}_strength"] = strength
+        chosen[name] = _fit(name, fitted, standardization, both, strength[None], start)
+        right["validation", name] = jnp.where(fits.finite[best], validated[name][:, best], jnp.nan)
         if name in _SEARCHED:
             norms = jnp.where(fits.finite, fits.gradient_norm, 0.0)
             metrics[f"{name}_gradient_norm"] = jnp.maximum(jnp.max(norms), chosen[name].gradient_norm[0])
             metrics[f"{name}_iterations"] = fits.iterations + chosen[name].iterations
-    test = parts["test"]
-    _, tested = test.scan(lambda _, block: (None, right(test, block, test.features(block), chosen)), None)
-    for name, fits in chosen.items():
-        of_test = jnp.where(fits.finite[0], tested[name][:, 0], jnp.nan)
-        for split, values in (("validation", of_validation[name]), ("test", of_test)):
-            metrics[f"{split}_{name}_accuracy"] = jnp.mean(values)
-            if balanced and name in _SEARCHED:
-                metrics[f"{split}_{name}_balanced_accuracy"] = balanced_accuracy(values, parts[split].label)
+
+    def test(_: None, block: jax.Array) -> tuple[None, dict[str, jax.Array]]:
+        return None, _right(chosen, standardization, parts["test"], block, parts["test"].features(block))
+
+    for name, of_one in parts["test"].scan(test, None)[1].items():
+        right["test", name] = jnp.where(chosen[name].finite[0], of_one[:, 0], jnp.nan)
+    for (split, name), values in right.items():
+        metrics[f"{split}_{name}_accuracy"] = jnp.mean(values)
+        if balanced and name in _SEARCHED:
+            metrics[f"{split}_{name}_balanced_accuracy"] = balanced_accuracy(values, parts[split].label)
     return metrics
+
+
+def _fit(
+    name: str,
+    examples: Sequence[Blocks],
+    standardization: Standardization,
+    sums: Sums,
+    strengths: jax.Array,
+    start: tuple[jax.Array, jax.Array] | None = None,
+) -> Classifiers:
+    """Returns the classifiers of a name; the arguments are those of `fit_by_search`."""
+    if name == RIDGE:
+        return fit_ridge(sums, strengths)
+    return fit_by_search(_SEARCHED[name], examples, standardization, sums, strengths, start)
+
+
+def _right(
+    classifiers: Mapping[str, Classifiers],
+    standardization: Standardization,
+    blocks: Blocks,
+    block: jax.Array,
+    features: jax.Array,
+) -> dict[str, jax.Array]:
+    """Returns whether each classifier is right about each example of a block, bool [rows, L] by name."""
+    scored = standardization.apply(blocks.scored(block, features))
+    label = blocks.label[blocks.index(block)][:, None]
+    return {name: one.predict(scored) == label for name, one in classifiers.items()}
 
 
 def is_cached(num_fitted: int, num_features: int, names: Any, cached_bytes: int = CACHED_BYTES) -> bool:

@@ -180,7 +180,7 @@ def describe(
 def _origins(
     representation: Representation, data: ResidentData, config: EvaluationConfig, others: Mapping[str, ResidentData]
 ) -> dict[str, tuple[Representation, ResidentData]]:
-    """Returns what encodes which images, by the name of their origin; see `Description`."""
+    """Returns encoders with the images that they encode, by the name of their origin; see `Description`."""
     origins = {"own": (representation, data)}
     if representation.layers is not None:
         for layer in config.layers:

@@ -12,7 +12,7 @@ def _solve(given: Features) -> dict[str, Any]:
     assert given.num_classes is not None, "a classifier is of labels"
     names = [name for name in CLOSED_FORMS if name in given.wanted]
     features = {split: given.features[split] for split in given.target}  # Without those of corrupted images.
-    strengths = {"ridge": given.evaluation.ridge.strengths}
+    strengths = given.evaluation.linear_strengths(names)
     return closed_form_accuracies(
         features, given.target, num_classes=given.num_classes, names=names, strengths=strengths
     )

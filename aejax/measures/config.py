@@ -1,7 +1,7 @@
 """The fields of the config that single measures read, a part for each measure that has some. Free of JAX."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -88,6 +88,11 @@ class MeasuresConfig:
     few_labels: FewLabelsConfig = FewLabelsConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
+
+    def linear_strengths(self, names: Collection[str]) -> dict[str, tuple[float, ...]]:
+        """Returns the strengths that linear classifiers choose from, of those that are named."""
+        strengths = {"probe": self.probe.strengths, "ridge": self.ridge.strengths, "svm": self.svm.strengths}
+        return {name: of for name, of in strengths.items() if name in names}
 
 
 def rename_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def linear_in_blocks(given: EncodedImages) -> dict[str, Any]:
     return accuracies_in_blocks(
         given.representation,
         given.data,
-        {name: getattr(given.evaluation, name).strengths for name in given.wanted},
+        given.evaluation.linear_strengths(given.wanted),
         num_classes=given.data.num_classes,
         flip=given.evaluation.flip,
         balanced=given.data.unbalanced,

@@ -108,7 +108,7 @@ def _of_features(
     labelled = {**sizes, **dataset.num_labelled}
     fitted = sum(labelled[split] for split in FITTED)
     held = [measure for measure in wanted if not measure.in_blocks(evaluation, fitted, size)]
-    strengths = {one.name: getattr(evaluation, one.name).strengths for one in wanted if one not in held}
+    strengths = evaluation.linear_strengths([measure.name for measure in wanted if measure not in held])
     in_blocks = evaluation_demand.in_blocks(labelled, size, strengths, dataset.num_classes or 0)
     return evaluation_demand.of_features(sizes, size, held), in_blocks
 
