@@ -101,21 +101,35 @@ def test_the_support_vector_machine_is_scikit_learns(digits):
     assert ours.iterations < 150
 
 
-def test_accuracies_are_those_of_held_features(digits):
-    found = jax.jit(
-        lambda data: accuracies_in_blocks(Representation(flat, at_once=500), data, STRENGTHS, num_classes=10, rows=500)
-    )(digits)
+@pytest.mark.parametrize("name", ["ridge", pytest.param("probe", marks=pytest.mark.slow)])
+def test_accuracies_are_those_of_held_features(digits, name):
+    strengths, pixels = {name: STRENGTHS[name]}, Representation(flat, at_once=500)
+    found = jax.jit(lambda data: accuracies_in_blocks(pixels, data, strengths, num_classes=10, rows=500))(digits)
     features = jax.tree.map(flat, digits.image)
-    expected = closed_form_accuracies(features, digits.label, num_classes=10, names=["ridge"])
-    expected |= linear_probe(features, digits.label, num_classes=10, strengths=STRENGTHS["probe"])[0]
-    for name in (
-        "validation_ridge_accuracy",
-        "test_ridge_accuracy",
-        "validation_probe_accuracy",
-        "test_probe_accuracy",
-    ):
-        assert found[name] == pytest.approx(float(expected[name]), abs=0.0034), name  # One of 300.
-    assert found["probe_strength"] == expected["probe_strength"]
+    if name == "ridge":
+        expected = closed_form_accuracies(features, digits.label, num_classes=10, names=["ridge"])
+    else:
+        expected, _ = linear_probe(features, digits.label, num_classes=10, strengths=STRENGTHS["probe"])
+        assert found["probe_strength"] == expected["probe_strength"]
+    for split in ("validation", "test"):
+        metric = f"{split}_{name}_accuracy"
+        assert found[metric] == pytest.approx(float(expected[metric]), abs=0.0034)  # One of 300.
+
+
+@pytest.mark.slow
+def test_members_side_by_side_agree(wide):
+    data, _ = wide
+    matrices = jnp.asarray(np.random.default_rng(2).normal(size=(2, 36, 100)), jnp.float32)
+    strengths = {"ridge": (0.3, 0.03), "svm": (0.3,), "probe": (0.1,)}
+
+    def classify(matrix):
+        encoder = Representation(lambda stored: jax.nn.relu(flat(stored) @ matrix), at_once=8)
+        return accuracies_in_blocks(encoder, data, strengths, num_classes=3, flip=True, rows=40)
+
+    together, alone = jax.jit(jax.vmap(classify))(matrices), jax.jit(classify)(matrices[1])
+    for name in alone:
+        if name.endswith(("accuracy", "strength")):
+            assert together[name][1] == pytest.approx(float(alone[name]), abs=1e-6), name
 
 
 @pytest.fixture(scope="module")
