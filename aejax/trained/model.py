@@ -213,9 +213,9 @@ class Trained:
           UserError: if it does not.
         """
         self.check_reconstructs()
-        if self.preprocessing.kind == "per_image":
+        if (kind := self.preprocessing.kind) in preprocessing.OF_EACH_IMAGE:
             raise UserError(
-                "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
+                f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
                 "train with another"
             )
 
