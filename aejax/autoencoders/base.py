@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.config import PositiveInt
+from aejax.config import PositiveInt, optional_part
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
+from aejax.networks.patches import PatchesConfig
 from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
@@ -46,10 +47,26 @@ class Family:
     latent_size: PositiveInt = 32  # Units of the latent.
     latent_activation: Activation = "identity"  # Applied to each unit of the latent.
     likelihood: Likelihood = HalfSquaredError()  # Of the pixels, given the decoder's output.
+    patches: PatchesConfig | None = optional_part()  # Of which it is an autoencoder; null: of whole images.
 
     def num_draws(self) -> int:
         """Returns from how many codes each image is reconstructed in a step."""
         return 1
+
+    @property
+    def title(self) -> str:
+        """Its kind, and whether it is of patches, as messages name it."""
+        return self.kind if self.patches is None else f"{self.kind} (of patches)"
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether there is a distribution of the code of an image."""
+        return self.POSTERIOR and self.patches is None
+
+    @property
+    def has_indices(self) -> bool:
+        """Whether the code of an image is a row of indices."""
+        return self.DISCRETE and self.patches is None
 
     @property
     def has_learned_prior(self) -> bool:
@@ -87,8 +104,15 @@ class Family:
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why the family cannot be trained on a data set."""
         del config, others
+        shape = dataset.train.image.shape[1:]
+        if self.patches is not None:
+            misfit = self.patches.misfit(shape)
+            if misfit:
+                yield f"autoencoder.patches does not fit {dataset.name}: {misfit}"
+                return
+            shape = self.patches.patch_shape(shape)
         for name, network in self.networks().items():
-            misfit = network.misfit(dataset.train.image.shape[1:])
+            misfit = network.misfit(shape)
             if misfit:
                 yield f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}"
         yield from self.likelihood.misfits(dataset)
@@ -165,6 +189,10 @@ class Autoencoder(nn.Module):
         """Returns the latent, [batch, latent_size]; in training it may be random (stream "noise")."""
         del train
         return ACTIVATIONS[self.config.latent_activation](preactivation)
+
+    def response(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """The response to a patch, which `Patchwise` rectifies: the latent before its activation, [batch, size]."""
+        return flatten(self.preactivate(image, train=train))
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size]; `train` is whether layers behave as in training."""

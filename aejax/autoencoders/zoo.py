@@ -22,6 +22,7 @@ from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
+from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
@@ -79,9 +80,11 @@ FamilyConfig = Annotated[base.Family, FAMILIES]
 def make_autoencoder(config: FamilyConfig, image_shape: tuple[int, ...]) -> base.Autoencoder:
     """Returns the model that a config describes, for images of [height, width, channels].
 
-    Every family has the methods of `aejax.autoencoders.base.Autoencoder`; fields of the config may be tracers.
+    Every family has the methods of `aejax.autoencoders.base.Autoencoder`, or those of them that `Patchwise` has, if it
+    is one of patches; fields of the config may be tracers.
     """
-    return FAMILIES[config.kind](config, image_shape)
+    family = FAMILIES[config.kind]
+    return family(config, image_shape) if config.patches is None else Patchwise(config, image_shape, family)
 
 
 def unknown_layers(config: FamilyConfig, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:

@@ -223,23 +223,23 @@ def _without_validation(name: str, config: Any) -> Iterator[str]:
 
 
 def _without_posterior(name: str, config: Any) -> Iterator[str]:
-    if not config.autoencoder.POSTERIOR:
+    if not config.autoencoder.has_posterior:
         yield (
-            f"evaluation.measures has '{name}', and autoencoder={config.autoencoder.kind} has no posterior; leave it "
+            f"evaluation.measures has '{name}', and autoencoder={config.autoencoder.title} has no posterior; leave it "
             "out, or choose a variational family, such as vae"
         )
 
 
 def _without_indices(name: str, config: Any) -> Iterator[str]:
-    if not config.autoencoder.DISCRETE:
+    if not config.autoencoder.has_indices:
         yield (
-            f"evaluation.measures has '{name}', and the codes of autoencoder={config.autoencoder.kind} are not "
+            f"evaluation.measures has '{name}', and the codes of autoencoder={config.autoencoder.title} are not "
             "discrete; leave it out, or choose a family with such codes, such as vq_vae"
         )
 
 
 def _without_numbers(name: str, config: Any) -> Iterator[str]:
-    if config.autoencoder.DISCRETE:
+    if config.autoencoder.has_indices:
         yield (
             f"evaluation.measures has '{name}', which is of codes of numbers, and autoencoder="
             f"{config.autoencoder.kind} has indices; leave it out"

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder
 from aejax.autoencoders.quantized import QuantizedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data import preprocessing
@@ -14,7 +13,7 @@ from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
-from aejax.methods.base import EVERYTHING, Method, at_once, layers_of, of_stored
+from aejax.methods.base import EVERYTHING, Method, at_once, features_at_once, layers_of, of_stored
 from aejax.training.config import TrainingConfig
 from aejax.training.step import Stage, Task
 
@@ -71,15 +70,15 @@ class AutoencoderMethod(Method):
             features,
             reconstruct=reconstruct,
             layers=layers_of(features),
-            at_once=task.at_once,
-            density=Density(call("posterior"), distortion, discrete, prior) if family.POSTERIOR else None,
+            at_once=features_at_once(config, data),
+            density=Density(call("posterior"), distortion, discrete, prior) if family.has_posterior else None,
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
-            if isinstance(family, QuantizedConfig)
+            if isinstance(family, QuantizedConfig) and family.has_indices
             else None,
         )
 
 
-def _stages(model: Autoencoder, training: TrainingConfig) -> tuple[Stage, ...]:
+def _stages(model: Any, training: TrainingConfig) -> tuple[Stage, ...]:
     """The stages in which an autoencoder is trained."""
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]

@@ -150,6 +150,15 @@ def at_once(config: Config, image_shape: tuple[int, ...]) -> int:
     return max(1, examples_at_once(config.autoencoder.encoder, image_shape) // config.autoencoder.num_draws())
 
 
+def features_at_once(config: Config, data: ResidentData) -> int:
+    """How many images a member's encoder is given at once to make features of them."""
+    family, image_shape = config.autoencoder, data.image["train"].shape[1:]
+    most = at_once(config, image_shape)
+    if family.patches is None:
+        return most
+    return min(most, family.patches.images_at_once(image_shape, family.latent_size))
+
+
 def of_stored(task: Task, variables: Any, data: ResidentData, method: str) -> Callable[[jax.Array], Any]:
     """A method of a task's model, as a function of images as they are stored."""
 

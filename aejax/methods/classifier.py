@@ -10,7 +10,7 @@ from aejax.data.subsets import AllLabelled, LabelledSubset
 from aejax.evaluation.classifier import Classifier
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
-from aejax.methods.base import Method, at_once, features_unmeasured, layers_of, of_stored
+from aejax.methods.base import Method, at_once, features_at_once, features_unmeasured, layers_of, of_stored
 from aejax.training.step import Stage, Task
 
 
@@ -58,4 +58,6 @@ class ClassifierMethod(Method):
         assert task is not None, "a classifier has parameters"
         call = functools.partial(of_stored, task, variables, data)
         features = call("encode")
-        return Representation(features, classify=call("classify"), layers=layers_of(features), at_once=task.at_once)
+        return Representation(
+            features, classify=call("classify"), layers=layers_of(features), at_once=features_at_once(config, data)
+        )

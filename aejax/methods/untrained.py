@@ -15,5 +15,6 @@ class Untrained(AutoencoderMethod):
     epochs = Method.epochs
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
-        """Makes the autoencoder's task, with nothing prepared of images."""
-        return super().task(config, image_shape, num_classes)._replace(prepare=None)
+        """Makes the autoencoder's task, with nothing prepared of images but how patches are whitened."""
+        task = super().task(config, image_shape, num_classes)
+        return task._replace(prepare=None if config.autoencoder.patches is None else task.model.init_whitening)

@@ -48,7 +48,7 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, m
     pads = _explicit_padding(_height_width(x.shape[1:]), taps, strides, padding)
     if method == "native":
         return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
-    return matrix_product(_patches(x, taps, strides, pads), kernel.reshape(-1, kernel.shape[-1]))
+    return matrix_product(image_patches(x, taps, strides, pads), kernel.reshape(-1, kernel.shape[-1]))
 
 
 def convolve_transpose(
@@ -112,7 +112,7 @@ def _meetings(taps: int, stride: int, low: int) -> list[list[Pair]]:
     ]
 
 
-def _patches(x: jax.Array, taps: Pair, strides: Pair, pads: tuple[Pair, Pair]) -> jax.Array:
+def image_patches(x: jax.Array, taps: Pair, strides: Pair, pads: tuple[Pair, Pair]) -> jax.Array:
     """The patch of the image under each output position, [batch, rows, columns, taps · channels]."""
     batch, height, width, channels = x.shape
     rows, columns = (
@@ -134,7 +134,7 @@ def _patches(x: jax.Array, taps: Pair, strides: Pair, pads: tuple[Pair, Pair]) -
 
 
 def _overlap_add(x: jax.Array, taps: Pair, strides: Pair, pads: tuple[Pair, Pair], sizes: Pair) -> jax.Array:
-    """Returns images [batch, *sizes, channels] to which patches were added: the transpose of `_patches`."""
+    """Returns images [batch, *sizes, channels] to which patches were added: the transpose of `image_patches`."""
     batch, _, _, features = x.shape
     channels = features // math.prod(taps)
     pieces = lax.split(x, [channels] * math.prod(taps), 3)

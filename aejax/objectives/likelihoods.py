@@ -53,10 +53,14 @@ class _Likelihood(abc.ABC):
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with this likelihood."""
-        if config.data.preprocessing != "none" and getattr(self, "output", "sigmoid") == "sigmoid":
+        if getattr(self, "output", "sigmoid") != "sigmoid":
+            return
+        preprocessed = config.data.preprocessing != "none"
+        if preprocessed or config.autoencoder.patches is not None:
+            source = f"data.preprocessing={config.data.preprocessing}" if preprocessed else "autoencoder.patches"
             first = "" if hasattr(self, "output") else "autoencoder.likelihood=gaussian and "
             yield (
-                f"data.preprocessing={config.data.preprocessing} gives targets outside [0, 1], which this likelihood "
+                f"{source} gives targets outside [0, 1], which this likelihood "
                 f"cannot reach; set {first}autoencoder.likelihood.output=identity"
             )
 

@@ -83,6 +83,12 @@ class GenerationConfig:
                     "choose a sampler, such as mixture, or leave them out"
                 )
             return
+        if family.patches is not None:
+            yield (
+                f"generation.sampler={sampler.kind} draws codes of images, and autoencoder.patches has none that an "
+                "image could be made of; leave one of them out"
+            )
+            return
         if not (sampler.DISCRETE if family.DISCRETE else sampler.CONTINUOUS):
             fits = "DISCRETE" if family.DISCRETE else "CONTINUOUS"
             kinds = [kind for kind in SAMPLERS if getattr(SAMPLERS.config(kind), fits)]

@@ -203,7 +203,7 @@ class Trained:
         Raises:
           UserError: if it has none.
         """
-        has_one = self.config.autoencoder.POSTERIOR and not self._has(Role.CLASSIFIER)
+        has_one = self.config.autoencoder.has_posterior and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
 
     def check_decoder(self) -> None:
@@ -213,6 +213,7 @@ class Trained:
           UserError: if it does not.
         """
         self.check_reconstructs()
+        self._require(self.config.autoencoder.patches is None, "makes no images of features; it reconstructs images")
         if (kind := self.preprocessing.kind) in preprocessing.OF_EACH_IMAGE:
             raise UserError(
                 f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
@@ -327,7 +328,7 @@ class Trained:
 
     def _require(self, condition: bool, otherwise: str) -> None:
         if not condition:
-            raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.kind} {otherwise}")
+            raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.title} {otherwise}")
 
     @functools.cached_property
     def autoencoder(self) -> "Trained":
@@ -348,7 +349,7 @@ class Trained:
         if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
-            self.config.autoencoder.POSTERIOR,
+            self.config.autoencoder.has_posterior,
             "has no distribution of codes to sample from; train with a sampler, such as generation.sampler=mixture, "
             "and open the generator",
         )
