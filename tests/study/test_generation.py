@@ -167,13 +167,16 @@ def test_features_that_are_none_are_one_line(function, message):
         ({"generation.sampler": "autoregressive"}, "does not go with the codes of autoencoder=plain"),
         ({"autoencoder": "fsq", "generation.sampler": "mixture"}, "use prior, autoregressive"),
         ({"generation.epochs": 3}, "generation.sampler is none"),
-        (
-            {
-                "generation.sampler": "mixture",
-                "data.preprocessing": "per_image",
-                "autoencoder.likelihood.output": "identity",
-            },
-            "mean and contrast",
+        *(
+            (
+                {
+                    "generation.sampler": "mixture",
+                    "data.preprocessing": kind,
+                    "autoencoder.likelihood.output": "identity",
+                },
+                f"data.preprocessing={kind} takes from each image .* mean and contrast",
+            )
+            for kind in ("per_image", "per_channel")
         ),
         (
             {"autoencoder": "fsq", "generation.sampler": "autoregressive", "generation.sampler.heads": 3},
