@@ -195,6 +195,7 @@ def test_missing_data_are_one_line_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.slow
 def test_the_quickstart_at_its_smallest(tmp_path, capsys):
     said = []
     arguments = [

@@ -296,7 +296,10 @@ def recorded(name):
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "first_labels"),
-    [("mnist", [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]), ("fashion_mnist", [9, 0, 0, 3, 0, 2, 7, 2, 5, 5])],
+    [
+        pytest.param("mnist", [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], marks=pytest.mark.slow),
+        ("fashion_mnist", [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]),
+    ],
 )
 def test_original_files_have_the_fingerprints_of_published_studies(tmp_path, monkeypatch, name, first_labels):
     """TFDS's images are brought back into their original order, which the well-known first labels confirm."""

@@ -339,6 +339,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(directory, cache):
 # Data sets that are prepared where TFDS_DATA_DIR says.
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_mnist():
     dataset = load(DataConfig(name="mnist"))

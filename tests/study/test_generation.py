@@ -115,6 +115,7 @@ def test_a_generator_survives_a_stop_and_does_not_depend_on_its_neighbors(config
     assert row["metrics"] == same["metrics"]
 
 
+@pytest.mark.slow
 def test_generators_are_evaluated_again_to_the_same_bits(study):
     rows, problems = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
     assert not problems
