@@ -11,7 +11,8 @@ Cost: not measured as a whole. With two seeds `conv` takes 60 TFLOP and `resnet`
 idle cores at the 24 GFLOP/s that a single member reached beside other work.
 Expected: of `resnet` nothing was tried. Of `conv`, tried small (400 steps, one seed, not all points): at 3e-3 the
 default network (3 x 3, 32-64) has the lowest validation error, 0.0136, then 4 x 4 kernels, 0.0143; at 1e-3 they have
-0.0169 and 0.0164. In so few steps a third resolution is worse (0.0181 at 1e-3), and so are 5 x 5 kernels (0.0202 at 3e-3).
+0.0169 and 0.0164. In so few steps a third resolution is worse (0.0181 at 1e-3), and so are 5 x 5 kernels (0.0202 at
+3e-3).
 """
 
 from typing import Any
