@@ -292,6 +292,7 @@ def test_a_population_that_is_refused_does_not_take_the_others_with_it(config, t
     assert all("the function returned (2, 5); it should" in status.error for status in found.values())
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_leaves_tables_and_a_status_that_is_true(tmp_path, monkeypatch, pytestconfig):
     monkeypatch.chdir(pytestconfig.rootpath)
     arguments = [f"--workdir={tmp_path}", "--set=training.epochs=1", "--set=autoencoder.encoder.widths=[2000]"]
