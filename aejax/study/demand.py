@@ -109,7 +109,9 @@ def _of_features(
     fitted = sum(labelled[split] for split in FITTED)
     held = [measure for measure in wanted if not measure.in_blocks(evaluation, fitted, size)]
     strengths = evaluation.linear_strengths([measure.name for measure in wanted if measure not in held])
-    in_blocks = evaluation_demand.in_blocks(labelled, size, strengths, dataset.num_classes or 0)
+    times = 2 if evaluation.flip == "both" else 1
+    examples = {split: times * num if split in FITTED else num for split, num in labelled.items()}
+    in_blocks = evaluation_demand.in_blocks(examples, size, strengths, dataset.num_classes or 0)
     return evaluation_demand.of_features(sizes, size, held), in_blocks
 
 

@@ -125,7 +125,7 @@ def test_members_side_by_side_agree(wide):
 
     def classify(matrix):
         encoder = Representation(lambda stored: jax.nn.relu(flat(stored) @ matrix), at_once=8)
-        return accuracies_in_blocks(encoder, data, strengths, num_classes=3, flip=True, rows=40)
+        return accuracies_in_blocks(encoder, data, strengths, num_classes=3, flip="test", rows=40)
 
     together, alone = jax.jit(jax.vmap(classify))(matrices), jax.jit(classify)(matrices[1])
     for name in alone:

@@ -241,6 +241,19 @@ def test_wide_features_are_told_before_they_take_memory():
     assert most.num_bytes < 4 * 50_000 * 25_000 + 4 * 4 * 25_000**2  # but not if they are too many.
 
 
+def test_mirror_images_to_learn_from_are_counted(config):
+    def flop(**fields):
+        asked = {"autoencoder.latent_size": 500, "evaluation.measures": ["svm"]} | fields
+        own = override(config, asked)
+        datasets = load_data([own])
+        ((job,),) = Roster([own], datasets).plan()
+        return demand.needs_of(job, datasets).flop
+
+    factors = 6 * 500**3 / 3  # Of five strengths and the last fit: these do not grow.
+    once, twice = flop(), flop(**{"evaluation.flip": "both"})
+    assert twice - factors == pytest.approx(2 * (once - factors))
+
+
 def test_features_too_wide_for_the_machine_end_in_one_line(config, tmp_path, monkeypatch):
     wide = override(config, {"autoencoder.latent_size": 1500, "evaluation.measures": ["svm"]})
     monkeypatch.setattr(demand, "memory_bytes", lambda: 30_000_000)
