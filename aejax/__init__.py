@@ -109,6 +109,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.networks.dense import Dense as Dense
     from aejax.networks.residual import Residual as Residual
     from aejax.networks.vit import ViT as ViT
+    from aejax.networks.patches import PatchesConfig as PatchesConfig
     from aejax.networks.own import register_network as register_network
     from aejax.networks.zoo import Mirror as Mirror
     from aejax.objectives.likelihoods import (
