@@ -66,6 +66,8 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         LikelihoodConfig as LikelihoodConfig,
         NeighborsConfig as NeighborsConfig,
         ProbeConfig as ProbeConfig,
+        RidgeConfig as RidgeConfig,
+        SvmConfig as SvmConfig,
     )
     from aejax.samplers.zoo import GenerationConfig as GenerationConfig, NoSampler as NoSampler
 
