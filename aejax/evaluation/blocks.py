@@ -46,8 +46,9 @@ class Blocks:
         rows = -(-len(self.label) // self.num_blocks)
         return jnp.asarray(block) * rows + jnp.arange(rows)
 
-    def scored(self, block: jax.Array, own: jax.Array) -> jax.Array:
+    def scored(self, block: jax.Array) -> jax.Array:
         """Returns the features that linear scores are of, [rows, d]: the own, with mirror images the mean of both."""
+        own = self.features(block)
         return own if self.mirrored is None else (own + self.mirrored(block)) / 2
 
     def scan(self, function: Callable[[Any, jax.Array], tuple[Any, Any]], start: Any) -> tuple[Any, Any]:
@@ -65,18 +66,37 @@ class Blocks:
 
 
 def blocks_of(
-    encode: Callable[[jax.Array], jax.Array], at_once: int, data: ResidentData, split: str, *, flip: bool, rows: int
+    encode: Callable[[jax.Array], jax.Array],
+    at_once: int,
+    data: ResidentData,
+    split: str,
+    *,
+    rows: int,
+    flip: bool = False,
+    doubled: bool = False,
 ) -> Blocks:
-    """Returns the examples of a split of data with labels, encoded `at_once` together; `flip`: with mirror images."""
+    """Returns the examples of a split of data with labels, in blocks of at most so many rows.
+
+    Args:
+      encode: stored images -> features.
+      at_once: how many images it is given at most.
+      data: images that all have labels.
+      split: the split.
+      rows: of a block, at most.
+      flip: whether scores are to be means of those of an image and its mirror image.
+      doubled: whether the mirror images follow as examples of their own.
+    """
     stored, label = indexable(data.image[split]), jnp.asarray(data.label[split])
-    blocks = Blocks(lambda block: block, label, most=rows)
+    blocks = Blocks(lambda block: block, jnp.concatenate([label, label]) if doubled else label, most=rows)
 
     def features(block: jax.Array, *, mirror: bool) -> jax.Array:
         index = blocks.index(block)
 
         def of(chosen: jax.Array) -> jax.Array:
-            image = stored[index[chosen]]
-            return encode(image[:, :, ::-1] if mirror else image).astype(jnp.float32)
+            example = index[chosen]
+            image = stored[example % len(label)]
+            mirrored = (example >= len(label)) != mirror
+            return encode(jnp.where(mirrored[:, None, None, None], image[:, :, ::-1], image)).astype(jnp.float32)
 
         return map_examples(of, len(index), at_once)
 

@@ -8,6 +8,7 @@ identity. Strengths are solved one after the other, the strongest first, each se
 factor is held at a time.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from aejax.evaluation.accuracy import balanced_accuracy
 from aejax.evaluation.blocks import CACHED_BYTES, ROWS, Blocks, Standardization, Sums, blocks_of, standardized_sums
 from aejax.evaluation.lbfgs import minimize, norm
 from aejax.evaluation.probe import MAX_ITERATIONS, TOLERANCE
+from aejax.measures.base import FITTED
+from aejax.measures.config import Flip
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -200,7 +203,7 @@ def accuracies_in_blocks(
     strengths: Mapping[str, Sequence[float]],
     *,
     num_classes: int,
-    flip: bool = False,
+    flip: Flip = "none",
     balanced: bool = False,
     rows: int = ROWS,
     cached_bytes: int = CACHED_BYTES,
@@ -224,19 +227,15 @@ def accuracies_in_blocks(
       data: images that all have labels.
       strengths: of each classifier that is wanted, by its name: "ridge", "probe", "svm".
       num_classes: labels lie in [0, num_classes).
-      flip: whether scores of validation and test images are means of those of an image and its mirror image.
+      flip: mirror images; see `aejax.evaluation.suite.EvaluationConfig`.
       balanced: whether classes count alike, too, however many examples they have.
       rows: examples in a block, at most.
       cached_bytes: the most that the features of train and validation may take to be held for the searches.
     """
-    parts = {
-        split: blocks_of(
-            representation.encode, representation.at_once, data, split, flip=flip and split != "train", rows=rows
-        )
-        for split in ("train", "validation", "test")
-    }
-    num_features = jax.eval_shape(parts["train"].features, jax.ShapeDtypeStruct((), jnp.int32)).shape[1]
-    fitted = [parts["train"], parts["validation"]]
+    make = functools.partial(blocks_of, representation.encode, representation.at_once, data, rows=rows)
+    scored = {split: make(split, flip=flip != "none") for split in ("validation", "test")}
+    fitted = [make(split, doubled=flip == "both") for split in FITTED]
+    num_features = jax.eval_shape(fitted[0].features, jax.ShapeDtypeStruct((), jnp.int32)).shape[1]
     if is_cached(sum(len(blocks.label) for blocks in fitted), num_features, strengths, cached_bytes):
         fitted = [blocks.cached() for blocks in fitted]
     train, validation = fitted
@@ -247,13 +246,15 @@ def accuracies_in_blocks(
         name: _fit(name, [train], standardization, sums, strength) for name, strength in strongest_first.items()
     }
 
-    def validate(sums: Sums, block: jax.Array) -> tuple[Sums, dict[str, jax.Array]]:
-        own = validation.features(block)
-        label = validation.label[validation.index(block)]
-        sums = sums.add(standardization.apply(own), label, validation.counts(block))
-        return sums, _right(candidates, standardization, validation, block, own)
+    def complete(sums: Sums, block: jax.Array) -> tuple[Sums, None]:
+        features, label = validation.features(block), validation.label[validation.index(block)]
+        return sums.add(standardization.apply(features), label, validation.counts(block)), None
 
-    both, validated = validation.scan(validate, sums)
+    def answers(split: str, classifiers: Mapping[str, Classifiers]) -> dict[str, jax.Array]:
+        blocks = scored[split]
+        return blocks.scan(lambda _, block: (None, _right(classifiers, standardization, blocks, block)), None)[1]
+
+    both, validated = validation.scan(complete, sums)[0], answers("validation", candidates)
     metrics, chosen, right = {}, {}, {}
     for name, fits in candidates.items():
         best = jnp.argmax(jnp.where(fits.finite, jnp.sum(validated[name], axis=0), -1))  # The first of equals.
@@ -266,15 +267,12 @@ def accuracies_in_blocks(
             metrics[f"{name}_gradient_norm"] = jnp.maximum(jnp.max(norms), chosen[name].gradient_norm[0])
             metrics[f"{name}_iterations"] = fits.iterations + chosen[name].iterations
 
-    def test(_: None, block: jax.Array) -> tuple[None, dict[str, jax.Array]]:
-        return None, _right(chosen, standardization, parts["test"], block, parts["test"].features(block))
-
-    for name, of_one in parts["test"].scan(test, None)[1].items():
+    for name, of_one in answers("test", chosen).items():
         right["test", name] = jnp.where(chosen[name].finite[0], of_one[:, 0], jnp.nan)
     for (split, name), values in right.items():
         metrics[f"{split}_{name}_accuracy"] = jnp.mean(values)
         if balanced and name in _SEARCHED:
-            metrics[f"{split}_{name}_balanced_accuracy"] = balanced_accuracy(values, parts[split].label)
+            metrics[f"{split}_{name}_balanced_accuracy"] = balanced_accuracy(values, scored[split].label)
     return metrics
 
 
@@ -297,10 +295,9 @@ def _right(
     standardization: Standardization,
     blocks: Blocks,
     block: jax.Array,
-    features: jax.Array,
 ) -> dict[str, jax.Array]:
     """Returns whether each classifier is right about each example of a block, bool [rows, L] by name."""
-    scored = standardization.apply(blocks.scored(block, features))
+    scored = standardization.apply(blocks.scored(block))
     label = blocks.label[blocks.index(block)][:, None]
     return {name: one.predict(scored) == label for name, one in classifiers.items()}
 

@@ -20,7 +20,7 @@ from aejax.data.streamed import indexable
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.measures.base import FITTED, EncodedImages, Features, Measure, MemberAndData
-from aejax.measures.config import MeasuresConfig
+from aejax.measures.config import Flip, MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
 
 MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are given.
@@ -54,8 +54,9 @@ class EvaluationConfig(MeasuresConfig):
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
     outliers: DataConfig | None = optional_part(name=OWN)
-    # Whether classifiers score an image of the validation or test split by the mean over it and its mirror image.
-    flip: bool = False
+    # Mirror images (left and right exchanged): "test": linear classifiers score an image of the validation or test
+    # split by the mean over it and its mirror image; "both": they are fitted to those of other images, too.
+    flip: Flip = "none"
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
 
@@ -82,11 +83,11 @@ class EvaluationConfig(MeasuresConfig):
         reading = [measure for measure in self.wanted() if measure.reads_features]
         for name in [repr(measure.name) for measure in reading if measure.blocks is None][:1]:
             yield (
-                f"evaluation.flip averages the scores of an image and its mirror image, and {name} has no such scores; "
+                f"evaluation.flip={self.flip} averages scores of an image and its mirror image, and {name} has none; "
                 f"name in evaluation.measures no other measures of features than {able}"
             )
         if not reading:
-            yield f"evaluation.flip is read by {able}, and evaluation.measures has none of them; add one"
+            yield f"evaluation.flip={self.flip} is read by {able}, and evaluation.measures has none of them; add one"
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with what is measured."""
@@ -96,7 +97,7 @@ class EvaluationConfig(MeasuresConfig):
             yield from measure.conflicts(config)
         if self.layers:
             yield from self.unread("layers")
-        if self.flip:
+        if self.flip != "none":
             yield from self._unflipped()
         yield from self.probe.conflicts()
 

@@ -226,7 +226,7 @@ class Measure:
         """
         if self.blocks is None:
             return False
-        return self.features is None or evaluation.flip or WIDE < size < num_fitted
+        return self.features is None or evaluation.flip != "none" or WIDE < size < num_fitted
 
     def functions(self) -> list[Any]:
         """Returns its functions of all phases."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 # Of ridge regression and Gaussian classes, as shares of the mean eigenvalue of the matrix that they are added to.
 SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 Strengths = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+Flip = Literal["none", "test", "both"]
 LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 

@@ -21,6 +21,7 @@ from aejax.evaluation.demand import in_blocks
 from aejax.evaluation.linear import CROSS_ENTROPY, SQUARED_HINGE, accuracies_in_blocks, fit_by_search, fit_ridge
 from aejax.evaluation.probe import linear_probe
 from aejax.evaluation.suite import Representation
+from aejax.measures.base import FITTED
 from aejax.measures.config import SHARES
 
 STRENGTHS = {"ridge": SHARES, "probe": (0.1, 0.01)}
@@ -41,7 +42,7 @@ def digits():
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def fitted(data, name, rows):
-    train = blocks_of(flat, 50, data, "train", flip=False, rows=rows)
+    train = blocks_of(flat, 50, data, "train", rows=rows)
     standardization, sums = standardized_sums(train, 64, 10)
     if name == "ridge":
         return fit_ridge(sums, jnp.asarray([1.0, 0.01]))
@@ -159,7 +160,7 @@ def test_scores_of_mirror_images_are_averaged(wide):
     mirrored = data.replace(image={split: x if split == "train" else mirror(x) for split, x in data.image.items()})
     # Other validation images are other images to fit to in the end, so the test split alone is mirrored.
     of_test = data.replace(image=data.image | {"test": mirrored.image["test"]})
-    found, other, plain = of_wide(wide, flip=True), of_wide((of_test, representation), flip=True), of_wide(wide)
+    found, other, plain = of_wide(wide, flip="test"), of_wide((of_test, representation), flip="test"), of_wide(wide)
     assert found == other
     assert found["test_ridge_accuracy"] != plain["test_ridge_accuracy"]
     assert of_wide((of_test, representation))["test_ridge_accuracy"] < 0.6
@@ -168,7 +169,24 @@ def test_scores_of_mirror_images_are_averaged(wide):
     straight = Representation(lambda stored: flat(stored) @ matrix)
     mean = data.replace(image=data.image | {"test": (data.image["test"] + mirror(data.image["test"])) / 2})
     expected = of_wide((mean, straight))["test_ridge_accuracy"]
-    assert of_wide((data, straight), flip=True)["test_ridge_accuracy"] == pytest.approx(float(expected))
+    assert of_wide((data, straight), flip="test")["test_ridge_accuracy"] == pytest.approx(float(expected))
+
+
+def test_mirror_images_are_fitted_to_as_further_examples(wide):
+    data, representation = wide
+    strengths = {"ridge": (0.3, 0.03), "svm": (0.3,)}
+    found = of_wide(wide, strengths, flip="both", rows=17)
+
+    def doubled(split):
+        return np.concatenate([data.image[split], data.image[split][:, :, ::-1]]), np.tile(data.label[split], 2)
+
+    image, label = (dict(zip(("train", "validation"), x, strict=True)) for x in zip(*map(doubled, FITTED), strict=True))
+    by_hand = data.replace(image=data.image | image, label=data.label | label)
+    # The strength is chosen likewise, for an image and its mirror image have the same mean.
+    expected = of_wide((by_hand, representation), strengths, flip="test")
+    for name in found.keys() - {"svm_iterations", "svm_gradient_norm"}:
+        assert found[name] == pytest.approx(float(expected[name]), abs=1e-6), name
+    assert found["test_ridge_accuracy"] != of_wide(wide, strengths, flip="test")["test_ridge_accuracy"]
 
 
 def test_a_strength_that_leaves_no_factor_is_not_chosen():

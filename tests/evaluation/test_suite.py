@@ -120,12 +120,12 @@ def test_wide_features_are_not_held_and_are_measured_alike(data, monkeypatch):
 
 def test_mirror_images_are_refused_where_there_are_no_scores():
     def check_flip(*measures):
-        check(Config(evaluation=EvaluationConfig(measures=measures, flip=True)))
+        check(Config(evaluation=EvaluationConfig(measures=measures, flip="test")))
 
     check_flip("reconstruction", "probe", "ridge", "svm")
-    with pytest.raises(ConfigError, match=r"^evaluation.flip averages .* and 'neighbors' has no such scores; name .*"):
+    with pytest.raises(ConfigError, match=r"^evaluation.flip=test averages .* and 'neighbors' has none; name .*"):
         check_flip("probe", "neighbors")
-    with pytest.raises(ConfigError, match=r"evaluation.flip is read by 'probe', 'ridge', 'svm', and .*none of them"):
+    with pytest.raises(ConfigError, match=r"flip=test is read by 'probe', 'ridge', 'svm', and .*none of them"):
         check_flip("reconstruction")
 
 
