@@ -66,6 +66,8 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         LikelihoodConfig as LikelihoodConfig,
         NeighborsConfig as NeighborsConfig,
         ProbeConfig as ProbeConfig,
+        RidgeConfig as RidgeConfig,
+        SvmConfig as SvmConfig,
     )
     from aejax.samplers.zoo import GenerationConfig as GenerationConfig, NoSampler as NoSampler
 
@@ -109,6 +111,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.networks.dense import Dense as Dense
     from aejax.networks.residual import Residual as Residual
     from aejax.networks.vit import ViT as ViT
+    from aejax.networks.patches import PatchesConfig as PatchesConfig
     from aejax.networks.own import register_network as register_network
     from aejax.networks.zoo import Mirror as Mirror
     from aejax.objectives.likelihoods import (

@@ -51,9 +51,9 @@ class Patchwise(Autoencoder):
     def init_from_data(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the whitening of training patches, and the family's begin with such patches."""
         variables = self.init_whitening(variables, data)
-        drawn: Any = self.apply(variables, self._some_patches(data), method="normalize")
+        drawn = training_arrays(image=self.training_patches(variables, data))
         family = self.family(self._config_of_patch, self.patch_shape, parent=None)
-        return {**family.init_from_data(variables, training_arrays(image=drawn)), "patches": variables["patches"]}
+        return {**family.init_from_data(variables, drawn), "patches": variables["patches"]}
 
     def init_whitening(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the whitening of training patches alone."""
@@ -62,6 +62,11 @@ class Patchwise(Autoencoder):
         rows = _without_contrast(self._some_patches(data), self.patches)
         whitening = patches.fit_whitening(rows, self.patches.whitening)._asdict()
         return {**variables, "patches": {"whitening": whitening}}
+
+    def training_patches(self, variables: Any, data: ResidentData) -> jax.Array:
+        """The patches of training images to which the whitening is fitted, as the family sees them."""
+        patch: Any = self.apply(variables, self._some_patches(data), method="normalize")
+        return jnp.asarray(patch)
 
     def _some_patches(self, data: ResidentData) -> jax.Array:
         """Patches of training images at even distances, [n, *patch_shape]; always the same."""

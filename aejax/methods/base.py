@@ -73,8 +73,11 @@ class Method:
 
     def wanted(self, config: Config, *, labelled: bool) -> bool:
         """Whether a config asks for this method, on data with or without labels."""
-        baselines = config.evaluation.baselines
-        return (labelled or not self.entry.needs_labels) and (baselines is None or self.name in baselines)
+        baselines, entry = config.evaluation.baselines, self.entry
+        has_what_it_needs = (labelled or not entry.needs_labels) and (
+            config.autoencoder.patches is not None or not entry.needs_patches
+        )
+        return has_what_it_needs and (baselines is None or self.name in baselines)
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task | None:
         """Makes what a member trains, or what it is where it is not trained; None: it has no parameters."""

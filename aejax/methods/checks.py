@@ -14,6 +14,12 @@ def conflicts(config: Any) -> Iterator[str]:
       ConfigError: naming a baseline that there is not.
     """
     asked = config.evaluation.baselines
+    for name in asked or ():
+        if baseline(name).needs_patches and config.autoencoder.patches is None:
+            yield (
+                f"evaluation.baselines has '{name}', which is of patches, and the autoencoder is of whole images; set "
+                "autoencoder.patches, or leave it out"
+            )
     roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
     by_labels = config.fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
     if config.fine_tuning.labels_per_class and not by_labels:

@@ -7,7 +7,7 @@ from typing import Any
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.resident import ResidentData
 from aejax.data.subsets import AllLabelled, LabelledSubset
-from aejax.evaluation.classifier import Classifier
+from aejax.evaluation.classifier import AUTOENCODER, Classifier
 from aejax.evaluation.suite import EvaluationConfig, Representation
 from aejax.experiment import Config
 from aejax.methods.base import Method, at_once, features_at_once, features_unmeasured, layers_of, of_stored
@@ -36,13 +36,15 @@ class ClassifierMethod(Method):
         augmentation = fine_tuning.augmentation or config.training.augmentation
         training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
         per_class = fine_tuning.labels_per_class
+        model = Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes)
         return Task(
-            Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes),
+            model,
             optimizer,
             training,
             config.seed,
             (Stage(self.epochs(config)),),
             AllLabelled() if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed),
+            prepare=None if config.autoencoder.patches is None else functools.partial(_init_whitening, model),
             at_once=at_once(config, image_shape),
         )
 
@@ -61,3 +63,10 @@ class ClassifierMethod(Method):
         return Representation(
             features, classify=call("classify"), layers=layers_of(features), at_once=features_at_once(config, data)
         )
+
+
+def _init_whitening(classifier: Classifier, variables: Any, data: ResidentData) -> Any:
+    """Returns the variables with the whitening of patches of the images that the classifier is trained on."""
+    autoencoder: Any = classifier.autoencoder
+    whitened = autoencoder.init_whitening({}, data)
+    return {**variables, **{collection: {AUTOENCODER: part} for collection, part in whitened.items()}}

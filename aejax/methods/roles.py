@@ -25,4 +25,5 @@ class Entry(NamedTuple):
     class_path: str  # "module:class", imported when the method is needed: it computes with JAX.
     role: Role
     needs_labels: bool = False
+    needs_patches: bool = False  # Only an autoencoder of patches has it beside it.
     note: str = ""  # What a reader must know of a reference: how a sentence goes on that begins with its name.

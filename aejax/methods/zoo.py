@@ -16,6 +16,7 @@ METHODS: dict[str, Entry] = {
     "fine_tuned": Entry("aejax.methods.fine_tuned:FineTuned", Role.CLASSIFIER | Role.PRETRAINED, needs_labels=True),
     "pixels": Entry("aejax.methods.pixels:Pixels", Role.BASELINE | Role.RAW, needs_labels=True),
     "pca": Entry("aejax.methods.pca:PrincipalComponents", Role.BASELINE),
+    "k_means": Entry("aejax.methods.k_means:KMeans", Role.BASELINE, needs_patches=True),
     "generator": Entry("aejax.methods.generator:GeneratorMethod", Role.GENERATOR),
     "real_images": Entry(
         "aejax.methods.references:RealImages",
@@ -30,7 +31,15 @@ METHODS: dict[str, Entry] = {
 }
 
 
-def register(name: str, method: type, role: Role, *, needs_labels: bool = False, note: str = "") -> None:
+def register(
+    name: str,
+    method: type,
+    role: Role,
+    *,
+    needs_labels: bool = False,
+    needs_patches: bool = False,
+    note: str = "",
+) -> None:
     """Adds a method of the user's own, a `Method`; tables show it after all others.
 
     Raises:
@@ -38,7 +47,7 @@ def register(name: str, method: type, role: Role, *, needs_labels: bool = False,
     """
     if name in METHODS:
         raise ConfigError(f"there is a method '{name}' already; choose another name, and register each once")
-    METHODS[name] = Entry(f"{method.__module__}:{method.__qualname__}", role, needs_labels, note)
+    METHODS[name] = Entry(f"{method.__module__}:{method.__qualname__}", role, needs_labels, needs_patches, note)
     note_origin(method)
 
 

@@ -8,7 +8,7 @@ from aejax.study.job import Execution
 from aejax.study.measure import evaluation_programs
 from aejax.training.loop import compile_chunk, compile_init, state_shapes
 from aejax.training.population import Members, Program, shapes_of_member
-from aejax.training.step import init_variables
+from aejax.training.step import first_variables
 
 
 def foresee(execution: Execution) -> None:
@@ -37,6 +37,6 @@ def compile_variables(execution: Execution) -> Program:
     """Returns the program that makes the variables of an untrained round."""
 
     def variables(config: Config, _: Any, data: ResidentData) -> Any:
-        return init_variables(execution.task(config), data)
+        return first_variables(execution.task(config), data)[0]
 
     return execution.members.compile(variables, (), execution.data, name="initialize")

@@ -255,9 +255,11 @@ def _pictures(
     weights = []
     for index in chosen:
         of_round = index // execution.members.round_size
-        params = execution.members.fetch_round(of_round, variables[of_round]["params"])
-        member = jax.tree.map(lambda leaf: leaf[index % execution.members.round_size], params)  # noqa: B023
-        weights.append(weight_images(member, image.shape[1:]))
+        fetched = execution.members.fetch_round(of_round, variables[of_round])
+        member = jax.tree.map(lambda leaf: leaf[index % execution.members.round_size], fetched)  # noqa: B023
+        patches = execution.configs[index].autoencoder.patches
+        shape = image.shape[1:] if patches is None else patches.patch_shape(image.shape[1:])
+        weights.append(weight_images(member, shape))
     for name in weights[0]:
         pictures[f"{name}_weights"] = np.stack([images[name] for images in weights]).astype(np.float16)
     return pictures

@@ -126,12 +126,21 @@ def adopt(own: Any, given: Any) -> Any:
     return {name: adopt(part, given[name]) if name in given else part for name, part in own.items()}
 
 
-def init_state(task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
-    """Returns the state before the first step; variables that `initial` has are taken from there."""
+def first_variables(
+    task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})
+) -> tuple[dict[str, Any], ResidentData]:
+    """Returns the variables before the first step, prepared, and the data as the task sees them.
+
+    Variables that `initial` has are taken from there.
+    """
     variables = adopt(init_variables(task, task.select(data)), initial)
     data = task.see(variables, data)
-    if task.prepare is not None:
-        variables = dict(task.prepare(variables, data))
+    return variables if task.prepare is None else dict(task.prepare(variables, data)), data
+
+
+def init_state(task: Task, data: ResidentData, initial: Mapping[str, Any] = types.MappingProxyType({})) -> TrainState:
+    """Returns the state before the first step; variables that `initial` has are taken from there."""
+    variables, data = first_variables(task, data, initial)
     params = variables.pop("params", {})
     status = jnp.asarray(Status.RUNNING, jnp.int32)
     if not task.epochs:  # What it is fitted to may have diverged.

@@ -108,7 +108,7 @@ def test_the_weight_images_of_tied_weights_are_the_encoders(widths):
     _, variables = initialize(TiedConfig(encoder=Dense(widths=widths), latent_size=5), IMAGE)
     params = variables["params"]
     layer = params["encoder"]["DenseStack_0"]["Dense_0"] if widths else params["latent"]
-    images = weight_images(params, (8, 8, 1))
+    images = weight_images(variables, (8, 8, 1))
     assert set(images) == {"encoder"}
     np.testing.assert_array_equal(images["encoder"].reshape(-1, 64), np.asarray(layer["kernel"]).T)
 

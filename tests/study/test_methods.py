@@ -66,7 +66,7 @@ def test_a_baseline_that_is_none_is_refused_with_what_was_meant():
     check(override(CONFIG, {"evaluation.baselines": ["pixels", "untrained"]}))
     with pytest.raises(ConfigError, match=r"evaluation.baselines: unknown choice 'pixel'; did you mean 'pixels'\?"):
         check(override(CONFIG, {"evaluation.baselines": ["pca", "pixel"]}))
-    with pytest.raises(ConfigError, match=r"'generator' \(choices: untrained, supervised, pixels, pca\)"):
+    with pytest.raises(ConfigError, match=r"'generator' \(choices: untrained, supervised, pixels, pca, k_means\)"):
         check(override(CONFIG, {"evaluation.baselines": ["generator"]}))
 
 
@@ -78,6 +78,9 @@ def test_what_the_zoo_says_of_a_method_is_what_its_class_does(name):
     assert (method.warm_start_from == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
     assert not method.trains or method.has_parameters
     asked = override(Config(), {"fine_tuning.epochs": 1, "generation.sampler": "gaussian"})
+    assert method.wanted(asked, labelled=True) != METHODS[name].needs_patches
+    if METHODS[name].needs_patches:
+        asked = override(asked, {"autoencoder.patches": {"size": 3}})
     assert (method.task(asked, (8, 8, 1), 4) is not None) == method.has_parameters
     assert method.wanted(asked, labelled=True)
     assert method.wanted(asked, labelled=False) == (not METHODS[name].needs_labels)
