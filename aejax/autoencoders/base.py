@@ -69,6 +69,11 @@ class Family:
         return self.DISCRETE and self.patches is None
 
     @property
+    def num_above(self) -> int:
+        """How many layers are trained after the family itself, each on the maps of the layer below it."""
+        return 0
+
+    @property
     def has_learned_prior(self) -> bool:
         """Whether codes are drawn to a distribution that is trained with the family."""
         return False
@@ -275,6 +280,18 @@ class Autoencoder(nn.Module):
             return {"reconstruction": self.compare(self.complete(output), batch.image, train=train)}
         error = output.astype(jnp.float32) - target.astype(jnp.float32)
         return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}
+
+    def above_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
+        """Returns the terms of the loss of one of the layers above, each [batch]; nothing below learns by them.
+
+        `layer` counts from 0 on, up to the config's `num_above`.
+        """
+        raise NotImplementedError(f"'{self.config.kind}' has no layers above")
+
+    def prepare_above(self, variables: Any, data: ResidentData, layer: int) -> Any:
+        """Returns the variables that one of the layers above begins with, once those below it are trained."""
+        del data, layer
+        return variables
 
 
 def _append(output: jax.Array, scale: jax.Array) -> jax.Array:
