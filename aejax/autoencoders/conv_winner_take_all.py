@@ -17,6 +17,7 @@ from aejax.data.resident import Batch
 from aejax.networks.convolution import Conv
 from aejax.networks.convolutional import Convolutional, make_conv
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, max_pool
+from aejax.networks.patches import NAMES_ABOVE
 from aejax.networks.zoo import Mirror, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.objectives.selection import drop_below, kth_largest
@@ -76,8 +77,8 @@ class ConvWinnerTakeAllConfig(Family):
 
     @property
     def num_above(self) -> int:
-        """How many layers there are above the first."""
-        return len(self.above)
+        """How many layers there are above the first: its own, or those of its patches."""
+        return len(self.above) or super().num_above
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the encoder makes images smaller, or None."""
@@ -86,13 +87,15 @@ class ConvWinnerTakeAllConfig(Family):
             return f"encoder.strides={list(self.encoder.strides)}, but its maps are as large as the image; use [1]"
         if self.third is not None and self.second is None:
             return "there is a third layer, and no second one; set second, or third=null"
+        if self.patches is not None and (self.above or self.patches.above):
+            return "its layers above are of images; use second=null, patches.second=null"
         return None
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why it cannot be trained on a data set."""
         yield from super().misfits(config, dataset, others)
         height, width = dataset.train.image.shape[1:3]
-        for name, layer in zip(("second", "third"), self.above, strict=False):
+        for name, layer in zip(NAMES_ABOVE, self.above, strict=False):
             if layer.pool_below > min(height, width):
                 yield (
                     f"autoencoder.{name}.pool_below={layer.pool_below} does not fit {dataset.name}: "
@@ -101,7 +104,7 @@ class ConvWinnerTakeAllConfig(Family):
                 return
             height, width = -(-height // layer.pool_below), -(-width // layer.pool_below)
 
-    def of_layer(self, layer: ConvLayerAbove) -> "ConvWinnerTakeAllConfig":
+    def of_maps(self, layer: ConvLayerAbove) -> "ConvWinnerTakeAllConfig":
         """The family by which a layer above is trained."""
         return ConvWinnerTakeAllConfig(
             encoder=dataclasses.replace(self.encoder, widths=(), kernel_size=layer.kernel_size),
@@ -135,16 +138,16 @@ class ConvWinnerTakeAll(Autoencoder):
         )
         self.make_scale()
         shape = self.image_shape
-        for name, layer in zip(("second", "third"), config.above, strict=False):
+        for name, layer in zip(NAMES_ABOVE, config.above, strict=False):
             rows, columns = (-(-size // layer.pool_below) for size in shape[:2])
             below = config.latent_size if name == "second" else config.above[0].latent_size
             shape = (rows, columns, below * (2 if config.two_sided else 1))
-            setattr(self, name, ConvWinnerTakeAll(config.of_layer(layer), shape))
+            setattr(self, name, ConvWinnerTakeAll(config.of_maps(layer), shape))
 
     @property
     def layers(self) -> tuple["ConvWinnerTakeAll", ...]:
         """The layers, the first of which it is itself."""
-        return self, *(getattr(self, name) for name in ("second", "third")[: self.config.num_above])
+        return self, *(getattr(self, name) for name in NAMES_ABOVE[: self.config.num_above])
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the maps before their activation, [batch, height, width, latent_size]."""
