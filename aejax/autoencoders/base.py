@@ -76,7 +76,8 @@ class Family:
 
     def of_layer(self, layer: LayerAbove) -> "Family":
         """The family by which a group of a layer above is trained."""
-        return dataclasses.replace(self, patches=layer, latent_size=layer.units // layer.groups)
+        changes: dict[str, Any] = {"patches": layer, "latent_size": layer.units // layer.groups}
+        return dataclasses.replace(self, **changes)
 
     @property
     def has_learned_prior(self) -> bool:

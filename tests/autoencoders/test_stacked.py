@@ -74,7 +74,7 @@ def config_of(family):
 
 @functools.cache
 def trained(family, chunk=1):
-    """Returns (task, the states before and after each chunk of so many epochs) of a run of two epochs in every stage."""
+    """Returns (task, its states before and after each chunk of so many epochs): two epochs of every stage."""
     task = make_task("autoencoder", (8, 8, 1), None)(config_of(family))
     run = jax.jit(lambda state: fit(task, LOCAL, state=state, num_epochs=chunk).state)
     states = [fit(task, LOCAL, num_epochs=0).state]
