@@ -78,7 +78,10 @@ class Grouped(nn.Module):
         own: Any = self.apply(variables, maps, method="split")
         group = self.of_group(parent=None)
         fit = group.init_from_patches if begin else group.whitened
-        fitted = jax.vmap(fit)({name: part["group"] for name, part in variables.items() if "group" in part}, own)
+        given = {name: part["group"] for name, part in variables.items() if "group" in part}
+        # One after another: XLA's eigenvalues of several matrices wait for threads that, where several devices of a CPU
+        # ask for them, wait too, for ever.
+        fitted = jax.lax.map(lambda of_group: fit(*of_group), (given, own))
         return {**variables, **{name: {**variables[name], "group": part} for name, part in fitted.items()}}
 
 
