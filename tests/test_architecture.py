@@ -3,6 +3,7 @@
 import ast
 import collections
 import dataclasses
+import functools
 import inspect
 import json
 import pathlib
@@ -64,8 +65,18 @@ def module_name(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def nodes_of(path):
+    return tuple(ast.walk(tree_of(path)))
+
+
 def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -94,7 +105,7 @@ def test_no_two_classes_have_one_name():
     """Private ones count too, and so do those inside of functions: a name says what a thing is wherever it is read."""
     places = collections.defaultdict(list)
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert len(places) > 100
@@ -149,7 +160,7 @@ def test_the_report_reads_stores_measures_and_statistics_alone():
 def test_the_store_and_the_report_use_no_jax():
     for room in ("store", "report", "measures"):
         for path in (ROOT / "aejax" / room).rglob("*.py"):
-            heads = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+            heads = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
             anywhere = room != "measures"  # Whose functions import what they compute with when they are called.
             names = set(imports(path)) if anywhere else {getattr(n, "module", None) or n.names[0].name for n in heads}
             assert not any(name.split(".")[0] in ("jax", "flax", "optax", "orbax") for name in names), path
@@ -173,7 +184,7 @@ def test_who_runs_and_reports_studies_compares_no_name_of_a_measure():
     names = set(MEASURES) - kinds() - {"probe", "reconstruction"}
     for path in SOURCES:
         if path.relative_to(ROOT / "aejax").parts[0] in ("store", "study", "trained", "search", "report"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes_of(path):
                 assert not isinstance(node, ast.Compare) or not names & literals(node), f"{path}:{node.lineno}"
 
 
@@ -185,7 +196,7 @@ _OF_IMAGES = ("aejax.report.html", "aejax.report.sections.provenance", "aejax.st
 def test_a_method_is_asked_for_its_role_and_never_for_its_name(folder):
     for path in (ROOT / "aejax" / folder).rglob("*.py"):
         names = set(METHODS) - ({"pixels"} if module_name(path) in _OF_IMAGES else set())
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             found = isinstance(node, ast.Constant) and node.value in names
             assert not found, f"{path}:{node.lineno} names the method {node.value}: ask for a role"
 
@@ -206,7 +217,7 @@ def opens_text(call):
 def test_text_is_utf_8_wherever_it_is_read_or_written():
     """The locale's encoding would make of one study another on another machine."""
     for path in [*SOURCES, *(ROOT / "scripts").glob("*.py"), *(ROOT / "experiments").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and opens_text(node):
                 given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "encoding")]
                 assert "utf-8" in [getattr(value, "value", None) for value in given], f"{path}:{node.lineno}"
@@ -215,7 +226,7 @@ def test_text_is_utf_8_wherever_it_is_read_or_written():
 def test_no_function_is_longer_than_60_lines():
     """Without its docstring; how many ways lead through one is a matter for ruff."""
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 docstring = node.body[0] if ast.get_docstring(node) is not None else None
                 lines = node.end_lineno - node.lineno + 1
@@ -229,7 +240,7 @@ def test_a_docstring_begins_with_the_thing_itself():
         *SOURCES,
         *(path for room in ("experiments", "scripts", "tests") for path in (ROOT / room).rglob("*.py")),
     ]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             text = isinstance(node, documented) and ast.get_docstring(node)
             assert not text or not text.startswith("Returns what"), f"{path}:{getattr(node, 'lineno', 1)}"
 
@@ -247,7 +258,7 @@ def config_classes():
 
 
 def test_every_field_of_every_config_is_read_somewhere():
-    nodes = [node for path in [*SOURCES] for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = [node for path in [*SOURCES] for node in nodes_of(path)]
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
     classes = config_classes()
     assert len(classes) > 10
@@ -266,7 +277,7 @@ def test_defaults_have_the_types_of_their_fields(cls):
 def experiments():
     for path in sorted((ROOT / "experiments").glob("*.py")):
         names = {}
-        for node in ast.parse(path.read_text()).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.Assign) and node.targets[0].id == "VARIANTS":
                 names = ast.literal_eval(node.value)
         yield from (f"{path}:{variant}" for variant in names) if names else (str(path),)
@@ -288,10 +299,11 @@ def test_every_experiment_builds_round_trips_expands_and_trains(reference, datas
         check(member)
         tree = json.loads(json.dumps(config.to_tree(member)))
         assert config.load(Config, tree) == member
-    path = reference.partition(":")[0]
-    if path not in _trained:  # Its variants pass the same gate, and compile for as long.
+    path, family = reference.partition(":")[0], members[0].autoencoder
+    parts = tuple(type(part) for part in (family, family.encoder, family.decoder, family.likelihood))
+    if not {path, parts} & _trained:  # Others like it pass the same gate, and compile for as long.
         train_two_steps(members[0], dataset)
-        _trained.add(path)
+    _trained.update((path, parts))
 
 
 def train_two_steps(member, dataset):
@@ -314,6 +326,6 @@ def train_two_steps(member, dataset):
 
 def test_every_experiment_says_question_command_cost_and_result():
     for path in sorted((ROOT / "experiments").glob("*.py")):
-        text = ast.get_docstring(ast.parse(path.read_text()))
+        text = ast.get_docstring(tree_of(path))
         for part in ("?", f"aejax train {path.stem}", "Cost:", "Expected:"):
             assert part in text, f"{path.name}: its docstring lacks {part!r}"

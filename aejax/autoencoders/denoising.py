@@ -1,12 +1,14 @@
 """The denoising autoencoder: a corrupted image goes in, the clean one is the target (Vincent et al., 2008, 2010)."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import jax
 
 from aejax.autoencoders.base import Autoencoder, Family
-from aejax.data.corruption import Corruption, Masking
+from aejax.data.corruption import Corruption, Deformation, Masking
+from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 
 
@@ -20,7 +22,7 @@ class DenoisingConfig(Family):
     autoencoders", 2008; Vincent et al., "Stacked denoising autoencoders", 2010.
 
     Departures: masking draws for every component by itself whether it is set to 0, so their number varies.
-    `corruption=deformation` (images that are moved) is ours.
+    `corruption=deformation` (images that are moved or recolored) is ours.
     """
 
     kind: Literal["denoising"] = "denoising"
@@ -34,6 +36,12 @@ class DenoisingConfig(Family):
                 f"data.preprocessing={preprocessing} gives them another range; use gaussian or masking"
             )
         return None
+
+    def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
+        """Yields why the family cannot be trained on a data set, or its images cannot be corrupted so."""
+        yield from super().misfits(config, dataset, others)
+        if isinstance(self.corruption, Deformation):
+            yield from self.corruption.misfits("autoencoder.corruption", dataset.train.image.shape[1:])
 
 
 class Denoising(Autoencoder):

@@ -2,19 +2,36 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
+from pydantic import Field
 
+from aejax import rng
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
+
+Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Turn = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
+LUMA = (0.299, 0.587, 0.114)  # Of red, green and blue: ITU-R 601, as where pictures become gray.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What may happen to a training image, in this order. By default nothing does."""
+    """Random changes of a training image, which happen in this order. By default nothing does.
 
+    Colors change as torchvision's ColorJitter changes them, but always in this order. A strength s draws a factor f
+    from 1 - s to 1 + s for each image, and the image becomes f * image + (1 - f) * other, cut to [0, 1]. A strength of
+    0 changes nothing.
+    """
+
+    brightness: Strength | None = traced(None)  # The other image is black.
+    contrast: Strength | None = traced(None)  # The other image is uniform: the mean of the image's gray version.
+    saturation: Strength | None = traced(None)  # The other image is the gray version (luma of ITU-R 601).
+    hue: Turn | None = traced(None)  # Largest turn of the color circle (of HSV) either way; 0.5 reaches every hue.
     flip: Share | None = traced(None)  # Probability of mirroring left and right; 0.5 for most photographs.
     rotation: PositiveFloat | None = traced(None)  # Largest angle either way, in degrees, about the center.
     shear: PositiveFloat | None = traced(None)  # Largest slant either way: columns between a row and the next.
@@ -24,7 +41,19 @@ class Augmentation:
 
     def is_on(self) -> bool:
         """Returns whether anything happens at all."""
-        return bool(self.shift) or any(part is not None for part in (self.flip, self.cutout, *self._affine()))
+        parts = (self.flip, self.cutout, *self._affine(), *self._colors())
+        return bool(self.shift) or any(part is not None for part in parts)
+
+    def misfits(self, field: str, image_shape: tuple[int, ...]) -> Iterator[str]:
+        """Yields which changes images of a shape cannot have; `field` is the path of this config in the whole one."""
+        if image_shape[-1] != len(LUMA):
+            for name in ("saturation", "hue"):
+                if getattr(self, name) is not None:
+                    channels = "one channel" if image_shape[-1] == 1 else f"{image_shape[-1]} channels"
+                    yield f"{field}.{name} changes the colors of red, green and blue; images of {channels} have none"
+
+    def _colors(self) -> tuple[ArrayLike | None, ...]:
+        return self.brightness, self.contrast, self.saturation, self.hue
 
     def _affine(self) -> tuple[ArrayLike | None, ...]:
         return self.rotation, self.shear, self.zoom
@@ -42,6 +71,8 @@ def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.
     # A key for each kind of change, used or not: switching one on leaves the others as they were.
     flip_key, rotation_key, shift_key, cutout_key, shear_key, zoom_key = jax.random.split(key, 6)
     height, width, channels = image.shape
+    if any(part is not None for part in config._colors()):
+        image = _recolor(config, rng.stream(key, "colors"), image)
     if config.flip is not None:
         image = dm_pix.random_flip_left_right(flip_key, image, probability=config.flip)
     if any(part is not None for part in config._affine()):
@@ -56,6 +87,56 @@ def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.
     if config.cutout is not None:
         image = _cut_out(cutout_key, image, config.cutout)
     return image
+
+
+def _recolor(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.Array:
+    brightness_key, contrast_key, saturation_key, hue_key = jax.random.split(key, 4)
+    draw = functools.partial(jax.random.uniform, minval=-1.0)
+    if config.brightness is not None:
+        image = brighten(image, 1 + config.brightness * draw(brightness_key))
+    if config.contrast is not None:
+        image = change_contrast(image, 1 + config.contrast * draw(contrast_key))
+    if config.saturation is not None:
+        image = saturate(image, 1 + config.saturation * draw(saturation_key))
+    if config.hue is not None:
+        image = turn_hue(image, config.hue * draw(hue_key))
+    return image
+
+
+def brighten(image: jax.Array, factor: ArrayLike) -> jax.Array:
+    """Returns an image [height, width, channels] in [0, 1] with its pixels multiplied by a factor, cut to [0, 1]."""
+    return _blend(image, 0.0, factor)
+
+
+def change_contrast(image: jax.Array, factor: ArrayLike) -> jax.Array:
+    """Returns an image in [0, 1] with its differences from its mean gray multiplied by a factor, cut to [0, 1]."""
+    gray = _gray(image) if image.shape[-1] == len(LUMA) else image
+    return _blend(image, gray.mean(), factor)
+
+
+def saturate(image: jax.Array, factor: ArrayLike) -> jax.Array:
+    """Returns an RGB image in [0, 1] with its differences from its gray multiplied by a factor, cut to [0, 1]."""
+    return _blend(image, _gray(image), factor)
+
+
+def turn_hue(image: jax.Array, turn: ArrayLike) -> jax.Array:
+    """Returns an RGB image in [0, 1] with hues (of HSV) turned by a share of the color circle; of 0 exactly the image.
+
+    Red becomes green after a third of a turn.
+    """
+    import dm_pix
+
+    return jnp.where(turn == 0, image, jnp.clip(dm_pix.adjust_hue(image, turn), 0.0, 1.0))
+
+
+def _gray(image: jax.Array) -> jax.Array:
+    """Returns the luma of an RGB image, [height, width, 1]."""
+    return jnp.sum(image * jnp.asarray(LUMA)[None, None], axis=-1, keepdims=True)
+
+
+def _blend(image: jax.Array, other: ArrayLike, factor: ArrayLike) -> jax.Array:
+    factor = jnp.asarray(factor)
+    return jnp.clip(factor * image + (1 - factor) * other, 0.0, 1.0)
 
 
 def transform(image: jax.Array, angle: ArrayLike, shear: ArrayLike = 0.0, zoom: ArrayLike = 1.0) -> jax.Array:

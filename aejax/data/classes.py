@@ -1,7 +1,7 @@
 """Classes: the values that labels take, whatever these are, counted from 0 in their order."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,14 @@ def enumerate_names(names: Sequence[str]) -> str:
     if len(names) <= MAX_NAMED + 1:
         return ", ".join(names)
     return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
+
+
+def unknown_label(source: str, label: str, known: Iterable[str]) -> DataError:
+    """Returns the error that images have no labels of a name, naming all that they have."""
+    return DataError(
+        f"data.label={label}: {source} has no such labels (it has: {', '.join(known) or 'none'}); name one of "
+        "these, or leave it out"
+    )
 
 
 def check_label(what: str, label: np.ndarray, count: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Random corruptions of a network's input, from which a denoising autoencoder is to find back to the image.
 
 Masking, noise, and salt and pepper are those of Vincent et al. (2010, section 3.3), drawn for each component of each
-image by itself, where the paper masks or sets a fixed share of them; a deformation moves the image as a whole.
+image by itself, where the paper masks or sets a fixed share of them; a deformation moves or recolors the image as a
+whole.
 Strengths are traced (but for a shift, whose pixels are counted): a sweep over them is one population.
 """
 
@@ -61,7 +62,7 @@ class SaltAndPepper:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Deformation(Augmentation):
-    """Images are moved, and seen in their old place by the loss alone.
+    """Images are moved (their colors may change as well), and seen in their old place by the loss alone.
 
     The reconstruction of least error is the mean of all images that may have been moved to this one. It differs little
     between the places that an image can be moved to, and so the code need not tell them apart, where an autoencoder of
@@ -75,7 +76,7 @@ class Deformation(Augmentation):
     shift: NonNegativeInt = 2
 
     def corrupt(self, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Returns images [batch, height, width, channels], each moved by itself."""
+        """Returns images [batch, height, width, channels], each changed by itself."""
         return augment(self, key, x)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["none", "standardize", "per_image", "pca", "zca"]  # Of preprocessing; see `aejax.data.preprocessing`.
+# Of preprocessing; see `aejax.data.preprocessing`.
+Kind = Literal["none", "standardize", "per_image", "per_channel", "pca", "zca"]
 
 
 class Demand(NamedTuple):

@@ -61,7 +61,9 @@ class DataConfig(SourceConfig):
     # How many are cut from data without a test split, before the validation images. None: a sixth. 0: none, so nothing
     # can be measured beside the losses.
     test_size: NonNegativeInt | None = None
-    # What images go through before a model sees them; see `aejax.data.preprocessing`.
+    # What images go through before a model sees them. "standardize": each pixel gets mean 0 and variance 1 over the
+    # training images. "per_image": each image, "per_channel": each channel of each image. "pca": whitened by the
+    # principal axes of the training images. "zca": likewise, and rotated back, so that it still looks like an image.
     preprocessing: Kind = "none"
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
@@ -83,6 +85,7 @@ class DataConfig(SourceConfig):
             "memory": memory,
             "binarization": self.binarization or own.binarization,
             "maximum": self.maximum or own.maximum,
+            "label": self.label or own.label,
         }
         return dataclasses.replace(self, **(source | own_choices))
 
@@ -228,7 +231,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         factor_names=tuple(map(str, arrays.get("factor_names", ()))),
         classes=classes,
         pixels=read_as,
-        notes=contents.notes,
+        notes=(*contents.notes, *([] if config.label is None else [f"labels are those named {config.label}"])),
         image_names=image_names,
         unlabelled=unlabelled,
     )

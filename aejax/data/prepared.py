@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aejax.data.classes import unknown_label
 from aejax.errors import DataError
 
 FACTOR = "label_"  # What the names of features begin with that an image was made from.
@@ -56,8 +57,12 @@ def absent(name: str, root: pathlib.Path, command: str | None) -> DataError:
     )
 
 
-def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
+def decode(path: pathlib.Path, label: str | None = None) -> dict[str, np.ndarray]:
     """Returns the decoded splits of the data set prepared at `path`.
+
+    Args:
+      path: of its version.
+      label: the feature of classes that labels are; None: the feature "label".
 
     Returns:
       `image` [N, ...], where the data set has them `label` [N], `factor` [N, factors] (classes named `label_...`, as
@@ -66,35 +71,40 @@ def decode(path: pathlib.Path) -> dict[str, np.ndarray]:
       alone.
 
     Raises:
-      DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged.
+      DataError: if it is not a set of images of one size with a train split, in array_record format, or is damaged, or
+        has no such labels.
     """
-    return _decode(path, ("image", "label"))
+    return _decode(path, label, images=True)
 
 
-def _decode(path: pathlib.Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns the decoded factors of a data set, and of its images and labels what is wanted."""
+def _decode(path: pathlib.Path, label: str | None, *, images: bool) -> dict[str, np.ndarray]:
+    """Returns the decoded factors and labels of a data set, and perhaps its images."""
     with quiet() as tfds:
         builder = _builder(tfds, path)
         features = builder.info.features
         is_class = {name: isinstance(feature, tfds.features.ClassLabel) for name, feature in features.items()}
         # Sorted, because features come back in no certain order.
         factors = sorted(name for name in features if name.startswith(FACTOR) and is_class[name])
-        parts = [name for name in wanted if name in features]
+        known = sorted(name for name in features if is_class[name] or name == "label")
+        if label is not None and label not in known:
+            raise unknown_label(str(path), label, known)
+        feature_of = ({"image": "image"} if images else {}) | {"label": label or "label"}
+        parts = {part: feature for part, feature in feature_of.items() if feature in features}
         arrays = {}
         for split, prefix in _SPLITS.items():
             if not builder.info.splits.get(split) or not [*parts, *factors]:
                 continue
             try:
-                source = _records(tfds, builder, split, images="image" in parts)
+                source = _records(tfds, builder, split, images=images)
                 records = source.__getitems__(range(len(source)))
             except Exception as error:
                 raise _damaged(path, error) from error
-            for feature in parts:
-                arrays[prefix + feature] = _stack(path, feature, [record[feature] for record in records])
+            for part, feature in parts.items():
+                arrays[prefix + part] = _stack(path, feature, [record[feature] for record in records])
             if factors:
                 arrays[f"{prefix}factor"] = np.array([[record[name] for name in factors] for record in records])
-        if is_class.get("label"):
-            arrays["class_names"] = np.array(features["label"].names, np.str_)
+        if is_class.get(feature_of["label"]):
+            arrays["class_names"] = np.array(features[feature_of["label"]].names, np.str_)
         if factors:
             arrays["factor_names"] = np.array([name.removeprefix(FACTOR) for name in factors])
     return arrays
@@ -153,7 +163,7 @@ class RecordImages:
         return _stack(self._path, "image", [record["image"] for record in records])
 
 
-def open_records(path: pathlib.Path) -> dict[str, Any]:
+def open_records(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
     """Returns the arrays of `decode`, with `RecordImages` in the place of images; labels and factors are read.
 
     Raises:
@@ -165,7 +175,7 @@ def open_records(path: pathlib.Path) -> dict[str, Any]:
         for name, prefix in _SPLITS.items():
             if split := builder.info.splits.get(name):
                 images[f"{prefix}image"] = RecordImages(path, name, split.num_examples)
-    return images | _decode(path, ("label",))
+    return images | _decode(path, label, images=False)
 
 
 def _check_usable(path: pathlib.Path, info: Any, splits: Sequence[str]) -> None:

@@ -20,7 +20,11 @@ Array = jax.Array | np.ndarray
 # could not be inverted in float32). Directions with less variance than that come out with a variance below 1.
 VARIANCE_FLOOR = 1e-3
 
-# An image with less contrast than one gray level is taken to be flat: `per_image` never divides by less.
+# Kinds that give each image mean 0 and variance 1, by the axes over which these are taken: of the whole image, or of
+# each of its channels. Nothing is fitted, and what a model makes is no image without those means and variances.
+OF_EACH_IMAGE: dict[Kind, tuple[int, ...]] = {"per_image": (-3, -2, -1), "per_channel": (-3, -2)}
+
+# An image, or a channel, with less contrast than one gray level is taken to be flat: it is never divided by less.
 CONTRAST_FLOOR = 1 / 255
 
 IMAGES_AT_ONCE = 4096  # In statistics: a whole split in float64 may not fit into memory.
@@ -31,7 +35,7 @@ class Preprocessing:
     """A fitted preprocessing. Images are flattened: `num_pixels` is height * width * channels."""
 
     kind: Kind = flax.struct.field(pytree_node=False)
-    # Arrays, or None for "none" and "per_image".
+    # Arrays, or None for "none" and the kinds `OF_EACH_IMAGE`.
     mean: Any = None  # [1, num_pixels], of the training images in [0, 1].
     # "standardize": factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels]; of fewer training images
     # than pixels factors of the principal axes, [1, num_pixels].
@@ -66,7 +70,7 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
     like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
     axes in whose directions no image varies are any that are orthogonal to the others.
     """
-    if kind in ("none", "per_image"):
+    if kind == "none" or kind in OF_EACH_IMAGE:
         return Preprocessing(kind=kind)
     count, num_pixels = len(train_image), int(np.prod(train_image.shape[1:]))
     mean = sum((block.sum(0) for block in _blocks(train_image)), np.zeros(num_pixels)) / count
@@ -129,7 +133,7 @@ def from_arrays(kind: Kind, arrays: Mapping[str, np.ndarray]) -> Preprocessing:
 
 def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:
     """The shapes and types of what `fit` gives of `count` images, without computing it."""
-    if kind in ("none", "per_image"):
+    if kind == "none" or kind in OF_EACH_IMAGE:
         return Preprocessing(kind=kind)
     array = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
     few = kind != "standardize" and count < num_pixels
@@ -143,8 +147,8 @@ def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
     image = to_unit(image)
     if preprocessing.kind == "none":
         return image
-    if preprocessing.kind == "per_image":
-        mean, deviation = _per_image(image)
+    if preprocessing.kind in OF_EACH_IMAGE:
+        mean, deviation = _of_each(image, OF_EACH_IMAGE[preprocessing.kind])
         return (image - mean) / deviation
     return _linear(preprocessing, _flatten(image) - preprocessing.mean, preprocessing.forward).reshape(image.shape)
 
@@ -155,12 +159,13 @@ def invert(preprocessing: Preprocessing, x: jax.Array, image: Array) -> jax.Arra
     Args:
       preprocessing: what `apply` was given.
       x: reconstructions of preprocessed images.
-      image: the original images of the same batch. "per_image" takes their means and deviations; others ignore them.
+      image: the original images of the same batch. Kinds `OF_EACH_IMAGE` take their means and deviations; others
+        ignore them.
     """
     if preprocessing.kind == "none":
         return x
-    if preprocessing.kind == "per_image":
-        mean, deviation = _per_image(to_unit(image))
+    if preprocessing.kind in OF_EACH_IMAGE:
+        mean, deviation = _of_each(to_unit(image), OF_EACH_IMAGE[preprocessing.kind])
         return x * deviation + mean
     pixels = _linear(preprocessing, _flatten(x), preprocessing.inverse, backwards=True)
     return (pixels + preprocessing.mean).reshape(x.shape)
@@ -185,8 +190,7 @@ def _flatten(x: jax.Array) -> jax.Array:
     return x.reshape(-1, np.prod(x.shape[-3:]))
 
 
-def _per_image(image: jax.Array) -> tuple[jax.Array, jax.Array]:
-    axes = (-3, -2, -1)
+def _of_each(image: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     variance = jnp.maximum(image.var(axes, keepdims=True), CONTRAST_FLOOR**2)  # The gradient of sqrt(0) is infinite.
     return image.mean(axes, keepdims=True), jnp.sqrt(variance)
 

@@ -70,6 +70,7 @@ class ResidentData(flax.struct.PyTreeNode):
     labelled: dict[str, Array] = flax.struct.field(default_factory=dict)
     rows: Rows | None = None
     unbalanced: bool = flax.struct.field(pytree_node=False, default=False)  # See `aejax.data.balance`.
+    num_classes: int | None = flax.struct.field(pytree_node=False, default=None)  # None: there are no labels.
 
     def with_labels(self) -> "ResidentData":
         """Returns the data with the images alone that have a label, in their order."""
@@ -205,6 +206,7 @@ def _resident(dataset: Dataset, fitted: preprocessing.Preprocessing) -> Resident
         intensity=image(dataset.intensity, "intensity", "train"),
         labelled={name: splits[name].labelled for name in dataset.num_labelled},
         unbalanced=is_unbalanced(dataset),
+        num_classes=dataset.num_classes,
     )
 
 

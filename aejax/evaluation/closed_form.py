@@ -1,5 +1,6 @@
 """Classifiers that moments of the features solve without a search: ridge regression, Gaussian classes, class means."""
 
+import types
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -7,10 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from aejax.evaluation.probe import standardize
+from aejax.measures.base import FITTED
+from aejax.measures.config import SHARES
 
-# As shares of the mean eigenvalue of what they are added to.
-STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
-_FITTED = ("train", "validation")  # What the classifiers are fitted to, the first of them or both.
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -102,7 +102,12 @@ CLOSED_FORMS = tuple(_CLASSIFIERS)
 
 
 def closed_form_accuracies(
-    features: Mapping[str, jax.Array], labels: Mapping[str, jax.Array], *, num_classes: int, names: Sequence[str]
+    features: Mapping[str, jax.Array],
+    labels: Mapping[str, jax.Array],
+    *,
+    num_classes: int,
+    names: Sequence[str],
+    strengths: Mapping[str, Sequence[float]] = types.MappingProxyType({}),
 ) -> dict[str, jax.Array]:
     """Returns `validation_<name>_accuracy` and `test_<name>_accuracy` of the classifiers in `names`, scalars.
 
@@ -115,20 +120,22 @@ def closed_form_accuracies(
       labels: of the same keys, int32 [n].
       num_classes: labels lie in [0, num_classes).
       names: some of `CLOSED_FORMS`.
+      strengths: of those that choose from others than `SHARES`.
     """
     mean, scale = standardize(features["train"])
     standardized = {split: (x - mean[None]) * scale[None] for split, x in features.items()}
     dimension = None
-    if sum(len(standardized[split]) for split in _FITTED) < standardized["train"].shape[1]:
+    if sum(len(standardized[split]) for split in FITTED) < standardized["train"].shape[1]:
         dimension, standardized = standardized["train"].shape[1], _within_span(standardized)
-    train, validation = (moments(standardized[split], labels[split], num_classes) for split in _FITTED)
+    train, validation = (moments(standardized[split], labels[split], num_classes) for split in FITTED)
     both = jax.tree.map(jnp.add, train, validation)  # Sums of both sets of examples are the sums of their sums.
     metrics = {}
     for name in names:
-        fitted = _CLASSIFIERS[name](train, STRENGTHS, dimension)
+        strongest_first = sorted(strengths.get(name, SHARES), reverse=True)
+        fitted = _CLASSIFIERS[name](train, strongest_first, dimension)
         correct = jnp.mean(fitted.predict(standardized["validation"]) == labels["validation"][:, None], axis=0)
         best = jnp.argmax(correct)  # The first of equals.
-        refitted = _CLASSIFIERS[name](both, jnp.asarray(STRENGTHS)[best][None], dimension)
+        refitted = _CLASSIFIERS[name](both, jnp.asarray(strongest_first)[best][None], dimension)
         metrics[f"validation_{name}_accuracy"] = correct[best]
         metrics[f"test_{name}_accuracy"] = jnp.mean(refitted.predict(standardized["test"])[:, 0] == labels["test"])
     return metrics
@@ -139,5 +146,5 @@ def _within_span(features: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
 
     The classifiers' weights lie in that space, so that they are the same, and matrices have the examples' size.
     """
-    axes = jnp.linalg.qr(jnp.concatenate([features[split] for split in _FITTED]).T)[0]
+    axes = jnp.linalg.qr(jnp.concatenate([features[split] for split in FITTED]).T)[0]
     return {split: jnp.matmul(x, axes, precision=_HIGHEST) for split, x in features.items()}

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from aejax.data.demand import Demand, principal_axes
-from aejax.measures.base import Measure
+from aejax.evaluation.blocks import ROWS
+from aejax.evaluation.linear import RIDGE, is_cached
+from aejax.measures.base import FITTED, Measure
+
+_EVALUATIONS = 30  # Of the gradient, for each strength of a search.
 
 
 def of_features(sizes: Mapping[str, int], size: int, measures: Sequence[Measure]) -> Demand:
@@ -33,3 +37,30 @@ def of_features(sizes: Mapping[str, int], size: int, measures: Sequence[Measure]
         by_axes = any(measure.by_axes for measure in on_host)
         demand = demand.then(Demand(8 * 2 * num * size + axes.num_bytes, axes.flop if by_axes else 0))
     return demand
+
+
+def in_blocks(
+    sizes: Mapping[str, int], size: int, strengths: Mapping[str, Sequence[float]], num_classes: int
+) -> Demand:
+    """The demand of linear classifiers of features a block at a time, without what it takes to compute the features.
+
+    Four matrices of all pairs of features, some blocks, and of searches what they remember, and the cache.
+
+    Args:
+      sizes: the number of images of each split that have a label.
+      size: the number of features.
+      strengths: of each classifier that is wanted, by its name; none: nothing is computed.
+      num_classes: of the labels.
+    """
+    if not strengths:
+        return Demand()
+    fitted = sum(sizes[split] for split in FITTED)
+    floats, flop = 4.0 * size**2 + 4 * min(ROWS, fitted) * size, 1.2 * fitted * size**2
+    for name, of in strengths.items():
+        flop += (len(of) + 1) * size**3 / 3
+        floats += 3 * len(of) * size * num_classes
+        if name != RIDGE:
+            flop += 4 * (len(of) + 1) * _EVALUATIONS * fitted * size * num_classes
+    searches = set(strengths) - {RIDGE}
+    cache = 4 * fitted * size if is_cached(fitted, size, strengths) else 0
+    return Demand(4 * (floats + 20 * size * num_classes * bool(searches)) + cache, flop)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from aejax.evaluation.accuracy import balanced_accuracy
 from aejax.evaluation.calibration import calibration_error
+from aejax.evaluation.lbfgs import dot, minimize, norm
 from aejax.evaluation.pca import principal_axes
 from aejax.measures.config import STRENGTHS
 
@@ -15,7 +16,6 @@ from aejax.measures.config import STRENGTHS
 TOLERANCE = 5e-4
 MAX_ITERATIONS = 120
 
-_MEMORY = 8  # Pairs of steps and gradient changes that L-BFGS remembers.
 _HIGHEST = jax.lax.Precision.HIGHEST  # TF32 would stop the gradient from converging.
 
 
@@ -42,19 +42,6 @@ class Probe(NamedTuple):
     def logits(self, features: jax.Array) -> jax.Array:
         """Returns the logits of the classes by the chosen regression, [n, C], for features [n, d]."""
         return class_logits(self.chosen, features)[:, 0]
-
-
-class _Search(NamedTuple):
-    """The state of L-BFGS: points and gradients are [d + 1, C, L], numbers of each strength [1, 1, L]."""
-
-    point: jax.Array
-    loss: jax.Array
-    gradient: jax.Array
-    steps: jax.Array  # [_MEMORY, d + 1, C, L], the newest first
-    changes: jax.Array  # of the gradient along those steps
-    inverse_products: jax.Array  # [_MEMORY, 1, 1, L]: 1 / (step · change), 0 where there is none yet
-    fraction: jax.Array  # of the next direction to go
-    iterations: jax.Array
 
 
 def fit_logistic(
@@ -116,21 +103,16 @@ def fit_logistic(
     point = jnp.zeros((dimension + 1, *frequencies.shape)).at[-1].set(frequencies) * whiten
     loss, gradient = evaluate(point)
     # The floor stops the fit where there is nothing to learn and the gradient is rounding alone.
-    reference = jnp.maximum(_norm(gradient), 1e-2)
+    reference = jnp.maximum(norm(gradient), 1e-2)
     if start is not None:
         rotated = jnp.einsum("dk,ldc->kcl", rotation, start[0], precision=_HIGHEST)
         point = jnp.concatenate([rotated, (start[1] + _shift(center, start[0])).T[None]]) * whiten
         loss, gradient = evaluate(point)
-    unconverged = lambda search: _norm(search.gradient) > tolerance * reference  # noqa: E731
-    search = jax.lax.while_loop(
-        lambda search: jnp.any(unconverged(search)) & (search.iterations < max_iterations),
-        lambda search: _advance(search, evaluate, unconverged(search)),
-        _begin_search(point, loss, gradient),
-    )
+    search = minimize(evaluate, point, loss, gradient, tolerance * reference, max_iterations)
     solution = search.point / whiten
     weights = jnp.einsum("dk,kcl->ldc", rotation, solution[:-1], precision=_HIGHEST)
     bias = solution[-1].T - _shift(center, weights)
-    gradient_norm = (_norm(search.gradient) / reference)[0, 0]
+    gradient_norm = (norm(search.gradient) / reference)[0, 0]
     return LogisticFit(mean, scale, weights, bias, gradient_norm, search.iterations)
 
 
@@ -268,34 +250,6 @@ def _shift(center: jax.Array | None, weights: jax.Array) -> jax.Array | float:
     return 0.0 if center is None else jnp.einsum("d,ldc->lc", center, weights, precision=_HIGHEST)
 
 
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.sum(a * b, axis=(0, 1), keepdims=True)
-
-
-def _norm(a: jax.Array) -> jax.Array:
-    return jnp.sqrt(_dot(a, a))
-
-
-def _direction(search: _Search) -> jax.Array:
-    """Returns the L-BFGS direction: −gradient, times what the remembered steps tell of the inverse Hessian."""
-    pairs = (search.steps, search.changes, search.inverse_products)
-
-    def to_older(result: jax.Array, pair: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-        step, change, inverse_product = pair
-        coefficient = inverse_product * _dot(step, result)
-        return result - coefficient * change, coefficient
-
-    def to_newer(result: jax.Array, row: tuple[tuple[jax.Array, ...], jax.Array]) -> tuple[jax.Array, None]:
-        (step, change, inverse_product), coefficient = row
-        return result + (coefficient - inverse_product * _dot(change, result)) * step, None
-
-    result, coefficients = jax.lax.scan(to_older, search.gradient, pairs)  # Unrolled, it takes longer to compile.
-    change, inverse_product = search.changes[0], search.inverse_products[0]
-    result = result / jnp.where(inverse_product > 0, inverse_product * _dot(change, change), 1.0)
-    result, _ = jax.lax.scan(to_newer, result, (pairs, coefficients), reverse=True)
-    return -result
-
-
 def _penalized_cross_entropy(
     weights: jax.Array, inputs: jax.Array, target: jax.Array, penalty: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -315,51 +269,4 @@ def _penalized_cross_entropy(
     loss = -jnp.sum(jnp.mean(log_probability * target[..., None], axis=0, keepdims=True), axis=1, keepdims=True)
     residual = (jnp.exp(log_probability) - target[..., None]).reshape(size, -1)
     gradient = jnp.matmul(inputs.T, residual, precision=_HIGHEST).reshape(weights.shape) / size + penalty * weights
-    return loss + _dot(penalty * weights, weights) / 2, gradient
-
-
-def _begin_search(point: jax.Array, loss: jax.Array, gradient: jax.Array) -> _Search:
-    """The search at its first point, where it remembers nothing."""
-    memory = jnp.zeros((_MEMORY, *point.shape))
-    return _Search(
-        point=point,
-        loss=loss,
-        gradient=gradient,
-        steps=memory,
-        changes=memory,
-        inverse_products=jnp.zeros((_MEMORY, *loss.shape)),
-        fraction=jnp.ones_like(loss),
-        iterations=jnp.zeros((), jnp.int32),
-    )
-
-
-def _advance(
-    search: _Search, evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]], unconverged: jax.Array
-) -> _Search:
-    """Returns the search after one evaluation: a step where it lowers the loss enough, half the fraction elsewhere.
-
-    A converged strength rests, so its result does not depend on the others.
-    """
-    step = search.fraction * _direction(search)
-    point = search.point + step
-    loss, gradient = evaluate(point)
-    # Rounding in the loss must not refuse the last, smallest steps.
-    enough = 1e-4 * _dot(step, search.gradient) + 1e-6 * jnp.abs(search.loss)
-    accept = unconverged & (loss <= search.loss + enough)
-    change = gradient - search.gradient
-    product = _dot(step, change)
-    remember = accept & (product > 1e-10 * _dot(change, change))
-
-    def push(memory: jax.Array, newest: jax.Array) -> jax.Array:
-        return jnp.where(remember, jnp.concatenate([newest[None], memory[:-1]]), memory)
-
-    return _Search(
-        point=jnp.where(accept, point, search.point),
-        loss=jnp.where(accept, loss, search.loss),
-        gradient=jnp.where(accept, gradient, search.gradient),
-        steps=push(search.steps, step),
-        changes=push(search.changes, change),
-        inverse_products=push(search.inverse_products, 1 / jnp.where(remember, product, 1.0)),
-        fraction=jnp.where(accept, 1.0, search.fraction / 2),
-        iterations=search.iterations + 1,
-    )
+    return loss + dot(penalty * weights, weights) / 2, gradient

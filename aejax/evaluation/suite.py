@@ -19,8 +19,8 @@ from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.data.streamed import indexable
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
-from aejax.measures.base import Features, Measure, MemberAndData
-from aejax.measures.config import MeasuresConfig
+from aejax.measures.base import FITTED, EncodedImages, Features, Measure, MemberAndData
+from aejax.measures.config import Flip, MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
 
 MAX_POOLED = 4  # Height and width of the maps of a layer that classifiers are given.
@@ -54,6 +54,9 @@ class EvaluationConfig(MeasuresConfig):
     # Images of other kinds, which the reconstruction error and the features' distance should tell from the own: of
     # another data set, or of classes that training left out. null: none.
     outliers: DataConfig | None = optional_part(name=OWN)
+    # Mirror images (left and right exchanged): "test": linear classifiers score an image of the validation or test
+    # split by the mean over it and its mirror image; "both": they are fitted to those of other images, too.
+    flip: Flip = "none"
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
 
@@ -74,6 +77,18 @@ class EvaluationConfig(MeasuresConfig):
                 f"none of them; add one or leave {field} out"
             )
 
+    def _unflipped(self) -> Iterator[str]:
+        """Yields why mirror images cannot be asked for."""
+        able = ", ".join(repr(measure.name) for measure in MEASURES.values() if measure.blocks is not None)
+        reading = [measure for measure in self.wanted() if measure.reads_features]
+        for name in [repr(measure.name) for measure in reading if measure.blocks is None][:1]:
+            yield (
+                f"evaluation.flip={self.flip} averages scores of an image and its mirror image, and {name} has none; "
+                f"name in evaluation.measures no other measures of features than {able}"
+            )
+        if not reading:
+            yield f"evaluation.flip={self.flip} is read by {able}, and evaluation.measures has none of them; add one"
+
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with what is measured."""
         for measure in self.wanted():
@@ -82,6 +97,8 @@ class EvaluationConfig(MeasuresConfig):
             yield from measure.conflicts(config)
         if self.layers:
             yield from self.unread("layers")
+        if self.flip != "none":
+            yield from self._unflipped()
         yield from self.probe.conflicts()
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
@@ -108,12 +125,12 @@ class Representation(NamedTuple):
 
 
 class Description(NamedTuple):
-    """The metrics of one member that need no further fit, and its features for those that do.
+    """The metrics of one member that are not computed of held features, and those features.
 
     `metrics` are scalars, named with the split first (`test_mse`). `features`, of the images that have a label, are by
     their origin: "own" for those of the own data (empty if no measure reads them), "transfer" if there are such data,
-    and the names of `config.layers`, for what these make of the own data. `code` are those of the own data that are
-    compared with factors; empty if no measure does.
+    and the names of `config.layers`, for what these make of the own data; of the others, those that a measure reads.
+    `code` are those of the own data that are compared with factors; empty if no measure does.
     """
 
     metrics: dict[str, jax.Array]
@@ -127,7 +144,7 @@ def describe(
     config: EvaluationConfig,
     others: Mapping[str, ResidentData] = types.MappingProxyType({}),
 ) -> Description:
-    """Returns the metrics of one member that need no further fit, and its features for those that do.
+    """Returns the metrics of one member that are not computed of held features, and those features.
 
     Args:
       representation: what the member offers.
@@ -136,7 +153,7 @@ def describe(
       others: the data of `config.other_data(own)`, by the same names.
     """
     measures = config.wanted(labelled=bool(data.label))
-    values = functools.partial(_each_image, representation, data, measures)
+    values = functools.partial(_each_image, representation, data, measures, _divide(representation, data, config)[0])
     each = {
         split: map_examples(functools.partial(values, split), data.size(split), representation.at_once)
         for split in data.image
@@ -149,15 +166,44 @@ def describe(
     for function in functions(measures, "images"):
         metrics |= function(member)
     features = {"own": own}
-    if representation.layers is not None and any(measure.of_labels for measure in measures):
-        for layer in config.layers:
-            encode = functools.partial(_encode_layer, representation.layers, layer)
-            of_layer = Representation(encode, at_once=representation.at_once)
-            features[layer] = encode_splits(of_layer, data.with_labels())
-    if "transfer" in others:
-        features["transfer"] = encode_splits(representation, others["transfer"].with_labels())
+    for origin, (encoder, images) in _origins(representation, data, config, others).items():
+        held, in_blocks = _divide(encoder, images, config)
+        labelled = images.with_labels()
+        if origin != "own" and any(measure.of_labels for measure in held):
+            features[origin] = encode_splits(encoder, labelled)
+        encoded = EncodedImages(encoder, labelled, config, {measure.name for measure in in_blocks})
+        for function in functions(in_blocks, "blocks"):
+            metrics |= {of_origin(name, origin): value for name, value in function(encoded).items()}
     compares = any(measure.of_factors or measure.members is not None for measure in measures)
     return Description(metrics, features, encode_splits(representation, data) if compares else {})
+
+
+def _origins(
+    representation: Representation, data: ResidentData, config: EvaluationConfig, others: Mapping[str, ResidentData]
+) -> dict[str, tuple[Representation, ResidentData]]:
+    """Returns encoders with the images that they encode, by the name of their origin; see `Description`."""
+    origins = {"own": (representation, data)}
+    if representation.layers is not None:
+        for layer in config.layers:
+            encode = functools.partial(_encode_layer, representation.layers, layer)
+            origins[layer] = Representation(encode, at_once=representation.at_once), data
+    if "transfer" in others:
+        origins["transfer"] = representation, others["transfer"]
+    return origins
+
+
+def _divide(
+    representation: Representation, data: ResidentData, config: EvaluationConfig
+) -> tuple[list[Measure], list[Measure]]:
+    """Returns the measures that the features of all images are held for, or that read none, and those in blocks."""
+    measures = config.wanted(labelled=bool(data.label))
+    if not any(measure.blocks is not None for measure in measures):
+        return measures, []
+    num = sum(len(data.labelled[split]) if data.labelled else data.size(split) for split in FITTED)
+    image = jax.ShapeDtypeStruct((1, *data.image["train"].shape[1:]), data.image["train"].dtype)
+    size = jax.eval_shape(representation.encode, image).shape[1]
+    held = [measure for measure in measures if not measure.in_blocks(config, num, size)]
+    return held, [measure for measure in measures if measure not in held]
 
 
 def functions(measures: Sequence[Measure], phase: str) -> list[Callable[..., dict[str, Any]]]:
@@ -184,8 +230,10 @@ def classify(
     images are read where there are any. Of `unbalanced` classes there are balanced accuracies, too.
     """
     metrics: dict[str, jax.Array] = {}
-    for function in functions(config.wanted(), "features"):
-        metrics |= function(_given(features, label, config, num_classes)._replace(unbalanced=unbalanced))
+    num, size = sum(len(features[split]) for split in FITTED), features["train"].shape[1]
+    measures = [measure for measure in config.wanted() if not measure.in_blocks(config, num, size)]
+    for function in functions(measures, "features"):
+        metrics |= function(_given(features, label, config, num_classes, measures)._replace(unbalanced=unbalanced))
     return metrics
 
 
@@ -202,7 +250,7 @@ def measure_on_host(
     """
     metrics: dict[str, float] = {}
     for function in functions(host_measures(config, factors=num_classes is None), "host"):
-        metrics |= function(_given(features, target, config, num_classes))
+        metrics |= function(_given(features, target, config, num_classes, config.wanted()))
     return metrics
 
 
@@ -211,8 +259,10 @@ def host_measures(config: EvaluationConfig, *, factors: bool) -> list[Measure]:
     return [one for one in config.wanted() if one.host is not None and one.of_factors == factors]
 
 
-def _given(features: Any, target: Any, config: EvaluationConfig, num_classes: int | None) -> Features:
-    return Features(features, target, num_classes, config, {measure.name for measure in config.wanted()})
+def _given(
+    features: Any, target: Any, config: EvaluationConfig, num_classes: int | None, measures: Sequence[Measure]
+) -> Features:
+    return Features(features, target, num_classes, config, {measure.name for measure in measures})
 
 
 def _encode_layer(layers: Callable[[jax.Array], dict[str, jax.Array]], layer: str, stored: jax.Array) -> jax.Array:
@@ -248,12 +298,17 @@ _FEATURES = "features"  # Among the values of each image.
 
 
 def _each_image(
-    representation: Representation, data: ResidentData, measures: Sequence[Measure], split: str, indices: jax.Array
+    representation: Representation,
+    data: ResidentData,
+    measures: Sequence[Measure],
+    held: Sequence[Measure],
+    split: str,
+    indices: jax.Array,
 ) -> dict[str, Any]:
     stored, label = data.image[split][indices], data.label[split][indices] if data.label else None
     values: dict[str, Any] = {}
     for function in functions(measures, "each_image"):
         values |= function(representation, stored, label)
-    if data.label and any(measure.reads_features for measure in measures):
+    if data.label and any(measure.reads_features for measure in held):
         values[_FEATURES] = representation.encode(stored)
     return values

@@ -127,6 +127,20 @@ class Features(NamedTuple):
     unbalanced: bool = False  # Whether classes are, so that accuracies have balanced ones beside them.
 
 
+class EncodedImages(NamedTuple):
+    """Images with labels and what encodes them: the input of the phase `blocks`."""
+
+    representation: Any  # See `aejax.evaluation.suite.Representation`.
+    data: Any  # ResidentData, of images that have a label alone.
+    evaluation: Any  # The EvaluationConfig.
+    wanted: Collection[str]  # The names of the measures that are wanted of this phase.
+
+
+FITTED = ("train", "validation")  # The splits that classifiers are fitted to, the first alone or both.
+# Features of more numbers than this are wide: they are not held, where a matrix of all pairs of them is smaller.
+WIDE = 4096
+
+
 def _nothing(*_: Any) -> Iterator[str]:
     return iter(())
 
@@ -153,6 +167,7 @@ class Measure:
                   name; the result is their mean over each split
       images      `MemberAndData` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
+      blocks      `EncodedImages` -> scalars: likewise, but features of all images are not held; see `in_blocks`
       host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`
       members     codes of validation and test images of all members that differ in their seed alone, by split -> values
                   [members] by name
@@ -172,6 +187,7 @@ class Measure:
     each_image: Callable[[Any, Any, Any], dict[str, Any]] | None = None
     images: Callable[[MemberAndData], dict[str, Any]] | None = None
     features: Callable[[Features], dict[str, Any]] | None = None
+    blocks: Callable[[EncodedImages], dict[str, Any]] | None = None
     host: Callable[[Features], dict[str, float]] | None = None
     members: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]] | None = None
 
@@ -197,9 +213,24 @@ class Measure:
         """Whether it wants the features of the own data."""
         return self.of_labels or self.features is not None
 
+    def in_blocks(self, evaluation: Any, num_fitted: int, size: int) -> bool:
+        """Whether its function `blocks` measures features, and `features` does not.
+
+        It does so if there is no other; if scores are averaged over mirror images; and if features are wide and there
+        are more examples to fit to, so that a matrix of all pairs of these would not be smaller.
+
+        Args:
+          evaluation: the EvaluationConfig.
+          num_fitted: the number of training and validation images that have a label.
+          size: the number of features.
+        """
+        if self.blocks is None:
+            return False
+        return self.features is None or evaluation.flip != "none" or WIDE < size < num_fitted
+
     def functions(self) -> list[Any]:
         """Returns its functions of all phases."""
-        phases = (self.each_image, self.images, self.features, self.host, self.members)
+        phases = (self.each_image, self.images, self.features, self.blocks, self.host, self.members)
         return [function for function in phases if function is not None]
 
     def is_wanted(self, evaluation: Any) -> bool:

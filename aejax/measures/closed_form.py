@@ -3,6 +3,7 @@
 from typing import Any
 
 from aejax.measures.base import LABELS, VALIDATION, Features, Measure, accuracy
+from aejax.measures.linear import linear_in_blocks
 
 
 def _solve(given: Features) -> dict[str, Any]:
@@ -11,7 +12,10 @@ def _solve(given: Features) -> dict[str, Any]:
     assert given.num_classes is not None, "a classifier is of labels"
     names = [name for name in CLOSED_FORMS if name in given.wanted]
     features = {split: given.features[split] for split in given.target}  # Without those of corrupted images.
-    return closed_form_accuracies(features, given.target, num_classes=given.num_classes, names=names)
+    strengths = given.evaluation.linear_strengths(names)
+    return closed_form_accuracies(
+        features, given.target, num_classes=given.num_classes, names=names, strengths=strengths
+    )
 
 
 RIDGE, GAUSSIAN, CLASS_MEAN = (
@@ -20,6 +24,7 @@ RIDGE, GAUSSIAN, CLASS_MEAN = (
         metrics=(accuracy(f"{name}_accuracy", title),),
         needs=(LABELS, VALIDATION),
         features=_solve,
+        blocks=linear_in_blocks if name == "ridge" else None,
         by_axes=by_axes,
     )
     for name, title, by_axes in (

@@ -1,8 +1,8 @@
 """The fields of the config that single measures read, a part for each measure that has some. Free of JAX."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,10 @@ from aejax.moved import moved, moved_paths
 
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+# Of ridge regression and Gaussian classes, as shares of the mean eigenvalue of the matrix that they are added to.
+SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
+Strengths = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+Flip = Literal["none", "test", "both"]
 LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -24,6 +28,21 @@ class ProbeConfig:
         """Yields that there is nothing to choose from."""
         if not self.strengths:
             yield "evaluation.probe.strengths is empty; give at least one L2 strength"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RidgeConfig:
+    """Ridge regression."""
+
+    strengths: Strengths = SHARES  # As shares of the mean variance of a feature; validation chooses one.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SvmConfig:
+    """The linear support-vector machines of "svm"."""
+
+    # Of L2, beside the mean loss: 1 / (images · C) in scikit-learn's terms; validation chooses one.
+    strengths: Strengths = (0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,10 +83,17 @@ class MeasuresConfig:
     """The parts of `evaluation` that single measures read."""
 
     probe: ProbeConfig = ProbeConfig()
+    ridge: RidgeConfig = RidgeConfig()
+    svm: SvmConfig = SvmConfig()
     neighbors: NeighborsConfig = NeighborsConfig()
     few_labels: FewLabelsConfig = FewLabelsConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
+
+    def linear_strengths(self, names: Collection[str]) -> dict[str, tuple[float, ...]]:
+        """Returns the strengths that linear classifiers choose from, of those that are named."""
+        strengths = {"probe": self.probe.strengths, "ridge": self.ridge.strengths, "svm": self.svm.strengths}
+        return {name: of for name, of in strengths.items() if name in names}
 
 
 def rename_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from aejax.measures.base import (
     balanced_accuracy,
     labelled,
 )
+from aejax.measures.linear import linear_in_blocks
 
 
 def _probe(given: Features) -> dict[str, Any]:
@@ -73,6 +74,7 @@ PROBE = Measure(
     needs=(LABELS, VALIDATION),
     by_default=True,
     features=_probe,
+    blocks=linear_in_blocks,
     misfits=_too_large,
     by_axes=True,
 )

@@ -11,6 +11,7 @@ from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.measures.few_labels import FEW_LABELS
 from aejax.measures.generation import GENERATION
 from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
+from aejax.measures.linear import SVM
 from aejax.measures.neighbors import COMPONENT_NEIGHBORS, NEIGHBORS, WEIGHTED_NEIGHBORS
 from aejax.measures.other_data import OUTLIERS, TRANSFER
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
@@ -26,6 +27,7 @@ MEASURES: dict[str, Measure] = {
         WEIGHTED_NEIGHBORS,
         COMPONENT_NEIGHBORS,
         RIDGE,
+        SVM,
         GAUSSIAN,
         CLASS_MEAN,
         FEW_LABELS,

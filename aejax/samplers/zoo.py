@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.data.load import Dataset
+from aejax.data.preprocessing import OF_EACH_IMAGE
 from aejax.registry import Registry
 from aejax.samplers.autoregressive import AutoregressiveSampler
 from aejax.samplers.base import CodeSpace, Sampler, SamplerConfig, code_space
@@ -104,10 +105,10 @@ class GenerationConfig:
                 f"generation.sampler={sampler.kind}: what is generated is ranked beside validation images, and "
                 "data.validation_size is 0; keep some"
             )
-        if config.data.preprocessing == "per_image":
+        if config.data.preprocessing in OF_EACH_IMAGE:
             yield (
-                "generation.sampler: data.preprocessing=per_image takes from each image what a generated one does not "
-                "have, its mean and contrast; use another preprocessing"
+                f"generation.sampler: data.preprocessing={config.data.preprocessing} takes from each image what a "
+                "generated one does not have, its mean and contrast; use another preprocessing"
             )
 
     def warnings(self, config: Any) -> Iterator[str]:

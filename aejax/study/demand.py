@@ -1,7 +1,7 @@
 """What populations take of memory and arithmetic, estimated before any is trained, and what is left out for it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +14,9 @@ from aejax.data.on_demand import OnDemand
 from aejax.data.resident import ResidentData, outline
 from aejax.data.streamed import MEMORY_SHARE, device_memory
 from aejax.evaluation import demand as evaluation_demand
+from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
+from aejax.measures.base import FITTED, Measure
 from aejax.measures.other_data import OUTLIERS
 from aejax.methods.base import Method
 from aejax.study.job import Job
@@ -43,7 +45,7 @@ class Needs(NamedTuple):
         if self.num_bytes > self.memory:
             return (
                 f"it takes about {self.num_bytes / 1e9:.3g} GB, and there are {self.memory / 1e9:.3g} GB of memory; "
-                "use fewer (data.train_size) or smaller images, fewer seeds, or a machine with more"
+                "use fewer (data.train_size) or smaller images, fewer features or seeds, or a machine with more"
             )
         if self.state_bytes > MEMORY_SHARE * memory_bytes():
             return (
@@ -64,7 +66,7 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
     dataset = datasets[config.data]
     data = outline(dataset, config.data.preprocessing)
     state, variables, num_features = _shapes(method, config, dataset, data)
-    evaluation, each = method.evaluation(config), Demand()
+    evaluation, each, holds = method.evaluation(config), Demand(), False
     others = {} if method.makes_images else evaluation.other_data(config.data)
     all_data = [data, *(outline(datasets[other], other.preprocessing) for other in others.values())]
     if data.labelled:  # What is trained by labels, or measured by them, has a copy of the labelled images.
@@ -75,12 +77,15 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
             sizes = {split: len(part.image) for split, part in datasets[other].splits.items()}
             if use == OUTLIERS.name:  # Nothing is fitted to outliers.
                 each = each.then(evaluation_demand.of_features(sizes | {"train": 0}, num_features, [OUTLIERS]))
+                holds = True
             else:
-                each = each.then(evaluation_demand.of_features(sizes, num_features, wanted))
+                held, in_blocks = _of_features(evaluation, wanted, sizes, datasets[other], num_features)
+                each = each.then(held).then(in_blocks)
+                holds = holds or held.num_bytes > 0 or not in_blocks.num_bytes
     train = dataset.train.image
     each = each.then(method.demand(len(train), math.prod(train.shape[1:]), num_features))
     image_bytes = math.prod(train.shape[1:]) * train.dtype.itemsize
-    is_large = isinstance(train, OnDemand) and not method.makes_images and 4 * num_features >= image_bytes
+    is_large = isinstance(train, OnDemand) and holds and 4 * num_features >= image_bytes
     device = device_memory()
     # Where devices are the host's cores, its memory holds what each has of the data, and all members' states.
     rows, members = (jax.local_device_count(), count) if device is None else (1, 1)
@@ -94,6 +99,18 @@ def needs_of(job: Job, datasets: Mapping[DataConfig, Dataset]) -> Needs:
         most_flop=MOST_FLOP if device is None else ACCELERATION * MOST_FLOP,
         is_too_large=is_large,
     )
+
+
+def _of_features(
+    evaluation: EvaluationConfig, wanted: Sequence[Measure], sizes: Mapping[str, int], dataset: Dataset, size: int
+) -> tuple[Demand, Demand]:
+    """Returns the demand of the measures that features are held for, and of those that read them in blocks."""
+    labelled = {**sizes, **dataset.num_labelled}
+    fitted = sum(labelled[split] for split in FITTED)
+    held = [measure for measure in wanted if not measure.in_blocks(evaluation, fitted, size)]
+    strengths = evaluation.linear_strengths([measure.name for measure in wanted if measure not in held])
+    in_blocks = evaluation_demand.in_blocks(labelled, size, strengths, dataset.num_classes or 0)
+    return evaluation_demand.of_features(sizes, size, held), in_blocks
 
 
 def _shapes(method: Method, config: Config, dataset: Dataset, data: ResidentData) -> tuple[Any, dict[str, Any], int]:

@@ -214,9 +214,9 @@ class Trained:
         """
         self.check_reconstructs()
         self._require(self.config.autoencoder.patches is None, "makes no images of features; it reconstructs images")
-        if self.preprocessing.kind == "per_image":
+        if (kind := self.preprocessing.kind) in preprocessing.OF_EACH_IMAGE:
             raise UserError(
-                "data.preprocessing=per_image takes from each image what made ones do not have, its mean and contrast; "
+                f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
                 "train with another"
             )
 

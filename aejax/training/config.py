@@ -52,8 +52,9 @@ class TrainingConfig:
             )
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
-        """Yields why a data set has no such batches."""
+        """Yields why a data set has no such batches, or its images cannot be changed so."""
         del config, others
+        yield from self.augmentation.misfits("training.augmentation", dataset.train.image.shape[1:])
         num_train = len(dataset.train.image)
         if isinstance(dataset.train.image, OnDemand):
             yield from self._unread(dataset)

@@ -60,10 +60,13 @@ class FineTuningConfig:
             )
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
-        """Yields which layers the encoder does not have, and whether a class has too few labels."""
+        """Yields layers that there are not, changes that images cannot have, and whether a class has too few labels."""
         del others
+        image_shape = dataset.train.image.shape[1:]
         if self.layers:
-            yield from unknown_layers(config.autoencoder, self.layers, dataset.train.image.shape[1:])
+            yield from unknown_layers(config.autoencoder, self.layers, image_shape)
+        if self.augmentation is not None:
+            yield from self.augmentation.misfits("fine_tuning.augmentation", image_shape)
         if self.labels_per_class is not None:
             yield from too_few_labels("fine_tuning", self.labels_per_class, "data", dataset)
 

@@ -252,6 +252,7 @@ def test_logits_far_out_stay_finite_with_their_gradients(family):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.slow
 def test_a_member_is_what_it_is_alone(data):
     values = [0.01, 0.1, 1.0]
     together, alone = (fit_population(VAE_GAN, "gamma", some, data) for some in (values, values[1:2]))

@@ -247,6 +247,7 @@ def test_the_temperature_falls_exponentially_and_then_stays():
     close(trained("heat", Batch(IMAGE, None)), 0.5)
 
 
+@pytest.mark.slow
 def test_a_member_alone_has_the_bits_that_it_has_in_a_population(data):
     family = VqVaeConfig(**CONV, codebook_size=8)
     together = fit_population(family, "commitment", [0.1, 0.25, 1.0], data)

@@ -70,13 +70,10 @@ SWEPT = {
     "lookup_free": ("autoencoder.temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {"encoder.widths": [], "latent_size": 4}),
     "gumbel_softmax": ("autoencoder.final_temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
 }
-# Vmapped all are; one at a time, as alone, a few: of the others the tests of families train such. Those that have the
-# kind of state and loss that another has are slow tests.
-LIKE_ANOTHER = {
-    "tied", "latent_noise", "dropout", "sparse_l1", "higher_order_contractive", "winner_take_all", "rae_l2", "rae_gp",
-    "annealed_vae", "dip_vae", "info_vae", "vae_gan", "residual_vq", "lookup_free",
-}  # fmt: skip
-WAYS = [pytest.param(kind, 13, marks=pytest.mark.slow if kind in LIKE_ANOTHER else ()) for kind in FAMILIES] + [
+# Vmapped are those that no other is like, in the kind of state and of loss; of the others the tests of families train
+# some, and slow tests all. A few run one at a time, as alone.
+VMAPPED = ("plain", "conv_winner_take_all", "vae", "vq_vae")
+WAYS = [pytest.param(kind, 13, marks=() if kind in VMAPPED else pytest.mark.slow) for kind in FAMILIES] + [
     (kind, 1) for kind in ("plain", "k_sparse", "rae_sn", "factor_vae")
 ]
 

@@ -231,6 +231,7 @@ def test_every_weight_varies_within_a_population():
             assert [len(population.members) for population in group(members)] == [3]
 
 
+@pytest.mark.slow
 def test_a_step_may_be_in_bfloat16(data):
     """With all that there is to be computed in it: encoder, decoder, posterior, discriminator."""
     family = FactorVaeConfig(**SMALL, discriminator_widths=(5,))

@@ -1,12 +1,18 @@
+import colorsys
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
 
+from aejax import config
 from aejax.data import augmentation
 from aejax.data.augmentation import Augmentation
-from aejax.experiment import Config
+from aejax.data.corruption import Deformation
+from aejax.errors import ConfigError, DataError
+from aejax.experiment import Config, check_data
 from aejax.training.loop import train_chunk
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, evaluate_terms, init_state
@@ -105,7 +111,16 @@ def test_a_cutout_is_a_black_square():
 def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouched(dataset, data):
     """Two strengths are one program; what a network says of an image outside training does not depend on them."""
     settings = [
-        Augmentation(flip=0.5, rotation=angle, shear=angle / 50, zoom=angle / 50, shift=1, cutout=2)
+        Augmentation(
+            brightness=angle / 50,
+            contrast=angle / 50,
+            flip=0.5,
+            rotation=angle,
+            shear=angle / 50,
+            zoom=angle / 50,
+            shift=1,
+            cutout=2,
+        )
         for angle in (1.0, 40.0)
     ]
     configs = [
@@ -119,17 +134,125 @@ def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouc
     assert metrics["train_loss"][0] != metrics["train_loss"][1]
     variables = jax.tree.map(lambda leaf: leaf[0], {"params": after.params})
     losses = []
-    for config in configs:
-        one = task(config)
+    for own in configs:
+        one = task(own)
         terms = jax.jit(lambda variables, one=one: evaluate_terms(one, one.stages[0], variables, data, "validation"))
         losses.append(terms(variables)["loss"])
     np.testing.assert_array_equal(*losses)
 
 
-@pytest.mark.parametrize("other", [{"flip": 1.0}, {"rotation": 10.0}, {"shift": 1}, {"shear": 0.2}, {"zoom": 0.2}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"flip": 1.0}, {"rotation": 10.0}, {"shift": 1}, {"shear": 0.2}, {"zoom": 0.2}),
+        *({"brightness": 0.5}, {"contrast": 0.5}),
+    ],
+)
 def test_switching_one_change_on_leaves_the_others_as_they_were(other):
     """Each has a key of its own, so an ablation compares what it means to compare."""
     white = jnp.ones((8, 30, 30, 1))
     alone = np.asarray(augment(Augmentation(cutout=3), KEY, white))
     beside = np.asarray(augment(Augmentation(cutout=3, **other), KEY, white))
     assert np.all(beside[alone == 0] == 0)
+
+
+# Colors. Those of a picture of any hue, saturation and value, black, white and gray among them.
+
+COLORS = np.random.default_rng(1).uniform(size=(8, 6, 3)).astype(np.float32)
+COLORS[0, :3] = [[0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5]]
+COLORS[1, :3] = [[1, 0, 0], [0, 0.25, 0], [0.5, 0.5, 1]]
+LUMA = np.array([0.299, 0.587, 0.114])
+EVERY = Augmentation(brightness=1.0, contrast=1.0, saturation=1.0, hue=0.5)
+
+
+def blend(image, other, factor):
+    """torchvision's, of which its ColorJitter makes all changes but that of the hue."""
+    return np.clip(factor * image + (1 - factor) * other, 0, 1)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.4, 1.7])
+def test_brightness_contrast_and_saturation_are_those_of_torchvision(factor):
+    image = COLORS.astype(np.float64)
+    gray = image @ LUMA
+    cases = [
+        (augmentation.brighten, 0.0),
+        (augmentation.change_contrast, gray.mean()),
+        (augmentation.saturate, gray[..., None]),
+    ]
+    for function, other in cases:
+        np.testing.assert_allclose(jax.jit(function)(COLORS, factor), blend(image, other, factor), atol=1e-6)
+    one = image[..., :1]
+    np.testing.assert_allclose(
+        augmentation.change_contrast(COLORS[..., :1], factor), blend(one, one.mean(), factor), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("turn", [-0.5, -0.2, 0.1, 1 / 3, 0.49])
+def test_hues_are_turned_as_by_colorsys(turn):
+    expected = np.empty(COLORS.shape)
+    for place in np.ndindex(COLORS.shape[:2]):
+        hue, saturation, value = colorsys.rgb_to_hsv(*COLORS[place].tolist())
+        expected[place] = colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
+    np.testing.assert_allclose(jax.jit(augmentation.turn_hue)(COLORS, turn), expected, atol=2e-6)
+
+
+def test_each_image_draws_its_own_factor_from_the_whole_range():
+    red = jnp.broadcast_to(jnp.array([0.4, 0.1, 0.1]), (400, 2, 2, 3))
+    pixel = lambda **changes: np.asarray(augment(Augmentation(**changes), KEY, red))[:, 0, 0]  # noqa: E731
+    brightness = pixel(brightness=0.5)[:, 0] / 0.4
+    saturation = np.ptp(pixel(saturation=0.5), axis=1) / 0.3
+    split = red.at[:, 0].set(0.2)  # Of two colors, whose difference is multiplied.
+    contrast = np.asarray(augment(Augmentation(contrast=0.5), KEY, split))
+    contrast = (contrast[:, 1, 0, 0] - contrast[:, 0, 0, 0]) / 0.2
+    for factor in (brightness, saturation, contrast):
+        assert 0.5 <= factor.min() < 0.52
+        assert 1.48 < factor.max() <= 1.5 + 1e-5
+        assert abs(factor.mean() - 1) < 4 * 0.5 / np.sqrt(3 * 400)
+    assert np.corrcoef([brightness, saturation, contrast])[np.triu_indices(3, 1)].max() < 0.2
+    hue = np.array([colorsys.rgb_to_hsv(*color)[0] for color in pixel(hue=0.2).tolist()])
+    turn = (hue + 0.5) % 1 - 0.5  # Red has the hue 0.
+    assert -0.2 - 1e-5 <= turn.min() < -0.19
+    assert 0.19 < turn.max() <= 0.2 + 1e-5
+
+
+def test_colors_stay_in_the_unit_interval_and_a_strength_of_zero_changes_no_bit():
+    images = jnp.broadcast_to(jnp.asarray(COLORS), (100, *COLORS.shape))
+    changed = np.asarray(augment(EVERY, KEY, images))
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert np.all(np.any(changed != images, axis=(1, 2, 3)))
+    nothing = Augmentation(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
+    np.testing.assert_array_equal(augment(nothing, KEY, images), images)
+    moves = Augmentation(flip=0.5, shift=2, cutout=2)
+    both = dataclasses.replace(nothing, flip=0.5, shift=2, cutout=2)
+    np.testing.assert_array_equal(augment(both, KEY, images), augment(moves, KEY, images))
+
+
+def test_what_comes_in_stays_black():
+    moved = np.asarray(augment(dataclasses.replace(EVERY, shift=3), KEY, jnp.full((50, 6, 6, 3), 0.5)))
+    came_in = np.asarray(augment(Augmentation(shift=3), KEY, jnp.ones((50, 6, 6, 3)))) == 0
+    assert came_in.any()
+    assert np.all(moved[came_in] == 0)
+
+
+@pytest.mark.parametrize("change", [{"saturation": 0.5}, {"hue": 0.1}])
+@pytest.mark.parametrize("field", ["training.augmentation", "fine_tuning.augmentation", "autoencoder.corruption"])
+def test_images_that_are_not_of_three_colors_have_no_saturation_and_no_hue(dataset, field, change):
+    given = Deformation(**change) if field == "autoencoder.corruption" else Augmentation(**change)
+    tree = {"autoencoder": {"kind": "denoising"}, "fine_tuning": {"epochs": 1}}
+    part, name = field.split(".")
+    gray = config.load(Config, tree | {part: tree.get(part, {}) | {name: config.to_tree(given)}})
+    with pytest.raises(DataError) as error:
+        check_data(gray, dataset)
+    (strength,) = change
+    assert str(error.value) == (
+        f"{field}.{strength} changes the colors of red, green and blue; images of one channel have none"
+    )
+
+
+@pytest.mark.parametrize("change", [{"brightness": -0.1}, {"contrast": 1.1}, {"hue": 0.6}, {"saturation": "much"}])
+def test_a_strength_that_cannot_be_is_one_line(change):
+    (name,) = change
+    with pytest.raises(ConfigError, match=rf"^training.augmentation.{name}: should be ") as error:
+        config.override(Config(), {f"training.augmentation.{name}": change[name]})
+    assert "\n" not in str(error.value)

@@ -42,6 +42,11 @@ def test_a_deformation_moves_every_image_as_augmentation_does():
     corrupted = Deformation(rotation=20.0, shift=2).corrupt(KEY, image)
     np.testing.assert_array_equal(corrupted, augment(Augmentation(rotation=20.0, shift=2), KEY, image))
     assert np.all(np.any(np.asarray(corrupted) != image, axis=(1, 2, 3)))
+    colors, jitter = jax.random.uniform(KEY, (5, 9, 9, 3)), {"brightness": 0.4, "hue": 0.2}
+    np.testing.assert_array_equal(
+        Deformation(rotation=None, shift=2, **jitter).corrupt(KEY, colors),
+        augment(Augmentation(shift=2, **jitter), KEY, colors),
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,25 @@ def test_a_saved_data_set_with_splits(tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy))[np.array([3, 1])], whole[[3, 1]])
 
 
+def test_of_several_columns_of_labels_the_config_names_one(tmp_path):
+    whole = rows(12).rename_column("label", "kind").add_column("owner", ["Ann", "Bob", "Cid"] * 4)
+    classes = datasets.ClassLabel(names=["young", "old"])
+    whole = whole.add_column("age", [0] * 6 + [1] * 6).cast_column("age", classes)
+    whole.save_to_disk(tmp_path)
+    name = f"hf:{tmp_path}"
+    assert "has several columns of classes (kind, age); name one: data.label" in refusal(load, DataConfig(name=name))
+    read = {label: find_source(DataConfig(name=name, label=label)).read().arrays for label in ("age", "kind", "owner")}
+    assert {label: arrays["class_names"].tolist() for label, arrays in read.items()} == {
+        "age": ["young", "old"],
+        "kind": ["dog", "cat"],
+        "owner": ["Ann", "Bob", "Cid"],
+    }
+    np.testing.assert_array_equal(read["age"]["label"], [0] * 6 + [1] * 6)
+    np.testing.assert_array_equal(read["owner"]["label"], [0, 1, 2] * 4)
+    message = refusal(load, DataConfig(name=name, label="img"))
+    assert "has no such labels (it has: kind, owner, age); name one of these, or leave it out" in message
+
+
 def test_one_without_splits_or_classes_and_with_what_is_broken(tmp_path, monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # As TFDS leaves it.
     whole = rows(6)

@@ -101,7 +101,7 @@ def test_binary_files_in_their_archive_and_out_of_it(tmp_path, name):
     else:
         folder = "cifar-100-binary"
         files = {"train.bin": rows[:50].tobytes(), "test.bin": rows[50:].tobytes()}
-        files["fine_label_names.txt"] = names
+        files |= {"fine_label_names.txt": names, "coarse_label_names.txt": b"fish\ntrees\n"}
     with tarfile.open(tmp_path / next(iter(PUBLISHED[name].files)), "w:gz") as archive:
         for file, content in files.items():
             info = tarfile.TarInfo(f"{folder}/{file}")
@@ -117,6 +117,16 @@ def test_binary_files_in_their_archive_and_out_of_it(tmp_path, name):
         (unpacked / file).write_bytes(content)
     for path in (unpacked, unpacked.parent):
         assert load(DataConfig(name=f"{path}/")).fingerprint == packed.fingerprint
+    for path in (tmp_path, unpacked):
+        other = DataConfig(name=f"{path}/", label="coarse_label")
+        if not coarse:
+            assert "coarse_label: " in refusal(load, other)
+            assert "has no such labels (it has: label); name one of these" in refusal(load, other)
+            continue
+        superclasses = load(other)
+        assert superclasses.classes.names == ("fish", "trees")
+        np.testing.assert_array_equal(superclasses.test.label, packed.test.label // 5)
+        np.testing.assert_array_equal(superclasses.test.image, packed.test.image)
 
 
 def test_a_damaged_file_is_one_line(tmp_path):
@@ -286,7 +296,10 @@ def recorded(name):
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "first_labels"),
-    [("mnist", [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]), ("fashion_mnist", [9, 0, 0, 3, 0, 2, 7, 2, 5, 5])],
+    [
+        pytest.param("mnist", [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], marks=pytest.mark.slow),
+        ("fashion_mnist", [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]),
+    ],
 )
 def test_original_files_have_the_fingerprints_of_published_studies(tmp_path, monkeypatch, name, first_labels):
     """TFDS's images are brought back into their original order, which the well-known first labels confirm."""

@@ -16,7 +16,7 @@ from aejax import config
 from aejax.data.load import DataConfig, load
 from aejax.data.sources.zoo import find_source
 from aejax.errors import ConfigError
-from tests.data.loading import gray, refusal, rows
+from tests.data.loading import gray, load_file, refusal, rows
 
 
 def prepare(directory, features, **splits):
@@ -204,6 +204,73 @@ def test_classes_that_occur_have_the_names_that_the_features_give_them(tmp_path,
     assert "data.classes names dog and 3, which are one class of numbers; name it once" in message
 
 
+def test_of_several_kinds_of_labels_the_config_names_one(tmp_path, cache):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Tensor(shape=(3, 2, 1), dtype=np.uint8),
+        "label": tfds.features.ClassLabel(num_classes=4),
+        "coarse_label": tfds.features.ClassLabel(names=["fish", "trees"]),
+        "label_size": tfds.features.ClassLabel(names=["small", "large"]),  # A factor, too.
+        "name": tfds.features.Text(),
+    }
+    examples = [
+        {"image": image, "label": index % 4, "coarse_label": index % 4 // 2, "label_size": index % 2, "name": "x"}
+        for index, image in enumerate(gray())
+    ]
+    config = prepare(tmp_path, features, train=examples[10:], test=examples[:10])
+    coarse = dataclasses.replace(config, label="coarse_label")
+    usual, named = load(config), load(dataclasses.replace(config, label="label"))
+    assert usual.fingerprint == named.fingerprint
+    for _ in range(2):  # Decoded, and from the cache.
+        dataset = load(coarse)
+        assert dataset.classes == (("0", "1"), ("fish", "trees"))
+        assert dataset.notes == ("labels are those named coarse_label",)
+        for split, own in usual.splits.items():
+            np.testing.assert_array_equal(dataset.splits[split].image, own.image)
+            np.testing.assert_array_equal(dataset.splits[split].label, own.label // 2)
+    assert dataset.fingerprint != usual.fingerprint
+    assert load(config).fingerprint == usual.fingerprint
+    np.testing.assert_array_equal(
+        find_source(coarse).on_demand().arrays["label"], find_source(coarse).read().arrays["label"]
+    )
+    sizes = load(dataclasses.replace(config, label="label_size"))
+    assert sizes.classes.names == ("small", "large")
+    np.testing.assert_array_equal(sizes.train.label, sizes.train.factor[:, 0])
+    trees = load(dataclasses.replace(coarse, classes=("trees",)))
+    assert rows(trees.test) == sorted(map(bytes, gray()[[2, 3, 6, 7]]))
+    for label in ("name", "fine_label"):
+        message = refusal(load, dataclasses.replace(config, label=label))
+        assert f"data.label={label}: " in message
+        assert message.endswith(
+            "has no such labels (it has: coarse_label, label, label_size); name one of these, or leave it out"
+        )
+
+
+def test_a_file_with_one_kind_of_labels_has_none_to_choose(tmp_path):
+    message = refusal(load_file, tmp_path, image=gray(), label=np.arange(60) % 3, config={"label": "coarse_label"})
+    assert message.startswith("data.label=coarse_label: TFDS, Hugging Face and CIFAR-100's files have several kinds")
+    assert message.endswith("images.npz has one; leave it out")
+
+
+@pytest.mark.data
+def test_the_superclasses_of_cifar_100():
+    """Krizhevsky's list: five classes of each of 20, in the order of their names."""
+    fine, coarse = (load(DataConfig(name="cifar100", label=label)) for label in (None, "coarse_label"))
+    assert coarse.classes.names[:3] == ("aquatic_mammals", "fish", "flowers")
+    assert len(coarse.classes.names) == 20
+    above = {
+        fine.classes.name(one): coarse.classes.name(two)
+        for one, two in set(zip(fine.train.label.tolist(), coarse.train.label.tolist(), strict=True))
+    }
+    assert len(above) == 100
+    assert all(list(above.values()).count(name) == 5 for name in coarse.classes.names)
+    assert [name for name in sorted(above) if above[name] == "trees"] == [
+        *("maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree")
+    ]
+    np.testing.assert_array_equal(fine.test.image, coarse.test.image)
+
+
 def test_images_of_different_sizes(tmp_path):
     import tensorflow_datasets as tfds
 
@@ -272,6 +339,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(directory, cache):
 # Data sets that are prepared where TFDS_DATA_DIR says.
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_mnist():
     dataset = load(DataConfig(name="mnist"))

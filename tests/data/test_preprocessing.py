@@ -65,6 +65,16 @@ def test_per_image_gives_each_image_mean_zero_and_variance_one():
     np.testing.assert_allclose(x.std((1, 2, 3)), 1, atol=1e-5)
 
 
+def test_per_channel_gives_each_channel_of_each_image_mean_zero_and_variance_one():
+    stored = images()
+    x = np.asarray(preprocessing.apply(preprocessing.fit("per_channel", stored), stored))
+    unit = stored / 255
+    expected = (unit - unit.mean((1, 2), keepdims=True)) / unit.std((1, 2), keepdims=True)
+    np.testing.assert_allclose(x, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(x.mean((1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(x.std((1, 2)), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", WHITENING)
 def test_whitening_gives_identity_covariance(kind):
     stored = np.random.default_rng(0).integers(0, 256, (3000, 3, 3, 2), np.uint8)
@@ -106,8 +116,9 @@ def test_flat_images_stay_finite_and_invertible(kind):
         np.testing.assert_allclose(preprocessing.invert(fitted, x, image), preprocessing.to_unit(image), atol=1e-5)
 
 
-def test_gradient_at_a_flat_image_is_finite():
-    fitted = preprocessing.fit("per_image", images())
+@pytest.mark.parametrize("kind", ["per_image", "per_channel"])
+def test_gradient_at_a_flat_image_is_finite(kind):
+    fitted = preprocessing.fit(kind, images())
     gradient = jax.jit(jax.grad(lambda image: preprocessing.apply(fitted, image).sum()))(jnp.full((2, 2, 1), 0.5))
     assert np.all(np.isfinite(gradient))
 

@@ -12,13 +12,13 @@ from sklearn.preprocessing import StandardScaler
 from aejax.evaluation import closed_form
 from aejax.evaluation.closed_form import (
     CLOSED_FORMS,
-    STRENGTHS,
     class_mean,
     closed_form_accuracies,
     gaussian,
     moments,
     ridge,
 )
+from aejax.measures.config import SHARES
 
 accuracies = jax.jit(closed_form_accuracies, static_argnames=("num_classes", "names"))
 
@@ -85,9 +85,9 @@ def test_accuracies_are_of_the_refitted_classifier_at_the_strength_that_validati
         model = Ridge(alpha=strength * scale * len(rows)).fit(rows, np.eye(10)[label])
         return lambda split: np.mean(model.predict(x[split]).argmax(axis=1) == labels[split])
 
-    chosen = [fitted(["train"], strength)("validation") for strength in STRENGTHS]
+    chosen = [fitted(["train"], strength)("validation") for strength in SHARES]
     assert found["validation_ridge_accuracy"] == pytest.approx(max(chosen))
-    best = STRENGTHS[int(np.argmax(chosen))]
+    best = SHARES[int(np.argmax(chosen))]
     assert found["test_ridge_accuracy"] == pytest.approx(fitted(["train", "validation"], best)("test"), abs=2e-3)
     assert set(found) == {f"{split}_{name}_accuracy" for split in ("validation", "test") for name in CLOSED_FORMS}
     assert all(0.8 < value < 1 for value in found.values())
@@ -111,7 +111,7 @@ def test_fewer_examples_than_features_have_the_classifiers_of_all_features(monke
     }
     padded = {split: np.pad(x, ((0, 0), (0, 160))) for split, x in features.items()}
     expected = accuracies(features, label, num_classes=3, names=CLOSED_FORMS)
-    monkeypatch.setattr(closed_form, "STRENGTHS", tuple(5 * strength for strength in STRENGTHS))
+    monkeypatch.setattr(closed_form, "SHARES", tuple(5 * strength for strength in SHARES))
     found = accuracies(padded, label, num_classes=3, names=CLOSED_FORMS)
     for name, value in found.items():
         assert value == pytest.approx(float(expected[name]), abs=0.004)  # One of 300.

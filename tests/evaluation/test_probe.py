@@ -173,6 +173,7 @@ def member(tree, i):
     return jax.tree.map(lambda x: x[i], tree)
 
 
+@pytest.mark.slow
 def test_a_member_is_what_it_is_alone(digits):
     features, labels = digits
     members = members_of(features)

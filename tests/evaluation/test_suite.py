@@ -1,13 +1,17 @@
 """What is measured of one member, of its own data and of others."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
 
 from aejax.data.load import DataConfig
+from aejax.errors import ConfigError
 from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_origin
-from aejax.experiment import Config
-from aejax.measures.config import FewLabelsConfig, ProbeConfig
+from aejax.experiment import Config, check
+from aejax.measures import base
+from aejax.measures.config import FewLabelsConfig, ProbeConfig, RidgeConfig
 from aejax.measures.zoo import MEASURES
 from aejax.methods.base import find_method
 
@@ -78,6 +82,51 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
     assert len(metrics) == 31
     assert all(name.endswith("_mse") for name in metrics)
     assert features == {"own": {}}
+
+
+def test_wide_features_are_not_held_and_are_measured_alike(data, monkeypatch):
+    pixels = represent_pixels(data)
+    half = lambda stored: {"half": stored[:, ::2] / 255.0}  # noqa: E731
+    representation = pixels._replace(layers=half)
+    other = data.replace(image={split: image[::-1] for split, image in data.image.items()})
+    fields = {"ridge": RidgeConfig(strengths=(0.3, 0.01)), "measures": ("ridge",), "layers": ("half",)}
+    config = EvaluationConfig(transfer=DataConfig(), **fields)
+
+    def whole(data, others):
+        metrics, features, _ = describe(representation, data, config, others)
+        labels = {"own": data, "half": data, "transfer": others["transfer"]}
+        for origin, of_images in features.items():
+            if of_images:
+                found = classify(of_images, labels[origin].known_label, config, 4)
+                metrics |= {of_origin(name, origin): value for name, value in found.items()}
+        return metrics, features
+
+    # Of some images no label is known: others are told apart, as they are where features are held.
+    some = {split: np.arange(0, len(label), 2, np.int32) for split, label in data.label.items()}
+    hidden = {split: np.where(np.arange(len(label)) % 2, -1, label) for split, label in data.label.items()}
+    for own in (data, data.replace(label=hidden, labelled=some)):
+        expected, held = jax.jit(functools.partial(whole))(own, {"transfer": other})
+        with monkeypatch.context() as patch:
+            patch.setattr(base, "WIDE", 8)
+            found, features = jax.jit(functools.partial(whole))(own, {"transfer": other})
+        assert set(held) == {"own", "half", "transfer"}
+        assert features == {"own": {}}
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(float(value), abs=0.021), name  # An image, of rounding.
+        assert {name for name in found if name.startswith("test_")} == {
+            f"test_{origin}ridge_accuracy" for origin in ("", "half_", "transfer_")
+        }
+
+
+def test_mirror_images_are_refused_where_there_are_no_scores():
+    def check_flip(*measures):
+        check(Config(evaluation=EvaluationConfig(measures=measures, flip="test")))
+
+    check_flip("reconstruction", "probe", "ridge", "svm")
+    with pytest.raises(ConfigError, match=r"^evaluation.flip=test averages .* and 'neighbors' has none; name .*"):
+        check_flip("probe", "neighbors")
+    with pytest.raises(ConfigError, match=r"flip=test is read by 'probe', 'ridge', 'svm', and .*none of them"):
+        check_flip("reconstruction")
 
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):

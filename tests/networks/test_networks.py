@@ -24,7 +24,10 @@ SMALL = {
     "vit": ViT(width=8, heads=2, depth=2),
 }
 BARE = Convolutional(widths=())  # The latent sees the pixels.
-NORMS = [Residual(widths=(4,), norm=norm) for norm in ("batch", "none")]
+NORMS = [
+    Residual(widths=(4,), norm="batch"),
+    pytest.param(Residual(widths=(4,), norm="none"), marks=pytest.mark.slow),
+]
 
 
 def test_every_network_is_tested():

@@ -295,6 +295,7 @@ def test_what_was_not_in_view_is_drawn_before_it_is_printed(browser, page):
         assert browser.execute_script(missing) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_charts_are_drawn_where_a_browser_tells_of_no_idle_time(browser, page):
     with at_start_of_pages(browser, "delete window.requestIdleCallback"):

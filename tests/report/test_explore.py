@@ -61,8 +61,7 @@ def choose(browser, section, label, text):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 375)])
 def test_the_page_fits_its_window_and_logs_nothing(browser, page, theme, width):
     show(browser, page, width=width, theme=theme)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
@@ -140,7 +139,7 @@ def test_units_are_ordered(browser, page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 375])
+@pytest.mark.parametrize("width", [1280, pytest.param(375, marks=pytest.mark.slow)])
 def test_a_point_shows_its_image_to_pointer_and_keys(browser, page, width):
     show(browser, page, width=width)
     # Maps begin when their images are decoded.

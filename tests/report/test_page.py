@@ -1,6 +1,5 @@
 """The report in a browser: a finished study, one member, diverged members, and an unfinished study."""
 
-import itertools
 import json
 import pathlib
 import re
@@ -74,9 +73,11 @@ def unfinished(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "theme", "width"),
     [
-        *itertools.product(["finished"], ["light", "dark"], [1280, 375]),
+        ("finished", "light", 1280),
+        ("finished", "dark", 375),
+        *(pytest.param("finished", *how, marks=pytest.mark.slow) for how in (("light", 375), ("dark", 1280))),
         ("single", "dark", 375),
-        ("diverged", "light", 375),
+        pytest.param("diverged", "light", 375, marks=pytest.mark.slow),
         ("unfinished", "dark", 1280),
     ],
 )
@@ -103,7 +104,14 @@ PUBLISHED = pathlib.Path(__file__).parent.parent.parent / "experiments" / "resul
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["quickstart", "few_labels-mnist", "generation-mnist", "overfitting"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quickstart",
+        "generation-mnist",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("few_labels-mnist", "overfitting")),
+    ],
+)
 def test_the_answer_fits_the_first_screen(browser, tmp_path, name):
     write_report([StudyDirectory(PUBLISHED / name)], tmp_path)
     show(browser, tmp_path / "report.html")

@@ -146,7 +146,7 @@ def apply(flow, method):
 def test_a_flows_density_integrates_to_one(flow):
     sampler, variables = flow
     center, deviation = CLUSTERS.mean(axis=0), CLUSTERS.std(axis=0)
-    side = np.linspace(-25, 25, 1201)
+    side = np.linspace(-25, 25, 601)
     x, y = np.meshgrid(side, side)
     points = (np.stack([x.ravel(), y.ravel()], axis=1) * deviation + center).astype(np.float32)
     density = jax.jit(lambda points: jnp.exp(sampler.apply(variables, points, method="log_density")))(points)
@@ -185,7 +185,12 @@ def test_an_output_of_made_depends_on_the_inputs_before_it_alone():
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in SAMPLERS if SAMPLERS.config(kind).LEARNED and kind != "autoregressive"]
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind == "inverse_flow" else ())
+        for kind in SAMPLERS
+        if SAMPLERS.config(kind).LEARNED and kind != "autoregressive"
+    ],
 )
 def test_learned_samplers_find_both_clusters(kind):
     small = {"num_layers": 3} if "flow" in kind and kind != "flow_matching" else {}

@@ -9,6 +9,7 @@ import pytest
 from aejax.autoencoders.plain import PlainConfig
 from aejax.data.load import DataConfig
 from aejax.errors import Interrupted, UserError
+from aejax.evaluation import clustering
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
 from aejax.networks.dense import Dense
@@ -24,7 +25,7 @@ from tests.study.studies import assert_same_study, read_parameters, train
 
 LAYER = "encoder/DenseStack_0/Dense_0"
 CONFIG = Config(
-    data=DataConfig(validation_size=100),
+    data=DataConfig(train_size=400, validation_size=100),
     autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=4),
     training=TrainingConfig(epochs=2, batch_size=32),
     fine_tuning=FineTuningConfig(epochs=2, layers=(), labels_per_class=5, scratch_epochs=3),
@@ -49,6 +50,14 @@ def arrays(path, method):
     """Returns the parameters in the checkpoints of a method's populations, by the population's directory."""
     found = read_parameters(path)
     return [state["params"] for name, state in sorted(found.items()) if name.startswith(method)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_clusters():
+    """Clusters of each layer of each member, from one start each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clustering, "NUM_RUNS", {"kmeans": 1, "gmm": 1})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +117,14 @@ def test_it_is_evaluated_again_to_the_same_numbers(study):
 
 
 def test_stopped_while_fine_tuning_it_goes_on_to_the_same_bits(study, tmp_path):
+    """A study of which the autoencoders and the other classifiers were done already."""
+    path = shutil.copytree(study, tmp_path / "study")
+    shutil.rmtree(sorted(path.glob("populations/fine_tuned-*"))[0])
     with pytest.raises(Interrupted):
-        train(members(5, None), tmp_path, stop_at_save=5)
-    train(members(5, None), tmp_path)
-    write_report([StudyDirectory(tmp_path)], tmp_path)
-    assert_same_study(study, tmp_path)
+        train(members(5, None), path, stop_at_save=1)
+    train(members(5, None), path)
+    write_report([StudyDirectory(path)], path)
+    assert_same_study(study, path)
 
 
 def test_without_the_autoencoders_checkpoint_it_says_so_and_keeps_the_rest(study, tmp_path):

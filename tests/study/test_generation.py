@@ -115,6 +115,7 @@ def test_a_generator_survives_a_stop_and_does_not_depend_on_its_neighbors(config
     assert row["metrics"] == same["metrics"]
 
 
+@pytest.mark.slow
 def test_generators_are_evaluated_again_to_the_same_bits(study):
     rows, problems = evaluate_again(StudyDirectory(study), update=False, options=Options(say=lambda _: None))
     assert not problems
@@ -167,13 +168,16 @@ def test_features_that_are_none_are_one_line(function, message):
         ({"generation.sampler": "autoregressive"}, "does not go with the codes of autoencoder=plain"),
         ({"autoencoder": "fsq", "generation.sampler": "mixture"}, "use prior, autoregressive"),
         ({"generation.epochs": 3}, "generation.sampler is none"),
-        (
-            {
-                "generation.sampler": "mixture",
-                "data.preprocessing": "per_image",
-                "autoencoder.likelihood.output": "identity",
-            },
-            "mean and contrast",
+        *(
+            (
+                {
+                    "generation.sampler": "mixture",
+                    "data.preprocessing": kind,
+                    "autoencoder.likelihood.output": "identity",
+                },
+                f"data.preprocessing={kind} takes from each image .* mean and contrast",
+            )
+            for kind in ("per_image", "per_channel")
         ),
         (
             {"autoencoder": "fsq", "generation.sampler": "autoregressive", "generation.sampler.heads": 3},

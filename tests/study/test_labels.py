@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from aejax import sweep
 from aejax.config import config_id, to_tree
 from aejax.evaluation.suite import EvaluationConfig
@@ -45,6 +47,7 @@ def test_a_label_is_recorded_and_shown_and_enters_no_id(tmp_path):
     assert require_record(StudyDirectory(path)).labels == record.labels
 
 
+@pytest.mark.slow
 def test_a_baseline_that_further_points_share_loses_the_label(tmp_path):
     rates = {"fast": 1e-2, "slow": 1e-4}
     fast, slow = (sweep.labelled(name, {"optimizer.learning_rate": rate}) for name, rate in rates.items())

@@ -74,6 +74,7 @@ def single(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("single"), **arrays)
 
 
+@pytest.mark.slow
 def test_of_one_test_image_all_is_made_but_what_is_between_images(single):
     flags = [f"--part={part}" for part in ("attribution", "embedding", "tsne", "paths")]
     left_out = explained(single, *flags)

@@ -228,6 +228,27 @@ def test_what_takes_hours_is_left_out():
     assert evaluation_demand.of_features(sizes, 784, [RECONSTRUCTION]) == Demand()
 
 
+def test_wide_features_are_told_before_they_take_memory():
+    sizes = {"train": 45_000, "validation": 5_000, "test": 10_000}
+    shares = {"ridge": (0.1, 0.01, 0.001)}
+    of_6400, of_12800 = (evaluation_demand.in_blocks(sizes, size, shares, 100) for size in (6400, 12_800))
+    assert of_6400.num_bytes < 1e9 < 4 * 60_000 * 6400  # Less than the features would take.
+    assert 2.6e9 < of_12800.num_bytes < 3.5e9
+    assert evaluation_demand.in_blocks(sizes, 6400, {}, 100) == Demand()
+    searched = evaluation_demand.in_blocks(sizes, 6400, shares | {"svm": (0.1, 0.01)}, 100)
+    assert searched.num_bytes > of_6400.num_bytes + 4 * 50_000 * 6400  # They are held for a search,
+    most = evaluation_demand.in_blocks(sizes, 25_000, shares | {"svm": (0.1, 0.01)}, 100)
+    assert most.num_bytes < 4 * 50_000 * 25_000 + 4 * 4 * 25_000**2  # but not if they are too many.
+
+
+def test_features_too_wide_for_the_machine_end_in_one_line(config, tmp_path, monkeypatch):
+    wide = override(config, {"autoencoder.latent_size": 1500, "evaluation.measures": ["svm"]})
+    monkeypatch.setattr(demand, "memory_bytes", lambda: 30_000_000)
+    with pytest.raises(UserError, match=r"it takes about .* GB, and there are .*fewer features or seeds") as error:
+        describe([wide], StudyDirectory(tmp_path / "study"))
+    assert "\n" not in str(error.value)
+
+
 # A search.
 
 
@@ -271,6 +292,7 @@ def test_a_population_that_is_refused_does_not_take_the_others_with_it(config, t
     assert all("the function returned (2, 5); it should" in status.error for status in found.values())
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_leaves_tables_and_a_status_that_is_true(tmp_path, monkeypatch, pytestconfig):
     monkeypatch.chdir(pytestconfig.rootpath)
     arguments = [f"--workdir={tmp_path}", "--set=training.epochs=1", "--set=autoencoder.encoder.widths=[2000]"]

@@ -235,6 +235,7 @@ def test_a_class_left_out_is_told_from_the_others(tmp_path):
     assert set(record["data"].values()) == {load(data).fingerprint, load(outliers).fingerprint}
 
 
+@pytest.mark.slow
 def test_clusters_are_of_each_member_and_found_again(tmp_path):
     evaluation = EvaluationConfig(measures=("clustering",), baselines=("pixels",))
     config = dataclasses.replace(

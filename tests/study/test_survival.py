@@ -162,13 +162,19 @@ def whole(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def interrupted(tmp_path):
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
     """A study that was stopped after its third checkpoint, of which two are kept."""
-    path = tmp_path / "study"
+    path = tmp_path_factory.mktemp("stopped") / "study"
     with pytest.raises(Interrupted):
         train([CONFIG], path, stop_at_save=3)
     return path
+
+
+@pytest.fixture
+def interrupted(stopped, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(stopped, tmp_path / "study")
 
 
 def truncate(checkpoint):
@@ -221,7 +227,11 @@ def _content(path):
             marks=pytest.mark.slow,
         ),
         (flip_a_bit, "has changed) and was set aside as 000003.damaged; the newest whole one is 000002"),
-        (change_the_facts, "(facts.json: its content has changed since it was written) and was set aside"),
+        pytest.param(
+            change_the_facts,
+            "(facts.json: its content has changed since it was written) and was set aside",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(lose_a_file, "(state/_METADATA is missing) and was set aside", marks=pytest.mark.slow),
         (take_that_of_others, "(it is of other members) and was set aside"),
         pytest.param(replace_by_a_file, "is damaged (it is no directory) and was set aside", marks=pytest.mark.slow),
@@ -259,7 +269,7 @@ def test_without_a_whole_checkpoint_training_begins_again(whole, interrupted):
     assert_same_study(interrupted, whole)
 
 
-@pytest.mark.parametrize("damage", ["lost", "cut", "changed"])
+@pytest.mark.parametrize("damage", ["lost", pytest.param("cut", marks=pytest.mark.slow), "changed"])
 def test_curves_that_are_gone_are_said_to_be_gone(whole, interrupted, damage):
     (file,) = interrupted.glob("populations/*/metrics.jsonl")
     content = file.read_bytes()

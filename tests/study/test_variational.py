@@ -22,7 +22,7 @@ from aejax.training.step import TrainingConfig
 from tests.study.studies import read_csv, read_lines, train
 
 CONFIG = Config(
-    data=DataConfig(binarization="dynamic", validation_size=100),
+    data=DataConfig(binarization="dynamic", train_size=640, validation_size=100),
     autoencoder=BetaVaeConfig(encoder=Dense(widths=(16,)), latent_size=3, likelihood=Bernoulli(), warmup_epochs=4.0),
     training=TrainingConfig(epochs=100, batch_size=64),
     evaluation=EvaluationConfig(

@@ -31,6 +31,7 @@ from aejax.training import loop
 from tests.study.studies import ROOT
 
 EPOCHS = 5
+SEEDS = 3
 NAMES = ("tensorboard", "wandb", "mlflow")
 SMALL = {
     "autoencoder.encoder.widths": [4],
@@ -119,11 +120,11 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(environment, tmp_path_factory):
-    """The directory of a study of one population of 20 members that was interrupted twice, and what was said."""
+    """The directory of a study of one population of six members that was interrupted twice, and what was said."""
     path, said = tmp_path_factory.mktemp("trackers") / "study", []
     environment.setattr(loop, "STEPS_PER_CHUNK", 2)  # A chunk is an epoch.
     environment.setattr(tracking, "TRACKERS", {**TRACKERS, "counting": Counting, "failing": Failing})
-    settings = product(grid("optimizer.learning_rate", [1e-3, 1e-2]), grid("seed", range(10)))
+    settings = product(grid("optimizer.learning_rate", [1e-3, 1e-2]), grid("seed", range(SEEDS)))
     configs = expand(override(Config(), SMALL), settings)
     done = []
     # The first saves every epoch, and the second none.
@@ -223,7 +224,7 @@ def test_the_curves_of_each_run_are_those_of_the_study_and_no_epoch_is_in_them_t
     (population,) = path.glob("populations/*")
     curves, problem = read_curves(population)
     assert problem is None
-    assert len(curves) == 20
+    assert len(curves) == 2 * SEEDS
     found = READ[name](path)
     assert set(found) == set(curves)
     number = np.float32 if name == "tensorboard" else float
@@ -240,7 +241,7 @@ def test_runs_of_wandb_are_grouped_by_setting_and_have_config_and_final_metrics(
     configs = json.loads((path / "study.json").read_text())["configs"]
     rows = {row["id"]: row for row in read_rows(StudyDirectory(path))}
     runs, _, summaries = read_wandb(path)
-    assert collections.Counter(run.run_group for run in runs.values()) == {name: 10 for name in SETTINGS}
+    assert collections.Counter(run.run_group for run in runs.values()) == {name: SEEDS for name in SETTINGS}
     for member, found in runs.items():
         config = {item.key: json.loads(item.value_json) for item in found.config.update if item.key != "_wandb"}
         assert config in configs
@@ -257,7 +258,7 @@ def test_runs_of_mlflow_say_their_setting_config_and_final_metrics(study):
     configs = [dict(flatten(tree)) for tree in json.loads((path / "study.json").read_text())["configs"]]
     params = [{name: str(value) for name, value in config.items()} for config in configs]
     _, runs = mlflow_runs(path)
-    assert collections.Counter(run.data.tags["setting"] for run in runs) == {name: 10 for name in SETTINGS}
+    assert collections.Counter(run.data.tags["setting"] for run in runs) == {name: SEEDS for name in SETTINGS}
     for found in runs:
         assert found.data.params in params
         assert (found.info.status, found.data.tags["status"]) == ("FINISHED", "finished")

@@ -15,7 +15,7 @@ from aejax.autoencoders.vae import VaeConfig
 from aejax.config import config_id
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, load
-from aejax.data.preprocessing import Preprocessing
+from aejax.data.preprocessing import OF_EACH_IMAGE, Preprocessing
 from aejax.data.resident import make_resident
 from aejax.errors import DataError, UserError
 from aejax.evaluation.image_metrics import mean_squared_error
@@ -286,7 +286,8 @@ def test_a_model_that_was_fitted_to_arrays_is_one_too(dataset, tmp_path):
         one.sample(2)
     with pytest.raises(UserError, match="has no posterior"):
         one.posterior(dataset.test.image)
-    per_image = dataclasses.replace(one, preprocessing=Preprocessing(kind="per_image"))
-    assert per_image.reconstruct(dataset.test.image).shape == dataset.test.image.shape
-    with pytest.raises(UserError, match="preprocessing=per_image takes from each image what made ones do not have"):
-        per_image.decode(np.zeros((1, 2)))
+    for kind in OF_EACH_IMAGE:
+        of_each = dataclasses.replace(one, preprocessing=Preprocessing(kind=kind))
+        assert of_each.reconstruct(dataset.test.image).shape == dataset.test.image.shape
+        with pytest.raises(UserError, match=f"preprocessing={kind} takes from each image what made ones do not have"):
+            of_each.decode(np.zeros((1, 2)))

@@ -57,7 +57,15 @@ def moved(before, after):
     }
 
 
-@pytest.mark.parametrize("layers", [None, [], LAYERS[2:], LAYERS[1:], ["encoder"], [LAYERS[0], "latent"]])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        None,
+        [],
+        [LAYERS[0], "latent"],
+        *(pytest.param(names, marks=pytest.mark.slow) for names in (LAYERS[2:], LAYERS[1:], ["encoder"])),
+    ],
+)
 def test_those_layers_are_trained_that_are_named_and_the_head(local, layers):
     # Weight decay must not reach the others either.
     config = dataclasses.replace(CONFIG, optimizer=AdamW(learning_rate=0.01, weight_decay=0.1))

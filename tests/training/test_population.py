@@ -84,7 +84,7 @@ def test_members_differ(population):
     assert len(set(losses.tolist())) == 20
 
 
-@pytest.mark.parametrize("chunk_epochs", [1, 3])
+@pytest.mark.parametrize("chunk_epochs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_chunks_change_nothing(population, data, chunk_epochs):
     chunked = fit(make_configs([4, 3], [1e-3, 1e-3]), data, chunk_epochs=chunk_epochs)
     kept = {name: value[:, :4] for name, value in chunked[1].items()}  # The last chunk may run past the end, idle.
@@ -164,6 +164,7 @@ def test_the_training_chunk_lowers_for_every_platform(data, platform, vmapped):
     assert exported.platforms == (platform,)
 
 
+@pytest.mark.slow
 def test_a_population_too_large_for_the_memory_is_split_and_ends_the_same(data):
     """Fewer members at once, rounds that wait in host memory, and a resume: none of it changes a bit of a member."""
     configs, task = make_configs(range(8)), make_task("autoencoder", (8, 8, 1), 4)

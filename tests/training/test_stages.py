@@ -99,6 +99,7 @@ def test_layers_alone_may_be_trained(local):
     assert state.status == Status.FINISHED
 
 
+@pytest.mark.slow
 def test_layers_are_trained_in_bfloat16_too(local):
     config = dataclasses.replace(CONFIG, training=dataclasses.replace(TRAINING, precision="bfloat16"))
     _, _, _, metrics = run(config, local, 5)
@@ -152,6 +153,7 @@ def test_a_stages_steps_are_counted_with_that_stages_operations(local):
     assert training_flops(task, local, steps[0]) == steps[0] * step_flops(task, task.stages[0], local)
 
 
+@pytest.mark.slow
 def test_a_denoising_autoencoders_layers_see_corrupted_inputs(local):
     family = DenoisingConfig(encoder=Dense(widths=(12,)), latent_size=9, corruption=Masking(rate=0.5))
     task, _, state, _ = run(dataclasses.replace(CONFIG, autoencoder=family), local, 7)

@@ -9,6 +9,7 @@ import pytest
 
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
+from aejax.data.augmentation import Augmentation
 from aejax.data.load import DataConfig
 from aejax.errors import Interrupted
 from aejax.evaluation.suite import EvaluationConfig
@@ -30,7 +31,9 @@ TINY = 1e-5  # Gigabytes: windows of two steps.
 CONFIG = Config(
     data=DataConfig(train_size=300, validation_size=100),
     autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=4),
-    training=TrainingConfig(epochs=2, batch_size=32, patience=5),  # Nine steps an epoch.
+    training=TrainingConfig(  # Nine steps an epoch.
+        epochs=2, batch_size=32, patience=5, augmentation=Augmentation(brightness=0.3, contrast=0.3, shift=1)
+    ),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
 )
 

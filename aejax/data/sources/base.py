@@ -74,6 +74,9 @@ class SourceConfig:
     # Where prepared data sets lie. None: $TFDS_DATA_DIR, else ~/tensorflow_datasets. What comes with this project is in
     # the cache.
     directory: str | None = None
+    # Of data with several kinds of labels the name of one: a feature of TFDS (coarse_label), a column of Hugging Face
+    # `datasets`, or coarse_label of the files of CIFAR-100. None: the usual ones.
+    label: str | None = None
     # The number that is white. None: 1 of floats, of integers what `aejax.data.pixels.store` finds certain, and of
     # pictures the largest of their bits.
     maximum: PositiveFloat | None = None
@@ -114,6 +117,7 @@ class ImageSource(abc.ABC):
     config: SourceConfig
 
     READS_PICTURES: ClassVar[bool] = False  # Of any size, kind and format: what the config says of these is for it.
+    CHOOSES_LABEL: ClassVar[bool] = False  # Images may have several kinds of labels, of which the config names one.
 
     @staticmethod
     @abc.abstractmethod

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aejax.data.classes import unknown_label
 from aejax.data.sources.base import HUGGING_FACE, Contents
 from aejax.data.sources.collection import PictureSource, choose, to_contents
 from aejax.data.sources.pictures import File
@@ -56,9 +57,12 @@ class DatasetFiles:
 class HuggingFaceSource(PictureSource):
     """A data set of `datasets`: hf:NAME, hf:NAME:CONFIG, or hf:DIRECTORY, as `save_to_disk` writes it.
 
-    Pictures are in the column `image` or the only one of images, labels in `label` or the only one of classes. It is
-    trained on the split `train`, and tested on `test` if there is one; other splits are left out.
+    Pictures are in the column `image` or the only one of images, labels in the column that the config names, `label`,
+    or the only one of classes. It is trained on the split `train`, and tested on `test` if there is one; other splits
+    are left out.
     """
+
+    CHOOSES_LABEL = True
 
     @staticmethod
     def claims(name: str) -> bool:
@@ -80,7 +84,7 @@ class HuggingFaceSource(PictureSource):
             notes.append(f"splits that are neither train nor test were left out: {', '.join(others)}")
         parts = [(name, splits[name]) for name in ("train", "test") if name in splits]
         features = parts[0][1].features
-        column = self._column(features, datasets.Image, _IMAGES, "pictures")
+        column = self._column(features, datasets.Image, _IMAGES, "pictures", "rename one: image")
         if column is None:
             raise DataError(f"{self.config.name} has no column of pictures (it has: {', '.join(features)})")
         raw = datasets.Image(decode=False)
@@ -107,23 +111,26 @@ class HuggingFaceSource(PictureSource):
             raise DataError(f"{self.config.name} cannot be loaded ({in_one_line(error)}); name another") from None
         return loaded if isinstance(loaded, dict) else {"train": loaded}
 
-    def _column(self, features: Any, kind: Any, names: Sequence[str], what: str) -> str | None:
+    def _column(self, features: Any, kind: Any, names: Sequence[str], what: str, advice: str) -> str | None:
         """Returns the column of a kind: by one of the names, or the only one."""
         columns = [name for name, feature in features.items() if isinstance(feature, kind)]
         named = [name for name in names if name in columns]
         if len(columns) > 1 and not named:
-            raise DataError(
-                f"{self.config.name} has several columns of {what} ({', '.join(columns)}); rename one: {names[0]}"
-            )
+            raise DataError(f"{self.config.name} has several columns of {what} ({', '.join(columns)}); {advice}")
         return (named or columns or [None])[0]
 
     def _labels(
         self, datasets: Any, parts: Sequence[tuple[str, Any]]
     ) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         """Returns the label of each example, split after split (None: there are none), and the names of classes."""
-        features = parts[0][1].features
-        column = self._column(features, datasets.ClassLabel, _LABELS, "classes")
-        names = {} if column is None else {"class_names": np.array(features[column].names, np.str_)}
+        features, column = parts[0][1].features, self.config.label
+        if column is None:
+            column = self._column(features, datasets.ClassLabel, _LABELS, "classes", "name one: data.label")
+        elif not isinstance(features.get(column), datasets.ClassLabel | datasets.Value):
+            known = [name for name, of in features.items() if isinstance(of, datasets.ClassLabel | datasets.Value)]
+            raise unknown_label(self.config.name, column, known)
+        is_class = column is not None and isinstance(features[column], datasets.ClassLabel)
+        names = {"class_names": np.array(features[column].names, np.str_)} if is_class else {}
         column = column or next((name for name in _LABELS if name in features), None)
         if column is None:
             return None, names

@@ -23,12 +23,14 @@ import numpy as np
 
 from aejax.cache import cached_arrays
 from aejax.data.checked import TEST, check_arrays
+from aejax.data.classes import unknown_label
 from aejax.data.sources.base import Contents, ImageSource, is_path
 from aejax.data.sources.published import PUBLISHED
 from aejax.errors import DataError, in_one_line
 
 READING = 1  # To be raised when the same files come to be read otherwise; old caches are then left alone.
 FOLDER = "original"  # Below the name of a data set, where prepared ones lie.
+LABEL = "label"  # The usual ones.
 _SPLITS = {"train": "", "test": TEST}
 _IDX = {("train", "image"): "train-images-idx3-ubyte", ("train", "label"): "train-labels-idx1-ubyte"} | {
     ("test", "image"): "t10k-images-idx3-ubyte",
@@ -42,19 +44,19 @@ class _Binary(NamedTuple):
 
     folder: str
     files: dict[str, tuple[str, ...]]  # Of each split.
-    names: str  # The file of the names of classes.
-    num_labels: int  # Bytes before each image; the last is the label.
+    labels: dict[str, str]  # The bytes before each image, in their order, as TFDS calls them: the files of their names.
 
 
 _BINARY = {
     "cifar-10-binary.tar.gz": _Binary(
         "cifar-10-batches-bin",
         {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)},
-        "batches.meta.txt",
-        1,
+        {LABEL: "batches.meta.txt"},
     ),
     "cifar-100-binary.tar.gz": _Binary(
-        "cifar-100-binary", {"train": ("train.bin",), "test": ("test.bin",)}, "fine_label_names.txt", 2
+        "cifar-100-binary",
+        {"train": ("train.bin",), "test": ("test.bin",)},
+        {"coarse_label": "coarse_label_names.txt", LABEL: "fine_label_names.txt"},
     ),
 }
 
@@ -62,6 +64,8 @@ _BINARY = {
 @dataclasses.dataclass(frozen=True)
 class OriginalSource(ImageSource):
     """A folder with the original files, packed as they are published or unpacked."""
+
+    CHOOSES_LABEL = True
 
     @staticmethod
     def claims(name: str) -> bool:
@@ -74,7 +78,7 @@ class OriginalSource(ImageSource):
 
     def read(self) -> Contents:
         """All of it."""
-        return read_originals(pathlib.Path(os.path.expanduser(self.config.name)))
+        return read_originals(pathlib.Path(os.path.expanduser(self.config.name)), self.config.label)
 
 
 def find_originals(name: str, root: pathlib.Path) -> pathlib.Path | None:
@@ -87,21 +91,29 @@ def find_originals(name: str, root: pathlib.Path) -> pathlib.Path | None:
     return folder if all((folder / file).is_file() for file in original.files) else None
 
 
-def read_originals(folder: pathlib.Path) -> Contents:
+def read_originals(folder: pathlib.Path, label: str | None = None) -> Contents:
     """Returns the checked arrays of the original files in a folder, unpacked once while they stay as they are.
 
+    Args:
+      folder: of the files.
+      label: which labels: "label", or of CIFAR-100 "coarse_label"; None: "label".
+
     Raises:
-      DataError: if a file is damaged, or what goes with it is missing.
+      DataError: if a file is damaged, or what goes with it is missing, or there are no such labels.
     """
     layout = _layout(folder)
     if layout is None:
         raise DataError(f"{folder} holds no original files; see aejax data prepare --help")
+    chosen = label or LABEL
+    if chosen not in layout.labels:
+        raise unknown_label(str(folder), chosen, layout.labels)
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in layout.files]
-    key = hashlib.sha256(repr((READING, str(folder.resolve()), stats)).encode()).hexdigest()[:16]
+    facts = (READING, str(folder.resolve()), stats, *([] if chosen == LABEL else [chosen]))
+    key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def read() -> dict[str, np.ndarray]:
         try:
-            arrays = layout.read()
+            arrays = layout.read(chosen)
         except (OSError, EOFError, KeyError, ValueError, struct.error, tarfile.TarError, zlib.error) as error:
             raise DataError(f"{folder} cannot be read ({in_one_line(error)}); fetch the damaged file again") from None
         for split, prefix in _SPLITS.items():
@@ -113,10 +125,11 @@ def read_originals(folder: pathlib.Path) -> Contents:
 
 
 class _Layout(NamedTuple):
-    """The files that a folder has, and the function that reads them."""
+    """The files that a folder has, the labels in them, and the function that reads images and one kind of labels."""
 
     files: list[pathlib.Path]
-    read: Callable[[], dict[str, np.ndarray]]
+    labels: tuple[str, ...]
+    read: Callable[[str], dict[str, np.ndarray]]
 
 
 def _layout(folder: pathlib.Path) -> _Layout | None:
@@ -124,13 +137,15 @@ def _layout(folder: pathlib.Path) -> _Layout | None:
     for name, binary in _BINARY.items():
         archive = folder / name
         if archive.is_file():
-            return _Layout([archive], functools.partial(_read_archive, archive, binary))
+            return _Layout([archive], tuple(binary.labels), functools.partial(_read_archive, archive, binary))
         for inside in (folder, folder / binary.folder):
             files = [inside / file for own in binary.files.values() for file in own]
             if files[0].is_file():
-                return _Layout(files, functools.partial(_read_folder, inside, binary))
+                return _Layout(files, tuple(binary.labels), functools.partial(_read_folder, inside, binary))
     idx = {part: file for part, name in _IDX.items() if (file := _idx_file(folder, name)) is not None}
-    return _Layout(list(idx.values()), functools.partial(_read_idx, idx)) if ("train", "image") in idx else None
+    if ("train", "image") not in idx:
+        return None
+    return _Layout(list(idx.values()), (LABEL,), functools.partial(_read_idx, idx))
 
 
 def _idx_file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -140,7 +155,8 @@ def _idx_file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read_idx(files: Mapping[tuple[str, str], pathlib.Path]) -> dict[str, np.ndarray]:
+def _read_idx(files: Mapping[tuple[str, str], pathlib.Path], label: str) -> dict[str, np.ndarray]:
+    del label  # There is one kind.
     arrays = {}
     for (split, part), path in files.items():
         content = path.read_bytes()
@@ -166,29 +182,29 @@ def parse_idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
 
 
-def _read_archive(path: pathlib.Path, binary: _Binary) -> dict[str, np.ndarray]:
+def _read_archive(path: pathlib.Path, binary: _Binary, label: str) -> dict[str, np.ndarray]:
     with tarfile.open(path) as archive:
 
         def content(name: str) -> bytes:
             member = archive.extractfile(f"{binary.folder}/{name}")
             return member.read() if member is not None else b""
 
-        return _read_binary(binary, content)
+        return _read_binary(binary, label, content)
 
 
-def _read_folder(folder: pathlib.Path, binary: _Binary) -> dict[str, np.ndarray]:
-    return _read_binary(binary, lambda name: (folder / name).read_bytes())
+def _read_folder(folder: pathlib.Path, binary: _Binary, label: str) -> dict[str, np.ndarray]:
+    return _read_binary(binary, label, lambda name: (folder / name).read_bytes())
 
 
-def _read_binary(binary: _Binary, content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
-    arrays = {}
+def _read_binary(binary: _Binary, label: str, content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
+    arrays, num_labels = {}, len(binary.labels)
     for split, names in binary.files.items():
         rows = np.frombuffer(b"".join(map(content, names)), np.uint8)
-        rows = rows.reshape(-1, binary.num_labels + 3 * _CIFAR_SIDE**2)
-        planes = rows[:, binary.num_labels :].reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE)
+        rows = rows.reshape(-1, num_labels + 3 * _CIFAR_SIDE**2)
+        planes = rows[:, num_labels:].reshape(-1, 3, _CIFAR_SIDE, _CIFAR_SIDE)
         arrays[f"{_SPLITS[split]}image"] = planes.transpose(0, 2, 3, 1)
-        arrays[f"{_SPLITS[split]}label"] = rows[:, binary.num_labels - 1]
-    arrays["class_names"] = np.array(content(binary.names).decode().split())
+        arrays[f"{_SPLITS[split]}label"] = rows[:, list(binary.labels).index(label)]
+    arrays["class_names"] = np.array(content(binary.labels[label]).decode().split())
     return arrays
 
 

@@ -22,6 +22,8 @@ MOST_COMPRESSED = 100  # How many times as large decoded images may be, unless t
 class EmbeddedSource(ImageSource):
     """A data set that comes with this project, prepared on first use in the cache."""
 
+    CHOOSES_LABEL = True
+
     @staticmethod
     def claims(name: str) -> bool:
         """Whether it is one of these."""
@@ -29,7 +31,7 @@ class EmbeddedSource(ImageSource):
 
     def on_demand(self) -> Contents:
         """The labels, and images that are read from the records when asked for."""
-        return Contents(prepared.open_records(self._prepare()))
+        return Contents(prepared.open_records(self._prepare(), self.config.label))
 
     def may_exceed(self, num_bytes: int) -> bool:
         """Whether its files are larger than what could be compressed so far."""
@@ -44,15 +46,17 @@ class EmbeddedSource(ImageSource):
     def read(self) -> Contents:
         """All of it, decoded once."""
         try:
-            return _read(self._prepare())
+            return _read(self._prepare(), self.config.label)
         except OSError:  # A cache that cannot be written.
             with tempfile.TemporaryDirectory() as temporary:
-                return _read(embedded.prepare(self.config.name, pathlib.Path(temporary)))
+                return _read(embedded.prepare(self.config.name, pathlib.Path(temporary)), self.config.label)
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSource(ImageSource):
     """A data set that TFDS has prepared, or else its original files."""
+
+    CHOOSES_LABEL = True
 
     @staticmethod
     def claims(name: str) -> bool:
@@ -61,8 +65,8 @@ class PreparedSource(ImageSource):
 
     def on_demand(self) -> Contents:
         """The labels, and images that are read from TFDS's records when asked for."""
-        path = self._find()
-        return read_originals(path) if path.name == FOLDER else Contents(prepared.open_records(path))
+        path, label = self._find(), self.config.label
+        return read_originals(path, label) if path.name == FOLDER else Contents(prepared.open_records(path, label))
 
     def may_exceed(self, num_bytes: int) -> bool:
         """Whether its files are larger than what could be compressed so far."""
@@ -70,8 +74,8 @@ class PreparedSource(ImageSource):
 
     def read(self) -> Contents:
         """All of it, decoded once while its files stay as they are."""
-        path = self._find()
-        return read_originals(path) if path.name == FOLDER else _read(path)
+        path, label = self._find(), self.config.label
+        return read_originals(path, label) if path.name == FOLDER else _read(path, label)
 
     def _find(self) -> pathlib.Path:
         name, root = self.config.name, prepared.data_root(self.config.directory)
@@ -88,9 +92,10 @@ def _may_exceed(path: pathlib.Path, num_bytes: int) -> bool:
     return MOST_COMPRESSED * sum(file.stat().st_size for file in path.iterdir()) > num_bytes
 
 
-def _read(path: pathlib.Path) -> Contents:
+def _read(path: pathlib.Path, label: str | None) -> Contents:
     """Returns the checked arrays of the data set prepared at `path`, decoded once while its files stay as they are."""
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(path.iterdir())]
-    key = hashlib.sha256(repr((DECODING, str(path.resolve()), files)).encode()).hexdigest()[:16]
-    arrays = cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path)))
+    chosen = [] if label is None else [label]  # None leaves older caches alone.
+    key = hashlib.sha256(repr((DECODING, str(path.resolve()), files, *chosen)).encode()).hexdigest()[:16]
+    arrays = cached_arrays(f"{path.parent.name}-{key}", lambda: check_arrays(str(path), prepared.decode(path, label)))
     return Contents(arrays)

@@ -41,5 +41,10 @@ def find_source(config: SourceConfig, field: str = "data") -> ImageSource:
                 f"{field}.{name} is of pictures in files and of Hugging Face data sets, and {config.name} holds images "
                 "of one size as they are; leave it out"
             )
+    if config.label is not None and not kind.CHOOSES_LABEL:
+        raise DataError(
+            f"{field}.label={config.label}: TFDS, Hugging Face and CIFAR-100's files have several kinds of labels, and "
+            f"{config.name} has one; leave it out"
+        )
     own = {part.name: getattr(config, part.name) for part in dataclasses.fields(SourceConfig)}
     return kind(SourceConfig(**own))

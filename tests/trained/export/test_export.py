@@ -233,10 +233,11 @@ def test_a_program_that_one_platform_alone_runs_is_one_line(vae):
 
 
 def test_a_model_that_cannot_draw_says_why_in_its_card(images, tmp_path):
-    model = untrained("plain", images, data={"preprocessing": "per_image"})
+    model = untrained("plain", images, data={"preprocessing": "per_channel"})
     model.export(tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
-    assert "* No decoder: data.preprocessing" in card
+    assert "* No decoder: data.preprocessing=per_channel takes from each image" in card
+    assert "* Preprocessing: `per_channel`, done by the programs" in card
     assert "Nothing was measured of this model." in card
     assert "black or white" not in card
     assert not (tmp_path / "model" / "decoder.jax_export").exists()

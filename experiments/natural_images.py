@@ -1,0 +1,84 @@
+"""Do features that autoencoders of patches learn without labels tell what is on small color photographs?
+
+    aejax train natural_images:cifar100           # 1,600 units, all baselines
+    aejax train natural_images:cifar100_coarse    # the same, of the 20 superclasses
+    aejax train natural_images:cifar10            # the same, for who has prepared CIFAR-10
+    aejax train natural_images:units              # 100 to 1,600 units; CIFAR-100 from here on
+    aejax train natural_images:whitening          # patches whitened more, less, and not
+    aejax train natural_images:families           # six families of 400 units
+    aejax train natural_images:few_labels         # 1, 10, 100 labels of each class
+
+A k-sparse autoencoder sees patches of 6 x 6 pixels, four of each image, their contrast normalized and whitened (ZCA).
+Its responses at all 27 x 27 places, two-sided and above a threshold, are summed over quadrants: 8 features for each
+unit. A ridge regression is fitted to those of 45,000 training images and of their mirror images; an image's scores are
+means over it and its mirror image. Strengths are chosen on 5,000 validation images. Beside it stand the same features
+of k-means, of the same encoder untrained and trained by labels, and raw pixels. Five seeds.
+
+Cost: not measured yet.
+Expected: not measured yet.
+"""
+
+from aejax import sweep as sweeps
+from aejax.autoencoders.k_sparse import KSparseConfig
+from aejax.data.load import DataConfig
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.measures.config import RidgeConfig
+from aejax.networks.patches import PatchesConfig
+from aejax.objectives.likelihoods import HalfSquaredError
+from aejax.training.config import TrainingConfig
+from aejax.training.fine_tuning import FineTuningConfig
+from aejax.training.optimizers import Adam, Cosine
+
+VARIANTS = ("cifar100", "cifar100_coarse", "cifar10", "units", "whitening", "families", "few_labels")
+_LARGE = ("cifar100", "cifar100_coarse", "cifar10")
+# Each family with the strengths to choose from; units that are never negative, as those of sparse families are.
+_FAMILIES: dict[str, sweeps.Sweep] = {
+    "plain": [{"latent_activation": "relu"}],
+    "sparse_l1": sweeps.grid("weight", [0.1, 0.3, 1.0]),
+    "k_sparse": sweeps.product([{"unit_norm": True}], sweeps.grid("k", [2, 5, 10])),
+    "winner_take_all": sweeps.grid("rate", [0.005, 0.01, 0.05]),
+    "denoising": sweeps.product([{"latent_activation": "relu"}], sweeps.grid("corruption.rate", [0.25, 0.5])),
+    "contractive": sweeps.product([{"latent_activation": "relu"}], sweeps.grid("weight", [0.01, 0.1, 1.0])),
+}
+
+
+def get_config(variant: str) -> Config:
+    """Returns the config of one seed."""
+    few = variant == "few_labels"
+    return Config(
+        data=DataConfig(
+            name="cifar10" if variant == "cifar10" else "cifar100",
+            label="coarse_label" if variant == "cifar100_coarse" else None,
+            validation_size=5000,
+        ),
+        autoencoder=KSparseConfig(
+            latent_size=1600 if variant in _LARGE else 400,
+            k=5,
+            unit_norm=True,
+            likelihood=HalfSquaredError(output="identity"),
+            patches=PatchesConfig(),
+        ),
+        optimizer=Adam(learning_rate=2e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=1, batch_size=100),
+        fine_tuning=FineTuningConfig(scratch_epochs=1, scratch_learning_rate=1e-3),
+        evaluation=EvaluationConfig(
+            measures=("few_labels",) if few else ("reconstruction", "ridge"),
+            flip="none" if few else "both",
+            ridge=RidgeConfig(strengths=(0.1, 0.03, 0.01, 0.003, 0.001)),
+            baselines=None if variant in _LARGE or few else (),
+            classifier_features=False,
+        ),
+    )
+
+
+def sweep(variant: str) -> sweeps.Sweep:
+    """Returns the points that a variant compares."""
+    if variant == "units":
+        return sweeps.grid("autoencoder.latent_size", [100, 200, 400, 800, 1600])
+    if variant == "whitening":
+        return sweeps.grid("autoencoder.patches.whitening", [None, 1.0, 0.3, 0.1, 0.03, 0.01])
+    if variant == "families":
+        shared = {"latent_size": 400, "encoder.widths": [], "likelihood.output": "identity", "patches": {}}
+        return [sweeps.part("autoencoder", kind, shared | own) for kind in _FAMILIES for own in _FAMILIES[kind]]
+    return [{}]
