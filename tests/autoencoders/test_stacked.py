@@ -204,12 +204,11 @@ def test_maps_that_are_copies_of_each_other_fall_into_one_group():
 def test_a_population_of_stacks_is_its_members_alone():
     (population,) = group(expand(config_of(PATCHES), grid("seed", [0, 1])))
     task = make_task("autoencoder", (8, 8, 1), None)
-    together = train(Members(population.members), task, LOCAL, write=lambda *_: None, description="").states
+    (together,) = train(Members(population.members), task, LOCAL, write=lambda *_: None, description="").states
     for index, member in enumerate(population.members):
-        alone = train(Members([member]), task, LOCAL, write=lambda *_: None, description="").states
-        jax.tree.map(
-            lambda one, many, index=index: np.testing.assert_array_equal(one[0], many[0]), alone[0], together[index]
-        )
+        (alone,) = train(Members([member]), task, LOCAL, write=lambda *_: None, description="").states
+        for one, many in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+            np.testing.assert_array_equal(one[0], many[index])
 
 
 @pytest.mark.slow
