@@ -108,7 +108,9 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
 
     # Parts of families: networks, likelihoods, priors, kernels, corruptions.
     from aejax.networks.convolutional import Convolutional as Convolutional
+    from aejax.autoencoders.conv_winner_take_all import ConvLayerAbove as ConvLayerAbove
     from aejax.networks.dense import Dense as Dense
+    from aejax.networks.patches import LayerAbove as LayerAbove, PatchesConfig as PatchesConfig
     from aejax.networks.residual import Residual as Residual
     from aejax.networks.vit import ViT as ViT
     from aejax.networks.patches import PatchesConfig as PatchesConfig

@@ -3,12 +3,17 @@
     aejax train recognition:mnist
     aejax train recognition:fashion
     aejax train recognition:cifar100    # 20,000 images of it
+    aejax train recognition:mnist_stacked
+    aejax train recognition:fashion_stacked
 
 Convolutional winner-take-all autoencoders, five seeds, one epoch, beside raw pixels, PCA and the same encoder trained
 by all labels from scratch for about as many seconds. Features are the largest values of 16 squares of each of 64 maps
 and of its negative: 2,048 numbers. The probe is a logistic regression, its strength chosen on 5,000 validation images;
 k-NN searches the 64 principal components of the features, each of unit variance. One layer of 7 x 7 filters does on
 MNIST and CIFAR-100; on Fashion-MNIST the validation images ask for two, 5 x 5.
+
+The stacked ones have a second such autoencoder of 256 maps, 3 x 3 filters, that is trained on the largest values of
+squares of 4 x 4 pixels of the first one's maps. Features are those of both layers, 4,096 numbers.
 
 Cost: on 2 cores, partly beside other work, 10 minutes for `mnist`, 22 for `fashion`, 27 for `cifar100`.
 Expected: under the probe an error of 0.88 Â± 0.06 % of the test images of MNIST (pixels 7.35, the network from scratch,
@@ -18,7 +23,7 @@ CIFAR-100 these features are worse than the pixels: the probe is right on 16.0 Â
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig
+from aejax.autoencoders.conv_winner_take_all import ConvLayerAbove, ConvWinnerTakeAllConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
@@ -29,21 +34,23 @@ from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Cosine
 from aejax.training.step import TrainingConfig
 
-VARIANTS = ("mnist", "fashion", "cifar100")
+VARIANTS = ("mnist", "fashion", "cifar100", "mnist_stacked", "fashion_stacked")
 _NAMES = {"mnist": "mnist", "fashion": "fashion_mnist", "cifar100": "cifar100"}
 
 
 def get_config(variant: str) -> Config:
     """Returns the config of one seed."""
-    deep, color = variant == "fashion", variant == "cifar100"
+    data, _, stacked = variant.partition("_")
+    deep, color = data == "fashion", data == "cifar100"
     return Config(
-        data=DataConfig(name=_NAMES[variant], train_size=20_000 if color else None, validation_size=5000),
+        data=DataConfig(name=_NAMES[data], train_size=20_000 if color else None, validation_size=5000),
         autoencoder=ConvWinnerTakeAllConfig(
             encoder=Convolutional(widths=(16,) if deep else (), strides=(1,), kernel_size=5 if deep else 7),
             decoder_kernel_size=7,
             rate=0.2,
             pool=8 if color else 7,
             two_sided=True,
+            second=ConvLayerAbove(rate=0.2) if stacked else None,
             likelihood=Bernoulli(),
         ),
         optimizer=Adam(learning_rate=3e-3, schedule=Cosine()),

@@ -135,8 +135,9 @@ def test_only_the_population_knows_about_devices():
         if module_name(path) != "aejax.training.population":
             text = path.read_text()
             assert "shard_map" not in text, path
-            # These map over the examples of a batch, over draws of a code, and over the components of a mixture.
+            # These map over the examples of a batch, draws of a code, components of a mixture, and groups of units.
             allowed = ("aejax.data.augmentation", "aejax.evaluation.likelihood", "aejax.samplers.mixture")
+            allowed += ("aejax.autoencoders.stacked",)
             allowed += ("aejax.benchmark.torch_stacked",)  # That is PyTorch's, which this is compared with.
             assert "vmap(" not in text or module_name(path) in allowed, path
 

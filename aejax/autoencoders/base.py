@@ -1,6 +1,7 @@
 """What every family of autoencoders has: an encoder, a latent, a decoder, a likelihood, and the terms of a loss."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
-from aejax.networks.patches import PatchesConfig
+from aejax.networks.patches import LayerAbove, PatchesConfig
 from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
@@ -69,6 +70,16 @@ class Family:
         return self.DISCRETE and self.patches is None
 
     @property
+    def num_above(self) -> int:
+        """How many layers are trained after the first, each on the maps of the layer below it."""
+        return 0 if self.patches is None else len(self.patches.above)
+
+    def of_layer(self, layer: LayerAbove) -> "Family":
+        """The family by which a group of a layer above is trained."""
+        changes: dict[str, Any] = {"patches": layer, "latent_size": layer.units // layer.groups}
+        return dataclasses.replace(self, **changes)
+
+    @property
     def has_learned_prior(self) -> bool:
         """Whether codes are drawn to a distribution that is trained with the family."""
         return False
@@ -94,7 +105,21 @@ class Family:
         conflict = self.conflict(config.data.preprocessing)
         if conflict is not None:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
+        if self.patches is not None:
+            yield from self._conflicts_above(self.patches, config.data.preprocessing)
         yield from self.likelihood.conflicts(config)
+
+    def _conflicts_above(self, patches: PatchesConfig, preprocessing: Kind) -> Iterator[str]:
+        """Yields why it cannot be trained in the layers that patches have above."""
+        if patches.third is not None and patches.second is None:
+            yield "autoencoder.patches: there is a third layer, and no second one; set second, or third=null"
+        if patches.above and (self.OPPONENTS or self.DISCRETE):
+            yield f"autoencoder.patches: '{self.kind}' can only be trained in one layer; use second=null, third=null"
+        for name, layer in patches.named_above():
+            conflict = self.of_layer(layer).conflict(preprocessing)
+            if conflict is not None:
+                size = layer.units // layer.groups
+                yield f"autoencoder.patches.{name}, groups of {size} units, with autoencoder={self.kind}: {conflict}"
 
     def warnings(self, config: Any) -> Iterator[str]:
         """Yields what goes together with the whole config, but is hardly meant."""
@@ -106,13 +131,15 @@ class Family:
         del config, others
         shape = dataset.train.image.shape[1:]
         if self.patches is not None:
-            misfit = self.patches.misfit(shape)
+            misfit = self.patches.misfit_of_layers(shape, self.latent_size)
             if misfit:
                 yield f"autoencoder.patches does not fit {dataset.name}: {misfit}"
                 return
-            shape = self.patches.patch_shape(shape)
-        for name, network in self.networks().items():
-            misfit = network.misfit(shape)
+            shapes = self.patches.patch_shapes(shape, self.latent_size)
+        else:
+            shapes = [shape]
+        for (name, network), of_input in itertools.product(self.networks().items(), shapes):
+            misfit = network.misfit(of_input)
             if misfit:
                 yield f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}"
         yield from self.likelihood.misfits(dataset)
@@ -275,6 +302,18 @@ class Autoencoder(nn.Module):
             return {"reconstruction": self.compare(self.complete(output), batch.image, train=train)}
         error = output.astype(jnp.float32) - target.astype(jnp.float32)
         return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}
+
+    def above_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
+        """Returns the terms of the loss of one of the layers above, each [batch]; nothing below learns by them.
+
+        `layer` counts from 0 on, up to the config's `num_above`.
+        """
+        raise NotImplementedError(f"'{self.config.kind}' has no layers above")
+
+    def prepare_above(self, variables: Any, data: ResidentData, layer: int) -> Any:
+        """Returns the variables that one of the layers above begins with, once those below it are trained."""
+        del data, layer
+        return variables
 
 
 def _append(output: jax.Array, scale: jax.Array) -> jax.Array:

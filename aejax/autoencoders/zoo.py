@@ -28,6 +28,7 @@ from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
 from aejax.autoencoders.sparse_kl import SparseKL
 from aejax.autoencoders.sparse_l1 import SparseL1
+from aejax.autoencoders.stacked import Stacked
 from aejax.autoencoders.tied import Tied
 from aejax.autoencoders.vae import BetaVae, Vae
 from aejax.autoencoders.vae_gan import VaeGan
@@ -84,7 +85,9 @@ def make_autoencoder(config: FamilyConfig, image_shape: tuple[int, ...]) -> base
     is one of patches; fields of the config may be tracers.
     """
     family = FAMILIES[config.kind]
-    return family(config, image_shape) if config.patches is None else Patchwise(config, image_shape, family)
+    if config.patches is None:
+        return family(config, image_shape)
+    return (Stacked if config.patches.above else Patchwise)(config, image_shape, family)
 
 
 def unknown_layers(config: FamilyConfig, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:

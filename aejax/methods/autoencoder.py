@@ -46,7 +46,8 @@ class AutoencoderMethod(Method):
 
     def epochs(self, config: Config) -> int:
         """Those of all stages, or until it pauses."""
-        own = config.training.epochs + config.training.pretraining_epochs
+        training = config.training
+        own = training.epochs * (1 + config.autoencoder.num_above) + training.pretraining_epochs
         return min(own, config.training.until_epoch or own)
 
     def represent(self, task: Task | None, variables: Any, config: Config, data: ResidentData) -> Representation:
@@ -84,4 +85,7 @@ def _stages(model: Any, training: TrainingConfig) -> tuple[Stage, ...]:
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:
         stages.append(Stage(training.epochs, opponents=model.config.OPPONENTS))
+    for layer in range(model.config.num_above):
+        prepare = functools.partial(model.prepare_above, layer=layer)
+        stages.append(Stage(training.epochs, "above_terms", (("layer", layer),), prepare=prepare))
     return tuple(stages)

@@ -6,20 +6,22 @@ quantization", 2011.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
+from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, optional_part, traced
 from aejax.networks.convolution import image_patches
 from aejax.networks.layers import flatten
 
 Pool = Literal["sum", "mean", "max"]
+NAMES_ABOVE = ("second", "third")  # Of the layers above the first.
 Span = tuple[int, int]  # From one place on, up to another.
 
 _NUMBERS_AT_ONCE = 2**20  # Of responses outside training: 8 times as many leave a CPU's cache, and take twice as long.
@@ -28,14 +30,10 @@ _HIGHEST = lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PatchesConfig:
-    """An autoencoder of square patches, whose responses at all places of an image, pooled, are the image's features.
+class PatchLayer:
+    """Square patches of images or of maps, how they are normalized, and how responses to them become features."""
 
-    In training each image gives `per_image` patches, drawn anew in every step. A patch is divided by its contrast and
-    whitened (ZCA); what that takes is fitted to `fitted_to` patches of training images. At each place the encoder's
-    responses z, before their activation, become max(z − threshold, 0), and max(−z − threshold, 0) beside it if
-    `two_sided`. They are pooled over the cells of a grid, or over windows that may overlap.
-    """
+    INPUT: ClassVar[tuple[str, str]] = ("images", "pixels")  # What patches are of, and what that is made of.
 
     size: PositiveInt = 6  # Side of a patch, in pixels.
     per_image: PositiveInt = 4  # Patches of each image in a step of training.
@@ -54,7 +52,8 @@ class PatchesConfig:
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns which field does not go with images of a shape, [height, width, channels], or None."""
         if self.size > min(image_shape[:2]):
-            return f"size={self.size} is more than the images' {image_shape[0]} x {image_shape[1]} pixels"
+            what, of_what = self.INPUT
+            return f"size={self.size} is more than the {what}' {image_shape[0]} x {image_shape[1]} {of_what}"
         places = self.places(image_shape)
         if self.window is None and self.grid > min(places):
             return f"grid={self.grid} has more cells than the {places[0]} x {places[1]} places of a patch"
@@ -71,9 +70,136 @@ class PatchesConfig:
         """The shape of a patch: [size, size, channels]."""
         return self.size, self.size, image_shape[-1]
 
+    def num_maps(self, num_responses: int) -> int:
+        """How many maps its rectified responses are."""
+        return num_responses * (2 if self.two_sided else 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerAbove(PatchLayer):
+    """A layer above another: the family's autoencoder of patches of the maps below, trained once these are.
+
+    The maps below are the rectified responses of the layer below, pooled over windows. With `groups` each group of
+    units sees `group_size` of the maps: a random one, and those most similar to it.
+    """
+
+    INPUT: ClassVar[tuple[str, str]] = ("maps", "places")
+
+    size: PositiveInt = 2  # Side of a patch, in places of the maps below.
+    units: PositiveInt = 800  # Of all groups together; the family's latent_size, of a group's share of them.
+    window_below: PositiveInt = 3  # Side of the windows over which responses below are pooled to maps, in places.
+    stride_below: PositiveInt = 3  # Places from one of these windows to the next.
+    pool_below: Pool = "max"
+    groups: PositiveInt = 1
+    group_size: PositiveInt | None = None  # Maps that a group sees; null: all.
+
+    def maps_shape(self, below: PatchLayer, image_shape: tuple[int, ...], num_responses: int) -> tuple[int, int, int]:
+        """The shape of the maps below: [rows, columns, maps], where the layer below has inputs of `image_shape`."""
+        rows, columns = ((num - self.window_below) // self.stride_below + 1 for num in below.places(image_shape))
+        return rows, columns, below.num_maps(num_responses)
+
+    def misfit_below(self, below: PatchLayer, image_shape: tuple[int, ...], num_responses: int) -> str | None:
+        """Returns which field does not go with the layer below, whose inputs have a shape, or None."""
+        places = below.places(image_shape)
+        if self.window_below > min(places):
+            return f"window_below={self.window_below} is more than the {places[0]} x {places[1]} places below"
+        shape = self.maps_shape(below, image_shape, num_responses)
+        if self.group_size is not None and self.group_size > shape[-1]:
+            return f"group_size={self.group_size} is more than the {shape[-1]} maps below"
+        if self.units % self.groups:
+            return f"groups={self.groups} cannot share units={self.units} evenly"
+        return self.misfit(shape)
+
+    def seen(self, maps_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the maps that a group sees."""
+        return *maps_shape[:2], self.group_size or maps_shape[2]
+
+    def step(self, below: PatchLayer) -> int:
+        """How far apart two neighboring places of the maps are, in what the layer below sees."""
+        return self.stride_below * below.stride
+
+    def extent(self, num: int, below: PatchLayer) -> int:
+        """The side of what the layer below must see for `num` places of the maps beside each other."""
+        return ((num - 1) * self.stride_below + self.window_below - 1) * below.stride + below.size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PatchesConfig(PatchLayer):
+    """An autoencoder of square patches, whose responses at all places of an image, pooled, are the image's features.
+
+    In training each image gives `per_image` patches, drawn anew in every step. A patch is divided by its contrast and
+    whitened (ZCA); what that takes is fitted to `fitted_to` patches of training images. At each place the encoder's
+    responses z, before their activation, become max(z − threshold, 0), and max(−z − threshold, 0) beside it if
+    `two_sided`. They are pooled over the cells of a grid, or over windows that may overlap.
+
+    Layers above (`second`, `third`) are trained one after another, each on pooled maps of the one below it. Features
+    are then those of all layers, or of the last.
+    """
+
+    second: LayerAbove | None = optional_part()  # A layer above; null: none.
+    third: LayerAbove | None = optional_part()  # One above that.
+    features_of: Literal["all", "last"] = "all"  # Of which layers classifiers are given features.
+
+    @property
+    def above(self) -> tuple[LayerAbove, ...]:
+        """The layers above."""
+        return tuple(layer for layer in (self.second, self.third) if layer is not None)
+
+    def named_above(self) -> Iterator[tuple[str, LayerAbove]]:
+        """Yields the layers above with their names here."""
+        yield from zip(NAMES_ABOVE, self.above, strict=False)
+
+    @property
+    def layers(self) -> tuple[PatchLayer, ...]:
+        """All layers, the first of which is this one."""
+        return self, *self.above
+
+    def misfit_of_layers(self, image_shape: tuple[int, ...], num_responses: int) -> str | None:
+        """Returns which field of a layer does not go with images of a shape, or None.
+
+        The first layer has `num_responses`.
+        """
+        misfit = self.misfit(image_shape)
+        if misfit:
+            return misfit
+        below: PatchLayer = self
+        for name, layer in self.named_above():
+            misfit = layer.misfit_below(below, image_shape, num_responses)
+            if misfit:
+                return f"{name}.{misfit}"
+            image_shape = layer.maps_shape(below, image_shape, num_responses)
+            below, num_responses = layer, layer.units
+        return None
+
+    def shapes(self, image_shape: tuple[int, ...], num_responses: int) -> list[tuple[int, ...]]:
+        """The shapes of what layers see, [rows, columns, channels or maps]; the first layer has so many responses."""
+        below, shapes = self.layers[0], [image_shape]
+        for above in self.above:
+            shapes.append(above.maps_shape(below, shapes[-1], num_responses))
+            below, num_responses = above, above.units
+        return shapes
+
+    def patch_shapes(self, image_shape: tuple[int, ...], num_responses: int) -> list[tuple[int, ...]]:
+        """The shapes of the patches that the autoencoders of layers see."""
+        shapes = self.shapes(image_shape, num_responses)
+        above = [layer.patch_shape(layer.seen(shape)) for layer, shape in zip(self.above, shapes[1:], strict=True)]
+        return [self.patch_shape(image_shape), *above]
+
+    def crop(self, layer: int) -> tuple[int, int]:
+        """What of an image one patch of a layer needs: its side, and how many pixels apart two such places are."""
+        side, step = self.layers[layer].size, 1
+        for below, above in reversed(list(zip(self.layers, self.above[:layer], strict=False))):
+            side, step = above.extent(side, below), step * above.step(below)
+        return side, step
+
     def images_at_once(self, image_shape: tuple[int, ...], num_responses: int) -> int:
         """How many images are given features at once outside training."""
-        return max(1, _NUMBERS_AT_ONCE // (math.prod(self.places(image_shape)) * num_responses))
+        shapes = self.shapes(image_shape, num_responses)
+        patches = self.patch_shapes(image_shape, num_responses)
+        numbers = math.prod(self.places(image_shape)) * num_responses
+        for layer, shape, patch in zip(self.above, shapes[1:], patches[1:], strict=True):
+            numbers = max(numbers, math.prod(layer.places(shape)) * max(layer.units, layer.groups * math.prod(patch)))
+        return max(1, _NUMBERS_AT_ONCE // numbers)
 
 
 class Whitening(NamedTuple):
@@ -108,12 +234,15 @@ def fit_whitening(rows: jax.Array, strength: jax.typing.ArrayLike) -> Whitening:
     return Whitening(mean, forward, inverse)
 
 
-def draw_patches(key: jax.Array, image: jax.Array, size: int, num: int) -> jax.Array:
-    """Draws `num` patches of each image, of any place alike: [batch · num, size, size, channels]."""
+def draw_patches(key: jax.Array, image: jax.Array, size: int, num: int, step: int = 1) -> jax.Array:
+    """Draws `num` patches of each image, of any place alike: [batch · num, size, size, channels].
+
+    Places are `step` pixels apart.
+    """
     batch, height, width, channels = image.shape
     row_key, column_key = jax.random.split(key)
-    row = jax.random.randint(row_key, (batch, num), 0, height - size + 1)
-    column = jax.random.randint(column_key, (batch, num), 0, width - size + 1)
+    row = step * jax.random.randint(row_key, (batch, num), 0, (height - size) // step + 1)
+    column = step * jax.random.randint(column_key, (batch, num), 0, (width - size) // step + 1)
 
     side = jnp.arange(size)[None, None]
     rows, columns = row[:, :, None] + side, column[:, :, None] + side
@@ -126,13 +255,13 @@ def contrast(rows: jax.Array, added: jax.typing.ArrayLike) -> tuple[jax.Array, j
     return jnp.mean(rows, axis=1, keepdims=True), jnp.sqrt(jnp.var(rows, axis=1, keepdims=True) + added)
 
 
-def patches_at_all_places(image: jax.Array, config: PatchesConfig) -> jax.Array:
+def patches_at_all_places(image: jax.Array, config: PatchLayer) -> jax.Array:
     """The patches of images [batch, height, width, channels] at every place, [batch, rows, columns, D]."""
     side, stride = (config.size, config.size), (config.stride, config.stride)
     return image_patches(image, side, stride, ((0, 0), (0, 0)))
 
 
-def pooled(response: jax.Array, config: PatchesConfig) -> jax.Array:
+def pooled(response: jax.Array, config: PatchLayer) -> jax.Array:
     """Rectifies and pools responses [batch, rows, columns, K] to features, [batch, cells · K], or twice as many."""
     signs = (1.0, -1.0) if config.two_sided else (1.0,)
     rows, columns = (spans(length, config) for length in response.shape[1:3])
@@ -145,12 +274,65 @@ def pooled(response: jax.Array, config: PatchesConfig) -> jax.Array:
     return flatten(jnp.stack(cells, axis=1))
 
 
-def _pool(cell: jax.Array, config: PatchesConfig) -> jax.Array:
-    rectified = jnp.maximum(cell - config.threshold, 0.0)
-    return _POOLS[config.pool](rectified, axis=(1, 2))
+def _pool(cell: jax.Array, config: PatchLayer) -> jax.Array:
+    return _POOLS[config.pool](_rectify(cell, config), axis=(1, 2))
 
 
-def spans(length: int, config: PatchesConfig) -> list[Span]:
+def _rectify(response: jax.Array, config: PatchLayer) -> jax.Array:
+    return jnp.maximum(response - config.threshold, 0.0)
+
+
+def maps_of(response: jax.Array, below: PatchLayer, above: LayerAbove) -> jax.Array:
+    """Rectifies responses of a layer, [batch, rows, columns, K], and pools them to maps for the layer above.
+
+    Returns:
+      [batch, rows, columns, maps], one for each window.
+    """
+    rectified = _rectify(response, below)
+    if below.two_sided:
+        rectified = jnp.concatenate([rectified, _rectify(-response, below)], axis=-1)
+    side, stride = above.window_below, above.stride_below
+    rows, columns = ((size - side) // stride * stride + 1 for size in response.shape[1:3])
+    # The first places of all windows, the second ones, ...: XLA's gradient of a window's maximum is slow on CPUs.
+    places = [
+        rectified[:, row : row + rows : stride, column : column + columns : stride]
+        for row in range(side)
+        for column in range(side)
+    ]
+    if above.pool_below == "max":
+        return functools.reduce(jnp.maximum, places)
+    total = functools.reduce(jnp.add, places)
+    return total / len(places) if above.pool_below == "mean" else total
+
+
+def similar_maps(rows: jax.Array, num: int, size: int, whitening: jax.typing.ArrayLike | None) -> jax.Array:
+    """Groups maps by what they are of at the same places: int32 [num, size], ascending in each group.
+
+    A group is a random map, and those whose squares, once all are standardized and whitened, correlate most with its.
+
+    Source: Coates and Ng, "Selecting receptive fields in deep networks", 2011.
+
+    Args:
+      rows: the maps at some places, [n, maps].
+      num: how many groups.
+      size: how many maps each has.
+      whitening: the strength; None: maps are not whitened.
+    """
+    deviation = jnp.std(rows, axis=0)
+    standard = (rows - jnp.mean(rows, axis=0)[None]) / jnp.where(deviation > 0, deviation, 1.0)[None]
+    if whitening is not None:
+        standard = fit_whitening(standard, whitening).apply(standard)
+    energy = jnp.square(standard)
+    energy = energy - jnp.mean(energy, axis=0)[None]
+    energy = energy / jnp.maximum(jnp.linalg.norm(energy, axis=0), jnp.finfo(jnp.float32).tiny)[None]
+    order = jax.random.permutation(jax.random.key(0), rows.shape[1])
+    seeds = order[jnp.arange(num) % len(order)]
+    similarity = jnp.matmul(energy[:, seeds].T, energy, precision=_HIGHEST)
+    similarity = similarity.at[jnp.arange(num), seeds].set(jnp.inf)
+    return jnp.sort(lax.top_k(similarity, size)[1], axis=1).astype(jnp.int32)
+
+
+def spans(length: int, config: PatchLayer) -> list[Span]:
     """Where cells begin and end along an axis of so many places; windows that would leave the image are left out."""
     if config.window is None:
         edges = [round(index * length / config.grid) for index in range(config.grid + 1)]

@@ -18,7 +18,7 @@ Precision = Literal["float32", "bfloat16"]
 class TrainingConfig:
     """How long to train, on how many images at once, and when to stop early."""
 
-    epochs: NonNegativeInt = 20
+    epochs: NonNegativeInt = 20  # Of each layer, if others are trained on the maps of the first.
     # Stop after so many of them for now. A search decides then who goes on; schedules are those of all epochs.
     until_epoch: PositiveInt | None = traced(None)
     # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).

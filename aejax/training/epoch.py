@@ -95,13 +95,21 @@ def begin_epoch(task: Task, stage: Stage, first_epoch: int, state: TrainState, d
     """Returns the state before the first step of an epoch of a stage, which began at `first_epoch`."""
     if not first_epoch:
         return state
+    is_first = state.epoch == first_epoch
+    if stage.prepare is not None:
+        state = jax.lax.cond(is_first, functools.partial(_prepare, stage), lambda state, _: state, state, data)
     # Another loss: moments, schedule and average begin anew.
     fresh = {"opt_state": stage_optimizer(task, stage, data).init(state.params)}
     if state.average is not None:
         fresh["average"] = state.params
-    is_first = state.epoch == first_epoch
     old = {name: getattr(state, name) for name in fresh}
     return state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
+
+
+def _prepare(stage: Stage, state: TrainState, data: ResidentData) -> TrainState:
+    assert stage.prepare is not None, "there is something to prepare"
+    variables = dict(stage.prepare({"params": state.params, **state.collections}, data))
+    return state.replace(params=variables.pop("params"), collections=variables)
 
 
 def end_epoch(

@@ -31,6 +31,8 @@ class Stage(NamedTuple):
     method: str = "terms"
     arguments: tuple[tuple[str, Any], ...] = ()
     opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.OPPONENTS`.
+    # Returns the variables that a later stage begins with, of those that the stage before left; None: these.
+    prepare: Callable[[Any, ResidentData], Any] | None = None
 
     def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the stage's loss, each [batch]; `model` is bound to variables."""
