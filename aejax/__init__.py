@@ -113,7 +113,6 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.networks.patches import LayerAbove as LayerAbove, PatchesConfig as PatchesConfig
     from aejax.networks.residual import Residual as Residual
     from aejax.networks.vit import ViT as ViT
-    from aejax.networks.patches import PatchesConfig as PatchesConfig
     from aejax.networks.own import register_network as register_network
     from aejax.networks.zoo import Mirror as Mirror
     from aejax.objectives.likelihoods import (
