@@ -65,7 +65,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("few_labels",) if few else ("reconstruction", "ridge"),
             flip="none" if few else "both",
-            ridge=RidgeConfig(strengths=(0.1, 0.03, 0.01, 0.003, 0.001)),
+            ridge=RidgeConfig(strengths=(0.01, 0.003, 0.001, 0.0003)),
             baselines=None if variant in _LARGE or few else (),
             classifier_features=False,
         ),

@@ -123,6 +123,7 @@ def test_convolutional_features_are_those_of_each_layer_on_the_maxima_of_the_one
     assert np.count_nonzero(actual) > 0.2 * actual.size
 
 
+@pytest.mark.slow
 def test_each_stage_changes_its_own_layer_of_patches_alone():
     states = trained(DEEP)[1][::2]
     for layer, (before, after) in zip(

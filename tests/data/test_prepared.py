@@ -253,6 +253,7 @@ def test_a_file_with_one_kind_of_labels_has_none_to_choose(tmp_path):
     assert message.endswith("images.npz has one; leave it out")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_superclasses_of_cifar_100():
     """Krizhevsky's list: five classes of each of 20, in the order of their names."""
