@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aejax.autoencoders.denoising import DenoisingConfig
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.autoencoders.zoo import FAMILIES, make_autoencoder
@@ -212,6 +213,13 @@ def test_what_does_not_go_together_is_refused(changes, problem):
     check(config)
     with pytest.raises(ConfigError, match=problem):
         check(override(config, changes))
+
+
+def test_a_corruption_by_black_and_white_is_refused():
+    config = Config(autoencoder=DenoisingConfig(likelihood=PIXELS, patches=SMALL))
+    check(config)
+    with pytest.raises(ConfigError, match=r"corruption=salt_and_pepper .* and autoencoder.patches gives them another"):
+        check(override(config, {"autoencoder.corruption": "salt_and_pepper"}))
 
 
 @pytest.mark.parametrize(
