@@ -33,8 +33,8 @@ class DenoisingConfig(Family):
         if self.corruption.NEEDS_UNIT_INTERVAL and (preprocessing != "none" or self.patches is not None):
             source = "autoencoder.patches" if preprocessing == "none" else f"data.preprocessing={preprocessing}"
             return (
-                f"corruption={self.corruption.kind} brings in black or white, pixels of 0 or 1, and {source} gives them "
-                "another range; use gaussian or masking"
+                f"corruption={self.corruption.kind} brings in black or white, pixels of 0 or 1, and {source} gives "
+                "them another range; use gaussian or masking"
             )
         return None
 
