@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,6 @@ NAMES_ABOVE = ("second", "third")  # Of the layers above the first.
 Span = tuple[int, int]  # From one place on, up to another.
 
 _NUMBERS_AT_ONCE = 2**20  # Of responses outside training: 8 times as many leave a CPU's cache, and take twice as long.
-_POOLS: dict[str, Any] = {"sum": jnp.sum, "mean": jnp.mean, "max": jnp.max}
 _HIGHEST = lax.Precision.HIGHEST
 
 
@@ -265,17 +264,24 @@ def pooled(response: jax.Array, config: PatchLayer) -> jax.Array:
     """Rectifies and pools responses [batch, rows, columns, K] to features, [batch, cells · K], or twice as many."""
     signs = (1.0, -1.0) if config.two_sided else (1.0,)
     rows, columns = (spans(length, config) for length in response.shape[1:3])
-    cells = [
-        _pool(sign * response[:, top:bottom, left:right], config)
-        for top, bottom in rows
-        for left, right in columns
-        for sign in signs
-    ]
+    cells = []
+    for top, bottom in rows:
+        # A row added to the next: XLA's sum over rows and columns takes as long on CPUs as the responses themselves.
+        bands = [
+            _combine([_rectify(sign * response[:, row], config) for row in range(top, bottom)], config.pool)
+            for sign in signs
+        ]
+        for left, right in columns:
+            cells += [_combine([band[:, column] for column in range(left, right)], config.pool) for band in bands]
     return flatten(jnp.stack(cells, axis=1))
 
 
-def _pool(cell: jax.Array, config: PatchLayer) -> jax.Array:
-    return _POOLS[config.pool](_rectify(cell, config), axis=(1, 2))
+def _combine(parts: list[jax.Array], pool: Pool) -> jax.Array:
+    """The elementwise sum, mean or maximum of arrays."""
+    if pool == "max":
+        return functools.reduce(jnp.maximum, parts)
+    total = functools.reduce(jnp.add, parts)
+    return total / len(parts) if pool == "mean" else total
 
 
 def _rectify(response: jax.Array, config: PatchLayer) -> jax.Array:
@@ -299,10 +305,7 @@ def maps_of(response: jax.Array, below: PatchLayer, above: LayerAbove) -> jax.Ar
         for row in range(side)
         for column in range(side)
     ]
-    if above.pool_below == "max":
-        return functools.reduce(jnp.maximum, places)
-    total = functools.reduce(jnp.add, places)
-    return total / len(places) if above.pool_below == "mean" else total
+    return _combine(places, above.pool_below)
 
 
 def similar_maps(rows: jax.Array, num: int, size: int, whitening: jax.typing.ArrayLike | None) -> jax.Array:
