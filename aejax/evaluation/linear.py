@@ -16,7 +16,16 @@ import jax
 import jax.numpy as jnp
 
 from aejax.evaluation.accuracy import balanced_accuracy
-from aejax.evaluation.blocks import CACHED_BYTES, ROWS, Blocks, Standardization, Sums, blocks_of, standardized_sums
+from aejax.evaluation.blocks import (
+    CACHED_BYTES,
+    ROWS,
+    Blocks,
+    Standardization,
+    Sums,
+    blocks_of,
+    standardized_sums,
+    weighted_sums,
+)
 from aejax.evaluation.lbfgs import minimize, norm
 from aejax.evaluation.probe import MAX_ITERATIONS, TOLERANCE
 from aejax.measures.base import FITTED
@@ -164,7 +173,7 @@ def _add_slopes(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the sum of the losses, [P], of their gradient along the weights, [d, C], and along the bias, [C].
 
-    Weights and bias are those of standardized features of which `center` is subtracted.
+    Weights and bias are those of standardized features minus `center`.
     """
     num_classes = len(bias)
     shapes = jax.eval_shape(loss.of, weights, weights)[0]
@@ -176,7 +185,7 @@ def _add_slopes(
             target = jax.nn.one_hot(blocks.label[blocks.index(block)], num_classes)
             scores = jnp.matmul(features, weights, precision=_HIGHEST) + bias[None]
             counted = jax.tree.map(lambda x: x * blocks.counts(block)[:, None], loss.of(scores, target))
-            along = jnp.matmul(features.T, counted[1], precision=_HIGHEST)
+            along = weighted_sums(counted[1], features).T
             added = jnp.sum(counted[0], axis=0), along, jnp.sum(counted[1], axis=0)
             return jax.tree.map(jnp.add, sums, added), None
 
@@ -185,7 +194,7 @@ def _add_slopes(
 
 
 def _factor(matrix: jax.Array) -> jax.Array:
-    """Returns the Cholesky factor of a matrix, of which the lower triangle is read; NaN if it has none."""
+    """Returns the Cholesky factor of a matrix, whose lower triangle alone is read; NaN if it has none."""
     return jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
 
 

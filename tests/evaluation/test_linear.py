@@ -15,14 +15,16 @@ from sklearn.svm import LinearSVC
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import ResidentData
 from aejax.evaluation import blocks as blocks_module
-from aejax.evaluation.blocks import blocks_of, standardized_sums
+from aejax.evaluation.blocks import blocks_of, standardized_sums, weighted_sums
 from aejax.evaluation.closed_form import closed_form_accuracies
 from aejax.evaluation.demand import in_blocks
 from aejax.evaluation.linear import CROSS_ENTROPY, SQUARED_HINGE, accuracies_in_blocks, fit_by_search, fit_ridge
 from aejax.evaluation.probe import linear_probe
 from aejax.evaluation.suite import Representation
+from aejax.experiment import Config
 from aejax.measures.base import FITTED
 from aejax.measures.config import SHARES
+from aejax.training.population import Members, share
 
 STRENGTHS = {"ridge": SHARES, "probe": (0.1, 0.01)}
 
@@ -238,3 +240,24 @@ def test_memory_is_what_the_demand_says_and_less_than_all_features(names):
     assert 0.6 * told < memory < 1.1 * told
     if names == ("ridge",):
         assert memory < 4 * size * sum(num.values()) / 3
+
+
+@pytest.mark.slow
+def test_sums_of_members_side_by_side_are_those_of_each():
+    """XLA's product gave them wrong sums of so many features, one image at a time; see `weighted_sums`."""
+    size, num_classes = 12_800, 100
+    generator = np.random.default_rng(0)
+    image = generator.uniform(size=(2000, 6, 10, 1)).astype(np.float32)
+    label = generator.integers(0, num_classes, 2000).astype(np.int32)
+    data = share(ResidentData({"train": image}, {"train": label}, Preprocessing(kind="none")))
+
+    def add(config, _, data):
+        matrix = jax.random.normal(jax.random.key(config.seed), (60, size))
+        blocks = blocks_of(lambda stored: jax.nn.relu(flat(stored) @ matrix), 1, data, "train", rows=2000)
+        features = blocks.features(jnp.zeros((), jnp.int32))
+        features = features - jnp.mean(features, axis=0)[None]
+        sums = weighted_sums(jax.nn.one_hot(blocks.label, num_classes), features)
+        return jnp.sum(sums, axis=0) - jnp.sum(features, axis=0)
+
+    members = Members([Config(seed=0), Config(seed=1)])
+    np.testing.assert_allclose(members.compile(add, (), data, name="sums")(0, (), data), 0, atol=1e-2)
