@@ -182,14 +182,14 @@ MUTATIONS = (
         "training/loop.py",
         "states = [park(state) for state in members.deal(start.state)]",
         "states = [park(state.replace(epoch=state.epoch + 1)) for state in members.deal(start.state)]",
-        "tests/study/test_survival.py -k damaged_one",
+        "tests/study/test_damaged_checkpoints.py",
     ),
     Mutation(
         "checkpoint: digests are not compared",
         "store/files.py",
         "if actual != digest:",
         "if not actual:",
-        "tests/study/test_survival.py -k damaged_one",
+        "tests/study/test_damaged_checkpoints.py",
     ),
     Mutation(
         "data: a changed fingerprint is not noticed",

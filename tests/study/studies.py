@@ -10,12 +10,17 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from aejax.autoencoders.plain import PlainConfig
 from aejax.errors import Interrupted
+from aejax.evaluation.suite import EvaluationConfig
+from aejax.experiment import Config
+from aejax.networks.dense import Dense
 from aejax.store.directory import StudyDirectory
 from aejax.store.files import read_json, write_json
 from aejax.store.stop import StopRequest
 from aejax.study.job import Options
 from aejax.study.run import run
+from aejax.training.step import TrainingConfig
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 COST = {
@@ -25,6 +30,11 @@ COST = {
     "evaluation_seconds",
     "evaluation_compile_seconds",
 }
+CONFIG = Config(
+    autoencoder=PlainConfig(encoder=Dense(widths=(8,)), latent_size=2),
+    training=TrainingConfig(epochs=300),
+    evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
+)
 # Three populations of two members, each trained in four chunks with a checkpoint after each. Of one size, so that only
 # one has to be compiled; the neighbors, which nobody asks for here, are what tells populations apart.
 ARGUMENTS = (
