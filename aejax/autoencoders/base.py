@@ -15,7 +15,7 @@ from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
-from aejax.networks.patches import LayerAbove, PatchesConfig
+from aejax.networks.patches import LayerAbove, PatchesConfig, layers_above
 from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
@@ -115,7 +115,7 @@ class Family:
             yield "autoencoder.patches: there is a third layer, and no second one; set second, or third=null"
         if patches.above and (self.OPPONENTS or self.DISCRETE):
             yield f"autoencoder.patches: '{self.kind}' can only be trained in one layer; use second=null, third=null"
-        for name, layer in patches.named_above():
+        for name, layer in layers_above(patches).items():
             conflict = self.of_layer(layer).conflict(preprocessing)
             if conflict is not None:
                 size = layer.units // layer.groups
@@ -302,13 +302,6 @@ class Autoencoder(nn.Module):
             return {"reconstruction": self.compare(self.complete(output), batch.image, train=train)}
         error = output.astype(jnp.float32) - target.astype(jnp.float32)
         return {"reconstruction": 0.5 * jnp.sum(jnp.square(error), axis=1)}
-
-    def above_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
-        """Returns the terms of the loss of one of the layers above, each [batch]; nothing below learns by them.
-
-        `layer` counts from 0 on, up to the config's `num_above`.
-        """
-        raise NotImplementedError(f"'{self.config.kind}' has no layers above")
 
     def prepare_above(self, variables: Any, data: ResidentData, layer: int) -> Any:
         """Returns the variables that one of the layers above begins with, once those below it are trained."""

@@ -17,7 +17,7 @@ from aejax.data.resident import Batch
 from aejax.networks.convolution import Conv
 from aejax.networks.convolutional import Convolutional, make_conv
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, max_pool
-from aejax.networks.patches import NAMES_ABOVE
+from aejax.networks.patches import layers_above
 from aejax.networks.zoo import Mirror, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.objectives.selection import drop_below, kth_largest
@@ -73,7 +73,7 @@ class ConvWinnerTakeAllConfig(Family):
     @property
     def above(self) -> tuple[ConvLayerAbove, ...]:
         """The layers above the first."""
-        return tuple(layer for layer in (self.second, self.third) if layer is not None)
+        return tuple(layers_above(self).values())
 
     @property
     def num_above(self) -> int:
@@ -95,7 +95,7 @@ class ConvWinnerTakeAllConfig(Family):
         """Yields why it cannot be trained on a data set."""
         yield from super().misfits(config, dataset, others)
         height, width = dataset.train.image.shape[1:3]
-        for name, layer in zip(NAMES_ABOVE, self.above, strict=False):
+        for name, layer in layers_above(self).items():
             if layer.pool_below > min(height, width):
                 yield (
                     f"autoencoder.{name}.pool_below={layer.pool_below} does not fit {dataset.name}: "
@@ -138,7 +138,7 @@ class ConvWinnerTakeAll(Autoencoder):
         )
         self.make_scale()
         shape = self.image_shape
-        for name, layer in zip(NAMES_ABOVE, config.above, strict=False):
+        for name, layer in layers_above(config).items():
             rows, columns = (-(-size // layer.pool_below) for size in shape[:2])
             below = config.latent_size if name == "second" else config.above[0].latent_size
             shape = (rows, columns, below * (2 if config.two_sided else 1))
@@ -146,8 +146,8 @@ class ConvWinnerTakeAll(Autoencoder):
 
     @property
     def layers(self) -> tuple["ConvWinnerTakeAll", ...]:
-        """The layers, the first of which it is itself."""
-        return self, *(getattr(self, name) for name in NAMES_ABOVE[: self.config.num_above])
+        """Itself and the layers above."""
+        return self, *(getattr(self, name) for name in layers_above(self.config))
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the maps before their activation, [batch, height, width, latent_size]."""

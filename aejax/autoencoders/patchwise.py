@@ -14,7 +14,7 @@ from aejax.networks import patches
 from aejax.networks.layers import flatten
 from aejax.networks.patches import PatchLayer, Whitening
 
-_FITTED_AT_ONCE = 1000  # Images of which patches are drawn at once to fit what is fitted to them.
+_DRAWN_AT_ONCE = 1000  # Images whose patches are drawn at once, to fit a whitening to them.
 
 
 class Patchwise(Autoencoder):
@@ -160,7 +160,7 @@ def some_patches(data: ResidentData, num: int, size: int, step: int = 1) -> jax.
         drawn = patches.draw_patches(key, image, size, each, step)
         return drawn.reshape(len(indices), each, *drawn.shape[1:])
 
-    drawn = map_examples(block, num_images, _FITTED_AT_ONCE)
+    drawn = map_examples(block, num_images, _DRAWN_AT_ONCE)
     return drawn.reshape(-1, *drawn.shape[2:])
 
 

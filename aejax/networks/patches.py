@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,11 @@ Span = tuple[int, int]  # From one place on, up to another.
 
 _NUMBERS_AT_ONCE = 2**20  # Of responses outside training: 8 times as many leave a CPU's cache, and take twice as long.
 _HIGHEST = lax.Precision.HIGHEST
+
+
+def layers_above(config: Any) -> dict[str, Any]:
+    """The layers above the first that a config has, by the names of its fields."""
+    return {name: layer for name in NAMES_ABOVE if (layer := getattr(config, name)) is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,15 +147,11 @@ class PatchesConfig(PatchLayer):
     @property
     def above(self) -> tuple[LayerAbove, ...]:
         """The layers above."""
-        return tuple(layer for layer in (self.second, self.third) if layer is not None)
-
-    def named_above(self) -> Iterator[tuple[str, LayerAbove]]:
-        """Yields the layers above with their names here."""
-        yield from zip(NAMES_ABOVE, self.above, strict=False)
+        return tuple(layers_above(self).values())
 
     @property
     def layers(self) -> tuple[PatchLayer, ...]:
-        """All layers, the first of which is this one."""
+        """This layer and those above it."""
         return self, *self.above
 
     def misfit_of_layers(self, image_shape: tuple[int, ...], num_responses: int) -> str | None:
@@ -162,7 +163,7 @@ class PatchesConfig(PatchLayer):
         if misfit:
             return misfit
         below: PatchLayer = self
-        for name, layer in self.named_above():
+        for name, layer in layers_above(self).items():
             misfit = layer.misfit_below(below, image_shape, num_responses)
             if misfit:
                 return f"{name}.{misfit}"

@@ -92,11 +92,13 @@ def moved(before, after):
     }
 
 
-def test_each_stage_changes_the_maps_of_its_own_layer_alone():
-    states = trained(CONV)[1][::2]
-    for layer, (before, after) in zip(
-        ({"maps", "decoder"}, {"second"}, {"third"}), itertools.pairwise(states), strict=True
-    ):
+@pytest.mark.parametrize(
+    ("family", "first"),
+    [(CONV, {"maps", "decoder"}), pytest.param(DEEP, {"latent", "decoder"}, marks=pytest.mark.slow)],
+)
+def test_each_stage_changes_its_own_layer_alone(family, first):
+    states = trained(family)[1][::2]
+    for layer, (before, after) in zip((first, {"second"}, {"third"}), itertools.pairwise(states), strict=True):
         assert moved(before, after) == layer
 
 
@@ -121,15 +123,6 @@ def test_convolutional_features_are_those_of_each_layer_on_the_maxima_of_the_one
     last = dataclasses.replace(task.model, config=dataclasses.replace(CONV, features_of="last"))
     np.testing.assert_array_equal(last.apply({"params": params}, IMAGE, method="features"), actual[:, -4:])
     assert np.count_nonzero(actual) > 0.2 * actual.size
-
-
-@pytest.mark.slow
-def test_each_stage_changes_its_own_layer_of_patches_alone():
-    states = trained(DEEP)[1][::2]
-    for layer, (before, after) in zip(
-        ({"latent", "decoder"}, {"second"}, {"third"}), itertools.pairwise(states), strict=True
-    ):
-        assert moved(before, after) == layer
 
 
 def test_what_a_layer_needs_is_fitted_once_the_layer_below_is_trained():

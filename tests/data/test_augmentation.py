@@ -166,7 +166,7 @@ EVERY = Augmentation(brightness=1.0, contrast=1.0, saturation=1.0, hue=0.5)
 
 
 def blend(image, other, factor):
-    """torchvision's, of which its ColorJitter makes all changes but that of the hue."""
+    """The blend by which torchvision's ColorJitter changes all but the hue."""
     return np.clip(factor * image + (1 - factor) * other, 0, 1)
 
 

@@ -117,7 +117,7 @@ class ImageSource(abc.ABC):
     config: SourceConfig
 
     READS_PICTURES: ClassVar[bool] = False  # Of any size, kind and format: what the config says of these is for it.
-    CHOOSES_LABEL: ClassVar[bool] = False  # Images may have several kinds of labels, of which the config names one.
+    CHOOSES_LABEL: ClassVar[bool] = False  # Whether the config may name one of several kinds of labels.
 
     @staticmethod
     @abc.abstractmethod
