@@ -265,16 +265,20 @@ def pooled(response: jax.Array, config: PatchLayer) -> jax.Array:
     """Rectifies and pools responses [batch, rows, columns, K] to features, [batch, cells · K], or twice as many."""
     signs = (1.0, -1.0) if config.two_sided else (1.0,)
     rows, columns = (spans(length, config) for length in response.shape[1:3])
+    of_rows = _lines(response)
     cells = []
     for top, bottom in rows:
         # A row added to the next: XLA's sum over rows and columns takes as long on CPUs as the responses themselves.
-        bands = [
-            _combine([_rectify(sign * response[:, row], config) for row in range(top, bottom)], config.pool)
-            for sign in signs
-        ]
+        bands = [_combine([_rectify(sign * row, config) for row in of_rows[top:bottom]], config.pool) for sign in signs]
+        of_columns = [_lines(band) for band in bands]
         for left, right in columns:
-            cells += [_combine([band[:, column] for column in range(left, right)], config.pool) for band in bands]
+            cells += [_combine(lines[left:right], config.pool) for lines in of_columns]
     return flatten(jnp.stack(cells, axis=1))
+
+
+def _lines(response: jax.Array) -> list[jax.Array]:
+    """Cuts responses along their second axis; the gradient puts all together at once, where that of indices adds up."""
+    return [jnp.squeeze(line, axis=1) for line in jnp.split(response, response.shape[1], axis=1)]
 
 
 def _combine(parts: list[jax.Array], pool: Pool) -> jax.Array:
