@@ -63,7 +63,17 @@ class PatchLayer:
             return f"grid={self.grid} has more cells than the {places[0]} x {places[1]} places of a patch"
         if self.window is not None and self.window > min(places):
             return f"window={self.window} is more than the {places[0]} x {places[1]} places of a patch"
+        numbers = math.prod(self.patch_shape(self.seen(image_shape)))
+        if self.whitening is not None and self.fitted_to < numbers:
+            return (
+                f"fitted_to={self.fitted_to} patches are fewer than the {numbers} numbers of each, which is too few to "
+                "whiten them; fit to more, or use whitening=null"
+            )
         return None
+
+    def seen(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what is seen of images or maps of a shape: all of it."""
+        return shape
 
     def places(self, image_shape: tuple[int, ...]) -> tuple[int, int]:
         """How many places of an image a patch has: (rows, columns)."""

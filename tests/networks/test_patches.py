@@ -89,6 +89,7 @@ def test_tiles_cover_an_axis_and_stay_in_it():
         ({"size": 8}, "size=8 is more than the images' 7 x 9 pixels"),
         ({"size": 5, "grid": 4}, "grid=4 has more cells than the 3 x 5 places of a patch"),
         ({"size": 5, "window": 4}, "window=4 is more than the 3 x 5 places of a patch"),
+        ({"size": 2, "fitted_to": 3, "whitening": None}, None),
         ({"size": 5, "stride": 3, "grid": 2}, "grid=2 has more cells than the 1 x 2 places of a patch"),
         ({"size": 7, "grid": 1}, None),
         ({"size": 5, "grid": 3}, None),
@@ -96,3 +97,9 @@ def test_tiles_cover_an_axis_and_stay_in_it():
 )
 def test_what_does_not_fit_an_image_is_named(fields, problem):
     assert PatchesConfig(**fields).misfit((7, 9, 1)) == problem
+
+
+def test_whitening_takes_as_many_patches_as_a_patch_has_numbers():
+    assert PatchesConfig(size=2, fitted_to=12).misfit((7, 9, 3)) is None
+    problem = PatchesConfig(size=2, fitted_to=11).misfit((7, 9, 3))
+    assert problem.startswith("fitted_to=11 patches are fewer than the 12 numbers of each"), problem
