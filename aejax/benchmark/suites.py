@@ -27,6 +27,7 @@ class Case(NamedTuple):
 OURS, KERAS, TORCH = "aejax.benchmark.ours", "aejax.benchmark.keras_peer", "aejax.benchmark.torch_peer"
 PYTHAE = "aejax.benchmark.pythae_peer"
 EVALUATION, START = "aejax.benchmark.evaluation", "aejax.benchmark.start"
+PATCHES = "aejax.benchmark.patches"
 STREAMING = "aejax.benchmark.streaming"
 ESTIMATORS, SEARCH = "aejax.benchmark.estimators", "aejax.benchmark.search"
 IMAGES, RIGHT = "images/s", "% right"
@@ -147,6 +148,16 @@ SUITES: dict[str, dict[str, Case]] = {
                 "aejax": Contender(EVALUATION, {"what": "pca"}),
                 "scikit-learn": Contender(EVALUATION, {"what": "sklearn pca"}),
             },
+        ),
+    },
+    "patches": {
+        "features of 6x6 patches of 32x32x3": Case(
+            IMAGES,
+            {f"{units} units": Contender(PATCHES, {"what": "features", "units": units}) for units in (1600, 800, 400)},
+        ),
+        "60,000 images, 6,400 features, 100 classes": Case(
+            "s",
+            {"features and ridge, 4 strengths": Contender(PATCHES, {"what": "ridge", "units": 800}, repeats=False)},
         ),
     },
     "measures": {
