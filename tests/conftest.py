@@ -7,6 +7,9 @@ import os
 import shutil
 import subprocess
 
+# A process for each core leaves no core to BLAS's threads, which wait by spinning. Read when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Which line an operation comes from costs a tenth of tracing, and no test reads it.
 jax.config.update("jax_traceback_in_locations_limit", 0)
-gc.set_threshold(50_000, 20, 50)  # Tracing makes many objects and little garbage.
+gc.disable()  # Tracing makes many objects and little garbage: see `collect_garbage`.
 
 
 _skipped = []  # Of all processes: reports of the workers come to the one that speaks.
@@ -77,6 +80,13 @@ def cache(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return directory
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collect_garbage():
+    """Collects once for each file, among what is new: what was there before is not looked at again."""
+    yield
+    gc.collect(0)
 
 
 @pytest.fixture(scope="session")

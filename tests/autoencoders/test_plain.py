@@ -53,9 +53,11 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "vae_gan": {"discriminator": Dense(widths=(10,))},
 }
 # Families whose state and loss are of a kind that another's are, and which tests of their own train or differentiate.
+# Those with an opponent are among them: test_adversarial trains each by its own loss, and asks it for extremes.
 LIKE_ANOTHER = {
     "latent_noise", "dropout", "sparse_l1", "higher_order_contractive", "winner_take_all", "rae_l2", "rae_gp",
-    "beta_vae", "annealed_vae", "dip_vae", "info_vae", "adversarial", "residual_vq", "lookup_free",
+    "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae", "info_vae", "wae", "factor_vae", "adversarial", "vae_gan",
+    "residual_vq", "fsq", "lookup_free",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())

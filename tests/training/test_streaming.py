@@ -29,9 +29,9 @@ from tests.study.studies import read_lines, read_parameters, train
 
 TINY = 1e-5  # Gigabytes: windows of two steps.
 CONFIG = Config(
-    data=DataConfig(train_size=300, validation_size=100),
+    data=DataConfig(train_size=160, validation_size=100),
     autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=4),
-    training=TrainingConfig(  # Nine steps an epoch.
+    training=TrainingConfig(  # Five steps an epoch.
         epochs=2, batch_size=32, patience=5, augmentation=Augmentation(brightness=0.3, contrast=0.3, shift=1)
     ),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=()),
