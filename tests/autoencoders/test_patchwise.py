@@ -133,7 +133,7 @@ OTHERS = ("untrained", "k_means")  # They are whitened as an autoencoder is; a c
 def test_training_whitens_patches_of_training_images(method, data):
     config = Config(autoencoder=dataclasses.replace(LINEAR, patches=SMALL))
     task = make_task(method, (8, 8, 1), 4)(config)
-    found = first_variables(task, data)[0]["patches"]
+    found = jax.jit(lambda data: first_variables(task, data)[0]["patches"])(data)
     found = found.get("autoencoder", found)["whitening"]
     image = np.asarray(data.image["train"], np.float64) / 255
     rows = np.lib.stride_tricks.sliding_window_view(image[..., 0], (3, 3), axis=(1, 2)).reshape(-1, 9)
