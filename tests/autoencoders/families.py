@@ -1,5 +1,7 @@
 """What the tests of families share: training one member or a population, and a problem that PCA solves."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -41,6 +43,12 @@ def initialize(family, image):
     model = make_autoencoder(family, image.shape[1:])
     init = jax.jit(lambda key, image: model.init(key, Batch(image, None), train=False, method="terms"))
     return model, init(jax.random.key(0), image)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "layer", "method"))
+def apply(model, variables, x, layer=None, *, method):
+    """Returns what a method of a model gives: one program, where op by op each would be compiled."""
+    return model.apply(variables, x, *(() if layer is None else (layer,)), method=method)
 
 
 def fit_population(family, field, values, data, precision="float32"):

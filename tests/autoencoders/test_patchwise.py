@@ -24,6 +24,7 @@ from aejax.training.fit import fit
 from aejax.training.loop import train
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig, first_variables
+from tests.autoencoders.families import apply
 from tests.autoencoders.test_sweeps import SWEPT
 from tests.methods import make_task
 
@@ -37,9 +38,10 @@ IMAGE = np.random.default_rng(0).uniform(size=(2, *SHAPE)).astype(np.float32)
 def whitened(config, image_shape):
     """Returns a model of patches and its variables, drawn but for a whitening that is not the identity."""
     model = make_autoencoder(config, image_shape)
-    variables = model.init(jax.random.key(0), jnp.zeros((1, *image_shape)), method="reconstruct")
+    init = jax.jit(lambda key, image: model.init(key, image, method="reconstruct"))
+    variables = init(jax.random.key(0), jnp.zeros((1, *image_shape)))
     rows = np.random.default_rng(1).normal(size=(300, np.prod(model.patch_shape))) * 0.7 + 0.1
-    whitening = patches.fit_whitening(jnp.asarray(rows, jnp.float32), 0.1)._asdict()
+    whitening = jax.jit(patches.fit_whitening)(jnp.asarray(rows, jnp.float32), 0.1)._asdict()
     return model, {**variables, "patches": {"whitening": whitening}}
 
 
@@ -85,7 +87,7 @@ def test_features_of_an_image_are_those_of_its_places(fields):
     found = jax.jit(lambda image: model.apply(variables, image, method="features"))(IMAGE)
     expected = np.stack([slow_features(image, config, variables) for image in IMAGE])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(model.apply(variables, jnp.asarray(IMAGE), method="encode").shape, found.shape)
+    np.testing.assert_array_equal(apply(model, variables, IMAGE, method="encode").shape, found.shape)
 
 
 @pytest.mark.parametrize("size", [3, 4])
@@ -97,7 +99,7 @@ def test_an_autoencoder_that_loses_nothing_of_a_patch_loses_nothing_of_an_image(
     params = jax.tree.map(jnp.zeros_like, variables["params"])
     rotation = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (num, num)))[0]
     params["latent"]["kernel"], params["decoder"]["Dense_0"]["kernel"] = rotation, rotation.T
-    found = model.apply({**variables, "params": params}, jnp.asarray(IMAGE), method="reconstruct")
+    found = apply(model, {**variables, "params": params}, IMAGE, method="reconstruct")
     np.testing.assert_allclose(found, IMAGE, atol=1e-4)
 
 
@@ -110,14 +112,14 @@ def test_pictures_of_weights_are_of_pixels():
     def respond(model, patch):
         return model.autoencoder.response(model.normalize(patch))
 
-    response = model.apply(variables, jnp.asarray(patch), method=respond)
+    response = apply(model, variables, patch, method=respond)
     np.testing.assert_allclose(images["encoder"].reshape(4, -1) @ difference, response[0] - response[1], atol=1e-3)
 
     def draw(model, latent):
         rows = model.autoencoder.decode(latent).reshape(len(latent), -1)
         return patches.Whitening(**model.whitening.value).invert(rows)
 
-    drawn = model.apply(variables, jnp.concatenate([jnp.eye(4), jnp.zeros((1, 4))]), method=draw)
+    drawn = apply(model, variables, np.eye(5, 4, dtype=np.float32), method=draw)
     np.testing.assert_allclose(images["decoder"].reshape(4, -1), drawn[:4] - drawn[4:], atol=1e-3)
     # The same autoencoder in a classifier.
     inside = {name: {"autoencoder": part} for name, part in variables.items()}

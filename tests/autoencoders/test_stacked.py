@@ -29,6 +29,7 @@ from aejax.training.loop import train
 from aejax.training.optimizers import AdamW
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig
+from tests.autoencoders.families import apply
 from tests.methods import make_task
 
 IMAGE = np.random.default_rng(0).uniform(size=(24, 8, 8, 1)).astype(np.float32)
@@ -105,23 +106,25 @@ def test_each_stage_changes_its_own_layer_alone(family, first):
 def test_convolutional_features_are_those_of_each_layer_on_the_maxima_of_the_one_below():
     task, states = trained(CONV)
     params = states[-1].params
-    apply = lambda family, own, x, method: make_task("autoencoder", x.shape[1:], None)(  # noqa: E731
-        config_of(family)
-    ).model.apply({"params": own}, x, method=method)
+
+    def features_of(family, own, x):
+        task = make_task("autoencoder", x.shape[1:], None)(config_of(family))
+        return apply(task.model, {"params": own}, x, method="features")
+
     alone = dataclasses.replace(CONV, second=None, third=None)
     first = {name: params[name] for name in ("maps", "decoder")}
-    x, expected = jnp.asarray(IMAGE), [apply(alone, first, IMAGE, "features")]
+    x, expected = jnp.asarray(IMAGE), [features_of(alone, first, IMAGE)]
     for own, layer in ((first, CONV.second), (params["second"], CONV.third)):
-        x = apply(dataclasses.replace(alone, pool=layer.pool_below), own, x, "features")
+        x = features_of(dataclasses.replace(alone, pool=layer.pool_below), own, x)
         side = -(-8 // 2) if layer is CONV.second else -(-4 // 3)
         x = x.reshape(len(IMAGE), side, side, -1)
         alone = CONV.of_maps(layer)
         own = params["second"] if layer is CONV.second else params["third"]
-        expected.append(apply(alone, own, x, "features"))
-    actual = task.model.apply({"params": params}, IMAGE, method="features")
+        expected.append(features_of(alone, own, x))
+    actual = apply(task.model, {"params": params}, IMAGE, method="features")
     np.testing.assert_allclose(actual, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
     last = dataclasses.replace(task.model, config=dataclasses.replace(CONV, features_of="last"))
-    np.testing.assert_array_equal(last.apply({"params": params}, IMAGE, method="features"), actual[:, -4:])
+    np.testing.assert_array_equal(apply(last, {"params": params}, IMAGE, method="features"), actual[:, -4:])
     assert np.count_nonzero(actual) > 0.2 * actual.size
 
 
@@ -139,12 +142,12 @@ def test_what_a_layer_needs_is_fitted_once_the_layer_below_is_trained():
     assert PATCHES.patches.crop(1) == (6, 2)
     variables = states[-1].current_variables()
     crop = some_patches(LOCAL, 150, 6, 2)
-    maps = task.model.apply(variables, crop, 0, method="maps")
+    maps = np.asarray(apply(task.model, variables, crop, 0, method="maps"))
     for own in range(2):
         rows = maps[..., fitted["maps"][own]].reshape(len(crop), -1)
         rows = (rows - rows.mean(axis=1)[:, None]) / np.sqrt(rows.var(axis=1) + 1.5e-4)[:, None]
         whitening = Whitening(**jax.tree.map(lambda leaf, own=own: leaf[own], fitted["group"]["whitening"]))
-        white = np.asarray(whitening.apply(rows))
+        white = np.asarray(jax.jit(lambda whitening, rows: whitening.apply(rows))(whitening, rows))
         np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-4)
         expected = np.linalg.eigvalsh(np.cov(rows.T, bias=True))
         np.testing.assert_allclose(
@@ -157,22 +160,22 @@ def test_the_maps_of_a_crop_are_those_of_its_place_in_the_image():
     variables = states[-1].current_variables()
     for layer, size in ((0, 2), (1, 2)):
         side, step = DEEP.patches.crop(layer + 1)
-        whole = task.model.apply(variables, IMAGE, layer, method="maps")
+        whole = apply(task.model, variables, IMAGE, layer, method="maps")
         for row in range(whole.shape[1] - size + 1):
             crop = IMAGE[:, row * step : row * step + side, :side]
-            maps = task.model.apply(variables, crop, layer, method="maps")
+            maps = apply(task.model, variables, crop, layer, method="maps")
             np.testing.assert_allclose(maps, whole[:, row : row + size, :size], atol=1e-5)
 
 
 def test_features_of_patches_are_those_of_all_layers_or_of_the_last():
     task, states = trained(DEEP)
     variables = states[-1].current_variables()
-    features = task.model.apply(variables, IMAGE, method="features")
+    features = apply(task.model, variables, IMAGE, method="features")
     assert features.shape == (24, 4 * 8 + 12 + 10)
     last = dataclasses.replace(task.model, config=with_patches(third=THIRD, features_of="last"))
-    np.testing.assert_array_equal(last.apply(variables, IMAGE, method="features"), features[:, -10:])
+    np.testing.assert_array_equal(apply(last, variables, IMAGE, method="features"), features[:, -10:])
     # By hand: of the second layer, the units of the first group.
-    maps = np.asarray(task.model.apply(variables, IMAGE, 0, method="maps"))
+    maps = np.asarray(apply(task.model, variables, IMAGE, 0, method="maps"))
     own, shared = jax.device_get((variables["params"]["second"]["group"], variables["patches"]["second"]))
     rows = []
     for row, column in itertools.product(range(2), range(2)):
@@ -188,7 +191,7 @@ def test_maps_that_are_copies_of_each_other_fall_into_one_group():
     generator = np.random.default_rng(0)
     sources = np.abs(generator.normal(size=(500, 4)))
     copy = generator.permutation(np.repeat(np.arange(4), 3))
-    groups = similar_maps(jnp.asarray(sources[:, copy], jnp.float32), 6, 3, 0.1)
+    groups = jax.jit(similar_maps, static_argnums=(1, 2, 3))(jnp.asarray(sources[:, copy], jnp.float32), 6, 3, 0.1)
     for maps in np.asarray(groups):
         assert len(set(copy[maps].tolist())) == 1
         assert len(set(maps.tolist())) == 3

@@ -47,7 +47,7 @@ def tuned(local, config=CONFIG, method="fine_tuned", num_epochs=1, **fields):
 
 def moved(before, after):
     """Returns how far the kernel of each layer moved, by the layer's name."""
-    change = jax.tree.map(lambda x, y: float(np.linalg.norm(y - x)), before.params, after.params)
+    change = jax.tree.map(lambda x, y: float(np.linalg.norm(y - x)), *jax.device_get((before.params, after.params)))
     paths = jax.tree_util.tree_leaves_with_path(change)
     names = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
     return {
