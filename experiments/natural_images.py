@@ -11,10 +11,10 @@
 
 A k-sparse autoencoder sees patches of 6 x 6 pixels, four of each image, their contrast normalized and whitened (ZCA).
 Its responses at all 27 x 27 places, two-sided and above a threshold, are summed over quadrants: 8 features for each
-unit, or 4 of 4,000 units, whose negative responses are left out. A ridge regression is fitted to those of 45,000 training images, in the first four variants of their mirror
-images, too; an image's scores are means over it and its mirror image. Strengths are chosen on 5,000 validation images.
-Beside it stand the same features of k-means, of the same encoder untrained and trained by labels, and raw pixels. Five
-seeds.
+unit, or 4 of 4,000 units, whose negative responses are left out. A ridge regression is fitted to those of 45,000
+training images, in the first four variants of their mirror images, too; an image's scores are means over it and its
+mirror image. Strengths are chosen on 5,000 validation images. Beside it stand the same features of k-means, of the same
+encoder untrained and trained by labels, and raw pixels. Five seeds.
 
 Cost: not measured yet.
 Expected: not measured yet.

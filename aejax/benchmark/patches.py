@@ -26,7 +26,7 @@ _Variables = dict[str, Any]
 def make_runner(what: str, units: int, num_images: int = 2000) -> Any:
     """Returns a runner of "features" of random images, or of "ridge": features, and ridge regression on them."""
     set_up_jax()
-    model = make_autoencoder(KSparseConfig(latent_size=units, k=5, patches=PatchesConfig()), _SHAPE)
+    model: Any = make_autoencoder(KSparseConfig(latent_size=units, k=5, patches=PatchesConfig()), _SHAPE)
     variables = model.init(jax.random.key(0), jnp.zeros((1, *_SHAPE)), method="features")
     at_once = model.config.patches.images_at_once(_SHAPE, units)
     return _Features(model, variables, at_once, num_images) if what == "features" else _Ridge(model, variables, at_once)

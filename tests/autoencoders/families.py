@@ -47,7 +47,7 @@ def initialize(family, image):
 
 @functools.partial(jax.jit, static_argnames=("model", "layer", "method"))
 def apply(model, variables, x, layer=None, *, method):
-    """Returns what a method of a model gives: one program, where op by op each would be compiled."""
+    """The result of a model's method: one program, where op by op each would be compiled."""
     return model.apply(variables, x, *(() if layer is None else (layer,)), method=method)
 
 
