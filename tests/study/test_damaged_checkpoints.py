@@ -23,7 +23,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
-    """A study that was stopped after its third checkpoint, of which two are kept."""
+    """A study that was stopped after its third checkpoint; the last two are kept."""
     path = tmp_path_factory.mktemp("stopped") / "study"
     with pytest.raises(Interrupted):
         train([CONFIG], path, stop_at_save=3)
