@@ -12,7 +12,7 @@
 A k-sparse autoencoder sees patches of 6 x 6 pixels, four of each image, their contrast normalized and whitened (ZCA).
 Its responses at all 27 x 27 places, two-sided and above a threshold, are summed over quadrants: 8 features for each
 unit, or 4 of 4,000 units, whose negative responses are left out. A ridge regression is fitted to those of 45,000
-training images, in the first four variants of their mirror images, too; an image's scores are means over it and its
+training images, with 4,000 units to those of their mirror images, too; an image's scores are means over it and its
 mirror image. Strengths are chosen on 5,000 validation images. Beside it stand the same features of k-means, of the same
 encoder untrained and trained by labels, and raw pixels. Five seeds.
 
@@ -66,7 +66,7 @@ def get_config(variant: str) -> Config:
         fine_tuning=FineTuningConfig(scratch_epochs=1, scratch_learning_rate=1e-3),
         evaluation=EvaluationConfig(
             measures=("few_labels",) if few else ("reconstruction", "ridge"),
-            flip="none" if few else "both" if large or variant in _BESIDE_BASELINES else "test",
+            flip="none" if few else "both" if large else "test",
             ridge=RidgeConfig(strengths=(0.01, 0.003, 0.001, 0.0003)),
             baselines=None if variant in _BESIDE_BASELINES or few else (),
             classifier_features=False,
