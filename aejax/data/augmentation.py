@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,11 @@ from aejax import rng
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, traced
 
 Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ErasedShare = Annotated[float, Field(ge=0.02, le=1, allow_inf_nan=False)]
 Turn = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 LUMA = (0.299, 0.587, 0.114)  # Of red, green and blue: ITU-R 601, as where pictures become gray.
+_LEAST_ERASED = 0.02  # Of an image: the share that random erasing takes at least.
+_LONGEST = 1 / 0.3  # Of a rectangle: how much longer one side may be than the other.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,14 @@ class Augmentation:
     zoom: PositiveFloat | None = traced(None)  # Largest growth, and as often shrinking: 0.1 for 1 / 1.1 to 1.1 times.
     shift: NonNegativeInt = 0  # Most pixels up, down, left and right; what comes in is black.
     cutout: PositiveInt | None = traced(None)  # Side of a black square somewhere, in pixels (DeVries & Taylor, 2017).
+    # Probability that a rectangle becomes noise, uniform in [0, 1] (random erasing, Zhong et al., 2020); its sides have
+    # the ratio of 0.3 to 1 / 0.3, and it takes 0.02 of the image to `erasing_area`.
+    erasing: Share | None = traced(None)
+    erasing_area: ErasedShare = traced(0.4)
 
     def is_on(self) -> bool:
         """Returns whether anything happens at all."""
-        parts = (self.flip, self.cutout, *self._affine(), *self._colors())
+        parts = (self.flip, self.cutout, self.erasing, *self._affine(), *self._colors())
         return bool(self.shift) or any(part is not None for part in parts)
 
     def misfits(self, field: str, image_shape: tuple[int, ...]) -> Iterator[str]:
@@ -86,6 +94,8 @@ def _augment_one(config: Augmentation, key: jax.Array, image: jax.Array) -> jax.
         image = dm_pix.random_crop(shift_key, padded, (height, width, channels))
     if config.cutout is not None:
         image = _cut_out(cutout_key, image, config.cutout)
+    if config.erasing is not None:
+        image = _erase(rng.stream(key, "erasing"), image, config.erasing, config.erasing_area)
     return image
 
 
@@ -170,11 +180,52 @@ def _cut_out(key: jax.Array, image: jax.Array, side: int) -> jax.Array:
     return fill_square(image, row, column, side, 0.0)
 
 
+def _erase(key: jax.Array, image: jax.Array, probability: ArrayLike, most: ArrayLike) -> jax.Array:
+    """Returns an image with noise in a rectangle of at most a share of it, with a probability; else the image."""
+    area = image.shape[0] * image.shape[1]
+    chance_key, rectangle_key, noise_key = jax.random.split(key, 3)
+    rectangle = draw_rectangles(rectangle_key, (), image.shape[:2], (_LEAST_ERASED * area, most * area))
+    is_erased = jax.random.bernoulli(chance_key, probability)
+    noise = jax.random.uniform(noise_key, image.shape)
+    return jnp.where(is_erased & rectangle.of_image(image.shape[:2]), noise, image)
+
+
 def fill_square(image: jax.Array, row: ArrayLike, column: ArrayLike, side: ArrayLike, value: ArrayLike) -> jax.Array:
     """Returns an image [height, width, channels] whose pixels in a square, from (row, column) on, have one value."""
-    inside = []
-    for size, first in zip(image.shape[:2], (row, column), strict=True):
-        coordinate = jnp.arange(size)
-        inside.append((coordinate >= first) & (coordinate < first + side))
-    square = inside[0][:, None] & inside[1][None, :]
-    return jnp.where(square[:, :, None], value, image)
+    square = Rectangles(row, column, side, side)
+    return jnp.where(square.of_image(image.shape[:2]), value, image)
+
+
+class Rectangles(NamedTuple):
+    """Rectangles of pixels, or of other places of a grid: arrays of one shape."""
+
+    top: ArrayLike
+    left: ArrayLike
+    height: ArrayLike
+    width: ArrayLike
+
+    def contain(self, row: jax.Array, column: jax.Array) -> jax.Array:
+        """Whether the places in rows and columns lie in them, of the shape that all have when they are broadcast."""
+        inside_rows = (row >= self.top) & (row < self.top + jnp.asarray(self.height))
+        return inside_rows & (column >= self.left) & (column < self.left + jnp.asarray(self.width))
+
+    def of_image(self, size: tuple[int, ...]) -> jax.Array:
+        """Whether each pixel of an image lies in a single rectangle, bool [height, width, 1]."""
+        return self.contain(jnp.arange(size[0])[:, None, None], jnp.arange(size[1])[None, :, None])
+
+
+def draw_rectangles(
+    key: jax.Array, shape: tuple[int, ...], size: tuple[int, ...], areas: tuple[ArrayLike, ArrayLike]
+) -> Rectangles:
+    """Returns rectangles within a grid, at random places, as arrays of `shape`.
+
+    Their areas are uniform between two numbers of places, and their heights 0.3 to 1 / 0.3 times their widths, uniform
+    in the logarithm; then sides are rounded, and cut where they are longer than the grid's.
+    """
+    draws = jax.random.uniform(key, (4, *shape))
+    area = areas[0] + (areas[1] - jnp.asarray(areas[0])) * draws[0]
+    stretch = jnp.exp(0.5 * math.log(_LONGEST) * (2 * draws[1] - 1))  # The root of height / width.
+    height = jnp.clip(jnp.round(jnp.sqrt(area) * stretch), 1, size[0])
+    width = jnp.clip(jnp.round(jnp.sqrt(area) / stretch), 1, size[1])
+    top, left = jnp.floor(draws[2] * (size[0] - height + 1)), jnp.floor(draws[3] * (size[1] - width + 1))
+    return Rectangles(top, left, height, width)

@@ -108,6 +108,30 @@ def test_a_cutout_is_a_black_square():
     assert len({square.tobytes() for square in black}) > 20
 
 
+def test_random_erasing_makes_noise_of_a_rectangle_of_the_share_it_may_take():
+    images = jnp.full((600, 20, 30, 2), 2.0)  # Which no noise is.
+    changed = np.asarray(augment(Augmentation(erasing=0.5, erasing_area=0.2), KEY, images))
+    erased = np.any(changed != 2, axis=-1)
+    touched = erased.any(axis=(1, 2))
+    assert 250 < touched.sum() < 350
+    rows, columns = erased.any(axis=2), erased.any(axis=1)
+    sides = np.stack([rows.sum(axis=1), columns.sum(axis=1)], axis=1)[touched]
+    for one, row, column in zip(erased, rows, columns, strict=True):
+        np.testing.assert_array_equal(one, row[:, None] & column[None])  # Whole rectangles.
+    area = sides.prod(axis=1) / 600
+    assert 0.015 < area.min() < 0.03
+    assert 0.18 < area.max() < 0.23  # Sides are rounded.
+    ratio = np.log(sides[:, 0] / sides[:, 1])
+    assert np.abs(ratio[area > 0.1]).max() < np.log(1 / 0.3) + 0.1
+    assert np.abs(ratio.mean()) < 0.15
+    assert ratio.std() > 0.5
+    noise = changed[np.broadcast_to(erased[..., None], changed.shape)]
+    assert abs(noise.mean() - 0.5) < 0.01
+    assert abs(noise.var() - 1 / 12) < 0.005
+    first = np.argwhere(erased[:, 0, 0] & touched).size
+    assert first < touched.sum() / 4  # They begin anywhere.
+
+
 def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouched(dataset, data):
     """Two strengths are one program; what a network says of an image outside training does not depend on them."""
     settings = [
@@ -120,6 +144,8 @@ def test_members_of_a_population_may_differ_in_strength_and_evaluation_is_untouc
             zoom=angle / 50,
             shift=1,
             cutout=2,
+            erasing=0.5,
+            erasing_area=angle / 50,
         )
         for angle in (1.0, 40.0)
     ]
