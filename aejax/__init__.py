@@ -90,6 +90,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.k_sparse import KSparseConfig as KSparseConfig
     from aejax.autoencoders.latent_noise import LatentNoiseConfig as LatentNoiseConfig
     from aejax.autoencoders.lookup_free import LookupFreeConfig as LookupFreeConfig
+    from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
     from aejax.autoencoders.plain import PlainConfig as PlainConfig
     from aejax.autoencoders.rae import (
         RaeGPConfig as RaeGPConfig,
@@ -97,6 +98,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         RaeSNConfig as RaeSNConfig,
     )
     from aejax.autoencoders.residual_vq import ResidualVqConfig as ResidualVqConfig
+    from aejax.autoencoders.simmim import SimMimConfig as SimMimConfig
     from aejax.autoencoders.sparse_kl import SparseKLConfig as SparseKLConfig
     from aejax.autoencoders.sparse_l1 import SparseL1Config as SparseL1Config
     from aejax.autoencoders.tied import TiedConfig as TiedConfig

@@ -92,6 +92,17 @@ class Family:
         """Returns the names of the loss's terms: TERMS, unless they depend on the fields."""
         return self.TERMS
 
+    def rescaled_by(self, preprocessing: Kind) -> str | None:
+        """Returns the field that gives the targets another range than [0, 1], as a message names it, or None."""
+        if preprocessing != "none":
+            return f"data.preprocessing={preprocessing}"
+        return None if self.patches is None else "autoencoder.patches"
+
+    def misfit(self, image_shape: tuple[int, ...]) -> str | None:
+        """Returns which field does not go with images (or patches) of a shape, [height, width, channels], or None."""
+        del image_shape
+        return None
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields of the family do not go together, or with the data's preprocessing; None if all do."""
         del preprocessing
@@ -142,6 +153,10 @@ class Family:
             misfit = network.misfit(of_input)
             if misfit:
                 yield f"autoencoder.{name}={network.kind} does not fit {dataset.name}: {misfit}"
+        for of_input in shapes:
+            misfit = self.misfit(of_input)
+            if misfit:
+                yield f"autoencoder={self.kind} does not fit {dataset.name}: {misfit}"
         yield from self.likelihood.misfits(dataset)
 
 

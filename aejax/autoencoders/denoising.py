@@ -30,8 +30,8 @@ class DenoisingConfig(Family):
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns why the corruption makes no sense for the data, or None."""
-        if self.corruption.NEEDS_UNIT_INTERVAL and (preprocessing != "none" or self.patches is not None):
-            source = "autoencoder.patches" if preprocessing == "none" else f"data.preprocessing={preprocessing}"
+        source = self.rescaled_by(preprocessing)
+        if self.corruption.NEEDS_UNIT_INTERVAL and source is not None:
             return (
                 f"corruption={self.corruption.kind} brings in black or white, pixels of 0 or 1, and {source} gives "
                 "them another range; use gaussian or masking"

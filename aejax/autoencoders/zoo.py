@@ -22,10 +22,12 @@ from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
+from aejax.autoencoders.masked import Masked
 from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.simmim import SimMim
 from aejax.autoencoders.sparse_kl import SparseKL
 from aejax.autoencoders.sparse_l1 import SparseL1
 from aejax.autoencoders.stacked import Stacked
@@ -44,6 +46,8 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         Plain,
         Tied,
         Denoising,
+        Masked,
+        SimMim,
         LatentNoise,
         Dropout,
         SparseL1,

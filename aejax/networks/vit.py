@@ -14,6 +14,7 @@ from aejax.config import PositiveInt
 from aejax.networks.convolution import Conv
 from aejax.networks.convolutional import indivisible
 from aejax.networks.layers import ACTIVATIONS, Activation, Initializer, make_dense
+from aejax.networks.masks import take_squares
 
 Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -78,10 +79,22 @@ class TransformerBlock(nn.Module):
         return tokens + make_dense(width, config.initializer, name="contract")(ACTIVATIONS[config.activation](hidden))
 
 
+class ClassToken(nn.Module):
+    """[batch, tokens, width] -> [batch, 1 + tokens, width]: a learned token before those of the image."""
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Returns the tokens after the learned one."""
+        batch, _, width = tokens.shape
+        token = self.param("token", nn.initializers.normal(0.02), (width,))
+        return jnp.concatenate([jnp.broadcast_to(token[None, None], (batch, 1, width)), tokens], axis=1)
+
+
 class ViTEncoder(nn.Module):
     """[batch, height, width, channels] -> [batch, tokens, config.width]."""
 
     config: ViT
+    class_token: bool = False  # Whether a learned token stands before those of the image.
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False, visible: jax.Array | None = None) -> jax.Array:
@@ -90,16 +103,19 @@ class ViTEncoder(nn.Module):
         Args:
           image: the images.
           train: changes nothing.
-          visible: indices of the tokens that enter, int32 [batch, visible tokens]; None: all of them.
+          visible: indices of the tokens that enter, int32 [batch, visible tokens]; None: all of them. The others are
+            not computed.
         """
         del train
         config = self.config
-        tokens = Conv(config.width, config.patch_size, config.patch_size, config.initializer, name="patches")(image)
-        grid = config.grid(image.shape[1:])
-        tokens = tokens.reshape(tokens.shape[0], -1, config.width)
-        tokens = tokens + jnp.asarray(sincos_positions(grid, config.width), tokens.dtype)
+        positions = jnp.asarray(sincos_positions(config.grid(image.shape[1:]), config.width))
         if visible is not None:
-            tokens = jnp.take_along_axis(tokens, visible[:, :, None], axis=1)
+            image, positions = take_squares(image, visible, config.patch_size), positions[0][visible]
+        tokens = Conv(config.width, config.patch_size, config.patch_size, config.initializer, name="patches")(image)
+        tokens = tokens.reshape(tokens.shape[0], -1, config.width)
+        tokens = tokens + positions.astype(tokens.dtype)
+        if self.class_token:
+            tokens = ClassToken(name="class_token")(tokens)
         for index in range(config.depth):
             tokens = TransformerBlock(config, name=f"Block_{index}")(tokens)
         return nn.LayerNorm(dtype=tokens.dtype)(tokens)

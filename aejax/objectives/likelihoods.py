@@ -55,9 +55,8 @@ class _Likelihood(abc.ABC):
         """Yields why fields of the whole config do not go together with this likelihood."""
         if getattr(self, "output", "sigmoid") != "sigmoid":
             return
-        preprocessed = config.data.preprocessing != "none"
-        if preprocessed or config.autoencoder.patches is not None:
-            source = f"data.preprocessing={config.data.preprocessing}" if preprocessed else "autoencoder.patches"
+        source = config.autoencoder.rescaled_by(config.data.preprocessing)
+        if source is not None:
             first = "" if hasattr(self, "output") else "autoencoder.likelihood=gaussian and "
             yield (
                 f"{source} gives targets outside [0, 1], which this likelihood "
