@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from aejax.data.resident import Batch
 from aejax.networks.layers import make_dense
@@ -17,6 +18,9 @@ class Classifier(nn.Module):
     autoencoder: nn.Module
     num_classes: int
     frozen: bool = False  # Whether the encoder behaves as outside training, without noise or statistics of batches.
+    mixup: ArrayLike | None = (
+        None  # In training images and labels are mixed by a draw of Beta(mixup, mixup); None: not.
+    )
 
     def setup(self) -> None:
         """Makes the linear layer."""
@@ -31,6 +35,19 @@ class Classifier(nn.Module):
         return self.head(self.encode(image, train=train)).astype(jnp.float32)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
-        """Returns the cross-entropy of the label, [batch], in nats."""
-        logits = self.classify(batch.image, train=train)
-        return {"cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, batch.label)}
+        """Returns the cross-entropy of the label, [batch], in nats; with `mixup`, in training, that of mixed labels.
+
+        An image x of class y and the one before it in the batch, x' of y', become λ x + (1 − λ) x', whose label is y
+        with the probability λ, and y' otherwise; λ is the batch's draw.
+
+        Source: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: beyond empirical risk minimization", 2018, equation 2.
+        """
+        assert batch.label is not None, "a classifier is trained by labels"
+        entropy = optax.softmax_cross_entropy_with_integer_labels
+        if self.mixup is None or not train:
+            return {"cross_entropy": entropy(self.classify(batch.image, train=train), batch.label)}
+        share = jax.random.beta(self.make_rng("noise"), self.mixup, self.mixup)
+        mixed = share * batch.image + (1 - share) * jnp.roll(batch.image, 1, axis=0)
+        logits = self.classify(mixed, train=train)
+        other = entropy(logits, jnp.roll(batch.label, 1))
+        return {"cross_entropy": share * entropy(logits, batch.label) + (1 - share) * other}

@@ -22,9 +22,10 @@ def conflicts(config: Any) -> Iterator[str]:
             )
     roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
     by_labels = config.fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
-    if config.fine_tuning.labels_per_class and not by_labels:
+    given = [name for name in ("labels_per_class", "mixup") if getattr(config.fine_tuning, name) is not None]
+    if given and not by_labels:
         yield (
-            "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
+            f"fine_tuning.{given[0]}: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
             "in evaluation.baselines"
         )
 

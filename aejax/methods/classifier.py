@@ -36,7 +36,7 @@ class ClassifierMethod(Method):
         augmentation = fine_tuning.augmentation or config.training.augmentation
         training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
         per_class = fine_tuning.labels_per_class
-        model = Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes)
+        model = Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes, mixup=fine_tuning.mixup)
         return Task(
             model,
             optimizer,

@@ -19,7 +19,7 @@ from aejax.networks.zoo import examples_at_once
 from aejax.training.fine_tuning import make_rates
 from aejax.training.step import Task
 
-_FIELDS = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class", "augmentation")
+_FIELDS = ("epochs", "layers", "layer_decay", "learning_rate", "head", "labels_per_class", "augmentation", "mixup")
 
 
 class FineTuned(ClassifierMethod):

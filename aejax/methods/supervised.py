@@ -6,7 +6,7 @@ from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING
 from aejax.methods.classifier import ClassifierMethod
 
-_FIELDS = ("labels_per_class", "augmentation", "scratch_epochs", "scratch_learning_rate")
+_FIELDS = ("labels_per_class", "augmentation", "mixup", "scratch_epochs", "scratch_learning_rate")
 
 
 class Supervised(ClassifierMethod):

@@ -149,6 +149,7 @@ def test_training_whitens_patches_of_training_images(method, data):
 # One whose codebook begins as patches; the population below is of the plain family.
 UNMARKED = ("vq_vae",)
 SIZES = {"encoder.widths": [6], "latent_size": 4}
+SQUARES = {"masked": {"encoder.patch_size": 1}, "simmim": {"patch_size": 1}}  # Of a patch, which is 3 pixels wide.
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,8 @@ SIZES = {"encoder.widths": [6], "latent_size": 4}
 )
 def test_every_family_learns_from_patches(kind, data):
     field, values, others = SWEPT[kind]
-    sizes = {f"autoencoder.{name}": value for name, value in (SIZES | others).items()}
+    own = others | SQUARES[kind] if kind in SQUARES else SIZES | others
+    sizes = {f"autoencoder.{name}": value for name, value in own.items()}
     config = override(Config(), {"autoencoder": kind} | sizes | {field: values[1]})
     family = dataclasses.replace(config.autoencoder, patches=SMALL)
     if hasattr(family.likelihood, "output"):

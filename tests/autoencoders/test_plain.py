@@ -12,6 +12,7 @@ from aejax.data.resident import Batch
 from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
+from aejax.networks.vit import ViT
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError, LearnedGaussian, LogisticMixture, MeanSquaredError
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
@@ -40,6 +41,13 @@ def test_constant_images_are_reconstructed():
 SMALL = {  # What a latent of five units, or of five maps, asks for.
     "k_sparse": {"k": 2},
     "batch_top_k": {"k": 2},
+    "masked": {
+        "encoder": ViT(width=8, depth=1, heads=2),
+        "latent_size": 8,
+        "decoder_width": 4,
+        "decoder_depth": 1,
+        "normalize": False,
+    },
     "conv_winner_take_all": {"encoder": Convolutional(widths=(4,), strides=(1,)), "decoder_kernel_size": 3},
     "annealed_vae": {"warmup_epochs": 0.0, "capacity": 1.0},
     "factor_vae": {"discriminator_widths": (10,)},
@@ -57,7 +65,7 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 LIKE_ANOTHER = {
     "latent_noise", "dropout", "sparse_l1", "higher_order_contractive", "winner_take_all", "rae_l2", "rae_gp",
     "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae", "info_vae", "wae", "factor_vae", "adversarial", "vae_gan",
-    "residual_vq", "fsq", "lookup_free",
+    "residual_vq", "fsq", "lookup_free", "simmim",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
@@ -66,7 +74,7 @@ LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGauss
 def members():
     """Yields a small member of every family, with logits that may be extreme, and of the plain one likelihoods."""
     for name in FAMILIES:
-        family = FAMILIES.config(name)(latent_size=5, **{"encoder": Dense(widths=(12,))} | SMALL.get(name, {}))
+        family = FAMILIES.config(name)(**{"latent_size": 5, "encoder": Dense(widths=(12,))} | SMALL.get(name, {}))
         for likelihood in LIKELIHOODS[: None if name == "plain" else 1]:
             config = Config(
                 autoencoder=dataclasses.replace(family, likelihood=likelihood),
@@ -99,7 +107,8 @@ def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
         return latent, apply("decode", latent), apply("reconstruct", x), terms
 
     latent, decoded, reconstruction, terms = use(variables, extreme)
-    assert latent.shape in ((3, 5), (3, 8 * 8 * 5), (3, 3 * 5))  # Units, maps, or discrete codes.
+    size = family.latent_size
+    assert latent.shape in ((3, size), (3, 8 * 8 * size), (3, 3 * size))  # Units, maps, or discrete codes.
     assert decoded.shape[:-1] == extreme.shape[:-1]
     assert reconstruction.shape == extreme.shape
     for term in (latent, *terms.values()):

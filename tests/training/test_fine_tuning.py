@@ -16,8 +16,10 @@ from aejax.data.subsets import draw_per_class
 from aejax.errors import ConfigError, DataError
 from aejax.evaluation.few_labels import STRENGTHS
 from aejax.experiment import Config, check, check_data
+from aejax.methods.base import find_method
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
+from aejax.sweep import group
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.fit import fit
 from aejax.training.optimizers import AdamW, Sgd
@@ -138,6 +140,46 @@ def test_labelled_images_are_augmented_in_a_way_of_their_own(local, method):
     # A layer that is shown black images only keeps its weights.
     _, before, after = tuned(local, config, method, augmentation=Augmentation(cutout=100))
     assert (moved(before, after)[LAYERS[0]] == 0) == (method != "autoencoder")
+
+
+def test_mixup_mixes_images_and_labels_in_training_alone(local):
+    config = dataclasses.replace(CONFIG, fine_tuning=dataclasses.replace(CONFIG.fine_tuning, mixup=0.7))
+    task = make_task("fine_tuned", (8, 8, 1), 4)(config)
+    batch = local.batch("train", np.arange(6))
+    image, label = np.asarray(batch.image), np.asarray(batch.label)
+
+    @jax.jit
+    def terms(keys):
+        variables = task.model.init(keys[0], batch, train=False, method="terms")
+        say = lambda key, train: task.model.apply(  # noqa: E731
+            variables, batch, train=train, method="terms", rngs={"noise": key}
+        )["cross_entropy"]
+        shares = np.linspace(0, 1, 401, dtype=np.float32)[:, None, None, None, None]
+        mixed = shares * image + (1 - shares) * np.roll(image, 1, axis=0)
+        logits = task.model.apply(variables, mixed.reshape(-1, 8, 8, 1), method="classify")
+        losses = jax.lax.map(lambda key: say(key, True), keys)
+        return jax.nn.log_softmax(logits).reshape(401, 6, 4), losses, say(keys[0], False)
+
+    said, losses, outside = jax.device_get(terms(jax.random.split(jax.random.key(0), 300)))
+    each = -np.take_along_axis(said, np.stack([label, np.roll(label, 1)], axis=1)[None], axis=2)
+    share = np.linspace(0, 1, 401)[:, None]
+    expected = share * each[..., 0] + (1 - share) * each[..., 1]  # By the share that was drawn.
+    np.testing.assert_allclose(outside, expected[-1], rtol=1e-5)
+    distance = np.abs(losses[:, None] - expected[None]).max(axis=2)
+    assert distance.min(axis=1).max() < 0.01
+    drawn = np.linspace(0, 1, 401)[distance.argmin(axis=1)]
+    assert abs(drawn.mean() - 0.5) < 0.07
+    assert abs(drawn.var() - 0.25 / (2 * 0.7 + 1)) < 0.02  # Of Beta(α, α).
+
+
+def test_strengths_of_mixup_are_one_population_and_reach_both_classifiers():
+    members = [override(CONFIG, {"fine_tuning.mixup": value}) for value in (0.1, 1.0)]
+    assert [len(population.members) for population in group(members)] == [2]
+    for method in ("fine_tuned", "supervised"):
+        reduced = [find_method(method).reduce(member) for member in members]
+        assert [make_task(method, (8, 8, 1), 4)(config).model.mixup for config in reduced] == [0.1, 1.0]
+    with pytest.raises(ConfigError, match=r"fine_tuning\.mixup: nothing is trained by labels"):
+        check(override(Config(), {"fine_tuning.mixup": 0.2, "evaluation.baselines": ["pca"]}))
 
 
 def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
