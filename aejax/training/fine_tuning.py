@@ -38,8 +38,9 @@ class FineTuningConfig:
     labels_per_class: PositiveInt | None = None
     # Of labelled images, when they are trained on; also of "supervised". null: training.augmentation.
     augmentation: Augmentation | None = None
-    # Labelled images are mixed in pairs, and so are their labels, by a share that each batch draws of Beta(m, m), m this
-    # number (Zhang et al., "mixup: beyond empirical risk minimization", 2018); also of "supervised". null: they are not.
+    # Labelled images are mixed in pairs, and so are their labels, by a share that each batch draws of Beta(m, m), where
+    # m is this number (Zhang et al., "mixup: beyond empirical risk minimization", 2018); also of "supervised". null:
+    # they are not.
     mixup: PositiveFloat | None = traced(None)
     scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
     scratch_learning_rate: PositiveFloat | None = traced(None)  # Likewise; null: the optimizer's.
