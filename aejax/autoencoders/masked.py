@@ -98,7 +98,7 @@ class Masked(Hiding):
         return self.complete(self.decoder(self.activate(pooled, train=train), tokens, masks))
 
     def _pooled(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns what stands for an image, [batch, width], and the tokens of its patches, [batch, tokens, width]."""
+        """Returns the pooled tokens of images, [batch, width], and those of their patches, [batch, tokens, width]."""
         if self.config.pool == "cls":
             return tokens[:, 0], tokens[:, 1:]
         return jnp.mean(tokens, axis=1), tokens
