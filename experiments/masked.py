@@ -31,7 +31,7 @@ from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import AdamW, Cosine
 from aejax.training.step import TrainingConfig
 
-VARIANTS = ("fashion", "cifar100", "cifar100_smoke")
+VARIANTS = ("fashion", "cifar100_smoke", "cifar100")
 
 
 def get_config(variant: str) -> Config:
