@@ -6,7 +6,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
@@ -16,6 +15,7 @@ from aejax.networks.convolution import ConvolutionMethod
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.layers import make_dense
+from aejax.networks.masks import draw_masks, take_squares
 from aejax.networks.vit import ViT, ViTEncoder
 from aejax.objectives.likelihoods import HalfSquaredError, MeanSquaredError
 
@@ -95,12 +95,11 @@ class VisiblePatches(nn.Module):
     @nn.compact
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the mean squared error over the visible patches, [batch]."""
-        image, size = batch.image, self.config.patch_size
-        count, rows, columns = image.shape[0], *self.config.grid(image.shape[1:])
+        image, config = batch.image, self.config
         key = self.make_rng("noise") if self.has_rng("noise") else jax.random.key(0)
-        visible = jnp.argsort(jax.random.uniform(key, (count, rows * columns)), axis=1)[:, :VISIBLE_TOKENS]
-        tokens = ViTEncoder(self.config)(image, train=train, visible=visible)
-        output = make_dense(size * size * image.shape[-1], "glorot_uniform")(tokens)
-        patches = image.reshape(count, rows, size, columns, size, -1).transpose(0, 1, 3, 2, 4, 5)
-        target = jnp.take_along_axis(patches.reshape(count, rows * columns, -1), visible[:, :, None], axis=1)
+        grid = config.grid(image.shape[1:])
+        visible = draw_masks(key, image.shape[0], grid, math.prod(grid) - VISIBLE_TOKENS, "random").visible
+        tokens = ViTEncoder(config)(image, train=train, visible=visible)
+        output = make_dense(config.patch_size**2 * image.shape[-1], "glorot_uniform")(tokens)
+        target = take_squares(image, visible, config.patch_size).reshape(output.shape)
         return {"reconstruction": MeanSquaredError().loss(output, target)}
