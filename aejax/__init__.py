@@ -59,6 +59,8 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         Stages as Stages,
     )
     from aejax.training.fine_tuning import FineTuningConfig as FineTuningConfig
+    from aejax.training.semi_supervised import PseudoLabels as PseudoLabels
+    from aejax.training.semi_supervised import SemiSupervisedConfig as SemiSupervisedConfig
     from aejax.evaluation.suite import EvaluationConfig as EvaluationConfig
     from aejax.measures.config import (
         ClusteringConfig as ClusteringConfig,

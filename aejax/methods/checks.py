@@ -20,13 +20,19 @@ def conflicts(config: Any) -> Iterator[str]:
                 f"evaluation.baselines has '{name}', which is of patches, and the autoencoder is of whole images; set "
                 "autoencoder.patches, or leave it out"
             )
-    roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
-    by_labels = config.fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
-    if config.fine_tuning.labels_per_class and not by_labels:
+    if config.fine_tuning.labels_per_class and not _trains_by_labels(config):
         yield (
-            "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
-            "in evaluation.baselines"
+            "fine_tuning.labels_per_class: nothing is trained by labels; set fine_tuning.epochs or "
+            "semi_supervised.epochs, or name 'supervised' in evaluation.baselines"
         )
+
+
+def _trains_by_labels(config: Any) -> bool:
+    """Whether a config asks for any network that labels train."""
+    asked = config.evaluation.baselines
+    roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
+    further = config.fine_tuning.epochs or config.semi_supervised.epochs
+    return bool(further) or any(Role.CLASSIFIER in role for role in roles)
 
 
 def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
