@@ -36,8 +36,14 @@ def _trains_by_labels(config: Any) -> bool:
 
 
 def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
-    """Yields which baseline, named by the config, needs labels that the data do not have."""
+    """Yields which baseline, named by the config, needs labels that the data do not have, or other classes."""
     del others
+    family, num = config.autoencoder, dataset.num_classes
+    if family.classifies and num is not None and family.latent_size != num and _trains_by_labels(config):
+        yield (
+            f"autoencoder.latent_size={family.latent_size}: the latent of '{family.kind}' is a score of each class, and "
+            f"{dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"
+        )
     for name in config.evaluation.baselines or ():
         if baseline(name).needs_labels and dataset.num_classes is None:
             yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"
