@@ -1,4 +1,4 @@
-"""The ladder network: every layer of the encoder is denoised, and labels are learned on the noisy path (Rasmus, 2015)."""
+"""The ladder network: every layer is denoised, and labels are learned on the noisy path (Rasmus et al., 2015)."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders.base import Autoencoder, Family
-from aejax.config import NonNegativeFloat, traced
+from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.networks.dense import Dense
@@ -41,7 +41,7 @@ class LadderConfig(Family):
 
     kind: Literal["ladder"] = "ladder"
     encoder: Encoder = Dense(widths=(1000, 500, 250, 250, 250), initializer="lecun_normal")
-    latent_size: int = 10  # The number of classes, if there are labels.
+    latent_size: PositiveInt = 10  # The number of classes, if there are labels.
     likelihood: Likelihood = HalfSquaredError(output="identity")  # Of the pixels, given the estimate of the image.
     image_noise: NonNegativeFloat = traced(0.3)  # Standard deviation of the noise on the image.
     noise: NonNegativeFloat = traced(0.3)  # On each layer, of which every unit has a deviation of 1.
@@ -108,9 +108,8 @@ class Ladder(Autoencoder):
 
     def reconstruct(self, image: jax.Array) -> jax.Array:
         """Returns the estimate of the image from the path without noise, of the image's shape."""
-        return self.config.likelihood.mean(
-            self._estimates(self.encoder.climb(image, None, train=False), train=False)[0]
-        )
+        path = self.encoder.climb(image, None, train=False)
+        return self.config.likelihood.mean(self._estimates(path, train=False)[0])
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns how well the image and each layer are denoised, weighted, [batch] each."""

@@ -41,8 +41,8 @@ def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[st
     family, num = config.autoencoder, dataset.num_classes
     if family.classifies and num is not None and family.latent_size != num and _trains_by_labels(config):
         yield (
-            f"autoencoder.latent_size={family.latent_size}: the latent of '{family.kind}' is a score of each class, and "
-            f"{dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"
+            f"autoencoder.latent_size={family.latent_size}: the latent of '{family.kind}' is a score of each class, "
+            f"and {dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"
         )
     for name in config.evaluation.baselines or ():
         if baseline(name).needs_labels and dataset.num_classes is None:

@@ -55,8 +55,8 @@ class FineTuningConfig:
             )
         if self.epochs and config.autoencoder.classifies and (self.head == "probe" or self.layers == ()):
             yield (
-                f"fine_tuning.head=probe and fine_tuning.layers=[] are about a classifier's own layer, and the latent of "
-                f"autoencoder={config.autoencoder.kind} is the classifier; use head=random, and name layers or all (null)"
+                "fine_tuning.head=probe and fine_tuning.layers=[] are about a layer of the classifier's own, and "
+                f"autoencoder={config.autoencoder.kind} needs none; use head=random, and layers that it has or null"
             )
         if self.head == "probe" and config.data.validation_size == 0 and self.labels_per_class is None:
             yield (

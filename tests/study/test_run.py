@@ -134,7 +134,7 @@ def test_a_dry_run_counts_parameters_and_flops(tmp_path):
     assert "5 members" in line
     assert "2,408 parameters" in line
     assert "FLOP" in line
-    assert "5 configs: 5 autoencoders, 6 populations with their baselines" in text
+    assert "5 configs: 5 autoencoders, 7 populations with their baselines" in text
 
 
 def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
