@@ -44,7 +44,7 @@ class Rung(NamedTuple):
     deviation: jax.Array
 
 
-class Standardization(nn.Module):
+class BatchMoments(nn.Module):
     """The mean and deviation of each unit: in training those of the batch, outside running ones, in `batch_stats`."""
 
     size: int
@@ -83,7 +83,7 @@ class LadderLayer(nn.Module):
     def setup(self) -> None:
         """Makes the layer."""
         self.dense = make_dense(self.size, self.config.initializer, use_bias=False)
-        self.statistics = Standardization(self.size)
+        self.statistics = BatchMoments(self.size)
         self.bias = self.param("bias", nn.initializers.zeros, (self.size,))
         if self.is_scaled:
             self.scale = self.param("scale", nn.initializers.ones, (self.size,))
@@ -169,7 +169,7 @@ class LadderDecoder(nn.Module):
         """Makes the layers, numbered from the image on."""
         sizes = (math.prod(self.image_shape), *self.config.widths, self.latent_size)
         self.dense = [make_dense(size, self.config.initializer, use_bias=False) for size in sizes[:-1]]
-        self.statistics = [Standardization(size) for size in sizes]
+        self.statistics = [BatchMoments(size) for size in sizes]
         self.combinators = [Combinator(size) for size in sizes]
 
     def __call__(self, latent: jax.Array, *, train: bool = False) -> jax.Array:

@@ -316,7 +316,8 @@ def labelled_batches(task: Task, epoch: jax.Array, data: ResidentData, num: int)
     count = _num_labelled(data)
     key = rng.at(rng.stream(rng.root(task.seed), "batches of labelled images"), epoch)
     passes = jnp.arange(-(-num // num_batches(count, size)))
-    indices = jax.vmap(lambda index: epoch_indices(rng.at(key, index), count, size))(passes).reshape(-1, size)[:num]
+    drawn = jax.lax.map(lambda index: epoch_indices(rng.at(key, index), count, size), passes)
+    indices = drawn.reshape(-1, size)[:num]
     return jnp.asarray(data.labelled["train"])[indices] if data.labelled else indices
 
 

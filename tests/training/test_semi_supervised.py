@@ -143,6 +143,8 @@ def test_all_other_labels_are_hidden(local):
     np.testing.assert_array_equal(label[places], np.asarray(local.label["train"])[places])
     np.testing.assert_array_equal(np.bincount(label[places]), [5, 5, 5, 5])
     assert (np.delete(label, places) == -1).all()
+    task = task_of(CONFIG)
+    jax.tree.map(np.testing.assert_array_equal, task.measured_on(local).image, known.image)
     # Classified images are those that fine-tuning has of the same seed, also for choices.
     jax.tree.map(np.testing.assert_array_equal, seen.with_labels().image, known.image)
     jax.tree.map(np.testing.assert_array_equal, seen.with_labels().label, known.label)
