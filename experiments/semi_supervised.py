@@ -73,4 +73,4 @@ def sweep(variant: str) -> sweeps.Sweep:
         "semi_supervised.pseudo_labels": None,
     }
     ladder = sweeps.part("autoencoder", "ladder", {"noise": noise, **weights})
-    return [{}, sweeps.part("autoencoder", "denoising", denoising), ladder | alone]
+    return [{}, sweeps.part("autoencoder", "denoising", denoising), {**ladder, **alone}]

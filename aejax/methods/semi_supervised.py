@@ -14,7 +14,7 @@ from aejax.data.subsets import AmongAll
 from aejax.evaluation.classifier import AUTOENCODER, Classifier
 from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING
-from aejax.methods.classifier import ClassifierMethod
+from aejax.methods.classifier import ClassifierMethod, labelled_images
 from aejax.training.step import Labelled, Stage, Task
 
 _CROSS_ENTROPY = "cross_entropy"
@@ -46,7 +46,8 @@ class SemiSupervisedClassifier(Classifier):
         logits = jax.lax.stop_gradient(self.classify(batch.image, train=False))
         label, chosen = pseudo.choose(logits, batch.label == UNKNOWN)
         loss = optax.softmax_cross_entropy_with_integer_labels(self.classify(batch.image, train=True), label)
-        return pseudo.weight_at(batch.epoch) * jnp.where(chosen, loss, 0.0)
+        weight: jax.Array = pseudo.weight_at(batch.epoch)
+        return weight * jnp.where(chosen, loss, 0.0)
 
 
 class SemiSupervised(ClassifierMethod):
@@ -70,12 +71,11 @@ class SemiSupervised(ClassifierMethod):
             classifier.autoencoder, classifier.num_classes, semi_supervised=config.semi_supervised
         )
         opponents = tuple((f"{AUTOENCODER}/{network}", terms) for network, terms in family.OPPONENTS)
-        assert task.subset is not None, "classifiers are trained on the images with a label"
         return task._replace(
             model=model,
             training=dataclasses.replace(config.training, target_error=None),
             stages=(Stage(self.epochs(config), opponents=opponents, watched=_CROSS_ENTROPY),),
-            subset=AmongAll(task.subset),
+            subset=AmongAll(labelled_images(config, classifier.num_classes)),
             prepare=functools.partial(_init_autoencoder, model),
             labelled=Labelled(config.semi_supervised.batch_size, task.training.augmentation),
         )

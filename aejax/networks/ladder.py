@@ -28,7 +28,7 @@ class Noise(NamedTuple):
 
     def at(self, layer: int, shape: tuple[int, ...]) -> jax.Array:
         """Draws the noise of a layer, float32; 0 is the image."""
-        scale = self.of_layers if layer else self.of_image
+        scale = jnp.asarray(self.of_layers if layer else self.of_image)
         return scale * jax.random.normal(jax.random.fold_in(self.key, layer), shape)
 
 

@@ -24,7 +24,7 @@ CONFIG = Config(
     data=DataConfig(train_size=600, validation_size=100),
     optimizer=Adam(learning_rate=5e-3),
     training=TrainingConfig(epochs=0, batch_size=50),
-    fine_tuning=FineTuningConfig(labels_per_class=5, scratch_epochs=60),
+    fine_tuning=FineTuningConfig(labels_per_class=5, scratch_epochs=240),
     semi_supervised=SemiSupervisedConfig(epochs=20),
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=("supervised",), classifier_features=False),
 )
