@@ -59,6 +59,8 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         Stages as Stages,
     )
     from aejax.training.fine_tuning import FineTuningConfig as FineTuningConfig
+    from aejax.training.semi_supervised import PseudoLabels as PseudoLabels
+    from aejax.training.semi_supervised import SemiSupervisedConfig as SemiSupervisedConfig
     from aejax.evaluation.suite import EvaluationConfig as EvaluationConfig
     from aejax.measures.config import (
         ClusteringConfig as ClusteringConfig,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.info_vae import InfoVaeConfig as InfoVaeConfig
     from aejax.autoencoders.iwae import IwaeConfig as IwaeConfig
     from aejax.autoencoders.k_sparse import KSparseConfig as KSparseConfig
+    from aejax.autoencoders.ladder import LadderConfig as LadderConfig
     from aejax.autoencoders.latent_noise import LatentNoiseConfig as LatentNoiseConfig
     from aejax.autoencoders.lookup_free import LookupFreeConfig as LookupFreeConfig
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig

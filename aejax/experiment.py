@@ -17,6 +17,7 @@ from aejax.sweep import Sweep, expand_with_labels, grid, product
 from aejax.training.config import TrainingConfig
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Optimizer
+from aejax.training.semi_supervised import SemiSupervisedConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Config:
     optimizer: Optimizer = Adam()
     training: TrainingConfig = TrainingConfig()
     fine_tuning: FineTuningConfig = FineTuningConfig()
+    semi_supervised: SemiSupervisedConfig = SemiSupervisedConfig()
     generation: GenerationConfig = GenerationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -80,7 +82,8 @@ def warnings(configs: Iterable[Config]) -> list[str]:
     """Returns lines on what goes together and is hardly meant, such as a warm-up that outlasts training, each once."""
     lines: dict[str, None] = {}
     for config in configs:
-        for part in (config.autoencoder, config.optimizer, config.training, config.generation):
+        parts = (config.autoencoder, config.optimizer, config.training, config.semi_supervised, config.generation)
+        for part in parts:
             lines |= dict.fromkeys(part.warnings(config))
     return list(lines)
 
@@ -105,6 +108,7 @@ def _parts(config: Config) -> tuple[Any, ...]:
         config.data,
         config.training,
         config.fine_tuning,
+        config.semi_supervised,
         config.generation,
         config.evaluation,
         methods,

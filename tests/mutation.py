@@ -144,8 +144,8 @@ MUTATIONS = (
     Mutation(
         "opponents: learn by the family's loss",
         "training/step.py",
-        "return dict(of(None)) | {name: of(name)[name] for name in others}",
-        "return dict(of(None))",
+        "return functools.reduce(lambda gradient, name: _graft(gradient, of(name), name), others, of(None))",
+        "return of(None)",
         "tests/autoencoders/test_adversarial.py",
     ),
     Mutation(

@@ -269,6 +269,8 @@ def _without_study(config: Config, num_rows: int) -> Config:
         raise ConfigError("data.binarization is of images that are read; make images that are given black and white")
     if config.fine_tuning.labels_per_class is not None:
         raise ConfigError("fine_tuning.labels_per_class draws labels in a study; give images and labels of these alone")
+    if config.semi_supervised.epochs:
+        raise ConfigError("semi_supervised.epochs: only a study trains so; use aejax.run, or leave it out")
     num_validation = config.data.validation_size or 0
     count = num_rows - num_validation
     if count < 1:

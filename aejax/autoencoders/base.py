@@ -31,7 +31,8 @@ class Family:
     may be the decoder), and of the terms that it learns by, which are no part of the family's loss. Nothing else learns
     by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds
     a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with each other. DISCRETE is whether
-    the code is a row of indices.
+    the code is a row of indices. CLASSIFIES is whether the latent is a score of each class, so that a classifier has no
+    layer of its own.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -40,6 +41,7 @@ class Family:
     POSTERIOR: ClassVar[bool] = False
     NEEDS_OTHERS: ClassVar[bool] = False
     DISCRETE: ClassVar[bool] = False
+    CLASSIFIES: ClassVar[bool] = False
     if TYPE_CHECKING:
         kind: str
 
@@ -68,6 +70,11 @@ class Family:
     def has_indices(self) -> bool:
         """Whether the code of an image is a row of indices."""
         return self.DISCRETE and self.patches is None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether labels train its own `scores`, and no further layer."""
+        return self.CLASSIFIES and self.patches is None
 
     @property
     def num_above(self) -> int:
@@ -242,6 +249,12 @@ class Autoencoder(nn.Module):
 
     def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """The features for classifiers, [batch, size]: the latent, unless a family says otherwise."""
+        return self.encode(image, train=train)
+
+    def scores(self, image: jax.Array, *, train: bool) -> jax.Array:
+        """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless in training it
+        is given another path.
+        """
         return self.encode(image, train=train)
 
     def code(self, image: jax.Array) -> jax.Array:

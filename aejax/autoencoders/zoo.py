@@ -20,6 +20,7 @@ from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
 from aejax.autoencoders.info_vae import InfoVae
 from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.k_sparse import KSparse
+from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
 from aejax.autoencoders.masked import Masked
@@ -48,6 +49,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         Denoising,
         Masked,
         SimMim,
+        Ladder,
         LatentNoise,
         Dropout,
         SparseL1,

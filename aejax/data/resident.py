@@ -37,6 +37,7 @@ class Batch(NamedTuple):
     dataset_size: jax.typing.ArrayLike | None = None
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
     code: jax.Array | None = None  # [batch, ...], where the data have codes.
+    labelled: Any = None  # Where labels are learned beside: a `Batch` of images that all have one.
 
 
 class Rows(flax.struct.PyTreeNode):

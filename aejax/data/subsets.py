@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import rng
+from aejax.data.classes import UNKNOWN
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Array
 from aejax.data.resident import ResidentData
@@ -46,6 +47,10 @@ class AllLabelled(NamedTuple):
         """Returns the data with these images alone."""
         return data.with_labels()
 
+    def places(self, data: ResidentData) -> jax.Array | None:
+        """Returns the indices of its training images among all training images; None: it is all of them."""
+        return jnp.asarray(data.labelled["train"]) if data.labelled else None
+
 
 class RowsSubset(NamedTuple):
     """One of the subsets for which the data have `rows`, and a preprocessing of their own: arrays [subsets, ...]."""
@@ -70,8 +75,8 @@ class LabelledSubset(NamedTuple):
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the data with these images for the training and validation splits; the test split stays."""
+        indices = self._draw(data)
         data = data.with_labels()
-        indices = draw_per_class(data.label["train"], self.num_classes, 2 * self.per_class, self.draw)
         chosen = {"train": indices[:, : self.per_class], "validation": indices[:, self.per_class :]}
         few = {
             name: {split: indexable(arrays["train"])[index.reshape(-1)] for split, index in chosen.items()}
@@ -80,6 +85,37 @@ class LabelledSubset(NamedTuple):
         intensity = None if data.intensity is None else indexable(data.intensity)[chosen["train"].reshape(-1)]
         return data.replace(
             image=dict(data.image) | few["image"], label=dict(data.label) | few["label"], intensity=intensity
+        )
+
+    def places(self, data: ResidentData) -> jax.Array | None:
+        """Returns the indices of its training images among all training images, int32 [num]."""
+        indices = self._draw(data)[:, : self.per_class].reshape(-1)
+        return jnp.asarray(data.labelled["train"])[indices] if data.labelled else indices
+
+    def _draw(self, data: ResidentData) -> jax.Array:
+        """Draws its images and those to choose by, from the images that have a label: their indices among these."""
+        return draw_per_class(data.known_label["train"], self.num_classes, 2 * self.per_class, self.draw)
+
+
+class AmongAll(NamedTuple):
+    """All training images, of which those alone keep their label that another subset has."""
+
+    subset: AllLabelled | LabelledSubset
+
+    def select(self, data: ResidentData) -> ResidentData:
+        """Returns the data with the other labels hidden (-1); the validation images are the other subset's."""
+        places = self.subset.places(data)
+        if places is None:
+            return data
+        known = self.subset.select(data)
+        label = jnp.full(data.size("train"), UNKNOWN, jnp.int32).at[places].set(known.label["train"])
+        labelled = {split: jnp.arange(len(values)) for split, values in known.label.items()}
+        if data.labelled:
+            labelled["test"] = jnp.asarray(data.labelled["test"])
+        return data.replace(
+            image=dict(data.image) | {"validation": known.image["validation"]},
+            label=dict(data.label) | {"train": label, "validation": known.label["validation"]},
+            labelled=labelled | {"train": places},
         )
 
 

@@ -13,7 +13,10 @@ AUTOENCODER = "autoencoder"  # What a classifier calls the autoencoder in it.
 
 
 class Classifier(nn.Module):
-    """An autoencoder's encoder up to its features, and a linear layer to the classes: supervised or fine-tuned."""
+    """An autoencoder's encoder up to its features, and a linear layer to the classes: supervised or fine-tuned.
+
+    A family that `classifies` has the scores of the classes itself.
+    """
 
     autoencoder: nn.Module
     num_classes: int
@@ -24,7 +27,8 @@ class Classifier(nn.Module):
 
     def setup(self) -> None:
         """Makes the linear layer."""
-        self.head = make_dense(self.num_classes, "lecun_normal")
+        if not self.autoencoder.config.classifies:
+            self.head = make_dense(self.num_classes, "lecun_normal")
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the autoencoder's features, [batch, size]."""
@@ -32,7 +36,11 @@ class Classifier(nn.Module):
 
     def classify(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the logits of the classes, float32 [batch, num_classes]."""
-        return self.head(self.encode(image, train=train)).astype(jnp.float32)
+        if self.autoencoder.config.classifies:
+            scores: jax.Array = self.autoencoder.scores(image, train=train and not self.frozen)
+        else:
+            scores = self.head(self.encode(image, train=train))
+        return scores.astype(jnp.float32)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the cross-entropy of the label, [batch], in nats; with `mixup`, in training, that of mixed labels.

@@ -20,19 +20,31 @@ def conflicts(config: Any) -> Iterator[str]:
                 f"evaluation.baselines has '{name}', which is of patches, and the autoencoder is of whole images; set "
                 "autoencoder.patches, or leave it out"
             )
-    roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
-    by_labels = config.fine_tuning.epochs or any(Role.CLASSIFIER in role for role in roles)
     given = [name for name in ("labels_per_class", "mixup") if getattr(config.fine_tuning, name) is not None]
-    if given and not by_labels:
+    if given and not _trains_by_labels(config):
         yield (
-            f"fine_tuning.{given[0]}: nothing is trained by labels; set fine_tuning.epochs, or name 'supervised' "
-            "in evaluation.baselines"
+            f"fine_tuning.{given[0]}: nothing is trained by labels; set fine_tuning.epochs or "
+            "semi_supervised.epochs, or name 'supervised' in evaluation.baselines"
         )
 
 
+def _trains_by_labels(config: Any) -> bool:
+    """Whether a config asks for any network that labels train."""
+    asked = config.evaluation.baselines
+    roles = [baseline(name).role for name in (named(Role.BASELINE) if asked is None else asked)]
+    further = config.fine_tuning.epochs or config.semi_supervised.epochs
+    return bool(further) or any(Role.CLASSIFIER in role for role in roles)
+
+
 def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
-    """Yields which baseline, named by the config, needs labels that the data do not have."""
+    """Yields which baseline, named by the config, needs labels that the data do not have, or other classes."""
     del others
+    family, num = config.autoencoder, dataset.num_classes
+    if family.classifies and num is not None and family.latent_size != num and _trains_by_labels(config):
+        yield (
+            f"autoencoder.latent_size={family.latent_size}: the latent of '{family.kind}' is a score of each class, "
+            f"and {dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"
+        )
     for name in config.evaluation.baselines or ():
         if baseline(name).needs_labels and dataset.num_classes is None:
             yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"

@@ -35,7 +35,6 @@ class ClassifierMethod(Method):
         # An error to be reached is one of reconstruction.
         augmentation = fine_tuning.augmentation or config.training.augmentation
         training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
-        per_class = fine_tuning.labels_per_class
         model = Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes, mixup=fine_tuning.mixup)
         return Task(
             model,
@@ -43,7 +42,7 @@ class ClassifierMethod(Method):
             training,
             config.seed,
             (Stage(self.epochs(config)),),
-            AllLabelled() if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed),
+            labelled_images(config, num_classes),
             prepare=None if config.autoencoder.patches is None else functools.partial(_init_whitening, model),
             at_once=at_once(config, image_shape),
         )
@@ -63,6 +62,12 @@ class ClassifierMethod(Method):
         return Representation(
             features, classify=call("classify"), layers=layers_of(features), at_once=features_at_once(config, data)
         )
+
+
+def labelled_images(config: Config, num_classes: int) -> AllLabelled | LabelledSubset:
+    """Returns the images whose labels a member learns: all that have one, or a few of each class, drawn by its seed."""
+    per_class = config.fine_tuning.labels_per_class
+    return AllLabelled() if per_class is None else LabelledSubset(per_class, num_classes, draw=config.seed)
 
 
 def _init_whitening(classifier: Classifier, variables: Any, data: ResidentData) -> Any:

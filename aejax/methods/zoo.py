@@ -14,6 +14,7 @@ METHODS: dict[str, Entry] = {
     "untrained": Entry("aejax.methods.untrained:Untrained", Role.BASELINE),
     "supervised": Entry("aejax.methods.supervised:Supervised", Role.BASELINE | Role.CLASSIFIER, needs_labels=True),
     "fine_tuned": Entry("aejax.methods.fine_tuned:FineTuned", Role.CLASSIFIER | Role.PRETRAINED, needs_labels=True),
+    "semi_supervised": Entry("aejax.methods.semi_supervised:SemiSupervised", Role.CLASSIFIER, needs_labels=True),
     "pixels": Entry("aejax.methods.pixels:Pixels", Role.BASELINE | Role.RAW, needs_labels=True),
     "pca": Entry("aejax.methods.pca:PrincipalComponents", Role.BASELINE),
     "k_means": Entry("aejax.methods.k_means:KMeans", Role.BASELINE, needs_patches=True),

@@ -29,7 +29,7 @@ INITIALIZERS: dict[Initializer, Callable[..., nn.initializers.Initializer]] = {
 }
 
 
-def make_dense(size: int, initializer: Initializer, *, name: str | None = None) -> nn.Dense:
+def make_dense(size: int, initializer: Initializer, *, use_bias: bool = True, name: str | None = None) -> nn.Dense:
     """Returns a dense layer that computes in the type of its parameters: [..., inputs] -> [..., size].
 
     Every layer here does, so that a network given bfloat16 copies of its parameters computes in bfloat16, whatever the
@@ -37,6 +37,7 @@ def make_dense(size: int, initializer: Initializer, *, name: str | None = None) 
     """
     return nn.Dense(
         size,
+        use_bias=use_bias,
         kernel_init=INITIALIZERS[initializer](),
         promote_dtype=_as_parameters,
         dot_general=matrix_product,
@@ -56,7 +57,7 @@ def matrix_product(x: jax.Array, matrix: jax.Array, *_: Any, **__: Any) -> jax.A
 
 def _as_parameters(*args: Any, **_: Any) -> list[Any]:
     x, kernel, bias = args
-    return [x.astype(kernel.dtype), kernel, bias]
+    return [x.astype(kernel.dtype), kernel, bias]  # None: there is no bias.
 
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:

@@ -130,7 +130,7 @@ def _probed(settings: Sequence[Setting]) -> dict[float, tuple[Metric, Setting]]:
 
 def _differences(curves: Sequence[Curve]) -> dict[float, Comparison]:
     pretrained = [curve.points for curve in curves if Role.PRETRAINED in role_of(curve.name)]
-    scratch = [curve.points for curve in curves if Role.PRETRAINED not in role_of(curve.name)]
+    scratch = [curve.points for curve in curves if Role.BASELINE in role_of(curve.name)]
     if not pretrained or not scratch:
         return {}
     both = [num for num in pretrained[0] if num in scratch[0]]

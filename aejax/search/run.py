@@ -29,6 +29,7 @@ from aejax.study.job import Options
 from aejax.study.run import Growth, run
 from aejax.sweep import MOST
 from aejax.training.fine_tuning import FineTuningConfig
+from aejax.training.semi_supervised import SemiSupervisedConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,7 +254,9 @@ def _trial_config(config: Config, method: SearchMethod) -> Config:
         outliers=None,
         layers=(),
     )
-    return dataclasses.replace(config, evaluation=evaluation, fine_tuning=FineTuningConfig())
+    return dataclasses.replace(
+        config, evaluation=evaluation, fine_tuning=FineTuningConfig(), semi_supervised=SemiSupervisedConfig()
+    )
 
 
 def _but_for_its_length(tree: Mapping[str, Any]) -> Any:

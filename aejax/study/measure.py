@@ -152,7 +152,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         data, others = shared["own"], {name: data for name, data in shared.items() if name != "own"}
         representation, task = execution.represent(config, variables, data), execution.task_or_none(config)
         description = describe(
-            representation, data if task is None else task.select(data), execution.evaluation, others
+            representation, data if task is None else task.measured_on(data), execution.evaluation, others
         )
         if representation.reconstruct is None or not data.size("test"):
             return description, None

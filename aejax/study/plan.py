@@ -142,8 +142,8 @@ def describe_data(configs: Sequence[Config], datasets: Mapping[DataConfig, Datas
         lines += [f"{path}: {line}" for line in (*summarize(dataset), *filter(None, [dataset.found]))]
         if path == "data" and dataset.num_classes is None:
             lines.append(
-                f"{dataset.name} {dataset.unlabelled}: linear probe, k-NN, pixels, the supervised baseline and "
-                "fine-tuning are left out"
+                f"{dataset.name} {dataset.unlabelled}: linear probe, k-NN, pixels, the supervised baseline, "
+                "fine-tuning and semi-supervised training are left out"
             )
     return lines
 

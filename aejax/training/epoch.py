@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import optax
 
 from aejax.data.batches import batches
-from aejax.data.resident import ResidentData
+from aejax.data.resident import Batch, ResidentData
 from aejax.training.state import Status, TrainState
 from aejax.training.step import (
     Stage,
     Task,
     batch_size,
     evaluate_terms,
+    labelled_batches,
     num_steps,
     stage_optimizer,
     train_step,
@@ -82,7 +83,11 @@ def _run_stage(
     before = begin_epoch(task, stage, first_epoch, state, data)
     steps = num_steps(task.training, data)
     first_step = first_epoch * steps
-    draw = functools.partial(training_batch, task, data, first_step)
+    labelled = labelled_batches(task, state.epoch, data, len(indices))
+
+    def draw(step: jax.Array, indices: jax.Array) -> Batch:
+        beside = None if labelled is None else labelled[(step - first_step) % len(labelled)]
+        return training_batch(task, data, first_step, step, indices, labelled=beside)
 
     def run(carry: TrainState, x: tuple[jax.Array, jax.Array]) -> tuple[TrainState, dict[str, jax.Array]]:
         return train_step(task, stage, optimizer, carry, draw(carry.step, x[0]), x[1], first_step)
@@ -140,12 +145,12 @@ def end_epoch(
     if data.size("validation"):
         terms = evaluate_terms(task, stage, after.current_variables(), data, "validation")
         metrics |= {f"validation_{name}": jnp.mean(term) for name, term in terms.items()}
-        errors = terms.get("reconstruction", terms["loss"])
+        errors = terms[stage.watched] if stage.watched else terms.get("reconstruction", terms["loss"])
 
     # The parameters' norm is asked too: the last step's loss may be finite and its update not.
     finite = jnp.isfinite(metrics["train_loss"]) & jnp.isfinite(metrics["parameter_norm"])
     if stage is task.stages[-1]:
-        after = _decide(task, after, metrics, errors)
+        after = _decide(task, after, metrics, errors, f"validation_{stage.watched or 'loss'}")
     if task.training.until_epoch is not None:
         pauses = (after.status == Status.RUNNING) & (after.epoch >= task.training.until_epoch)
         after = after.replace(status=jnp.where(pauses, Status.PAUSED, after.status).astype(jnp.int32))
@@ -180,10 +185,13 @@ def _run_some(run: Run, state: TrainState, indices: jax.Array, steps: Any) -> tu
     return after, {name: total / steps for name, total in sums.items()}, gradient_norm
 
 
-def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None) -> TrainState:
+def _decide(
+    task: Task, state: TrainState, metrics: dict[str, jax.Array], errors: jax.Array | None, watched: str
+) -> TrainState:
     """Returns the state with its status after an epoch of the last stage: the reasons to stop, the weightiest last.
 
-    `errors` are those of the validation images, [images], without what a family adds to punish itself.
+    `errors` are those of the validation images, [images], without what a family adds to punish itself. `watched` is the
+    metric that patience asks for.
     """
     training = task.training
     status = jnp.where(state.epoch >= task.epochs, Status.FINISHED, Status.RUNNING)
@@ -194,7 +202,7 @@ def _decide(task: Task, state: TrainState, metrics: dict[str, jax.Array], errors
         past_minimum = _standardized_rise(lowest, errors)
         state = state.replace(lowest_errors=lowest)
     if training.patience is not None:
-        error = metrics["validation_loss"]
+        error = metrics[watched]
         better = error < state.best_error
         state = state.replace(
             best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.current_variables(), state.best),

@@ -58,6 +58,11 @@ class FineTuningConfig:
                 "fine_tuning.epochs is 0, so nothing is fine-tuned, and fine_tuning.layers, layer_decay, learning_rate "
                 "and head say how; set fine_tuning.epochs or leave them out"
             )
+        if self.epochs and config.autoencoder.classifies and (self.head == "probe" or self.layers == ()):
+            yield (
+                "fine_tuning.head=probe and fine_tuning.layers=[] are about a layer of the classifier's own, and "
+                f"autoencoder={config.autoencoder.kind} needs none; use head=random, and layers that it has or null"
+            )
         if self.head == "probe" and config.data.validation_size == 0 and self.labels_per_class is None:
             yield (
                 "fine_tuning.head=probe chooses its strength on validation images, and data.validation_size is 0; keep "

@@ -11,7 +11,16 @@ from jax.interpreters import partial_eval
 
 from aejax.data.resident import Batch, ResidentData
 from aejax.training.state import TrainState
-from aejax.training.step import Stage, Task, batch_size, init_state, stage_optimizer, steps_per_epoch, train_step
+from aejax.training.step import (
+    Stage,
+    Task,
+    batch_size,
+    init_state,
+    labelled_batch_size,
+    stage_optimizer,
+    steps_per_epoch,
+    train_step,
+)
 
 
 class Product(NamedTuple):
@@ -41,14 +50,23 @@ def step_products(task: Task, stage: Stage, data: ResidentData) -> list[Product]
     size = batch_size(task.training, jax.eval_shape(task.select, data))
     state = jax.eval_shape(functools.partial(init_state, task), data)
     own = jax.eval_shape(task.see, {"params": state.params, **state.collections}, data)
-    example = jax.eval_shape(lambda own: own.batch("train", jnp.zeros(size, jnp.int32)), own)
+    beside = labelled_batch_size(task, own)
+
+    def draw(own: ResidentData, size: int) -> Batch:
+        return own.batch("train", jnp.zeros(size, jnp.int32))
+
+    def arrays(own: ResidentData) -> tuple[Any, Any]:
+        batch, labelled = draw(own, size), None if beside is None else draw(own, beside)
+        return (batch.image, batch.label, batch.code), labelled and (labelled.image, labelled.label)
+
     optimizer = stage_optimizer(task, stage, data)
 
-    def step(state: TrainState, image: jax.Array, label: jax.Array | None, code: jax.Array | None) -> Any:
-        batch = Batch(image, label, data.size("train"), jnp.zeros(()), code)
+    def step(state: TrainState, example: Any, labelled: Any) -> Any:
+        image, label, code = example
+        batch = Batch(image, label, data.size("train"), jnp.zeros(()), code, labelled and Batch(*labelled))
         return train_step(task, stage, optimizer, state, batch, want_norm=False)
 
-    return _products(step, state, example.image, example.label, example.code)
+    return _products(step, state, *jax.eval_shape(arrays, own))
 
 
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:

@@ -93,6 +93,7 @@ class _Optimizer:
         yield from self.unreached("optimizer", "training.epochs", config.training.epochs)
         yield from self.unreached("optimizer", "training.pretraining_epochs", config.training.pretraining_epochs)
         yield from self.unreached("optimizer", "fine_tuning.epochs", config.fine_tuning.epochs)
+        yield from self.unreached("optimizer", "semi_supervised.epochs", config.semi_supervised.epochs)
 
     def unreached(self, path: str, of: str, epochs: int) -> Iterator[str]:
         """Yields that the learning rate is not reached; `path` is that of the optimizer, `of` that of the epochs."""

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from aejax import rng
-from aejax.data.augmentation import augment
-from aejax.data.batches import num_batches
+from aejax.data.augmentation import Augmentation, augment
+from aejax.data.batches import epoch_indices, num_batches
 from aejax.data.resident import EXAMPLES_AT_ONCE, Batch, ResidentData, map_examples
 from aejax.data.subsets import Subset
 from aejax.training.config import Precision, TrainingConfig
@@ -33,6 +33,7 @@ class Stage(NamedTuple):
     opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.OPPONENTS`.
     # Returns the variables that a later stage begins with, of those that the stage before left; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
+    watched: str | None = None  # The term of validation images by which training ends early; None: the loss.
 
     def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the stage's loss, each [batch]; `model` is bound to variables."""
@@ -46,6 +47,13 @@ class Stage(NamedTuple):
     def opponents_losses(self, terms: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Returns the losses of the opponents, by their names among the parameters."""
         return {network: _total([terms[name] for name in names]) for network, names in self.opponents}
+
+
+class Labelled(NamedTuple):
+    """The images with a label that a step is given beside its batch."""
+
+    batch_size: int | None = None  # None: as many as the batch has; never more than there are.
+    augmentation: Augmentation = Augmentation()
 
 
 class Task(NamedTuple):
@@ -63,10 +71,16 @@ class Task(NamedTuple):
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block that validation passes through the model.
     # Returns the data with what does not change while it trains, made of them once, from its variables; None: as is.
     prepare_data: Callable[[Any, ResidentData], ResidentData] | None = None
+    labelled: Labelled | None = None  # What a step learns labels by, where its batch is of all images; None: nothing.
 
     def select(self, data: ResidentData) -> ResidentData:
         """Returns the images that it is trained and validated on."""
         return data if self.subset is None else self.subset.select(data)
+
+    def measured_on(self, data: ResidentData) -> ResidentData:
+        """Returns the images that it is measured on: the selected ones, those with a label if it learns it beside."""
+        data = self.select(data)
+        return data if self.labelled is None else data.with_labels()
 
     def see(self, variables: Any, data: ResidentData) -> ResidentData:
         """Returns the selected images, with what its variables make of them once."""
@@ -228,7 +242,13 @@ def _gradient(pull_back: Callable[..., Any], loss: jax.Array, others: dict[str, 
         weights = {other: jnp.full_like(value, other == name) for other, value in others.items()}
         return pull_back((jnp.full_like(loss, name is None), weights))[0]
 
-    return dict(of(None)) | {name: of(name)[name] for name in others}
+    return functools.reduce(lambda gradient, name: _graft(gradient, of(name), name), others, of(None))
+
+
+def _graft(own: Any, other: Any, path: str) -> dict[str, Any]:
+    """Returns a tree with the part at a path, `network` or `autoencoder/network`, taken from another tree."""
+    name, _, rest = path.partition("/")
+    return dict(own) | {name: _graft(own[name], other[name], rest) if rest else other[name]}
 
 
 def _cast(params: Any, precision: Precision) -> Any:
@@ -256,13 +276,50 @@ def training_batch(
     step: jax.Array,
     indices: jax.Array,
     stored: jax.Array | None = None,
+    labelled: jax.Array | None = None,
 ) -> Batch:
     """Returns the batch of a step: the training images at `indices`, or these as they are stored, augmented.
 
-    `first_step` is the step at which the stage began.
+    `first_step` is the step at which the stage began. `labelled` are the indices of what it is given beside the batch.
     """
-    augmentation, root = task.training.augmentation, rng.root(task.seed)
-    key = rng.at(rng.stream(root, "augmentation"), step)
-    change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
-    batch = data.training_batch(indices, change, rng.at(rng.stream(root, "binarization"), step), stored)
+    root = rng.root(task.seed)
+
+    def draw(
+        indices: jax.Array, augmentation: Augmentation, stored: jax.Array | None = None, suffix: str = ""
+    ) -> Batch:
+        key = rng.at(rng.stream(root, f"augmentation{suffix}"), step)
+        change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
+        return data.training_batch(indices, change, rng.at(rng.stream(root, f"binarization{suffix}"), step), stored)
+
+    batch = draw(indices, task.training.augmentation, stored)
+    if task.labelled is not None and labelled is not None:
+        batch = batch._replace(labelled=draw(labelled, task.labelled.augmentation, suffix=" of labelled images"))
     return batch._replace(epoch=(step - first_step + 1) / num_steps(task.training, data))
+
+
+def labelled_batch_size(task: Task, data: ResidentData) -> int | None:
+    """Returns how many images with a label a step is given beside its batch; None: there are none beside it."""
+    if task.labelled is None:
+        return None
+    return min(_num_labelled(data), task.labelled.batch_size or batch_size(task.training, data))
+
+
+def labelled_batches(task: Task, epoch: jax.Array, data: ResidentData, num: int) -> jax.Array | None:
+    """Returns the images with a label beside the batches of an epoch, int32 [num, size], or None; see `Task.labelled`.
+
+    They are passed through again and again, each time in another order, however many images there are without a label.
+    Those that do not fill a last batch wait for another pass.
+    """
+    size = labelled_batch_size(task, data)
+    if size is None:
+        return None
+    count = _num_labelled(data)
+    key = rng.at(rng.stream(rng.root(task.seed), "batches of labelled images"), epoch)
+    passes = jnp.arange(-(-num // num_batches(count, size)))
+    drawn = jax.lax.map(lambda index: epoch_indices(rng.at(key, index), count, size), passes)
+    indices = drawn.reshape(-1, size)[:num]
+    return jnp.asarray(data.labelled["train"])[indices] if data.labelled else indices
+
+
+def _num_labelled(data: ResidentData) -> int:
+    return int(data.labelled["train"].shape[0]) if data.labelled else data.size("train")

@@ -26,6 +26,7 @@ SWEPT = {
         {"encoder.width": 8, "encoder.depth": 1, "latent_size": 8, "decoder_width": 4, "decoder_depth": 1},
     ),
     "simmim": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder": "dense", "encoder.widths": []}),
+    "ladder": ("autoencoder.noise", [0.0, 0.1, 0.3, 1.0, 3.0], {}),
     "latent_noise": ("autoencoder.scale", [0.0, 0.1, 0.2, 0.4, 0.8], {}),
     "dropout": ("autoencoder.rate", [0.0, 0.1, 0.2, 0.5, 0.9], {}),
     "sparse_l1": ("autoencoder.weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),

@@ -77,7 +77,7 @@ def test_what_the_zoo_says_of_a_method_is_what_its_class_does(name):
     assert method.makes_images == isinstance(method, ImageMethod)
     assert (method.warm_start_from == SUBJECT) == bool(method.role & (Role.PRETRAINED | Role.GENERATOR))
     assert not method.trains or method.has_parameters
-    asked = override(Config(), {"fine_tuning.epochs": 1, "generation.sampler": "gaussian"})
+    asked = override(Config(), {"fine_tuning.epochs": 1, "semi_supervised.epochs": 1, "generation.sampler": "gaussian"})
     assert method.wanted(asked, labelled=True) != METHODS[name].needs_patches
     if METHODS[name].needs_patches:
         asked = override(asked, {"autoencoder.patches": {"size": 3}})

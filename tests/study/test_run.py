@@ -25,6 +25,7 @@ from aejax.study.job import Options
 from aejax.study.run import evaluate_again, run
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam
+from aejax.training.semi_supervised import SemiSupervisedConfig
 from aejax.training.step import TrainingConfig
 
 CONFIG = Config(
@@ -32,6 +33,7 @@ CONFIG = Config(
     autoencoder=PlainConfig(encoder=Dense(widths=(16,)), latent_size=8),
     training=TrainingConfig(epochs=3, batch_size=32),
     fine_tuning=FineTuningConfig(epochs=2),
+    semi_supervised=SemiSupervisedConfig(epochs=2),
     evaluation=EvaluationConfig(probe=ProbeConfig(strengths=(1e-3, 1e-1))),
 )
 
@@ -65,6 +67,7 @@ def test_every_method_has_its_rows_and_metrics(study):
         *(("untrained", str(seed)) for seed in (0, 1)),
         *(("supervised", str(seed)) for seed in (0, 1)),
         *(("fine_tuned", str(seed)) for seed in (0, 1)),
+        *(("semi_supervised", str(seed)) for seed in (0, 1)),
         ("pixels", ""),
         ("pca", ""),
     ]
@@ -99,6 +102,7 @@ def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
     assert sorted((row["method"], row["config"].get("seed")) for row in rows if row not in before) == [
         ("autoencoder", 2),
         ("fine_tuned", 2),
+        ("semi_supervised", 2),
         ("supervised", 2),
         ("untrained", 2),
     ]
@@ -120,7 +124,8 @@ def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_pa
     ]
     text = describe(rates, StudyDirectory(tmp_path))
     counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if " on digits" in line}
-    assert counts == {"autoencoder": 2, "untrained": 1, "supervised": 2, "fine_tuned": 2, "pixels": 1, "pca": 1}
+    trained = dict.fromkeys(("autoencoder", "supervised", "fine_tuned", "semi_supervised"), 2)
+    assert counts == {**trained, "untrained": 1, "pixels": 1, "pca": 1}
 
 
 def test_a_dry_run_counts_parameters_and_flops(tmp_path):
@@ -129,7 +134,7 @@ def test_a_dry_run_counts_parameters_and_flops(tmp_path):
     assert "5 members" in line
     assert "2,408 parameters" in line
     assert "FLOP" in line
-    assert "5 configs: 5 autoencoders, 6 populations with their baselines" in text
+    assert "5 configs: 5 autoencoders, 7 populations with their baselines" in text
 
 
 def test_data_without_labels_skip_what_needs_them_and_say_so(tmp_path):
@@ -245,6 +250,7 @@ def test_clusters_are_of_each_member_and_found_again(tmp_path):
         data=DataConfig(train_size=300, validation_size=100),
         training=TrainingConfig(epochs=2, batch_size=32),
         fine_tuning=FineTuningConfig(),
+        semi_supervised=SemiSupervisedConfig(),
         evaluation=evaluation,
     )
     num = 1 + jax.device_count()  # So that the last round is not full.
