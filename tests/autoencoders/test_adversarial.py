@@ -21,7 +21,7 @@ from aejax.networks.residual import NormActivation, Residual
 from aejax.objectives.likelihoods import LearnedGaussian
 from aejax.training.optimizers import Sgd, make_optimizer
 from aejax.training.step import TrainingConfig, init_state, train_step
-from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
+from tests.autoencoders.families import IMAGE, SMALL, changed, fit_population, initialize
 from tests.methods import make_task
 
 ADVERSARIAL = AdversarialConfig(**SMALL, weight=3.0, discriminator_widths=(5,))
@@ -136,8 +136,8 @@ class Drawn:
     def __init__(self, family, image=IMAGE, change=lambda params: params):
         self.model, variables = initialize(family, image)
         # Biases are zero at first.
-        offset = lambda leaf: leaf + np.float32(0.1) if leaf.ndim == 1 else leaf  # noqa: E731
-        self.variables = variables | {"params": change(jax.tree.map(offset, jax.device_get(variables["params"])))}
+        offset = lambda leaf: leaf + 0.1 if leaf.ndim == 1 else leaf  # noqa: E731
+        self.variables = variables | {"params": change(changed(variables["params"], offset))}
         self.terms = jax.jit(lambda v: self.model.apply(v, Batch(image, None), train=False, method="terms"))(
             self.variables
         )

@@ -17,7 +17,7 @@ from aejax.networks.spectral import follow_vectors, normalize
 from aejax.objectives.penalties import squared_jacobian
 from aejax.sweep import expand, grid, group
 from aejax.training.step import TrainingConfig
-from tests.autoencoders.families import apply, fit, fit_population, initialize
+from tests.autoencoders.families import apply, changed, fit, fit_population, initialize
 
 IMAGE = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)
 SMALL = Dense(widths=(12,), activation="tanh")
@@ -35,7 +35,7 @@ def test_the_embedding_and_the_decoders_norm_are_those_of_numpy():
         RaeL2Config(encoder=SMALL, latent_size=3, embedding_weight=0.5, decoder_weight=0.2), IMAGE
     )
     # Biases are zero at first.
-    params = jax.tree.map(lambda leaf: np.asarray(leaf) + np.float32(0.1), variables["params"])
+    params = changed(variables["params"], lambda leaf: leaf + 0.1)
     terms = terms_of(model, {"params": params})
     latent = np.asarray(apply(model, {"params": params}, IMAGE, method="encode"))
     decoder = params["decoder"]
