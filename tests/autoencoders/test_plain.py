@@ -55,9 +55,9 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 # Families whose state and loss are of a kind that another's are, and which tests of their own train or differentiate.
 # Those with an opponent are among them: test_adversarial trains each by its own loss, and asks it for extremes.
 LIKE_ANOTHER = {
-    "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive", "winner_take_all",
-    "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae", "info_vae", "wae",
-    "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
+    "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
+    "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
+    "info_vae", "wae", "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
