@@ -159,6 +159,7 @@ def _init_from_data(model: KSparse, seed: jax.Array, variables: Any, data: Resid
     )
 
 
+@jax.jit
 def _as_images(centered: jax.Array) -> jax.Array:
     """Scales centered features [n, d] to norm √d, as images [n, 1, 1, d]; 0 stays 0."""
     size = centered.shape[1]

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import tqdm
 
@@ -17,8 +17,8 @@ NUM_STEPS = 1000
 
 def principal_components(code: np.ndarray) -> np.ndarray:
     """Returns the two principal components of codes [n, d], float32 [n, 2]; of codes of one number the second is 0."""
-    image = jnp.asarray(code, jnp.float32)
-    components = np.asarray(project(fit_pca(image, min(2, image.shape[1])), image))
+    image = np.asarray(code, np.float32)
+    components = np.asarray(jax.jit(lambda x: project(fit_pca(x, min(2, x.shape[1])), x))(image))
     return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
 
 

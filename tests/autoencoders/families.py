@@ -45,6 +45,11 @@ def initialize(family, image):
     return model, init(jax.random.key(0), image)
 
 
+def changed(variables, change):
+    """Variables of which a function has changed every array; in host memory, where that compiles nothing."""
+    return jax.device_put(jax.tree.map(lambda leaf: change(leaf).astype(leaf.dtype), jax.device_get(variables)))
+
+
 @functools.partial(jax.jit, static_argnames=("model", "layer", "method"))
 def apply(model, variables, x, layer=None, *, method):
     """The result of a model's method: one program, where op by op each would be compiled."""

@@ -1,6 +1,7 @@
 """Autoencoders with noise or dropout in the latent, and with tied weights."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,19 +22,26 @@ from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.sweep import expand, grid, group
-from tests.autoencoders.families import fit_linear, fit_population, initialize, share_outside
+from tests.autoencoders.families import apply, fit_linear, fit_population, initialize, share_outside
 
-IMAGE = jnp.asarray(np.random.default_rng(0).uniform(size=(200, 8, 8, 1)), jnp.float32)
+IMAGE = np.random.default_rng(0).uniform(size=(200, 8, 8, 1)).astype(np.float32)
 SMALL = Dense(widths=(12,))
 
 
 def codes(family):
     """Returns (latents outside training, latents in training), 10,000 numbers each."""
     model, variables = initialize(dataclasses.replace(family, encoder=SMALL, latent_size=50), IMAGE)
-    noisy = model.apply(variables, IMAGE, train=True, method="encode", rngs={"noise": jax.random.key(1)})
-    clean = model.apply(variables, IMAGE, method="encode")
     plain = PlainConfig(encoder=SMALL, latent_size=50, latent_activation=family.latent_activation)
-    expected = make_autoencoder(plain, IMAGE.shape[1:]).apply(variables, IMAGE, method="encode")
+
+    @jax.jit
+    def encode(variables):
+        return (
+            model.apply(variables, IMAGE, train=True, method="encode", rngs={"noise": jax.random.key(1)}),
+            model.apply(variables, IMAGE, method="encode"),
+            make_autoencoder(plain, IMAGE.shape[1:]).apply(variables, IMAGE, method="encode"),
+        )
+
+    noisy, clean, expected = encode(variables)
     np.testing.assert_array_equal(clean, expected)  # Outside training there is nothing but the encoder.
     return np.asarray(clean), np.asarray(noisy)
 
@@ -87,7 +95,7 @@ def test_a_tied_decoder_is_the_encoder_transposed():
     params = jax.tree.map(lambda leaf: np.asarray(leaf) + 0.01, variables["params"])
     stack, latent, biases = params["encoder"]["DenseStack_0"], params["latent"], params["decoder"]
     x = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
-    decoded = model.apply({"params": params}, x, method="decode")
+    decoded = np.asarray(apply(model, {"params": params}, x, method="decode"))
     x = np.tanh(x @ latent["kernel"].T + biases["bias_2"][None])
     x = np.tanh(x @ stack["Dense_1"]["kernel"].T + biases["bias_1"][None])
     x = x @ stack["Dense_0"]["kernel"].T + biases["bias_0"][None]
@@ -97,10 +105,11 @@ def test_a_tied_decoder_is_the_encoder_transposed():
 
 def test_a_tied_decoder_computes_in_the_type_of_its_parameters():
     model, variables = initialize(TiedConfig(encoder=SMALL), IMAGE)
-    latent = jnp.ones((2, 32))
-    assert model.apply(variables, latent, method="decode").dtype == jnp.float32
-    low = optax.tree.cast(variables, jnp.bfloat16)
-    assert model.apply(low, latent, method="decode").dtype == jnp.bfloat16
+    latent = jax.ShapeDtypeStruct((2, 32), np.float32)
+    decode = functools.partial(model.apply, method="decode")
+    assert jax.eval_shape(decode, variables, latent).dtype == jnp.float32
+    low = jax.eval_shape(lambda variables: optax.tree.cast(variables, jnp.bfloat16), variables)
+    assert jax.eval_shape(decode, low, latent).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("widths", [(), (12,)])
@@ -128,11 +137,13 @@ def test_networks_that_cannot_be_tied_are_refused(family, says):
 def test_outside_training_denoising_is_given_images_as_they_are():
     model, variables = initialize(DenoisingConfig(encoder=SMALL, latent_size=5), IMAGE)
 
+    @functools.partial(jax.jit, static_argnames="train")
     def loss(train):
         batch = Batch(IMAGE, None, len(IMAGE))
         rngs = {"noise": jax.random.key(1)} if train else {}
         return model.apply(variables, batch, train=train, method="terms", rngs=rngs)["reconstruction"]
 
-    clean = model.apply(variables, IMAGE, method=lambda model, x: model.reconstruction(model.encode(x), x, train=False))
+    given = lambda model, x: model.reconstruction(model.encode(x), x, train=False)  # noqa: E731
+    clean = np.asarray(jax.jit(lambda: model.apply(variables, IMAGE, method=given))())
     np.testing.assert_array_equal(loss(train=False), clean)
     assert np.all(loss(train=True) != clean)

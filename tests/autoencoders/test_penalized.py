@@ -25,6 +25,7 @@ from aejax.training.fit import fit
 from aejax.training.optimizers import Adam
 from aejax.training.population import Members
 from aejax.training.step import TrainingConfig
+from tests.autoencoders.families import apply
 from tests.methods import make_task
 
 SHAPE = (4, 4, 1)
@@ -60,7 +61,7 @@ def train(family, data, epochs):
 
 def test_sparsity_of_l1_is_the_weighted_absolute_sum_of_the_latent():
     model, variables = make(SparseL1Config(latent_size=7, latent_activation="tanh", weight=0.5))
-    latent = np.asarray(model.apply(variables, BATCH.image, method="encode"))
+    latent = np.asarray(apply(model, variables, BATCH.image, method="encode"))
     sparsity = compute(model, variables)[0]["sparsity"]
     np.testing.assert_allclose(sparsity, 0.5 * np.abs(latent).sum(axis=1), rtol=1e-5)
 
@@ -69,7 +70,7 @@ def test_training_drives_mean_activations_to_their_target(data):
     family = SparseKLConfig(latent_size=12, weight=10.0, target=0.1)
     variables = jax.jit(lambda: train(family, data, 60))()
     image = data.batch("train", np.arange(240)).image
-    latent = make_autoencoder(family, (8, 8, 1)).apply(variables, image, method="encode")
+    latent = np.asarray(apply(make_autoencoder(family, (8, 8, 1)), variables, image, method="encode"))
     np.testing.assert_allclose(latent.mean(axis=0), 0.1, atol=0.02)
 
 
@@ -85,8 +86,8 @@ def test_contraction_is_the_jacobian_of_the_encoder(encoder, jacobian, tolerance
     model, variables = make(
         ContractiveConfig(encoder=encoder, latent_size=4, weight=0.5, jacobian=jacobian, num_probes=3000)
     )
-    rows = jax.jit(jax.jacobian(lambda x: model.apply(variables, x[None], method="encode")[0]))
-    expected = [0.5 * np.square(rows(x)).sum() for x in BATCH.image]
+    rows = jax.jit(jax.vmap(jax.jacobian(lambda x: model.apply(variables, x[None], method="encode")[0])))
+    expected = 0.5 * np.square(rows(BATCH.image)).reshape(6, -1).sum(axis=1)
     np.testing.assert_allclose(compute(model, variables)[0]["contraction"], expected, rtol=tolerance)
 
 

@@ -63,12 +63,15 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 # Families whose state and loss are of a kind that another's are, and which tests of their own train or differentiate.
 # Those with an opponent are among them: test_adversarial trains each by its own loss, and asks it for extremes.
 LIKE_ANOTHER = {
-    "latent_noise", "dropout", "sparse_l1", "higher_order_contractive", "winner_take_all", "rae_l2", "rae_gp",
-    "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae", "info_vae", "wae", "factor_vae", "adversarial", "vae_gan",
-    "residual_vq", "fsq", "lookup_free", "simmim",
+    "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
+    "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
+    "info_vae", "wae", "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
+    "simmim", "ladder",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
+# The first is like the mean of squares, and with the second a linear VAE is trained to its closed form.
+TRIED_ELSEWHERE = (HalfSquaredError, LearnedGaussian)
 
 
 def members():
@@ -80,7 +83,7 @@ def members():
                 autoencoder=dataclasses.replace(family, likelihood=likelihood),
                 training=TrainingConfig(epochs=8, batch_size=20),
             )
-            like_another = name in LIKE_ANOTHER or isinstance(likelihood, HalfSquaredError)  # As the mean of squares.
+            like_another = name in LIKE_ANOTHER or isinstance(likelihood, TRIED_ELSEWHERE)
             marks = pytest.mark.slow if like_another else ()
             yield pytest.param(config, id=f"{name}-{likelihood.kind}", marks=marks)
 

@@ -29,7 +29,7 @@ from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.objectives.priors import MixturePrior, VampPrior
 from aejax.samplers.generator import make_generator
 from aejax.samplers.prior import Prior
-from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
+from tests.autoencoders.families import IMAGE, SMALL, changed, fit_population, initialize
 
 SMALL_TOO = SMALL | {"encoder": Dense(widths=(5,), activation="tanh")}
 DENSITIES = {"train": IMAGE[:0], "validation": IMAGE, "test": IMAGE}
@@ -67,7 +67,7 @@ def measured(model, variables):
 )
 def test_one_pseudo_input_with_a_standard_normal_posterior_gives_the_numbers_of_the_standard_normal(family):
     model, variables = initialize(family, IMAGE)  # Biases are 0, so a black image has the posterior N(0, I).
-    variables = jax.tree.map(lambda leaf: 1.5 * leaf, variables)
+    variables = changed(variables, lambda leaf: 1.5 * leaf)
     vamp = model.clone(config=dataclasses.replace(family, prior=VampPrior(num_components=1)))
     params = dict(variables["params"])
     pseudo = {"params": params | {"prior": {"pseudo_input": jnp.zeros((1, *IMAGE.shape[1:]))}}}
@@ -87,7 +87,7 @@ def test_one_pseudo_input_with_a_standard_normal_posterior_gives_the_numbers_of_
 def test_gradients_of_pseudo_inputs_are_finite_differences():
     """And they reach the loss in no other way than by the prior: through the KL, whose draw is held."""
     model, variables = initialize(VaeConfig(**SMALL, prior=VampPrior(num_components=3)), IMAGE)
-    variables = jax.tree.map(lambda leaf: 1.5 * leaf + 0.1, variables)
+    variables = changed(variables, lambda leaf: 1.5 * leaf + 0.1)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
     posterior, latent = jax.jit(
         lambda: model.apply(
@@ -207,13 +207,14 @@ def test_both_estimates_of_the_importance_weighted_gradient_train_the_prior_alik
 def test_the_prior_sampler_draws_from_the_prior_that_was_learned():
     model, variables = initialize(VaeConfig(**SMALL, prior=MixturePrior(num_components=2)), IMAGE)
     prior = {
-        "logit": jnp.log(jnp.array([0.25, 0.75])),
-        "mean": jnp.array([[4.0, 0.0, 1.0], [-4.0, 2.0, 1.0]]),
-        "log_variance": jnp.log(jnp.full((2, 3), 0.01)),
+        "logit": np.float32(np.log([0.25, 0.75])),
+        "mean": np.float32([[4.0, 0.0, 1.0], [-4.0, 2.0, 1.0]]),
+        "log_variance": np.full((2, 3), np.log(0.01), np.float32),
     }
     generator = make_generator(model, Prior())
     variables = {"params": {"autoencoder": {**variables["params"], "prior": prior}}}
-    drawn = np.asarray(generator.apply(variables, 4000, jax.random.key(0), method="sample"))
+    draw = jax.jit(lambda variables, key: generator.apply(variables, 4000, key, method="sample"))
+    drawn = np.asarray(draw(variables, jax.random.key(0)))
     first = drawn[:, 0] > 0
     np.testing.assert_allclose(first.mean(), 0.25, atol=0.03)
     np.testing.assert_allclose(drawn[first].mean(axis=0), [4, 0, 1], atol=0.02)

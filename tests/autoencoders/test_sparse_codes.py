@@ -1,6 +1,7 @@
 """Codes that are sparse by selection: how many units they keep, in training and outside, and what revives dead ones."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -26,19 +27,20 @@ IMAGE = np.random.default_rng(0).uniform(size=(20, 8, 8, 1)).astype(np.float32)
 GAUSSIAN = HalfSquaredError(output="identity")
 
 
+@functools.partial(jax.jit, static_argnames=("model", "method", "train", "mutable"))
 def apply(model, variables, x, method, **arguments):
     """Calls a method of the model, compiled: faster than one operation after another."""
-    return jax.jit(lambda variables, x: model.apply(variables, x, method=method, **arguments))(variables, x)
+    return model.apply(variables, x, method=method, **arguments)
 
 
 def encode(model, variables, *, train):
     """Returns the code and the collections after it."""
-    return apply(model, variables, IMAGE, "encode", train=train, mutable=["activity"] if train else [])
+    return apply(model, variables, IMAGE, "encode", train=train, mutable=("activity",) if train else ())
 
 
 def step(model, variables):
     """Returns the terms of a training step and the variables after it, but for the parameters' update."""
-    terms, collections = apply(model, variables, Batch(IMAGE, None), "terms", train=True, mutable=["activity"])
+    terms, collections = apply(model, variables, Batch(IMAGE, None), "terms", train=True, mutable=("activity",))
     return terms, {**variables, **collections}
 
 

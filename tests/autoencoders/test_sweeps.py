@@ -78,10 +78,12 @@ SWEPT = {
     "gumbel_softmax": ("autoencoder.final_temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
 }
 # Vmapped are those that no other is like, in the kind of state and of loss; of the others the tests of families train
-# some, and slow tests all. A few run one at a time, as alone.
-VMAPPED = ("plain", "conv_winner_take_all", "vae", "vq_vae")
+# some, and slow tests all. One with an opponent runs one at a time, as alone: so do k-sparse and spectral ones in the
+# tests of their families, and plain ones both ways in tests/training/test_population.py.
+VMAPPED = ("conv_winner_take_all", "vae", "vq_vae")
 WAYS = [pytest.param(kind, 13, marks=() if kind in VMAPPED else pytest.mark.slow) for kind in FAMILIES] + [
-    (kind, 1) for kind in ("plain", "k_sparse", "rae_sn", "factor_vae")
+    pytest.param(kind, 1, marks=() if kind == "factor_vae" else pytest.mark.slow)
+    for kind in ("plain", "k_sparse", "rae_sn", "factor_vae")
 ]
 
 

@@ -1,5 +1,7 @@
 """The losses of variational families against numpy, at extremes, and within populations."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +30,7 @@ from aejax.objectives.divergences import (
 from aejax.objectives.likelihoods import MeanSquaredError, OptimalGaussian
 from aejax.objectives.priors import StandardNormal
 from aejax.sweep import expand, grid, group
-from tests.autoencoders.families import IMAGE, SMALL, fit_population, initialize
+from tests.autoencoders.families import IMAGE, SMALL, changed, fit_population, initialize
 
 FAMILIES = (
     VaeConfig(**SMALL),
@@ -52,15 +54,26 @@ class Computed:
         self.image = image
         self.model, variables = initialize(family, image)
         # Biases are zero at first, and posteriors all alike.
-        self.variables = jax.jit(lambda variables: jax.tree.map(lambda leaf: 1.5 * leaf + 0.1, variables))(variables)
-        self.terms = self.apply("terms", Batch(image, None), train=False)
-        if not family.POSTERIOR:
+        self.variables = changed(variables, lambda leaf: 1.5 * leaf + 0.1)
+        self.terms, posterior = self.apply_all()
+        if posterior is None:
             return
-        self.mean, self.log_variance = (np.asarray(x, np.float64) for x in self.apply("posterior", image))
+        self.mean, self.log_variance = (np.asarray(x, np.float64) for x in posterior)
         num = getattr(family, "num_samples", 1)
         noise = np.asarray(jax.random.normal(jax.random.key(0), (num, *self.mean.shape)), np.float64)
         self.latent = self.mean + np.exp(self.log_variance / 2) * noise
         self.kl = 0.5 * np.sum(self.mean**2 + np.exp(self.log_variance) - 1 - self.log_variance, axis=1)
+
+    def apply_all(self):
+        """The terms outside training and the posterior, if there is one."""
+
+        @jax.jit
+        def both(variables):
+            apply = functools.partial(self.model.apply, variables)
+            terms = apply(Batch(self.image, None), train=False, method="terms")
+            return terms, apply(self.image, method="posterior") if self.model.config.POSTERIOR else None
+
+        return both(self.variables)
 
     def apply(self, method, *arguments, **keywords):
         # Jitted: operation by operation it would take several times as long.
@@ -175,8 +188,13 @@ def test_iwae_averages_weights_and_the_vae_beside_it_their_logarithms(average):
 def test_the_kls_weight_warms_up_and_free_bits_cost_nothing():
     warm = Computed(BetaVaeConfig(**SMALL, beta=2.0, warmup_epochs=4.0))
     close(warm.terms["kl"], 2 * warm.kl)
+
+    @jax.jit
+    def terms_at(epoch):
+        return warm.model.apply(warm.variables, Batch(IMAGE, None, epoch=epoch), train=False, method="terms")
+
     for epoch, share in ((1.0, 0.25), (4.0, 1.0), (9.0, 1.0)):
-        terms = warm.apply("terms", Batch(IMAGE, None, epoch=jnp.asarray(epoch)), train=False)
+        terms = terms_at(np.float32(epoch))
         close(terms["kl"], share * 2 * warm.kl)
         close(terms["reconstruction"], warm.terms["reconstruction"])
     units = 0.5 * (warm.mean**2 + np.exp(warm.log_variance) - 1 - warm.log_variance)
@@ -210,8 +228,8 @@ def test_extremes_stay_finite_with_their_gradients(family):
         params = dict(variables["params"])
         shifts = {"decoder": bias / 10} | ({"log_variance": bias} if family.POSTERIOR else {})
         for name, shift in shifts.items():
-            params[name] = jax.tree.map(lambda leaf: leaf + shift, params[name])  # noqa: B023
-        value, gradient = loss(params)
+            params[name] = changed(params[name], lambda leaf: leaf + shift)  # noqa: B023
+        value, gradient = jax.device_get(loss(params))
         assert np.isfinite(value)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 

@@ -26,7 +26,6 @@ QUICK = (
     "check_parameters_default_constructible",
     "check_get_params_invariance",
     "check_set_params",
-    "check_methods_subset_invariance",
     "check_fit1d",
     "check_requires_y_none",
     "check_classifiers_one_label",

@@ -1,7 +1,11 @@
+import jax
 import numpy as np
 import pytest
 
-from aejax.evaluation.calibration import NUM_BINS, calibration_error
+from aejax.evaluation import calibration
+from aejax.evaluation.calibration import NUM_BINS
+
+calibration_error = jax.jit(calibration.calibration_error)
 
 
 def by_hand(logits, label):

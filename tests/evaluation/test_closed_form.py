@@ -10,17 +10,13 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from aejax.evaluation import closed_form
-from aejax.evaluation.closed_form import (
-    CLOSED_FORMS,
-    class_mean,
-    closed_form_accuracies,
-    gaussian,
-    moments,
-    ridge,
-)
+from aejax.evaluation.closed_form import CLOSED_FORMS, closed_form_accuracies
 from aejax.measures.config import SHARES
 
 accuracies = jax.jit(closed_form_accuracies, static_argnames=("num_classes", "names"))
+moments = jax.jit(closed_form.moments, static_argnames="num_classes")
+ridge, gaussian, class_mean = map(jax.jit, (closed_form.ridge, closed_form.gaussian, closed_form.class_mean))
+predict = jax.jit(lambda classifier, x: classifier.predict(x))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +37,7 @@ def test_ridge_is_the_closed_form(standardized):
     known = moments(x, label, 10)
     covariance = np.cov(x.T.astype(np.float64), bias=True)
     for strength in (1.0, 0.01):
-        ours = ridge(known, [strength])
+        ours = jax.device_get(ridge(known, np.float32([strength])))
         # scikit-learn sums where we average.
         alpha = strength * np.trace(covariance) / 64 * len(x)
         expected = Ridge(alpha=alpha).fit(x.astype(np.float64), np.eye(10)[label])
@@ -52,15 +48,15 @@ def test_ridge_is_the_closed_form(standardized):
 def test_gaussian_is_discriminant_analysis(standardized):
     x, label = standardized
     varying = x[:, x.std(axis=0) > 0]
-    ours = gaussian(moments(varying, label, 10), [1e-6]).predict(varying)[:, 0]
+    ours = np.asarray(predict(gaussian(moments(varying, label, 10), np.float32([1e-6])), varying))[:, 0]
     expected = LinearDiscriminantAnalysis(solver="lsqr").fit(varying.astype(np.float64), label).predict(varying)
-    assert np.mean(np.asarray(ours) == expected) > 0.998
+    assert np.mean(ours == expected) > 0.998
 
 
 def test_class_mean_is_the_nearest_centroid(standardized):
     x, label = standardized
     varying = x[:, x.std(axis=0) > 0]  # scikit-learn warns of the others.
-    ours = class_mean(moments(varying, label, 10)).predict(varying)[:, 0]
+    ours = np.asarray(predict(class_mean(moments(varying, label, 10)), varying))[:, 0]
     np.testing.assert_array_equal(ours, NearestCentroid().fit(varying, label).predict(varying))
 
 

@@ -46,6 +46,10 @@ def density(widen=1.0, move=0.0, discrete=False):
     return Density(posterior, distortion, discrete, lambda: StandardNormal(2))
 
 
+bound_of = jax.jit(importance_bound, static_argnames=("density", "num", "at_once"))
+posterior_metrics_of = jax.jit(posterior_metrics, static_argnums=(0, 2))
+
+
 def resident(image=IMAGE):
     image = jnp.asarray(image)
     return ResidentData({"train": image[:0], "validation": image[:0], "test": image}, {}, Preprocessing(kind="none"))
@@ -53,13 +57,13 @@ def resident(image=IMAGE):
 
 @pytest.mark.parametrize("num", [1, 7, 60])
 def test_of_the_true_posterior_any_number_of_draws_gives_the_likelihood_itself(num):
-    bound = importance_bound(density(), IMAGE[:50], jax.random.key(0), num, at_once=250)
+    bound = bound_of(density(), IMAGE[:50], jax.random.key(0), num, at_once=250)
     np.testing.assert_allclose(bound[0], EXACT[:50], rtol=1e-4)
     np.testing.assert_allclose(bound[1], -EXACT[:50], rtol=1e-4)
 
 
 def test_the_bound_falls_to_the_likelihood_from_above_as_draws_grow():
-    found = [importance_bound(density(1.5, 0.1), IMAGE, jax.random.key(1), num, 4000) for num in (1, 10, 1000)]
+    found = [bound_of(density(1.5, 0.1), IMAGE, jax.random.key(1), num, 4000) for num in (1, 10, 1000)]
     means = [float(jnp.mean(bound)) for bound, _ in found]
     elbos = [float(jnp.mean(elbo)) for _, elbo in found]
     np.testing.assert_allclose(elbos[0], -means[0], rtol=1e-6)
@@ -71,7 +75,7 @@ def test_the_bound_falls_to_the_likelihood_from_above_as_draws_grow():
 
 
 def test_how_many_draws_are_taken_at_a_time_hardly_matters():
-    few, many = (importance_bound(density(1.5), IMAGE[:20], jax.random.key(2), 999, size)[0] for size in (60, 20_000))
+    few, many = (bound_of(density(1.5), IMAGE[:20], jax.random.key(2), 999, size)[0] for size in (60, 20_000))
     np.testing.assert_allclose(few, many, atol=0.2)
     np.testing.assert_allclose(jnp.mean(few), EXACT[:20].mean(), atol=0.03)
     assert np.any(few != many)
@@ -102,9 +106,9 @@ def test_units_that_say_nothing_are_counted_out_and_collapse_is_flagged():
 
         return Density(of, lambda latent, stored: jnp.zeros(len(stored)), False, lambda: StandardNormal(6))
 
-    used = posterior_metrics(posterior([1, 1, 1e-3, 0, 0, 0]), resident(), 100)
+    used = posterior_metrics_of(posterior([1, 1, 1e-3, 0, 0, 0]), resident(), 100)
     assert (used["test_active_units"], used["test_collapsed"]) == (2, 0)
-    none = posterior_metrics(posterior([0] * 6), resident(), 100)
+    none = posterior_metrics_of(posterior([0] * 6), resident(), 100)
     assert (none["test_active_units"], none["test_collapsed"], none["test_effective_rank"]) == (0, 1, 0)
     np.testing.assert_allclose(none["test_rate"], 0, atol=1e-6)
 

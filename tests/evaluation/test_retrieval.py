@@ -30,5 +30,5 @@ def test_features_that_are_the_class_find_all_of_it():
 
 def test_of_equally_similar_images_those_of_the_class_come_last():
     gallery = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], np.float32)
-    found = average_precision(gallery[:1], np.array([1]), gallery, np.array([1, 0, 0, 1]))
+    found = jax.jit(average_precision)(gallery[:1], np.array([1]), gallery, np.array([1, 0, 0, 1]))
     assert found[0] == pytest.approx((1 / 2 + 2 / 4) / 2)

@@ -23,10 +23,10 @@ from aejax.explain.checks import (
 from aejax.networks.dense import Dense
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
-from tests.autoencoders.families import fit
+from tests.autoencoders.families import apply, fit
 
 rng = np.random.default_rng(0)
-TARGET = jnp.zeros(4, jnp.int32)
+TARGET = np.zeros(4, np.int32)
 
 
 def test_the_gap_is_relative_to_the_change():
@@ -61,15 +61,19 @@ def test_both_correlations_with_random_networks():
 def test_areas_of_a_linear_function_follow_from_its_weights():
     weights = rng.normal(size=(8, 8)).astype(np.float32)
     function = lambda image, target: jnp.sum(weights[None] * image[..., 0], axis=(1, 2))  # noqa: E731
-    image, blank = jnp.ones((4, 8, 8, 1)), jnp.zeros((8, 8, 1))
-    order = jnp.broadcast_to(weights[None], (4, 8, 8))
-    found = areas(function, image, TARGET, blank, order)
+    image, blank = np.ones((4, 8, 8, 1), np.float32), np.zeros((8, 8, 1), np.float32)
+    order = np.broadcast_to(weights[None], (4, 8, 8))
+
+    @jax.jit
+    def both():
+        return areas(function, image, TARGET, blank, order), random_areas(function, image, TARGET, blank)
+
+    found, chance = jax.device_get(both())
     ranked = np.concatenate([[0], np.cumsum(-np.sort(-weights, axis=None))])[:: 64 // NUM_STEPS]
     inserted = np.mean((ranked[1:] + ranked[:-1]) / 2)
     np.testing.assert_allclose(found.insertion, np.full(4, inserted), rtol=1e-4)
     np.testing.assert_allclose(found.deletion, np.full(4, weights.sum() - inserted), rtol=1e-4)
     # A random order removes and inserts evenly, in the mean.
-    chance = random_areas(function, image, TARGET, blank)
     for area in chance:
         np.testing.assert_allclose(area, np.full(4, weights.sum() / 2), atol=8)
     # What is gone from one is in the other.
@@ -111,9 +115,9 @@ def trained(dataset):
         training=TrainingConfig(epochs=30, batch_size=40),
     )
     _, model, variables, _ = fit(config, dataset.train.image, validate=False)
-    image = jnp.asarray(dataset.test.image[:16] / 255, jnp.float32)
-    code = np.asarray(model.apply(variables, jnp.asarray(dataset.train.image / 255, jnp.float32), method="encode"))
-    readout = jnp.asarray(np.linalg.lstsq(code, np.eye(4, dtype=np.float32)[dataset.train.label])[0])
+    image = np.asarray(dataset.test.image[:16] / 255, np.float32)
+    code = np.asarray(apply(model, variables, np.asarray(dataset.train.image / 255, np.float32), method="encode"))
+    readout = np.linalg.lstsq(code, np.eye(4, dtype=np.float32)[dataset.train.label])[0]
 
     @jax.jit
     def decision(variables, image, target):
@@ -122,34 +126,33 @@ def trained(dataset):
 
     leaves, structure = jax.tree.flatten(variables)
     random = [
-        jax.tree.unflatten(structure, [jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32) for leaf in leaves])
+        jax.tree.unflatten(structure, [np.asarray(rng.normal(0, 0.2, leaf.shape), np.float32) for leaf in leaves])
         for _ in range(4)
     ]
-    return decision, variables, random, image, jnp.asarray(dataset.test.label[:16])
+    return decision, variables, random, image, dataset.test.label[:16]
 
 
 def test_of_a_trained_network_gradients_pass_and_edges_fail(trained):
     decision, variables, random, image, target = trained
-    blank = jnp.zeros(image.shape[1:])
+    blank = np.zeros(image.shape[1:], np.float32)
 
     explain = jax.jit(
         lambda variables: integrated_gradients(functools.partial(decision, variables), image, target, blank)
     )
     remove = jax.jit(lambda order: areas(functools.partial(decision, variables), image, target, blank, order))
     chance = jax.jit(lambda: random_areas(functools.partial(decision, variables), image, target, blank))()
-    change = decision(variables, image, target) - decision(
-        variables, jnp.broadcast_to(blank[None], image.shape), target
-    )
-    where = foreground(np.asarray(image), np.asarray(blank))
+    ends = (image, np.broadcast_to(blank[None], image.shape))
+    change = np.subtract(*(np.asarray(decision(variables, end, target)) for end in ends))
+    where = foreground(image, blank)
 
     def verdict(maps, **kwargs):
         own, *others = map(np.asarray, maps)
-        return judge(own, np.stack(others), where, own=remove(jnp.asarray(own)), chance=chance, **kwargs)
+        return judge(own, np.stack(others), where, own=remove(own), chance=chance, **kwargs)
 
-    gradients = verdict([explain(v) for v in (variables, *random)], change=np.asarray(change))
+    gradients = verdict([explain(v) for v in (variables, *random)], change=change)
     assert gradients["failed"] == []
     assert gradients["completeness"] < 0.01
     assert abs(gradients["randomized_signed"]) < 0.3 < gradients["randomized_absolute"]
-    meaningless = verdict([edges(image)] * 5)
+    meaningless = verdict([jax.jit(edges)(image)] * 5)
     assert "randomization" in meaningless["failed"]
     assert meaningless["randomized_signed"] == pytest.approx(1)

@@ -4,19 +4,22 @@ import numpy as np
 import pytest
 
 from aejax.errors import DataError
-from aejax.explain.paths import class_pairs, class_paths, interpolate
+from aejax.explain import paths
+from aejax.explain.paths import class_pairs, class_paths
 
+interpolate = jax.jit(paths.interpolate, static_argnums=(2, 3))
 rng = np.random.default_rng(0)
 
 
 def test_a_spherical_way_of_equal_lengths_is_an_arc():
-    ends = jnp.asarray([[1.0, 0.0, 0.0]]), jnp.asarray([[0.0, 1.0, 0.0]])
+    ends = np.eye(3, dtype=np.float32)[None, 0], np.eye(3, dtype=np.float32)[None, 1]
     angle = np.linspace(0, np.pi / 2, 5)
     arc = np.stack([np.cos(angle), np.sin(angle), np.zeros(5)], axis=1)
-    np.testing.assert_allclose(interpolate(*ends, 5, "spherical")[0], arc, atol=1e-6)
-    np.testing.assert_allclose(interpolate(*ends, 5, "linear")[0, 2], [0.5, 0.5, 0], atol=1e-6)
+    spherical, linear = (np.asarray(interpolate(*ends, 5, path)) for path in ("spherical", "linear"))
+    np.testing.assert_allclose(spherical[0], arc, atol=1e-6)
+    np.testing.assert_allclose(linear[0, 2], [0.5, 0.5, 0], atol=1e-6)
     # Where there is no angle it is the straight line.
-    same = interpolate(ends[0], 3 * ends[0], 3, "spherical")[0]
+    same = np.asarray(interpolate(ends[0], 3 * ends[0], 3, "spherical"))[0]
     np.testing.assert_allclose(same, [[1, 0, 0], [2, 0, 0], [3, 0, 0]], atol=1e-6)
 
 

@@ -45,9 +45,16 @@ def _every_tap_meets_the_image(size, taps, stride, pads):
 @pytest.mark.parametrize("transpose", [False, True])
 def test_a_tap_that_meets_nothing_but_padding_has_no_gradient(transpose):
     image, kernel = jnp.ones((1, 1, 8, 1)), jnp.ones((3, 1, 1, 1))
-    function = convolve_transpose if transpose else convolve
-    arguments = (convolve(image, kernel, (1, 1), ((3, 1), (0, 0)), "matmul") if transpose else image, kernel)
-    gradient = jax.grad(lambda k: jnp.sum(function(arguments[0], k, (1, 1), ((3, 1), (0, 0)), "matmul")))(kernel)
+    how = (1, 1), ((3, 1), (0, 0)), "matmul"
+
+    @jax.jit
+    @functools.partial(jax.grad, argnums=1)
+    def slope(image, kernel):
+        if transpose:
+            return jnp.sum(convolve_transpose(jax.lax.stop_gradient(convolve(image, kernel, *how)), kernel, *how))
+        return jnp.sum(convolve(image, kernel, *how))
+
+    gradient = np.asarray(slope(image, kernel))
     assert gradient[0, 0, 0, 0] == 0 != gradient[1, 0, 0, 0]
 
 
@@ -66,7 +73,7 @@ def assert_same_function(ours, theirs, *arguments):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), *everything(*arguments))
 
 
-EXAMPLES = pytest.mark.parametrize("examples", [6, pytest.param(300, marks=pytest.mark.slow)])
+EXAMPLES = pytest.mark.parametrize("examples", [4, pytest.param(300, marks=pytest.mark.slow)])
 
 
 @EXAMPLES
@@ -117,19 +124,19 @@ def test_a_transposed_convolution_equals_that_of_lax(kernel_size, stride, paddin
 def test_a_layer_is_the_same_either_way_and_under_vmap(transpose):
     x = jax.random.normal(jax.random.key(0), (4, 2, 6, 6, 3))
     layers = [Conv(5, 3, 2, "he_normal", transpose=transpose, method=method) for method in ("matmul", "native")]
-    variables = jax.vmap(layers[0].init)(jax.random.split(jax.random.key(1), 4), x)
-    outputs = [jax.vmap(layer.apply)(variables, x) for layer in layers]
+    variables = jax.jit(jax.vmap(layers[0].init))(jax.random.split(jax.random.key(1), 4), x)
+    outputs = [np.asarray(jax.jit(jax.vmap(layer.apply))(variables, x)) for layer in layers]
     assert outputs[0].shape == (4, 2, *((12, 12) if transpose else (3, 3)), 5)
     np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-4)
-    alone = layers[0].apply(jax.tree.map(lambda leaf: leaf[2], variables), x[2])
+    alone = jax.jit(layers[0].apply)(*jax.tree.map(lambda leaf: np.asarray(leaf)[2], (variables, x)))
     np.testing.assert_allclose(outputs[0][2], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_a_kernel_and_its_mirror_have_one_shape():
-    x = jnp.ones((1, 8, 8, 3))
+    x = jax.ShapeDtypeStruct((1, 8, 8, 3), np.float32)
     layer, mirror = Conv(6, 3, 2, "he_normal"), Conv(3, 3, 2, "he_normal", transpose=True)
-    y, variables = layer.init_with_output(jax.random.key(0), x)
-    back, mirrored = mirror.init_with_output(jax.random.key(1), y)
+    y, variables = jax.eval_shape(layer.init_with_output, jax.random.key(0), x)
+    back, mirrored = jax.eval_shape(mirror.init_with_output, jax.random.key(1), y)
     assert back.shape == x.shape
     assert variables["params"]["kernel"].shape == mirrored["params"]["kernel"].shape
 

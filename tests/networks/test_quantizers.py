@@ -33,7 +33,7 @@ def test_the_nearest_vector_is_that_of_brute_force_and_of_equals_the_first():
 def test_a_codebook_follows_the_averages_of_counts_and_sums():
     """Van den Oord et al. (2017), appendix A.1, with the paper's own two averages kept in numpy."""
     vectors, decay = draw(6, 3), 0.9
-    codebook = Codebook(jnp.asarray(vectors), jnp.ones(6))
+    codebook = Codebook(vectors, np.ones(6, np.float32))
     number, total = np.ones(6), vectors.astype(np.float64)
     for step in range(4):
         x = np.random.default_rng(step).normal(size=(30, 3)).astype(np.float32)
@@ -44,15 +44,15 @@ def test_a_codebook_follows_the_averages_of_counts_and_sums():
         total = decay * total + (1 - decay) * hot.T @ x * 6 / 30
     close(codebook.usage, number)
     close(codebook.vectors, total / number[:, None])
-    np.testing.assert_array_equal(codebook.vectors[5], vectors[5])
-    means = quantizers.follow(codebook, x, index, 0.0).vectors
+    np.testing.assert_array_equal(np.asarray(codebook.vectors)[5], vectors[5])
+    means = np.asarray(jax.jit(quantizers.follow)(codebook, x, index, 0.0).vectors)
     close(means[:5], np.stack([x[index == code].mean(axis=0) for code in range(5)]))
 
 
 def test_what_is_hardly_used_is_replaced_with_what_has_an_error():
     x, error = draw(10, 3), np.array([0, 0, 1, 0, 4, 0, 0, 0, 0, 0.5], np.float32)
-    codebook = Codebook(jnp.asarray(draw(400, 3)[::-1]), jnp.where(jnp.arange(400) < 300, 0.05, 2.0))
-    revived = jax.jit(quantizers.revive)(codebook, x, error, 0.1, jax.random.key(0))
+    codebook = Codebook(draw(400, 3)[::-1], np.float32(np.where(np.arange(400) < 300, 0.05, 2.0)))
+    revived = jax.device_get(jax.jit(quantizers.revive)(codebook, x, error, 0.1, jax.random.key(0)))
     np.testing.assert_array_equal(revived.vectors[300:], codebook.vectors[300:])
     np.testing.assert_array_equal(revived.usage, np.where(np.arange(400) < 300, np.float32(0.2), 2.0))
     row = np.argmax(np.all(np.asarray(revived.vectors)[:300, None] == x[None], axis=2), axis=1)
@@ -94,17 +94,25 @@ def test_each_codebook_quantizes_what_those_before_it_leave_and_pays_for_it():
 @pytest.mark.parametrize("levels", [(2, 3, 4, 5), (8, 7), (2,)])
 def test_finite_scalars_reach_every_level_and_every_code_comes_back(levels):
     size = int(np.prod(levels))
-    vectors = quantizers.index_to_levels(jnp.arange(size), levels)
-    np.testing.assert_array_equal(quantizers.levels_to_index(vectors, levels), np.arange(size))
+
+    @jax.jit
+    def there_and_back(index):
+        vectors = quantizers.index_to_levels(index, levels)
+        return vectors, quantizers.levels_to_index(vectors, levels)
+
+    vectors, index = jax.device_get(there_and_back(np.arange(size)))
+    np.testing.assert_array_equal(index, np.arange(size))
     assert len(np.unique(vectors, axis=0)) == size
     assert np.abs(vectors).max() == 1
     line = np.concatenate([[-1e4], np.linspace(-5, 5, 2001), [1e4]]).astype(np.float32)
-    found = np.asarray(quantizers.quantize_levels(jnp.tile(line[:, None], (1, len(levels))), levels))
+    quantize_levels = jax.jit(lambda x: quantizers.quantize_levels(x, levels))
+    found = np.asarray(quantize_levels(np.tile(line[:, None], (1, len(levels)))))
     for column, number in enumerate(levels):
         close(np.unique(found[:, column]), (np.arange(number) - number // 2) / (number // 2))
         assert np.all(np.diff(found[:, column]) >= 0)
     # About where the paper has 0: between the lower and the upper half of the levels.
-    assert np.abs(quantizers.bound_levels(jnp.zeros((1, len(levels))), levels)).max() < 0.05
+    bounded = jax.jit(lambda x: quantizers.bound_levels(x, levels))(np.zeros((1, len(levels)), np.float32))
+    assert np.abs(bounded).max() < 0.05
 
 
 def test_the_entropies_of_signs_are_those_of_all_codes():
@@ -115,5 +123,6 @@ def test_the_entropies_of_signs_are_those_of_all_codes():
     each, mean = jax.jit(quantizers.sign_entropies)(logit)
     close(each, scipy.stats.entropy(joint, axis=1))
     close(mean, scipy.stats.entropy(joint.mean(axis=0)))
-    slopes = jax.grad(lambda logit: sum(jnp.sum(part) for part in quantizers.sign_entropies(logit)))(logit * 1e4)
+    total = lambda logit: sum(jnp.sum(part) for part in quantizers.sign_entropies(logit))  # noqa: E731
+    slopes = jax.jit(jax.grad(total))(logit * 1e4)
     assert np.isfinite(slopes).all()

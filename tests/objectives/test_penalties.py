@@ -37,36 +37,36 @@ def layer(name):
 
 
 def contraction(norm, image):
-    return norm.squared(norm.sketch(image)[1])
+    return jax.jit(lambda image: norm.squared(norm.sketch(image)[1]))(image)
 
 
 def curvature_of(norm, image, noise):
-    return curvature(norm, image, norm.sketch(image)[1], noise)
+    return jax.jit(lambda image, noise: curvature(norm, image, norm.sketch(image)[1], noise))(image, noise)
 
 
 def jacobians(encode, image):
     """Returns the Jacobian of every example by itself, [batch, latent_size, inputs]."""
-    rows = [jax.jacobian(lambda x: encode(x[None])[0])(x) for x in jnp.asarray(image)]
-    return np.stack(rows).reshape(len(image), -1, image[0].size)
+    rows = jax.jit(jax.vmap(jax.jacobian(lambda x: encode(x[None])[0])))(image)
+    return np.asarray(rows).reshape(len(image), -1, image[0].size)
 
 
 def test_the_absolute_sum_is_numpys():
     latent = GENERATOR.normal(size=(5, 7)).astype(np.float32)
-    np.testing.assert_allclose(absolute_sum(latent), np.linalg.norm(latent, ord=1, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(absolute_sum)(latent), np.linalg.norm(latent, ord=1, axis=1), rtol=1e-6)
 
 
 def test_the_divergence_of_bernoullis_is_scipys():
     logit = np.linspace(-4, 4, 9, dtype=np.float32)
     for rate in (0.05, 0.5, 0.9):
         expected = [scipy.stats.entropy([rate, 1 - rate], [q, 1 - q]) for q in scipy.special.expit(logit)]
-        np.testing.assert_allclose(bernoulli_kl(rate, logit), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(jax.jit(bernoulli_kl)(rate, logit), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_divergence_of_rates_is_that_of_the_means_over_the_batch_for_every_example():
     logit = GENERATOR.normal(size=(6, 4)).astype(np.float32) * 3
     mean = scipy.special.expit(logit).mean(axis=0)
     expected = scipy.special.rel_entr(0.1, mean) + scipy.special.rel_entr(0.9, 1 - mean)
-    np.testing.assert_allclose(rate_divergence(logit, 0.1), np.full(6, expected.sum()), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(rate_divergence)(logit, 0.1), np.full(6, expected.sum()), rtol=1e-5)
 
 
 @pytest.mark.parametrize("logit", [-1e3, 1e3])
@@ -83,17 +83,18 @@ def test_closed_form_and_exact_norm_are_those_of_jax_and_of_finite_differences(n
     expected = np.sum(jacobians(layer(name), IMAGE) ** 2, axis=(1, 2))
     closed = dense_layer_norm(ACTIVATIONS[name], preactivate, KERNEL)
     np.testing.assert_allclose(contraction(closed, IMAGE), expected, rtol=1e-5)
-    np.testing.assert_allclose(closed.sketch(IMAGE)[0], layer(name)(IMAGE), rtol=1e-6)
+    encode = jax.jit(layer(name))
+    np.testing.assert_allclose(jax.jit(lambda image: closed.sketch(image)[0])(IMAGE), encode(IMAGE), rtol=1e-6)
     np.testing.assert_allclose(contraction(exact_norm(layer(name)), IMAGE), expected, rtol=1e-5)
     steps = 1e-2 * np.eye(6, dtype=np.float32).reshape(6, 1, 2, 3, 1)
-    columns = [(layer(name)(IMAGE + step) - layer(name)(IMAGE - step)) / 2e-2 for step in steps]
+    columns = [(np.asarray(encode(IMAGE + step)) - encode(IMAGE - step)) / 2e-2 for step in steps]
     np.testing.assert_allclose(np.sum(np.square(columns), axis=(0, 2)), expected, rtol=1e-3)
 
 
 def test_hutchinsons_estimate_agrees_within_its_standard_error():
     keys = jax.random.split(jax.random.key(1), 100)
-    estimate = jax.jit(lambda key: contraction(hutchinson_norm(deep, key, num_probes=20), IMAGE))
-    draws = np.stack([estimate(key) for key in keys])
+    estimate = lambda key: contraction(hutchinson_norm(deep, key, num_probes=20), IMAGE)  # noqa: E731
+    draws = np.asarray(jax.jit(lambda keys: jax.lax.map(estimate, keys))(keys))
     expected = np.sum(jacobians(deep, IMAGE) ** 2, axis=(1, 2))
     error = draws.std(axis=0, ddof=1) / np.sqrt(len(keys))
     assert (error < 0.03 * expected).all()

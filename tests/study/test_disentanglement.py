@@ -9,6 +9,7 @@ from aejax.autoencoders.fsq import FsqConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, DataError
+from aejax.evaluation import factor_predictors
 from aejax.evaluation.disentanglement import METRICS, disentanglement_metrics, unsupervised_ranking
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
@@ -24,6 +25,15 @@ from tests.study.studies import edit_json, train
 
 SPLITS = ("train", "validation", "test")
 QUIET = Options(say=lambda _: None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_batches():
+    """A hundredth of the batches: whose numbers they are is asked, not what they are worth."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NUM_FITTED", "NUM_SCORED"):
+            patch.setattr(factor_predictors, name, getattr(factor_predictors, name) // 100)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -108,12 +108,20 @@ def test_running_again_trains_nothing_and_more_seeds_train_only_the_new(study):
     ]
 
 
-def test_a_member_evaluated_in_a_population_is_bitwise_what_it_is_alone(study, tmp_path):
+def without_others(config):
+    """The config of a study of autoencoders alone."""
+    evaluation = dataclasses.replace(config.evaluation, baselines=())
+    return dataclasses.replace(config, fine_tuning=FineTuningConfig(), evaluation=evaluation)
+
+
+@pytest.mark.parametrize(
+    "config", [without_others(CONFIG), pytest.param(CONFIG, marks=pytest.mark.slow)], ids=["autoencoder", "all methods"]
+)
+def test_a_member_evaluated_in_a_population_is_bitwise_what_it_is_alone(study, tmp_path, config):
     _, population = study
-    alone = train(seeds([1]), tmp_path)
-    for row in alone:
-        twin = next(other for other in population if (other["method"], other["id"]) == (row["method"], row["id"]))
-        assert row["metrics"] == twin["metrics"]
+    twins = {(row["method"], row["config"].get("seed")): row for row in population}
+    for row in train(seeds([1], config), tmp_path):
+        assert row["metrics"] == twins[row["method"], row["config"].get("seed")]["metrics"]
 
 
 def test_baselines_that_ignore_a_field_run_once_for_all_its_values(study, tmp_path):

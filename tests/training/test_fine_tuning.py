@@ -103,9 +103,16 @@ def test_its_own_learning_rate_is_that_of_the_fine_tuned_alone(local):
 
 def test_it_begins_with_the_variables_that_are_given_and_a_head_of_its_own(local):
     config = dataclasses.replace(CONFIG, seed=3)
-    learnt = init_state(make_task("autoencoder", (8, 8, 1), 4)(dataclasses.replace(config, seed=4)), local)
+    other = make_task("autoencoder", (8, 8, 1), 4)(dataclasses.replace(config, seed=4))
     task = make_task("fine_tuned", (8, 8, 1), 4)(config)
-    begun, drawn = (init_state(task, local, given) for given in ({"params": {"autoencoder": learnt.params}}, {}))
+
+    @jax.jit
+    def begin(data):
+        learnt = init_state(other, data)
+        initial = ({"params": {"autoencoder": learnt.params}}, {})
+        return learnt, *(init_state(task, data, given) for given in initial)
+
+    learnt, begun, drawn = begin(local)
     own = begun.params["autoencoder"]
     jax.tree.map(np.testing.assert_array_equal, own, {name: learnt.params[name] for name in own})
     jax.tree.map(np.testing.assert_array_equal, begun.params["head"], drawn.params["head"])
@@ -223,14 +230,20 @@ def test_what_cannot_be_is_said_in_a_line(dataset: Dataset):
 
 def test_a_head_that_begins_with_the_probe_is_the_probe(local):
     config = dataclasses.replace(CONFIG, seed=1)
-    learnt = {"params": {"autoencoder": init_state(make_task("autoencoder", (8, 8, 1), 4)(config), local).params}}
+    autoencoder = make_task("autoencoder", (8, 8, 1), 4)(config)
     fine_tuning = dataclasses.replace(CONFIG.fine_tuning, head="probe", labels_per_class=8)
     task = make_task("fine_tuned", (8, 8, 1), 4)(dataclasses.replace(config, fine_tuning=fine_tuning))
-    state = jax.jit(lambda: init_state(task, local, learnt))()
+
+    @jax.jit
+    def begin(data):
+        return init_state(task, data, {"params": {"autoencoder": init_state(autoencoder, data).params}})
+
+    state = begin(local)
     seen, variables = task.select(local), state.current_variables()
 
     def apply(split, method):
-        return task.model.apply(variables, seen.batch(split, np.arange(seen.size(split))).image, method=method)
+        image = seen.batch(split, np.arange(seen.size(split))).image
+        return jax.jit(lambda image: task.model.apply(variables, image, method=method))(image)
 
     x = {split: np.asarray(apply(split, "encode")) for split in ("train", "validation", "test")}
     both = np.concatenate([x["train"], x["validation"]])
