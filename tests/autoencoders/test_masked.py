@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from aejax.autoencoders.masked import MaskedConfig
@@ -212,6 +213,14 @@ def test_squares_that_images_do_not_have_are_one_line(family, says, dataset):
     with pytest.raises(DataError, match=says) as error:
         check_data(Config(autoencoder=family), dataset)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_networks_compute_in_the_type_of_their_parameters(name):
+    model, variables = begun(name)
+    low = optax.tree.cast(variables, jnp.bfloat16)
+    _, output, target, loss = jax.eval_shape(lambda low: model.apply(low, IMAGE, method=seen_and_predicted), low)
+    assert (output.dtype, target.dtype, loss.dtype) == (jnp.bfloat16, jnp.float32, jnp.float32)
 
 
 def test_targets_are_whole_squares():
