@@ -57,7 +57,7 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 LIKE_ANOTHER = {
     "latent_noise", "dropout", "sparse_l1", "higher_order_contractive", "winner_take_all", "rae_l2", "rae_gp",
     "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae", "info_vae", "wae", "factor_vae", "adversarial", "vae_gan",
-    "residual_vq", "fsq", "lookup_free",
+    "residual_vq", "fsq", "lookup_free", "ladder",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
