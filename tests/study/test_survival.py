@@ -31,9 +31,14 @@ def undisturbed(tmp_path_factory):
     return path, time.monotonic() - started
 
 
-# A single kill is a job's of tests/study/test_executors.py, whose study also ends with the same bits.
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "num_times"), [(signal.SIGKILL, 100), (signal.SIGTERM, 30)])
+@pytest.mark.parametrize(
+    ("number", "num_times"),
+    [
+        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGKILL, 100, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 30, marks=pytest.mark.slow),
+    ],
+)
 def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(undisturbed, tmp_path, number, num_times):
     reference, seconds = undisturbed
     chance, done, finished = random.Random(number), 0, 0
