@@ -4,11 +4,11 @@
     aejax train semi_supervised:mnist1000
     aejax train semi_supervised:mnist_all
 
-A network 784-1000-500-250-250-250-10 sees 55,000 images, of which 10 or 100 of each class have a label, or all. It is
-trained as a ladder network; together with the decoder of a plain or a denoising autoencoder, by pseudo-labels for those
-images that it is sure of (not with all labels); from scratch by labels alone; and by labels after the autoencoder has
-seen all images. Five seeds, each with its own labelled images, which all methods share. As many further labels of each
-class are used for the curves of validation alone: what is tested is the network after its last epoch.
+A network 784-1000-500-250-250-250-10 sees 55,000 images. Ten or 100 of each class have a label, or all images have one.
+It is trained as a ladder network; together with the decoder of a plain or a denoising autoencoder, by pseudo-labels for
+those images that it is sure of (not with all labels); from scratch by labels alone; and by labels after the autoencoder
+has seen all images. Five seeds, each with its own labelled images, which all methods share. As many further labels of
+each class are used for the curves of validation alone: what is tested is the network after its last epoch.
 
 The ladder's noise and weights are those of Rasmus et al. (2015) for each number of labels. In the paper it trains for
 150 epochs of 60,000 images.

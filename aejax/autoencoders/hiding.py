@@ -57,7 +57,7 @@ class HidingConfig(Family):
 
 
 class Hiding(Autoencoder):
-    """An autoencoder with a loss of hidden squares; a family says by `predict` how it makes them of the others.
+    """An autoencoder whose loss is of hidden squares; `predict` of a family predicts them from the visible ones.
 
     Squares are handled as strips: several squares of an image, one below the other (`aejax.networks.masks`).
     """
@@ -93,7 +93,7 @@ class Hiding(Autoencoder):
         return (strip - mean) / deviation
 
     def reconstruct(self, image: jax.Array) -> jax.Array:
-        """Returns images of which each square is predicted while it is hidden, of the images' shape.
+        """Returns reconstructions of the images' shape; each square is predicted while it is hidden.
 
         Several masks, each with as many hidden squares as in training, hide each square at least once. Pixels that are
         predicted relative to a square's own mean and deviation are given these back.

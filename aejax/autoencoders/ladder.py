@@ -44,7 +44,7 @@ class LadderConfig(Family):
     latent_size: PositiveInt = 10  # The number of classes, if there are labels.
     likelihood: Likelihood = HalfSquaredError(output="identity")  # Of the pixels, given the estimate of the image.
     image_noise: NonNegativeFloat = traced(0.3)  # Standard deviation of the noise on the image.
-    noise: NonNegativeFloat = traced(0.3)  # On each layer, of which every unit has a deviation of 1.
+    noise: NonNegativeFloat = traced(0.3)  # On each layer, where every unit has a standard deviation of 1.
     image_weight: NonNegativeFloat = traced(1000.0)  # Of the image's reconstruction.
     first_weight: NonNegativeFloat = traced(10.0)  # Of denoising the first hidden layer.
     weight: NonNegativeFloat = traced(0.1)  # Of the hidden layers above it, each.

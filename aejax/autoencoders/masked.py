@@ -104,7 +104,7 @@ class Masked(Hiding):
         return jnp.mean(tokens, axis=1), tokens
 
     def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
-        """The decoder's own output for all patches, which it is told nothing of but the latent."""
+        """The decoder's output for all patches, given the latent alone."""
         del train
         batch, grid = latent.shape[0], self.config.grid(self.image_shape)
         every = jnp.broadcast_to(jnp.arange(math.prod(grid))[None], (batch, math.prod(grid)))

@@ -98,7 +98,7 @@ class LabelledSubset(NamedTuple):
 
 
 class AmongAll(NamedTuple):
-    """All training images, of which those alone keep their label that another subset has."""
+    """All training images; only those in another subset keep their label."""
 
     subset: AllLabelled | LabelledSubset
 

@@ -124,7 +124,7 @@ def to_squares(image: jax.Array, side: int) -> jax.Array:
 
 
 def to_image(squares: jax.Array, grid: Grid) -> jax.Array:
-    """Returns the images of which these are the squares: what `to_squares` undoes."""
+    """Returns images from their squares: the inverse of `to_squares`."""
     batch, _, side, _, channels = squares.shape
     rows = squares.reshape(batch, *grid, side, side, channels).transpose(0, 1, 3, 2, 4, 5)
     return rows.reshape(batch, grid[0] * side, grid[1] * side, channels)

@@ -39,8 +39,8 @@ class FineTuningConfig:
     # Of labelled images, when they are trained on; also of "supervised". null: training.augmentation.
     augmentation: Augmentation | None = None
     # Labelled images are mixed in pairs, and so are their labels, by a share that each batch draws of Beta(m, m), where
-    # m is this number (Zhang et al., "mixup: beyond empirical risk minimization", 2018); also of "supervised". null:
-    # they are not.
+    # m is this number (Zhang et al., "mixup: beyond empirical risk minimization", 2018); also of "supervised" and
+    # "semi_supervised". null: they are not.
     mixup: PositiveFloat | None = traced(None)
     scratch_epochs: PositiveInt | None = None  # Of the method "supervised", from scratch; null: training.epochs.
     scratch_learning_rate: PositiveFloat | None = traced(None)  # Likewise; null: the optimizer's.

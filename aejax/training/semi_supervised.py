@@ -57,8 +57,8 @@ class SemiSupervisedConfig:
     """For how long the method "semi_supervised" trains, and what counts how much in its loss.
 
     Loss: family_weight · (the family's loss of a batch of all images) + weight · (the cross-entropy of a batch of
-    images that have a label), and perhaps that of pseudo-labels. `fine_tuning.labels_per_class`,
-    `augmentation` and `mixup` are of the labelled images here too.
+    images that have a label), and perhaps that of pseudo-labels. `fine_tuning.labels_per_class`, `augmentation`
+    and `mixup` are of the labelled images here too.
     """
 
     epochs: NonNegativeInt = 0  # Of all images. 0: there is no such method.

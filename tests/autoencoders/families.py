@@ -46,7 +46,7 @@ def initialize(family, image):
 
 
 def changed(variables, change):
-    """Variables of which a function has changed every array; in host memory, where that compiles nothing."""
+    """Variables after a function has changed every array, in host memory, where that compiles nothing."""
     return jax.device_put(jax.tree.map(lambda leaf: change(leaf).astype(leaf.dtype), jax.device_get(variables)))
 
 
