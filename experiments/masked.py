@@ -32,6 +32,7 @@ from aejax.training.optimizers import AdamW, Cosine
 from aejax.training.step import TrainingConfig
 
 VARIANTS = ("fashion", "cifar100_smoke", "cifar100")
+_EVALUATION = EvaluationConfig(measures=("probe", "neighbors"), baselines=("supervised",), classifier_features=False)
 
 
 def get_config(variant: str) -> Config:
@@ -61,9 +62,7 @@ def _fashion() -> Config:
             scratch_epochs=29,
             scratch_learning_rate=1e-3,
         ),
-        evaluation=EvaluationConfig(
-            measures=("probe", "neighbors"), baselines=("supervised",), classifier_features=False
-        ),
+        evaluation=_EVALUATION,
     )
 
 
@@ -85,9 +84,7 @@ def _cifar100() -> Config:
             scratch_epochs=215,
             scratch_learning_rate=1e-3,
         ),
-        evaluation=EvaluationConfig(
-            measures=("probe", "neighbors"), baselines=("supervised",), classifier_features=False
-        ),
+        evaluation=_EVALUATION,
     )
 
 
