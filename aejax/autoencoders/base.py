@@ -67,6 +67,11 @@ class Family:
         return self.POSTERIOR and self.patches is None
 
     @property
+    def has_gaussian_posterior(self) -> bool:
+        """Whether that distribution is a Gaussian with a diagonal covariance."""
+        return self.has_posterior
+
+    @property
     def has_indices(self) -> bool:
         """Whether the code of an image is a row of indices."""
         return self.DISCRETE and self.patches is None

@@ -62,16 +62,6 @@ class PriorDistribution(abc.ABC):
         """
         return jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=1) - self.log_density(latent)
 
-    def log_ratio(self, latent: jax.Array, noise: jax.Array, log_variance: jax.Array) -> jax.Array:
-        """Returns log p(z) − log q(z|x), [...], of draws z of a posterior.
-
-        Args:
-          latent: z, [..., units].
-          noise: the standard normal numbers that it was made of, [..., units].
-          log_variance: of the posterior, [..., units], with an axis of 1 where draws share it.
-        """
-        return self.log_density(latent) - jnp.sum(standard_log_density(noise) - 0.5 * log_variance, axis=-1)
-
 
 @dataclasses.dataclass(frozen=True)
 class StandardNormal(PriorDistribution):
@@ -99,10 +89,6 @@ class StandardNormal(PriorDistribution):
         """Returns the KL of each posterior, [batch], whatever was drawn: the sum over its units."""
         del latent
         return jnp.sum(self.unit_kl(mean, log_variance), axis=1)
-
-    def log_ratio(self, latent: jax.Array, noise: jax.Array, log_variance: jax.Array) -> jax.Array:
-        """Returns log p(z) − log q(z|x), [...], summed over units once."""
-        return jnp.sum(standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance, axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,11 +142,12 @@ class GaussianMixture(PriorDistribution):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PriorConfig(abc.ABC):
     """What all have. LEARNED is whether it has parameters. INDEPENDENT is whether its units are independent, so that
-    the KL is the sum of those of units.
+    the KL is the sum of those of units. OF_GAUSSIANS is whether it is made of Gaussian posteriors.
     """
 
     LEARNED: ClassVar[bool] = True
     INDEPENDENT: ClassVar[bool] = False
+    OF_GAUSSIANS: ClassVar[bool] = False
     if TYPE_CHECKING:
         kind: str
 
@@ -268,6 +255,8 @@ class VampPrior(PriorConfig):
 
     Source: Tomczak and Welling, "VAE with a VampPrior", 2018, equation 9.
     """
+
+    OF_GAUSSIANS = True
 
     kind: Literal["vamp"] = "vamp"
     num_components: PositiveInt = 50  # K; the paper has 500.

@@ -85,8 +85,8 @@ class Subject:
 
     @functools.cached_property
     def unit_kl(self) -> np.ndarray | None:
-        """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
-        if self.prior is None:
+        """The KL of each unit's posterior to the prior for each test image, [n, d]; None if there are no Gaussian ones."""
+        if self.prior is None or not self.member.config.autoencoder.has_gaussian_posterior:
             return None
         log_variance = self.member.posterior(self.image).log_variance
         return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), jnp.asarray(log_variance)))
