@@ -6,36 +6,27 @@ covariance, the prior p(z) = N(0, I) or one that is learned (`objectives.priors`
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
-from aejax.config import NonNegativeFloat, optional_part, outlasting, traced
+from aejax.autoencoders.with_posterior import PosteriorAutoencoder, WarmedUp, WithPosterior, only_identity
+from aejax.config import NonNegativeFloat, optional_part, traced
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch, ResidentData
+from aejax.data.resident import ResidentData
 from aejax.networks.layers import flatten, make_dense
 from aejax.networks.posterior_flows import AnyFlow, make_flow
 from aejax.objectives.divergences import LOG_VARIANCES
-from aejax.objectives.likelihoods import LearnedGaussian, Likelihood
 from aejax.objectives.posteriors import Draw, Posterior, draw_gaussian
-from aejax.objectives.priors import AnyPrior, PriorDistribution, StandardNormalPrior
+from aejax.objectives.priors import AnyPrior, PriorOfGaussians, StandardNormalPrior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Variational(Family):
-    """The fields that all have whose encoder gives a distribution.
+class Variational(WithPosterior):
+    """The fields that all have whose posteriors begin as Gaussians."""
 
-    The likelihood learns how far off its images may be. Half the squared error allows a deviation of 1, which is so
-    much for pixels in [0, 1] that small images are not worth a nat of KL, and the posterior collapses.
-    """
-
-    LAYERWISE: ClassVar[bool] = False
-    POSTERIOR: ClassVar[bool] = True
-
-    likelihood: Likelihood = LearnedGaussian()  # Of the pixels, given the decoder's output.
     prior: AnyPrior = StandardNormalPrior()  # p(z), which the posteriors are drawn to.
     flow: AnyFlow | None = optional_part()  # What makes other distributions of the posteriors' Gaussians; null: none.
 
@@ -82,20 +73,10 @@ class Variational(Family):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WithKL(Variational):
-    """The fields that all have whose loss knows a KL."""
+class WithKL(Variational, WarmedUp):
+    """The fields that all of them have whose loss knows a KL."""
 
-    TERMS: ClassVar[tuple[str, ...]] = ("reconstruction", "kl")
-
-    warmup_epochs: NonNegativeFloat = traced(0.0)  # In which the KL's weight rises from 0 to its own, linearly.
     free_bits: NonNegativeFloat = traced(0.0)  # Nats of each unit's mean KL that cost nothing (Kingma et al., 2016).
-
-    def warnings(self, config: Any) -> Iterator[str]:
-        """Yields what goes together with the whole config, but is hardly meant."""
-        yield from super().warnings(config)
-        consequence = f"the warm-up of autoencoder={config.autoencoder.kind} is not over"
-        epochs = config.training.epochs
-        yield from outlasting("autoencoder.warmup_epochs", self.warmup_epochs, "training.epochs", epochs, consequence)
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that bits cannot be free under a prior or a flow, or None."""
@@ -112,19 +93,10 @@ class WithKL(Variational):
         return super().conflict(preprocessing)
 
 
-def only_identity(family: Family) -> str | None:
-    """Returns that a family's latent has an activation, though the prior is on all numbers; None if it has none."""
-    if family.latent_activation == "identity":
-        return None
-    return f"latent_activation={family.latent_activation} gives codes that the prior does not; use identity"
+class VariationalAutoencoder(PosteriorAutoencoder):
+    """The networks of a family with Gaussian posteriors, or with what a flow makes of them.
 
-
-class VariationalAutoencoder(Autoencoder):
-    """The networks of a family with a posterior. Its code, and its features, are the posterior's mean; with a flow they
-    are what that makes of the mean of the Gaussian before it.
-
-    Outside training the noise is the same every time, so that a loss on validation images changes with the parameters
-    alone, and a warm-up is over.
+    The code is the posterior's mean; with a flow it is what that makes of the mean of the Gaussian before it.
     """
 
     config: Any  # A `Variational` family.
@@ -149,7 +121,7 @@ class VariationalAutoencoder(Autoencoder):
         params = variables["params"]
         return {**variables, "params": {**params, "prior": self.config.prior.init_from_data(params["prior"], images)}}
 
-    def prior(self) -> PriorDistribution:
+    def prior(self) -> PriorOfGaussians:
         """Returns p(z), with its parameters as they are."""
 
         def of(image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -167,9 +139,9 @@ class VariationalAutoencoder(Autoencoder):
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the code, [batch, latent_size]."""
-        if self.config.flow is None:
-            return super().encode(image, train=train)
-        return self.center(self.posterior(image, train=train))
+        if self.config.flow is None:  # The mean does without the variance.
+            return self.preactivate(image, train=train)
+        return super().encode(image, train=train)
 
     def center(self, posterior: Posterior) -> jax.Array:
         """Returns the code of each image, [batch, latent_size], from its posterior."""
@@ -186,18 +158,10 @@ class VariationalAutoencoder(Autoencoder):
         return Draw(latent, draw.log_density - log_volume)
 
     def rate(self, posterior: Posterior, draw: Draw) -> jax.Array:
-        """Returns the posteriors' KL to the prior, [batch].
-
-        Where it has no closed form it is log q(z|x) − log p(z) of a draw: unbiased, and perhaps negative.
-
-        Args:
-          posterior: of each image.
-          draw: one of each.
-        """
-        prior = self.prior()
+        """Returns the posteriors' KL to the prior, [batch], in closed form where it has one."""
         if self.config.flow is not None:
-            return draw.log_density - prior.log_density(draw.latent)
-        return prior.kl(posterior.mean, posterior.log_variance, draw.latent)
+            return super().rate(posterior, draw)
+        return self.prior().kl(posterior.mean, posterior.log_variance, draw.latent)
 
     def kl(self, posterior: Posterior, draw: Draw) -> jax.Array:
         """Returns the rate, [batch], with each unit whose mean over the batch is free counted as that."""
@@ -206,42 +170,3 @@ class VariationalAutoencoder(Autoencoder):
         divergence = self.prior().unit_kl(posterior.mean, posterior.log_variance)
         is_free = jnp.mean(divergence, axis=0, keepdims=True) < self.config.free_bits
         return jnp.sum(jnp.where(is_free, self.config.free_bits, divergence), axis=1)
-
-    def warmth(self, batch: Batch) -> jax.Array:
-        """Returns the share of the KL's weight that counts by now, a scalar in [0, 1]."""
-        if batch.epoch is None:
-            return jnp.ones(())
-        return jnp.minimum(batch.epoch / jnp.maximum(self.config.warmup_epochs, 1e-6), 1.0)
-
-    def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
-        """Returns the reconstruction and what the family makes of the posterior, [batch] each."""
-        posterior = self.posterior(batch.image, train=train)
-        draw = self.draw(posterior, self.noise_key(train=train)).first
-        return {
-            "reconstruction": self.reconstruction(draw.latent, batch.image, train=train),
-            **self.divergences(batch, draw, posterior, train=train),
-        }
-
-    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
-        """Returns the terms beyond the reconstruction, weighted, [batch] each.
-
-        Args:
-          batch: which the posteriors are of.
-          draw: one from each of them.
-          posterior: of each image.
-          train: whether it is for training.
-        """
-        del train
-        return {"kl": self.warmth(batch) * self.kl(posterior, draw)}
-
-    def log_weights(self, draw: Draw, target: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns log p(x, z) − log q(z|x) of draws, [num, batch], for latents [num, batch, latent_size].
-
-        Their mean's expectation is log p(x)'s evidence lower bound; the logarithm of the mean of their exponentials
-        bounds log p(x) more closely the more there are (Burda, Grosse and Salakhutdinov, 2016, equation 8).
-        """
-        latent, log_posterior = draw
-        num = latent.shape[0]
-        targets = jnp.broadcast_to(target[None], (num, *target.shape)).reshape(-1, *target.shape[1:])
-        loss = self.reconstruction(latent.reshape(-1, latent.shape[-1]), targets, train=train).reshape(num, -1)
-        return self.prior().log_density(latent) - loss - log_posterior

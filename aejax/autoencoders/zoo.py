@@ -17,6 +17,7 @@ from aejax.autoencoders.factor_vae import FactorVae
 from aejax.autoencoders.fsq import Fsq
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
+from aejax.autoencoders.hyperspherical_vae import HypersphericalVae
 from aejax.autoencoders.info_vae import InfoVae
 from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.k_sparse import KSparse
@@ -70,6 +71,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         BetaTcVae,
         DipVae,
         InfoVae,
+        HypersphericalVae,
         Wae,
         Adversarial,
         VaeGan,

@@ -41,6 +41,10 @@ class PriorDistribution(abc.ABC):
     def variance(self) -> jax.Array:
         """Returns the variance of each unit, [units]."""
 
+
+class PriorOfGaussians(PriorDistribution):
+    """A prior to which Gaussian posteriors are drawn: it knows their KL."""
+
     @abc.abstractmethod
     def unit_kl(self, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
         """Returns the KL of each unit's posterior to the distribution of that unit by itself, [batch, units].
@@ -64,7 +68,7 @@ class PriorDistribution(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class StandardNormal(PriorDistribution):
+class StandardNormal(PriorOfGaussians):
     """N(0, I). All of it has closed forms."""
 
     num_units: int
@@ -92,7 +96,7 @@ class StandardNormal(PriorDistribution):
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussianMixture(PriorDistribution):
+class GaussianMixture(PriorOfGaussians):
     """Σ_k w_k N(m_k, v_k), v_k diagonal. The KL of a posterior is a draw's, but of a single component a closed form."""
 
     log_weight: jax.Array  # log w, [components].
@@ -183,7 +187,7 @@ class PriorConfig(abc.ABC):
         return parameters
 
     @abc.abstractmethod
-    def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> PriorDistribution:
+    def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> PriorOfGaussians:
         """Returns the prior.
 
         Args:
