@@ -92,8 +92,8 @@ class Family:
         return dataclasses.replace(self, **changes)
 
     @property
-    def has_learned_prior(self) -> bool:
-        """Whether codes are drawn to a distribution that is trained with the family."""
+    def has_own_prior(self) -> bool:
+        """Whether codes are drawn to another distribution than N(0, I)."""
         return False
 
     def networks(self) -> dict[str, Encoder | Decoder]:

@@ -28,6 +28,11 @@ class HypersphericalVaeConfig(WarmedUp):
 
     kind: Literal["hyperspherical_vae"] = "hyperspherical_vae"
 
+    @property
+    def has_own_prior(self) -> bool:
+        """True: codes are drawn to all directions alike."""
+        return True
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that there are no directions, or that the latent has an activation, or None."""
         if self.latent_size < 2:

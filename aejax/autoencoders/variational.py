@@ -41,8 +41,8 @@ class Variational(WithPosterior):
         return None
 
     @property
-    def has_learned_prior(self) -> bool:
-        """Whether the prior has parameters."""
+    def has_own_prior(self) -> bool:
+        """Whether codes are drawn to another distribution than N(0, I): one with parameters."""
         return self.prior.LEARNED
 
     def conflict(self, preprocessing: Kind) -> str | None:
