@@ -129,13 +129,14 @@ class HamiltonianVae(VariationalAutoencoder):
             self.decode(latent[0])  # Which makes the decoder's parameters; steps need them.
             return latent, momentum
         decoder, variables = self.decoder.unbind()
+        # The channel of a learned scale, if there is one.
         scale = self.complete(jnp.zeros((1, *self.output_shape)))[..., self.output_shape[-1] :]
         images = jnp.broadcast_to(image[None], (len(latent), *image.shape)).reshape(-1, *image.shape[1:])
         prior, likelihood = self.prior(), self.config.likelihood
 
         def energy(latent: jax.Array) -> jax.Array:
             """The sum of −log p(x, z) of draws."""
-            output = decoder.apply(variables, latent.reshape(-1, latent.shape[-1]), train=False)
+            output: Any = decoder.apply(variables, latent.reshape(-1, latent.shape[-1]), train=False)
             more = jnp.broadcast_to(scale, (*output.shape[:-1], scale.shape[-1]))
             output = jnp.concatenate([output.astype(jnp.float32), more], axis=-1)
             return jnp.sum(likelihood.loss(output, images)) - jnp.sum(prior.log_density(latent))

@@ -15,7 +15,7 @@ from aejax.data.resident import Batch
 from aejax.networks.layers import ACTIVATIONS, Activation, Initializer, flatten, make_dense
 from aejax.objectives.divergences import LOG_VARIANCES
 from aejax.objectives.hierarchy import ChainOfGaussians, gaussian_kl_between, joined, split_levels
-from aejax.objectives.posteriors import Draw, Gaussian
+from aejax.objectives.posteriors import DiagonalGaussian, Draw
 
 MOST_LEVELS = 5
 
@@ -69,14 +69,14 @@ class _Between(nn.Module):
     units: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> Gaussian:
+    def __call__(self, x: jax.Array) -> DiagonalGaussian:
         """Returns the Gaussian that x [..., size] says, [..., units]."""
         hidden = ACTIVATIONS[self.activation](make_dense(self.width, self.initializer)(x))
         return _gaussian(*(make_dense(self.units, self.initializer)(hidden) for _ in range(2)))
 
 
-def _gaussian(mean: jax.Array, log_variance: jax.Array) -> Gaussian:
-    return Gaussian(mean.astype(jnp.float32), jnp.clip(log_variance.astype(jnp.float32), *LOG_VARIANCES))
+def _gaussian(mean: jax.Array, log_variance: jax.Array) -> DiagonalGaussian:
+    return DiagonalGaussian(mean.astype(jnp.float32), jnp.clip(log_variance.astype(jnp.float32), *LOG_VARIANCES))
 
 
 class LadderVae(PosteriorAutoencoder):
@@ -105,8 +105,8 @@ class LadderVae(PosteriorAutoencoder):
 
         return ChainOfGaussians(self.config.sizes, below)
 
-    def posterior(self, image: jax.Array, *, train: bool = False) -> tuple[Gaussian, ...]:
-        """Returns what the encoder says of each level, the lowest first."""
+    def posterior(self, image: jax.Array, *, train: bool = False) -> tuple[DiagonalGaussian, ...]:
+        """Returns the Gaussian of each level that the encoder says, the lowest first."""
         hidden = flatten(self.encoder(image, train=train))
         levels = [_gaussian(self.latent(hidden), self.log_variance(hidden))]
         activation = ACTIVATIONS[self.config.activation]
@@ -115,13 +115,15 @@ class LadderVae(PosteriorAutoencoder):
             levels.append(_gaussian(mean(hidden), log_variance(hidden)))
         return tuple(levels)
 
-    def _downwards(self, posterior: Sequence[Gaussian], choose: Any) -> tuple[jax.Array, list[Gaussian]]:
+    def _downwards(
+        self, posterior: Sequence[DiagonalGaussian], choose: Any
+    ) -> tuple[jax.Array, list[DiagonalGaussian]]:
         """Returns the latents of all levels, the lowest first, and the posterior of each given the one above.
 
         `choose(level, gaussian)` gives a level's latent.
         """
         latents: list[jax.Array] = []
-        joint: list[Gaussian] = []
+        joint: list[DiagonalGaussian] = []
         for level in reversed(range(len(posterior))):
             own = posterior[level]
             if latents:
@@ -130,15 +132,15 @@ class LadderVae(PosteriorAutoencoder):
             latents.insert(0, choose(level, own))
         return jnp.concatenate(latents, axis=-1), joint
 
-    def center(self, posterior: tuple[Gaussian, ...]) -> jax.Array:
+    def center(self, posterior: tuple[DiagonalGaussian, ...]) -> jax.Array:
         """Returns the code of each image, [batch, units of all levels]."""
         return self._downwards(posterior, lambda _, gaussian: gaussian.mean)[0]
 
-    def draw(self, posterior: tuple[Gaussian, ...], key: jax.Array, num: int = 1) -> Draw:
+    def draw(self, posterior: tuple[DiagonalGaussian, ...], key: jax.Array, num: int = 1) -> Draw:
         """Returns draws from each posterior, [num, batch, units of all levels], and their densities."""
         log_density = jnp.zeros((num, len(posterior[0].mean)))
 
-        def choose(level: int, gaussian: Gaussian) -> jax.Array:
+        def choose(level: int, gaussian: DiagonalGaussian) -> jax.Array:
             nonlocal log_density
             noise_key = jax.random.fold_in(key, level) if level else key
             own = gaussian.draw(jax.random.normal(noise_key, (*log_density.shape, self.config.sizes[level])))
@@ -148,7 +150,7 @@ class LadderVae(PosteriorAutoencoder):
         of_draws = tuple(jax.tree.map(lambda x: x[None], gaussian) for gaussian in posterior)
         return Draw(self._downwards(of_draws, choose)[0], log_density)
 
-    def level_kls(self, posterior: tuple[Gaussian, ...], draw: Draw) -> list[jax.Array]:
+    def level_kls(self, posterior: tuple[DiagonalGaussian, ...], draw: Draw) -> list[jax.Array]:
         """Returns the KL of each level, [batch], given the draw of the level above."""
         latents = split_levels(draw.latent, self.config.sizes)
         _, joint = self._downwards(posterior, lambda level, _: latents[level])
@@ -157,11 +159,11 @@ class LadderVae(PosteriorAutoencoder):
             if level + 1 < len(joint):
                 prior = self.downward[level](latents[level + 1])
             else:
-                prior = Gaussian(jnp.zeros_like(own.mean), jnp.zeros_like(own.mean))
+                prior = DiagonalGaussian(jnp.zeros_like(own.mean), jnp.zeros_like(own.mean))
             divergences.append(gaussian_kl_between(own, prior))
         return divergences
 
-    def rate(self, posterior: tuple[Gaussian, ...], draw: Draw) -> jax.Array:
+    def rate(self, posterior: tuple[DiagonalGaussian, ...], draw: Draw) -> jax.Array:
         """Returns the posteriors' KL to the prior, [batch]: of each level in closed form, given the draw above."""
         return sum(self.level_kls(posterior, draw), jnp.zeros(()))
 

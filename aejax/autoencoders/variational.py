@@ -55,7 +55,7 @@ class Variational(WithPosterior):
         )
 
     def _conflict_of_flow(self) -> str | None:
-        """Returns what does not go with posteriors that a flow makes, or None."""
+        """Returns the field that does not go with posteriors that a flow makes, or None."""
         needing = self.needs_gaussian or (f"prior={self.prior.kind}" if self.prior.OF_GAUSSIANS else None)
         if self.flow is None or needing is None:
             return None
@@ -147,15 +147,21 @@ class VariationalAutoencoder(PosteriorAutoencoder):
         """Returns the code of each image, [batch, latent_size], from its posterior."""
         if self.config.flow is None:
             return posterior.mean
-        return self.flow(posterior.mean[None], posterior.context)[0][0]
+        return self._flow(posterior.mean[None], posterior)[0][0]
 
     def draw(self, posterior: Posterior, key: jax.Array, num: int = 1) -> Draw:
         """Returns draws from each posterior, [num, batch, latent_size], and their densities."""
         draw = draw_gaussian(posterior, key, num)
         if self.config.flow is None:
             return draw
-        latent, log_volume = self.flow(draw.latent, posterior.context)
+        latent, log_volume = self._flow(draw.latent, posterior)
         return Draw(latent, draw.log_density - log_volume)
+
+    def _flow(self, latent: jax.Array, posterior: Posterior) -> tuple[jax.Array, jax.Array]:
+        """Returns the draws that a flow makes of a Gaussian's, and the log of how much volume grows there."""
+        assert posterior.context is not None, "a flow is told of the image"
+        flowed: tuple[jax.Array, jax.Array] = self.flow(latent, posterior.context)
+        return flowed
 
     def rate(self, posterior: Posterior, draw: Draw) -> jax.Array:
         """Returns the posteriors' KL to the prior, [batch], in closed form where it has one."""

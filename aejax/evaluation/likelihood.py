@@ -64,7 +64,7 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
             stored = data.image[split][indices]  # noqa: B023
             posterior = density.posterior(stored)
             draw = density.draw(posterior, rng.at(key, indices[0]), 1).first  # noqa: B023
-            of_block = {
+            of_block: dict[str, Any] = {
                 "code": density.center(posterior),
                 "rate": density.rate(posterior, draw),
                 "distortion": density.distortion(draw.latent, stored),

@@ -32,7 +32,7 @@ class FlowConfig:
     num_layers: PositiveInt = 4  # Maps, one after another.
 
 
-class Flow(nn.Module):
+class PosteriorFlow(nn.Module):
     """Maps of draws, [num, batch, units], by a context of each image, [batch, size]."""
 
     config: Any  # A `FlowConfig`.
@@ -47,7 +47,7 @@ class Flow(nn.Module):
         raise NotImplementedError
 
 
-class _OfParameters(Flow):
+class _OfParameters(PosteriorFlow):
     """Layers with a few parameters each, which a dense layer makes of the context."""
 
     def setup(self) -> None:
@@ -223,7 +223,7 @@ class InverseAutoregressiveConfig(WithNetworks):
     kind: Literal["inverse_autoregressive"] = "inverse_autoregressive"
 
 
-class InverseAutoregressive(Flow):
+class InverseAutoregressive(PosteriorFlow):
     """The maps of `InverseAutoregressiveConfig`."""
 
     config: InverseAutoregressiveConfig
@@ -262,7 +262,7 @@ class CouplingConfig(WithNetworks):
     kind: Literal["coupling"] = "coupling"
 
 
-class Coupling(Flow):
+class Coupling(PosteriorFlow):
     """The maps of `CouplingConfig`."""
 
     config: CouplingConfig
@@ -315,10 +315,10 @@ class _Network(nn.Module):
         return nn.Dense(self.outputs, kernel_init=nn.initializers.zeros)(x)
 
 
-FLOWS: Registry[type[Flow]] = Registry("flow", (Planar, Radial, InverseAutoregressive, Coupling))
+FLOWS: Registry[type[PosteriorFlow]] = Registry("flow", (Planar, Radial, InverseAutoregressive, Coupling))
 AnyFlow = Annotated[FlowConfig, FLOWS]
 
 
-def make_flow(config: AnyFlow, units: int) -> Flow:
+def make_flow(config: AnyFlow, units: int) -> PosteriorFlow:
     """Returns the flow that a config describes, of latents of so many units."""
     return FLOWS[config.kind](config, units)

@@ -8,21 +8,21 @@ import jax
 import jax.numpy as jnp
 
 from aejax.objectives.divergences import gaussian_kl, standard_log_density
-from aejax.objectives.posteriors import Gaussian
+from aejax.objectives.posteriors import DiagonalGaussian
 from aejax.objectives.priors import PriorDistribution
 
 _DRAWS_FOR_VARIANCE = 1000  # Below the top level a variance has no closed form.
 
 
-def joined(one: Gaussian, other: Gaussian) -> Gaussian:
+def joined(one: DiagonalGaussian, other: DiagonalGaussian) -> DiagonalGaussian:
     """Returns the Gaussian that the product of two densities is: precisions add up, and weigh the means."""
     # σ² = 1 / (1/σ₁² + 1/σ₂²), by logarithms, of which none is too large.
     log_precision = jnp.logaddexp(-one.log_variance, -other.log_variance)
     share = jnp.exp(-one.log_variance - log_precision)
-    return Gaussian(share * one.mean + (1 - share) * other.mean, -log_precision)
+    return DiagonalGaussian(share * one.mean + (1 - share) * other.mean, -log_precision)
 
 
-def gaussian_kl_between(one: Gaussian, other: Gaussian) -> jax.Array:
+def gaussian_kl_between(one: DiagonalGaussian, other: DiagonalGaussian) -> jax.Array:
     """Returns KL(one ‖ other), summed over units, [...]."""
     distance = (one.mean - other.mean) * jnp.exp(-0.5 * other.log_variance)
     return jnp.sum(gaussian_kl(distance, one.log_variance - other.log_variance), axis=-1)
@@ -39,7 +39,7 @@ class ChainOfGaussians(PriorDistribution):
     """Of the top level N(0, I), of each other a Gaussian given the one above. A latent is all levels, lowest first."""
 
     sizes: tuple[int, ...]  # Units of each level.
-    below: Callable[[int, jax.Array], Gaussian]  # Of a level, given latents of the one above, [..., units].
+    below: Callable[[int, jax.Array], DiagonalGaussian]  # Of a level, given latents of the one above, [..., units].
 
     def log_density(self, latent: jax.Array) -> jax.Array:
         """Returns log p(latent) in nats, [...]."""

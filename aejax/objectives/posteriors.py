@@ -20,7 +20,7 @@ class Draw(NamedTuple):
         return Draw(self.latent[0], self.log_density[0])
 
 
-class Gaussian(NamedTuple):
+class DiagonalGaussian(NamedTuple):
     """Gaussians with diagonal covariances, [..., units] both."""
 
     mean: jax.Array
@@ -51,4 +51,4 @@ class Posterior(NamedTuple):
 def draw_gaussian(posterior: Posterior, key: jax.Array, num: int) -> Draw:
     """Returns `num` draws of each Gaussian, [num, batch, units]."""
     noise = jax.random.normal(key, (num, *posterior.mean.shape))
-    return Gaussian(posterior.mean[None], posterior.log_variance[None]).draw(noise)
+    return DiagonalGaussian(posterior.mean[None], posterior.log_variance[None]).draw(noise)

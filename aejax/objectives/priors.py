@@ -2,7 +2,7 @@
 
 A config says which parameters a prior has, and what they are at first. They are among the family's own parameters,
 under "prior", and its loss trains them. `distribution` makes a `PriorDistribution` of them: losses, measures and
-samplers all X
+samplers all ask that one.
 """
 
 import abc

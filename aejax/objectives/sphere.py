@@ -159,7 +159,8 @@ def _angle(dimension: int, share: jax.Array, concentration: jax.Array) -> jax.Ar
         return jnp.where(is_beyond, low, middle), jnp.where(is_beyond, middle, high)
 
     low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (jnp.zeros_like(end), end))
-    return (low + high) / 2
+    middle: jax.Array = (low + high) / 2
+    return middle
 
 
 @_angle.defjvp
