@@ -86,11 +86,14 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.factor_vae import FactorVaeConfig as FactorVaeConfig
     from aejax.autoencoders.fsq import FsqConfig as FsqConfig
     from aejax.autoencoders.gumbel_softmax import GumbelSoftmaxConfig as GumbelSoftmaxConfig
+    from aejax.autoencoders.hamiltonian_vae import HamiltonianVaeConfig as HamiltonianVaeConfig
     from aejax.autoencoders.higher_order_contractive import HigherOrderContractiveConfig as HigherOrderContractiveConfig
+    from aejax.autoencoders.hyperspherical_vae import HypersphericalVaeConfig as HypersphericalVaeConfig
     from aejax.autoencoders.info_vae import InfoVaeConfig as InfoVaeConfig
     from aejax.autoencoders.iwae import IwaeConfig as IwaeConfig
     from aejax.autoencoders.k_sparse import KSparseConfig as KSparseConfig
     from aejax.autoencoders.ladder import LadderConfig as LadderConfig
+    from aejax.autoencoders.ladder_vae import LadderVaeConfig as LadderVaeConfig
     from aejax.autoencoders.latent_noise import LatentNoiseConfig as LatentNoiseConfig
     from aejax.autoencoders.lookup_free import LookupFreeConfig as LookupFreeConfig
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
@@ -116,6 +119,12 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.conv_winner_take_all import ConvLayerAbove as ConvLayerAbove
     from aejax.networks.dense import Dense as Dense
     from aejax.networks.patches import LayerAbove as LayerAbove, PatchesConfig as PatchesConfig
+    from aejax.networks.posterior_flows import (
+        CouplingConfig as CouplingConfig,
+        InverseAutoregressiveConfig as InverseAutoregressiveConfig,
+        PlanarConfig as PlanarConfig,
+        RadialConfig as RadialConfig,
+    )
     from aejax.networks.residual import Residual as Residual
     from aejax.networks.vit import ViT as ViT
     from aejax.networks.own import register_network as register_network

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders.base import Autoencoder, Family
-from aejax.autoencoders.variational import only_identity
+from aejax.autoencoders.with_posterior import only_identity
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch

@@ -6,10 +6,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,9 @@ class AnnealedVae(VariationalAutoencoder):
 
     config: AnnealedVaeConfig
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the weighted distance of the KL from its capacity, the same for all, [batch]."""
         del train
-        divergence = self.kl(posterior, latent)
+        divergence = self.kl(posterior, draw)
         distance = jnp.abs(jnp.mean(divergence) - self.config.capacity * self.warmth(batch))
         return {"kl": jnp.full_like(divergence, self.config.gamma * distance)}

@@ -67,6 +67,11 @@ class Family:
         return self.POSTERIOR and self.patches is None
 
     @property
+    def has_gaussian_posterior(self) -> bool:
+        """Whether that distribution is a Gaussian with a diagonal covariance."""
+        return self.has_posterior
+
+    @property
     def has_indices(self) -> bool:
         """Whether the code of an image is a row of indices."""
         return self.DISCRETE and self.patches is None
@@ -87,8 +92,8 @@ class Family:
         return dataclasses.replace(self, **changes)
 
     @property
-    def has_learned_prior(self) -> bool:
-        """Whether codes are drawn to a distribution that is trained with the family."""
+    def has_own_prior(self) -> bool:
+        """Whether codes are drawn to another distribution than N(0, I)."""
         return False
 
     def networks(self) -> dict[str, Encoder | Decoder]:

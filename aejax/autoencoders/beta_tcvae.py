@@ -5,11 +5,12 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.objectives.divergences import Estimator, decompose_kl
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class BetaTcVaeConfig(WithKL):
     gamma: NonNegativeFloat = traced(1.0)  # Of the KL of each unit by itself.
     estimator: Estimator = "stratified"  # Of q(z) from a batch; see `decompose_kl`.
 
+    @property
+    def needs_gaussian(self) -> str | None:
+        """Returns that q(z) is a mixture of Gaussians."""
+        return "autoencoder=beta_tcvae"
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that bits cannot be free, or None."""
         if self.free_bits > 0:
@@ -44,15 +50,13 @@ class BetaTcVae(VariationalAutoencoder):
 
     config: BetaTcVaeConfig
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the weighted parts, [batch] each; "kl" is the dimension-wise one."""
         del train
         config, warmth = self.config, self.warmth(batch)
-        size = len(latent) if batch.dataset_size is None else batch.dataset_size
+        size = len(draw.latent) if batch.dataset_size is None else batch.dataset_size
         log_prior = self.prior().log_density
-        parts = decompose_kl(latent, log_prior, posterior.mean, posterior.log_variance, size, config.estimator)
+        parts = decompose_kl(draw.latent, log_prior, posterior.mean, posterior.log_variance, size, config.estimator)
         return {
             "mutual_information": config.alpha * warmth * parts.mutual_information,
             "total_correlation": config.beta * warmth * parts.total_correlation,

@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,11 @@ class DipVaeConfig(WithKL):
     off_diagonal: NonNegativeFloat = traced(10.0)  # Of covariances between units.
     diagonal: NonNegativeFloat = traced(100.0)  # Of variances other than 1.
 
+    @property
+    def needs_gaussian(self) -> str | None:
+        """Returns that the codes' covariance is made of Gaussians."""
+        return "autoencoder=dip_vae"
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns that the prior is learned, or None."""
         if self.prior.LEARNED:
@@ -46,9 +52,7 @@ class DipVae(VariationalAutoencoder):
 
     config: DipVaeConfig
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the KL, and how far the batch's covariance is from the prior's, the same for all, [batch] each."""
         del train
         config, mean = self.config, posterior.mean
@@ -60,6 +64,6 @@ class DipVae(VariationalAutoencoder):
         off_diagonal = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variance))
         distance = config.off_diagonal * off_diagonal + config.diagonal * jnp.sum(jnp.square(variance - 1))
         return {
-            "kl": self.warmth(batch) * self.kl(posterior, latent),
+            "kl": self.warmth(batch) * self.kl(posterior, draw),
             "covariance": jnp.full(len(mean), distance),
         }

@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.discriminators import CodeDiscriminator
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,10 +46,9 @@ class FactorVae(VariationalAutoencoder):
         super().setup()
         self.discriminator = CodeDiscriminator(self.config.discriminator_widths)
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the KL, the weighted total correlation, and what the discriminator learns by, [batch] each."""
+        latent = draw.latent
         half = len(latent) // 2
         # In evaluation, and of a single image, the second half may be all there is: then both kinds are the same codes.
         # What the discriminator learns by is no concern of the encoder, so neither is its gradient.
@@ -61,7 +61,7 @@ class FactorVae(VariationalAutoencoder):
             jax.nn.softplus(self.discriminator(permuted))
         )
         return {
-            "kl": self.warmth(batch) * self.kl(posterior, latent),
+            "kl": self.warmth(batch) * self.kl(posterior, draw),
             "total_correlation": self.config.gamma * logit,
             "discriminator": jnp.full_like(logit, 0.5 * wrong),
         }

@@ -5,11 +5,12 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.objectives.divergences import Kernel, RadialBasis, prior_discrepancy
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,15 +50,13 @@ class InfoVae(VariationalAutoencoder):
 
     config: InfoVaeConfig
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the weighted KL and the weighted discrepancy, [batch] each."""
         config = self.config
         key = jax.random.fold_in(self.noise_key(train=train), 1)  # Not that of the codes' own noise.
-        prior = jax.lax.stop_gradient(self.prior().sample(key, len(latent)))
-        discrepancy = prior_discrepancy(config.kernel, latent, prior)
+        prior = jax.lax.stop_gradient(self.prior().sample(key, len(draw.latent)))
+        discrepancy = prior_discrepancy(config.kernel, draw.latent, prior)
         return {
-            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior, latent),
+            "kl": (1 - config.alpha) * self.warmth(batch) * self.kl(posterior, draw),
             "discrepancy": (config.alpha + config.scale - 1) * discrepancy,
         }

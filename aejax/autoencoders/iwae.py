@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.variational import Posterior, Variational, VariationalAutoencoder
+from aejax.autoencoders.variational import Variational, VariationalAutoencoder
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
+from aejax.objectives.divergences import gaussian_log_density
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,11 @@ class IwaeConfig(Variational):
         """Returns k."""
         return self.num_samples
 
+    @property
+    def needs_gaussian(self) -> str | None:
+        """Returns that the density of a draw is wanted with its posterior held, or None."""
+        return "gradient=dreg" if self.gradient == "dreg" else None
+
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields do not go together, or None."""
         if self.likelihood.SCALE == "batch" and self.average == "iwae":
@@ -56,10 +63,10 @@ class Iwae(VariationalAutoencoder):
         """Returns the negative bound, [batch]."""
         config = self.config
         posterior = self.posterior(batch.image, train=train)
-        latent = self.draw(posterior, train=train, num=config.num_samples)
+        draw = self.draw(posterior, self.noise_key(train=train), config.num_samples)
         if config.gradient == "dreg":
-            return {"bound": self._doubly_reparameterized(latent, batch.image, posterior, train=train)}
-        log_weight = self.log_weights(latent, batch.image, posterior, train=train)
+            return {"bound": self._doubly_reparameterized(draw.latent, batch.image, posterior, train=train)}
+        log_weight = self.log_weights(draw, batch.image, train=train)
         if config.average == "elbo":
             return {"bound": -jnp.mean(log_weight, axis=0)}
         return {"bound": math.log(config.num_samples) - jax.nn.logsumexp(log_weight, axis=0)}
@@ -74,10 +81,15 @@ class Iwae(VariationalAutoencoder):
         """
         constant = jax.lax.stop_gradient
         held = constant(posterior)
-        share = constant(jax.nn.softmax(self.log_weights(constant(latent), target, held, train=train), axis=0))
+
+        def log_weights(latent: jax.Array) -> jax.Array:
+            density = gaussian_log_density(latent, held.mean[None], held.log_variance[None])
+            return self.log_weights(Draw(latent, jnp.sum(density, axis=-1)), target, train=train)
+
+        share = constant(jax.nn.softmax(log_weights(constant(latent)), axis=0))
         # The same draws, through which the encoder's gradient comes multiplied by a second w.
         latent = constant(latent) + share[..., None] * (latent - constant(latent))
-        log_weight = self.log_weights(latent, target, held, train=train)
+        log_weight = log_weights(latent)
         bound = math.log(self.config.num_samples) - jax.nn.logsumexp(log_weight, axis=0)
         surrogate = -jnp.sum(share * log_weight, axis=0)
         return constant(bound) + surrogate - constant(surrogate)

@@ -5,9 +5,10 @@ from typing import Literal
 
 import jax
 
-from aejax.autoencoders.variational import Posterior, VariationalAutoencoder, WithKL
+from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
+from aejax.objectives.posteriors import Draw, Posterior
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,7 @@ class BetaVae(VariationalAutoencoder):
 
     config: BetaVaeConfig
 
-    def divergences(
-        self, batch: Batch, latent: jax.Array, posterior: Posterior, *, train: bool
-    ) -> dict[str, jax.Array]:
+    def divergences(self, batch: Batch, draw: Draw, posterior: Posterior, *, train: bool) -> dict[str, jax.Array]:
         """Returns the weighted KL, [batch]."""
         del train
-        return {"kl": self.config.beta * self.warmth(batch) * self.kl(posterior, latent)}
+        return {"kl": self.config.beta * self.warmth(batch) * self.kl(posterior, draw)}

@@ -77,7 +77,8 @@ class VaeGan(VariationalAutoencoder):
         """
         expected = self.config.likelihood.mean
         posterior = self.posterior(batch.image, train=train)
-        latent = self.draw(posterior, train=train)[0]
+        draw = self.draw(posterior, self.noise_key(train=train)).first
+        latent = draw.latent
         key = jax.random.fold_in(self.noise_key(train=train), 1)
         prior = jax.lax.stop_gradient(self.prior().sample(key, len(latent)))
         judge = frozen(self.discriminator)
@@ -93,7 +94,7 @@ class VaeGan(VariationalAutoencoder):
         fooled = jnp.sum(jax.nn.softplus(-jnp.reshape(drawn_logit, (2, -1))), axis=0)
         return {
             "reconstruction": self._distance(judge(image, train=train)[0], target),
-            "kl": self.warmth(batch) * self.kl(posterior, latent),
+            "kl": self.warmth(batch) * self.kl(posterior, draw),
             "decoder": self.config.gamma * self._distance(drawn_hidden[: len(latent)], target) + fooled,
             "discriminator": (jax.nn.softplus(-is_real) + jax.nn.softplus(is_reconstructed) + jax.nn.softplus(is_new)),
         }

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import jax
 
 from aejax.autoencoders.base import Autoencoder, Family
-from aejax.autoencoders.variational import only_identity
+from aejax.autoencoders.with_posterior import only_identity
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch

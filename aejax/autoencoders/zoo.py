@@ -16,11 +16,14 @@ from aejax.autoencoders.dropout import Dropout
 from aejax.autoencoders.factor_vae import FactorVae
 from aejax.autoencoders.fsq import Fsq
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
+from aejax.autoencoders.hamiltonian_vae import HamiltonianVae
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
+from aejax.autoencoders.hyperspherical_vae import HypersphericalVae
 from aejax.autoencoders.info_vae import InfoVae
 from aejax.autoencoders.iwae import Iwae
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.ladder import Ladder
+from aejax.autoencoders.ladder_vae import LadderVae
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
 from aejax.autoencoders.masked import Masked
@@ -70,6 +73,9 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         BetaTcVae,
         DipVae,
         InfoVae,
+        HypersphericalVae,
+        HamiltonianVae,
+        LadderVae,
         Wae,
         Adversarial,
         VaeGan,

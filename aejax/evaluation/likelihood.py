@@ -13,7 +13,8 @@ import jax.numpy as jnp
 
 from aejax import rng
 from aejax.data.resident import ResidentData, map_examples
-from aejax.objectives.divergences import split_kl, standard_log_density
+from aejax.objectives.divergences import split_kl
+from aejax.objectives.posteriors import Draw, Posterior
 from aejax.objectives.priors import PriorDistribution
 
 # The variance over images of a unit's mean, relative to the prior's, above which it is active (Burda et al., 2016,
@@ -27,24 +28,27 @@ MIXED_AT_ONCE = 20
 class Density(NamedTuple):
     """What evaluation wants to know of a model with a posterior: functions of stored images and codes."""
 
-    # [block, height, width, channels] -> mean and log variance of q(z|x), [block, units] each.
-    posterior: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    posterior: Callable[[jax.Array], Any]  # Stored images -> q(z|x); a `Posterior`, if it `is_gaussian`.
+    center: Callable[[Any], jax.Array]  # Of posteriors: the codes of their images, [block, units].
+    draw: Callable[[Any, jax.Array, int], Draw]  # Of posteriors, by a key: so many of each, [num, block, units].
+    rate: Callable[[Any, Draw], jax.Array]  # Of posteriors, with a draw of each: the KL to the prior, [block].
     # Codes [block, units] and stored images -> −log p(x|z), [block].
     distortion: Callable[[jax.Array, jax.Array], jax.Array]
     discrete: bool  # Whether p(x|z) is a probability of images, and not a density.
     prior: Callable[[], PriorDistribution]  # -> p(z).
+    is_gaussian: bool = True  # Whether q(z|x) is a Gaussian with a diagonal covariance.
 
 
 def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
     """Returns of every split what its codes cost, and whether they say anything, as scalars (`test_rate`).
 
     `rate` is the mean KL to the prior (where it has no closed form, by one draw of z for each image), `distortion` the
-    mean of −log p(x|z) over that draw (without the constant that a likelihood may lack). Rate is the sum of
-    `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the draws (Chen et al., 2018, equation 2);
-    q(z) is the mean over the first `NUM_MIXED` images, so the first of them is at most the logarithm of that number.
-    `active_units` are those whose mean varies over images by more than `ACTIVE` of the prior's variance, `collapsed` is
-    1 where there are none. `effective_rank` is the exponential of the entropy of the means' singular values, divided by
-    their sum (Roy and Vetterli, 2007).
+    mean of −log p(x|z) over that draw (without the constant that a likelihood may lack). Of Gaussian posteriors, rate
+    is the sum of `mutual_information`, `total_correlation` and `dimension_wise_kl`, up to the draws (Chen et al., 2018,
+    equation 2); q(z) is the mean over the first `NUM_MIXED` images, so the first of them is at most the logarithm of
+    that number. `active_units` are those whose code varies over images by more than `ACTIVE` of the prior's variance,
+    `collapsed` is 1 where there are none. `effective_rank` is the exponential of the entropy of the codes' singular
+    values, divided by their sum (Roy and Vetterli, 2007).
 
     Args:
       density: of the model.
@@ -56,30 +60,28 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
     for split in _splits(data):
         key = rng.stream(rng.root(0), f"{split} codes")
 
-        def block(indices: jax.Array) -> dict[str, jax.Array]:
+        def block(indices: jax.Array) -> dict[str, Any]:
             stored = data.image[split][indices]  # noqa: B023
-            mean, log_variance = density.posterior(stored)
-            noise = jax.random.normal(rng.at(key, indices[0]), mean.shape)  # noqa: B023
-            latent = mean + jnp.exp(0.5 * log_variance) * noise
-            log_posterior = jnp.sum(standard_log_density(noise) - 0.5 * log_variance, axis=1)
-            return {
-                "mean": mean,
-                "log_variance": log_variance,
-                "latent": latent,
-                "log_posterior": log_posterior,
-                "rate": prior.kl(mean, log_variance, latent),
-                "distortion": density.distortion(latent, stored),
+            posterior = density.posterior(stored)
+            draw = density.draw(posterior, rng.at(key, indices[0]), 1).first  # noqa: B023
+            of_block: dict[str, Any] = {
+                "code": density.center(posterior),
+                "rate": density.rate(posterior, draw),
+                "distortion": density.distortion(draw.latent, stored),
             }
+            if density.is_gaussian:
+                of_block |= {"posterior": posterior, "draw": draw}
+            return of_block
 
         values = map_examples(block, data.size(split), at_once)
-        active = jnp.sum(jnp.var(values["mean"], axis=0) > ACTIVE * prior.variance())
+        active = jnp.sum(jnp.var(values["code"], axis=0) > ACTIVE * prior.variance())
         of_split = {
             "rate": jnp.mean(values["rate"]),
             "distortion": jnp.mean(values["distortion"]),
             "active_units": active.astype(jnp.float32),
             "collapsed": (active == 0).astype(jnp.float32),
-            "effective_rank": effective_rank(values["mean"]),
-            **_parts(values, prior),
+            "effective_rank": effective_rank(values["code"]),
+            **(_parts(values["draw"], values["posterior"], prior) if density.is_gaussian else {}),
         }
         metrics |= {f"{split}_{name}": value for name, value in of_split.items()}
     return metrics
@@ -133,16 +135,14 @@ def importance_bound(
       num: k.
       at_once: the most codes that are decoded together.
     """
-    mean, log_variance = density.posterior(stored)
-    prior = density.prior()
+    posterior, prior = density.posterior(stored), density.prior()
     num_chunks = -(-num // max(at_once // len(stored), 1))
     size = -(-num // num_chunks)
 
     def chunk(sums: tuple[jax.Array, jax.Array], index: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-        noise = jax.random.normal(rng.at(key, index), (size, *mean.shape))
-        latent = mean[None] + jnp.exp(0.5 * log_variance)[None] * noise
-        distortion = jax.vmap(density.distortion, (0, None))(latent, stored)
-        log_weight = prior.log_ratio(latent, noise, log_variance[None]) - distortion
+        draw = density.draw(posterior, rng.at(key, index), size)
+        distortion = jax.vmap(density.distortion, (0, None))(draw.latent, stored)
+        log_weight = prior.log_density(draw.latent) - draw.log_density - distortion
         is_wanted = index * size + jnp.arange(size) < num  # The last chunk may hold more.
         weights, logarithms = sums
         logarithms += jnp.sum(jnp.where(is_wanted[:, None], log_weight, 0.0), axis=0)
@@ -164,19 +164,19 @@ def effective_rank(code: jax.Array) -> jax.Array:
     return jnp.where(total > 0, jnp.exp(jnp.sum(jax.scipy.special.entr(share))), 0.0)
 
 
-def _parts(values: dict[str, jax.Array], prior: PriorDistribution) -> dict[str, jax.Array]:
-    """Returns the means of the parts of the KL, by name."""
-    first = {name: value[:NUM_MIXED] for name, value in values.items()}
-    num = len(first["mean"])
+def _parts(draw: Draw, posterior: Posterior, prior: PriorDistribution) -> dict[str, jax.Array]:
+    """Returns the means of the parts of the KL, by name, of a draw of each posterior."""
+    (latent, log_density), mixed = jax.tree.map(lambda value: value[:NUM_MIXED], (draw, posterior))
+    num = len(latent)
 
     def block(indices: jax.Array) -> Any:
         log_weight = jnp.full((len(indices), num), -math.log(num))
         return split_kl(
-            first["latent"][indices],
-            first["log_posterior"][indices],
+            latent[indices],
+            log_density[indices],
             prior.log_density,
-            first["mean"],
-            first["log_variance"],
+            mixed.mean,
+            mixed.log_variance,
             log_weight,
         )
 

@@ -63,16 +63,25 @@ class AutoencoderMethod(Method):
             image = preprocessing.apply(data.preprocessing, stored)
             return model.apply(variables, latent, image, method="reconstruction", train=False)
 
-        def prior() -> Any:
-            return model.apply(variables, method="prior")
+        def of_model(method: str) -> Any:
+            return lambda *arguments: model.apply(variables, *arguments, method=method)
 
-        discrete = family.likelihood.DISCRETE
+        density = Density(
+            posterior=call("posterior"),
+            center=of_model("center"),
+            draw=of_model("draw"),
+            rate=of_model("rate"),
+            distortion=distortion,
+            discrete=family.likelihood.DISCRETE,
+            prior=of_model("prior"),
+            is_gaussian=family.has_gaussian_posterior,
+        )
         return Representation(
             features,
             reconstruct=reconstruct,
             layers=layers_of(features),
             at_once=features_at_once(config, data),
-            density=Density(call("posterior"), distortion, discrete, prior) if family.has_posterior else None,
+            density=density if family.has_posterior else None,
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
             if isinstance(family, QuantizedConfig) and family.has_indices
             else None,

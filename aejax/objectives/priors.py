@@ -2,7 +2,7 @@
 
 A config says which parameters a prior has, and what they are at first. They are among the family's own parameters,
 under "prior", and its loss trains them. `distribution` makes a `PriorDistribution` of them: losses, measures and
-samplers all X
+samplers all ask that one.
 """
 
 import abc
@@ -41,6 +41,10 @@ class PriorDistribution(abc.ABC):
     def variance(self) -> jax.Array:
         """Returns the variance of each unit, [units]."""
 
+
+class PriorOfGaussians(PriorDistribution):
+    """A prior to which Gaussian posteriors are drawn: it knows their KL."""
+
     @abc.abstractmethod
     def unit_kl(self, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
         """Returns the KL of each unit's posterior to the distribution of that unit by itself, [batch, units].
@@ -62,19 +66,9 @@ class PriorDistribution(abc.ABC):
         """
         return jnp.sum(gaussian_log_density(latent, mean, log_variance), axis=1) - self.log_density(latent)
 
-    def log_ratio(self, latent: jax.Array, noise: jax.Array, log_variance: jax.Array) -> jax.Array:
-        """Returns log p(z) − log q(z|x), [...], of draws z of a posterior.
-
-        Args:
-          latent: z, [..., units].
-          noise: the standard normal numbers that it was made of, [..., units].
-          log_variance: of the posterior, [..., units], with an axis of 1 where draws share it.
-        """
-        return self.log_density(latent) - jnp.sum(standard_log_density(noise) - 0.5 * log_variance, axis=-1)
-
 
 @dataclasses.dataclass(frozen=True)
-class StandardNormal(PriorDistribution):
+class StandardNormal(PriorOfGaussians):
     """N(0, I). All of it has closed forms."""
 
     num_units: int
@@ -100,13 +94,9 @@ class StandardNormal(PriorDistribution):
         del latent
         return jnp.sum(self.unit_kl(mean, log_variance), axis=1)
 
-    def log_ratio(self, latent: jax.Array, noise: jax.Array, log_variance: jax.Array) -> jax.Array:
-        """Returns log p(z) − log q(z|x), [...], summed over units once."""
-        return jnp.sum(standard_log_density(latent) - standard_log_density(noise) + 0.5 * log_variance, axis=-1)
-
 
 @dataclasses.dataclass(frozen=True)
-class GaussianMixture(PriorDistribution):
+class GaussianMixture(PriorOfGaussians):
     """Σ_k w_k N(m_k, v_k), v_k diagonal. The KL of a posterior is a draw's, but of a single component a closed form."""
 
     log_weight: jax.Array  # log w, [components].
@@ -156,11 +146,12 @@ class GaussianMixture(PriorDistribution):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PriorConfig(abc.ABC):
     """What all have. LEARNED is whether it has parameters. INDEPENDENT is whether its units are independent, so that
-    the KL is the sum of those of units.
+    the KL is the sum of those of units. OF_GAUSSIANS is whether it is made of Gaussian posteriors.
     """
 
     LEARNED: ClassVar[bool] = True
     INDEPENDENT: ClassVar[bool] = False
+    OF_GAUSSIANS: ClassVar[bool] = False
     if TYPE_CHECKING:
         kind: str
 
@@ -196,7 +187,7 @@ class PriorConfig(abc.ABC):
         return parameters
 
     @abc.abstractmethod
-    def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> PriorDistribution:
+    def distribution(self, parameters: Parameters, num_units: int, encode: Encode) -> PriorOfGaussians:
         """Returns the prior.
 
         Args:
@@ -268,6 +259,8 @@ class VampPrior(PriorConfig):
 
     Source: Tomczak and Welling, "VAE with a VampPrior", 2018, equation 9.
     """
+
+    OF_GAUSSIANS = True
 
     kind: Literal["vamp"] = "vamp"
     num_components: PositiveInt = 50  # K; the paper has 500.

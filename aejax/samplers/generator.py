@@ -46,7 +46,7 @@ class Generator(nn.Module):
 
     def _own_prior(self) -> PriorDistribution | None:
         """Returns the prior that the autoencoder learned, if that is what is sampled; None otherwise."""
-        wanted = not self.sampler.config.OF_TRAINING_CODES and self.autoencoder.config.has_learned_prior
+        wanted = not self.sampler.config.OF_TRAINING_CODES and self.autoencoder.config.has_own_prior
         return self.autoencoder.prior() if wanted else None
 
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.autoencoders.variational import Posterior
 from aejax.config import combine, config_id, partition, to_tree
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
@@ -25,6 +24,7 @@ from aejax.experiment import Config, check_layers, load_recorded
 from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
+from aejax.objectives.posteriors import Posterior
 from aejax.samplers.drawing import sampling_key, to_stored
 from aejax.samplers.generator import IMAGES_AT_ONCE, make_generator
 from aejax.samplers.prior import Prior
@@ -102,8 +102,14 @@ class Trained:
         return self.autoencoder._of_images(programs.reconstruct, images)
 
     def posterior(self, images: Any) -> Posterior:
-        """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each."""
+        """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each.
+
+        Raises:
+          UserError: if it has no posterior, or one that is no Gaussian.
+        """
         self.check_posterior()
+        is_gaussian = self.config.autoencoder.has_gaussian_posterior
+        self._require(is_gaussian, "has a posterior that is no Gaussian, so it has no variance by units; use encode")
         return Posterior(*self.autoencoder._of_images(programs.posterior, images))
 
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:

@@ -32,7 +32,7 @@ def posterior(trained: Any, variables: Any, block: jax.Array) -> tuple[jax.Array
     """Mean and log variance of the posterior of stored images."""
     density = trained.represent(variables).density
     assert density is not None, "the family has a posterior"
-    mean, log_variance = density.posterior(block)
+    mean, log_variance, _ = density.posterior(block)
     return mean, log_variance
 
 

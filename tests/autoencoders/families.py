@@ -8,9 +8,11 @@ import numpy as np
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import Batch, make_resident
+from aejax.evaluation.likelihood import Density
 from aejax.experiment import Config, check
 from aejax.networks.dense import Dense
 from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError
+from aejax.objectives.posteriors import Posterior, draw_gaussian
 from aejax.sweep import expand, grid, group
 from aejax.training.fit import fit as fit_task
 from aejax.training.loop import train
@@ -36,6 +38,23 @@ def fit(config, image, *, validate=True):
     task = make_task("autoencoder", image.shape[1:], None)(config)
     fitted = fit_task(task, data)
     return data, fitted.model, fitted.variables, fitted.curves
+
+
+def gaussian_density(posterior, distortion, prior, *, discrete=False):
+    """The density of a model whose posteriors are Gaussians: `posterior` gives their means and log variances."""
+
+    def rate(of_images, draw):
+        return prior.kl(of_images.mean, of_images.log_variance, draw.latent)
+
+    return Density(
+        posterior=lambda stored: Posterior(*posterior(stored)),
+        center=lambda of_images: of_images.mean,
+        draw=draw_gaussian,
+        rate=rate,
+        distortion=distortion,
+        discrete=discrete,
+        prior=lambda: prior,
+    )
 
 
 def initialize(family, image):

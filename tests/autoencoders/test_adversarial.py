@@ -50,7 +50,7 @@ def losses_of_adversarial(model, image):
 
 def losses_of_vae_gan(model, image):
     posterior = model.posterior(image)
-    latent = model.draw(posterior, train=True)[0]
+    latent = model.draw(posterior, model.noise_key(train=True)).latent[0]
     prior = jax.random.normal(jax.random.fold_in(model.noise_key(train=True), 1), latent.shape)
     drawn = jax.nn.sigmoid(model.decode(jnp.concatenate([latent, prior])))
     features, logit = model.discriminator(jnp.concatenate([image, drawn]), train=True)
@@ -67,11 +67,12 @@ def losses_of_vae_gan(model, image):
 
 def losses_of_factor_vae(model, image):
     posterior = model.posterior(image)
-    latent = model.draw(posterior, train=True)[0]
+    draw = model.draw(posterior, model.noise_key(train=True)).first
+    latent = draw.latent
     first, second = jnp.split(latent, 2)
     key = jax.random.fold_in(model.noise_key(train=True), 1)
     permuted = jax.random.permutation(key, second, axis=0, independent=True)
-    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior, latent)
+    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior, draw)
     return {
         OWN: jnp.mean(likeness + 3 * model.discriminator(latent)),
         "discriminator": 0.5
@@ -183,7 +184,7 @@ def test_the_adversarial_loss_is_that_of_its_paper():
 
 def test_the_losses_of_a_vae_gan_are_those_of_its_paper():
     drawn = Drawn(VAE_GAN)
-    mean, log_variance = (np.asarray(x, np.float64) for x in drawn.apply("posterior", IMAGE))
+    mean, log_variance = (np.asarray(x, np.float64) for x in drawn.apply("posterior", IMAGE)[:2])
     latent = mean + np.exp(log_variance / 2) * normal(jax.random.key(0))  # Whose first axis is of one draw.
     prior = normal(jax.random.fold_in(jax.random.key(0), 1))
     decoded = np.asarray(drawn.apply("decode", np.float32(np.concatenate([latent, prior]))), np.float64)

@@ -52,6 +52,8 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "annealed_vae": {"warmup_epochs": 0.0, "capacity": 1.0},
     "factor_vae": {"discriminator_widths": (10,)},
     "info_vae": {"scale": 10.0},
+    "hamiltonian_vae": {"num_steps": 1},
+    "ladder_vae": {"upper_sizes": (3,), "width": 4},
     "vq_vae": {"codebook_size": 16, "num_positions": 3},
     "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3},
     "fsq": {"num_positions": 3},
@@ -66,7 +68,7 @@ LIKE_ANOTHER = {
     "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
     "info_vae", "wae", "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
-    "simmim", "ladder",
+    "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
@@ -111,7 +113,8 @@ def test_every_family_trains_encodes_decodes_and_stays_finite(config, dataset):
 
     latent, decoded, reconstruction, terms = use(variables, extreme)
     size = family.latent_size
-    assert latent.shape in ((3, size), (3, 8 * 8 * size), (3, 3 * size))  # Units, maps, or discrete codes.
+    levels = sum(getattr(family, "sizes", (size,)))
+    assert latent.shape in ((3, levels), (3, 8 * 8 * size), (3, 3 * size))  # Units, maps, or discrete codes.
     assert decoded.shape[:-1] == extreme.shape[:-1]
     assert reconstruction.shape == extreme.shape
     for term in (latent, *terms.values()):

@@ -91,7 +91,7 @@ def test_gradients_of_pseudo_inputs_are_finite_differences():
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
     posterior, latent = jax.jit(
         lambda: model.apply(
-            variables, method=lambda model: (p := model.posterior(IMAGE), model.draw(p, train=False)[0])
+            variables, method=lambda model: (p := model.posterior(IMAGE), model.draw(p, jax.random.key(0)).latent[0])
         )
     )()
 

@@ -58,7 +58,7 @@ class Computed:
         self.terms, posterior = self.apply_all()
         if posterior is None:
             return
-        self.mean, self.log_variance = (np.asarray(x, np.float64) for x in posterior)
+        self.mean, self.log_variance = (np.asarray(x, np.float64) for x in posterior[:2])
         num = getattr(family, "num_samples", 1)
         noise = np.asarray(jax.random.normal(jax.random.key(0), (num, *self.mean.shape)), np.float64)
         self.latent = self.mean + np.exp(self.log_variance / 2) * noise

@@ -81,7 +81,7 @@ def test_an_optimal_scale_is_the_batchs_in_training_and_their_average_outside(da
     )
     data, model, variables, metrics = fit(config, dataset.train.image)
     image = data.batch("train", jnp.arange(240)).image
-    mean, log_variance = (np.asarray(x) for x in apply(model, variables, image, method="posterior"))
+    mean, log_variance = (np.asarray(x) for x in apply(model, variables, image, method="posterior")[:2])
     latent = mean + np.exp(log_variance / 2) * np.random.default_rng(0).normal(size=mean.shape).astype(np.float32)
     output = np.asarray(apply(model, variables, latent, method="decode"))
     error = np.mean((scipy.special.expit(output[..., :1]) - image) ** 2)

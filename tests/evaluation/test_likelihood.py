@@ -12,11 +12,12 @@ from aejax.data.load import DataConfig
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import ResidentData
 from aejax.errors import ConfigError
-from aejax.evaluation.likelihood import Density, effective_rank, importance_bound, likelihood_metrics, posterior_metrics
+from aejax.evaluation.likelihood import effective_rank, importance_bound, likelihood_metrics, posterior_metrics
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
 from aejax.objectives.likelihoods import Bernoulli, Gaussian, HalfSquaredError
 from aejax.objectives.priors import StandardNormal
+from tests.autoencoders.families import gaussian_density
 
 # x = L z + 0.5 ε with z ~ N(0, I): probabilistic PCA, whose posterior is a Gaussian, here made wider and moved.
 GENERATOR = np.random.default_rng(0)
@@ -43,7 +44,7 @@ def density(widen=1.0, move=0.0, discrete=False):
         difference = stored.reshape(len(stored), 6) - latent @ jnp.asarray(LOADING.T, jnp.float32)
         return jnp.sum(0.5 * jnp.square(difference / 0.5) + jnp.log(0.5) + 0.5 * jnp.log(2 * jnp.pi), axis=1)
 
-    return Density(posterior, distortion, discrete, lambda: StandardNormal(2))
+    return gaussian_density(posterior, distortion, StandardNormal(2), discrete=discrete)
 
 
 bound_of = jax.jit(importance_bound, static_argnames=("density", "num", "at_once"))
@@ -104,7 +105,7 @@ def test_units_that_say_nothing_are_counted_out_and_collapse_is_flagged():
             mean = stored.reshape(len(stored), 6) * jnp.asarray(scale, jnp.float32)[None]
             return mean, jnp.zeros_like(mean)
 
-        return Density(of, lambda latent, stored: jnp.zeros(len(stored)), False, lambda: StandardNormal(6))
+        return gaussian_density(of, lambda latent, stored: jnp.zeros(len(stored)), StandardNormal(6))
 
     used = posterior_metrics_of(posterior([1, 1, 1e-3, 0, 0, 0]), resident(), 100)
     assert (used["test_active_units"], used["test_collapsed"]) == (2, 0)

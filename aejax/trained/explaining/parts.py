@@ -192,7 +192,7 @@ def paths(subject: Subject) -> Part:
         raise DataError("there are no validation images, by which the probe that names classes chooses its strength")
     start, end = (jnp.asarray(subject.code["test"][pairs[:, side]]) for side in (0, 1))
     family = subject.member.config.autoencoder
-    spherical = family.POSTERIOR and not family.has_learned_prior  # N(0, I) has its mass on a sphere.
+    spherical = family.POSTERIOR and not family.has_own_prior  # N(0, I) has its mass on a sphere.
     ways = class_paths(
         start,
         end,

@@ -11,7 +11,7 @@ import numpy as np
 from aejax.errors import UserError
 from aejax.evaluation.probe import Probe, fit_probe
 from aejax.explain.traversals import rank_units
-from aejax.objectives.priors import PriorDistribution
+from aejax.objectives.priors import PriorDistribution, PriorOfGaussians
 from aejax.study.job import Source
 from aejax.trained.model import Trained
 
@@ -85,8 +85,9 @@ class Subject:
 
     @functools.cached_property
     def unit_kl(self) -> np.ndarray | None:
-        """The KL of each unit's posterior to the prior for each test image, [n, d]; None without posteriors."""
-        if self.prior is None:
+        """The KL of each unit's posterior to the prior for each test image, [n, d]; None without Gaussians."""
+        is_gaussian = self.member.config.autoencoder.has_gaussian_posterior
+        if not (is_gaussian and isinstance(self.prior, PriorOfGaussians)):
             return None
         log_variance = self.member.posterior(self.image).log_variance
         return np.asarray(self.prior.unit_kl(jnp.asarray(self.code["test"]), jnp.asarray(log_variance)))

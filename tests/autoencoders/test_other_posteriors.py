@@ -1,0 +1,257 @@
+"""Families whose posteriors are no Gaussians: directions, moved draws, levels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from aejax.autoencoders.hamiltonian_vae import HamiltonianVaeConfig
+from aejax.autoencoders.hyperspherical_vae import HypersphericalVaeConfig
+from aejax.autoencoders.ladder_vae import LadderVaeConfig
+from aejax.autoencoders.vae import VaeConfig
+from aejax.data.preprocessing import Preprocessing
+from aejax.data.resident import Batch, ResidentData
+from aejax.errors import ConfigError
+from aejax.evaluation.likelihood import likelihood_metrics, posterior_metrics
+from aejax.experiment import Config, check
+from aejax.methods.base import find_method
+from aejax.networks.posterior_flows import PlanarConfig
+from aejax.objectives.likelihoods import OptimalGaussian
+from aejax.objectives.priors import VampPrior
+from aejax.samplers.generator import make_generator
+from aejax.samplers.prior import Prior
+from tests.autoencoders.families import IMAGE, SMALL, changed, initialize
+
+BATCH = Batch(IMAGE, None)
+
+
+def close(found, expected, rtol=1e-5, atol=1e-5):
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+
+
+def moved(family):
+    """A model with variables away from those it begins with."""
+    model, variables = initialize(family, IMAGE)
+    return model, changed(variables, lambda leaf: 1.5 * leaf + 0.1)
+
+
+def of_model(model, variables, method):
+    return jax.device_get(jax.jit(lambda variables: model.apply(variables, method=method))(variables))
+
+
+def pieces(model):
+    """Its terms, and what it makes of a draw of each image, outside training."""
+    posterior = model.posterior(IMAGE)
+    draw = model.draw(posterior, jax.random.key(0)).first
+    return {
+        "terms": model.terms(BATCH, train=False),
+        "posterior": posterior,
+        "draw": draw,
+        "rate": model.rate(posterior, draw),
+        "log_prior": model.prior().log_density(draw.latent),
+        "code": model.encode(IMAGE),
+        "output": model.decode(draw.latent),
+    }
+
+
+def bernoulli(output, image=IMAGE):
+    logit = np.asarray(output, np.float64)
+    return np.sum(np.logaddexp(0, logit) - image * logit, axis=(1, 2, 3))
+
+
+def test_the_hyperspherical_loss_is_that_of_scipy():
+    found = of_model(*moved(HypersphericalVaeConfig(**SMALL)), pieces)
+    direction, concentration = found["posterior"]
+    close(np.linalg.norm(direction, axis=1), 1)
+    assert np.all(concentration > 1)
+    close(found["code"], direction)
+    close(found["terms"]["reconstruction"], bernoulli(found["output"]))
+    close(found["terms"]["kl"], found["rate"])
+    area = np.log(4 * np.pi)  # Of the sphere in three dimensions.
+    close(found["log_prior"], np.full(6, -area))
+    for index in range(6):
+        of_scipy = scipy.stats.vonmises_fisher(
+            direction[index] / np.linalg.norm(direction[index]), concentration[index]
+        )
+        latent = found["draw"].latent[index].astype(np.float64)
+        close(found["draw"].log_density[index], of_scipy.logpdf(latent / np.linalg.norm(latent)), atol=1e-4)
+        close(found["rate"][index], area - of_scipy.entropy(), atol=1e-4)
+
+
+def test_without_steps_the_hamiltonian_vae_is_the_vae_to_the_bit():
+    plain, variables = moved(VaeConfig(**SMALL, free_bits=0.1))
+    family = HamiltonianVaeConfig(**SMALL, num_steps=0, free_bits=0.1)
+    other, _ = initialize(family, IMAGE)
+    expected, found = of_model(plain, variables, pieces), of_model(other, variables, pieces)
+    for one, two in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        assert np.array_equal(one, two)
+
+
+def dense(x, layer):
+    return (x[:, :, None] * np.asarray(layer["kernel"], np.float64)).sum(axis=1) + np.asarray(layer["bias"], np.float64)
+
+
+def test_the_steps_of_the_hamiltonian_vae_are_numpys_in_float64():
+    model, variables = moved(HamiltonianVaeConfig(**SMALL, num_steps=3, step_size=0.2, tempering=0.4))
+    found = of_model(model, variables, pieces)
+    params = variables["params"]
+    first, last = params["decoder"]["DenseStack_0"]["Dense_0"], params["decoder"]["Dense_0"]
+    image = IMAGE.reshape(6, 64).astype(np.float64)
+
+    def slope(z):
+        hidden = np.tanh(dense(z, first))
+        error = scipy.special.expit(dense(hidden, last)) - image
+        back = (error[:, None, :] * np.asarray(last["kernel"], np.float64)).sum(axis=2) * (1 - hidden**2)
+        return (back[:, None, :] * np.asarray(first["kernel"], np.float64)).sum(axis=2) + z
+
+    gaussian = found["posterior"].gaussian
+    mean, log_variance = (np.asarray(x, np.float64) for x in gaussian[:2])
+    noise = np.asarray(jax.random.normal(jax.random.key(0), (1, 6, 3)), np.float64)[0]
+    gamma = np.asarray(jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (1, 6, 3)), np.float64)[0]
+    size = 2 * 0.2 * scipy.special.expit(np.asarray(params["step_size"], np.float64))
+    beta = scipy.special.expit(float(params["tempering"]))
+
+    def steps(z, momentum):
+        root = [1 / ((1 - 1 / np.sqrt(beta)) * (k / 3) ** 2 + 1 / np.sqrt(beta)) for k in range(4)]
+        for k in range(3):
+            momentum = momentum - size / 2 * slope(z)
+            z = z + size * momentum
+            momentum = root[k] / root[k + 1] * (momentum - size / 2 * slope(z))
+        return z, momentum
+
+    z, momentum = steps(mean + np.exp(log_variance / 2) * noise, gamma / np.sqrt(beta))
+    close(found["draw"].latent, z)
+    normal = scipy.stats.norm.logpdf
+    log_density = np.sum(normal(noise) - log_variance / 2 + normal(gamma) - normal(momentum), axis=1)
+    close(found["draw"].log_density, log_density)
+    close(found["terms"]["kl"], log_density - normal(z).sum(axis=1), atol=1e-4)
+    close(found["terms"]["reconstruction"], bernoulli(found["output"]))
+    close(found["code"], steps(mean, np.zeros_like(mean))[0])
+
+
+def test_a_ladder_of_one_level_is_the_vae():
+    plain, variables = moved(VaeConfig(**SMALL))
+    ladder, _ = initialize(LadderVaeConfig(**SMALL, upper_sizes=()), IMAGE)
+    expected, found = of_model(plain, variables, pieces), of_model(ladder, variables, pieces)
+    close(found["terms"]["kl_1"], expected["terms"]["kl"], rtol=1e-6, atol=1e-6)
+    for name in ("draw", "rate", "log_prior", "code", "output"):
+        for one, two in zip(jax.tree.leaves(expected[name]), jax.tree.leaves(found[name]), strict=True):
+            close(two, one, rtol=1e-6, atol=1e-6)
+
+
+def test_the_levels_of_a_ladder_are_numpys_in_float64():
+    family = LadderVaeConfig(**SMALL, upper_sizes=(2, 4), width=5, activation="tanh")
+    model, variables = moved(family)
+    found = of_model(model, variables, pieces)
+    params = variables["params"]
+    said = [(np.asarray(m, np.float64), np.asarray(v, np.float64)) for m, v in found["posterior"]]
+    latents = np.split(np.asarray(found["draw"].latent, np.float64), [3, 5], axis=1)
+
+    def below(level, above):
+        network = params[f"downward_{level}"]
+        hidden = np.tanh(dense(above, network["Dense_0"]))
+        return dense(hidden, network["Dense_1"]), dense(hidden, network["Dense_2"])
+
+    log_posterior = log_prior = 0.0
+    divergences = []
+    for level in (2, 1, 0):
+        mean, log_variance = said[level]
+        if level == 2:
+            prior_mean, prior_log_variance = np.zeros((6, 4)), np.zeros((6, 4))
+        else:
+            prior_mean, prior_log_variance = below(level, latents[level + 1])
+            precision = np.exp(-log_variance) + np.exp(-prior_log_variance)
+            mean = (mean * np.exp(-log_variance) + prior_mean * np.exp(-prior_log_variance)) / precision
+            log_variance = -np.log(precision)
+        normal = scipy.stats.norm.logpdf
+        log_posterior = log_posterior + normal(latents[level], mean, np.exp(log_variance / 2)).sum(axis=1)
+        log_prior = log_prior + normal(latents[level], prior_mean, np.exp(prior_log_variance / 2)).sum(axis=1)
+        ratio = np.exp(log_variance - prior_log_variance)
+        distance = (mean - prior_mean) ** 2 / np.exp(prior_log_variance)
+        divergences.insert(0, 0.5 * np.sum(ratio + distance - 1 - np.log(ratio), axis=1))
+        noise_key = jax.random.fold_in(jax.random.key(0), level) if level else jax.random.key(0)
+        noise = np.asarray(jax.random.normal(noise_key, (1, *mean.shape)), np.float64)[0]
+        close(latents[level], mean + np.exp(log_variance / 2) * noise)
+    close(found["draw"].log_density, log_posterior)
+    close(found["log_prior"], log_prior)
+    for level, expected in enumerate(divergences, start=1):
+        close(found["terms"][f"kl_{level}"], expected)
+    close(found["rate"], np.sum(divergences, axis=0))
+    close(found["terms"]["reconstruction"], bernoulli(found["output"]))
+    assert found["code"].shape == (6, 9)
+
+
+FAMILIES = (
+    HypersphericalVaeConfig(**SMALL),
+    HamiltonianVaeConfig(**SMALL, num_steps=1),
+    LadderVaeConfig(**SMALL, upper_sizes=(2,), width=4),
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+def test_they_are_evaluated_and_draw_images_of_their_own_prior(family):
+    model, variables = moved(family)
+    image = {"train": IMAGE[:0], "validation": IMAGE[:0], "test": IMAGE}
+    data = ResidentData({split: jnp.asarray(images) for split, images in image.items()}, {}, Preprocessing(kind="none"))
+    config, method = Config(autoencoder=family), find_method("autoencoder")
+    generator = make_generator(model, Prior())
+
+    @jax.jit
+    def measured(variables):
+        representation = method.represent(method.task(config, IMAGE.shape[1:], None), variables, config, data)
+        density = representation.density
+        found = posterior_metrics(density, data, 6)
+        found |= likelihood_metrics(density, data, 6, num_samples=300, num_images=None)
+        wrapped = {name: {"autoencoder": tree} for name, tree in variables.items()}
+        draws = generator.apply(wrapped, 5, jax.random.key(0), method="generate")
+        codes = generator.apply(wrapped, 500, jax.random.key(0), method="sample")
+        return found, draws, codes, model.apply(variables, method="prior").variance()
+
+    found, draws, codes, variance = jax.device_get(measured(variables))
+    # The bound of many draws is closer than that of one, and rate and distortion are about the latter.
+    assert found["test_nll"] < -found["test_elbo"]
+    np.testing.assert_allclose(found["test_rate"] + found["test_distortion"], -found["test_elbo"], rtol=0.2)
+    assert "test_mutual_information" not in found
+    assert draws.shape == (5, *IMAGE.shape[1:])
+    np.testing.assert_allclose(np.var(codes, axis=0), variance, rtol=0.4)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+def test_extremes_stay_finite_with_their_gradients(family):
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (4, 1, 1, 1)), jnp.float32)
+    model, variables = initialize(family, image)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params):
+        keys = {"noise": jax.random.key(0)}
+        terms = model.apply({"params": params}, Batch(image, None), train=True, method="terms", rngs=keys)
+        return sum(jnp.mean(term) for term in terms.values())
+
+    spread = "concentration" if family.kind == "hyperspherical_vae" else "log_variance"
+    for bias in (-1e3, 0.0, 1e3):
+        params = dict(variables["params"])
+        params[spread] = changed(params[spread], lambda leaf: leaf + bias)  # noqa: B023
+        params["decoder"] = changed(params["decoder"], lambda leaf: leaf + bias / 10)  # noqa: B023
+        value, gradient = jax.device_get(loss(params))
+        assert np.isfinite(value)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        (HypersphericalVaeConfig(latent_size=1), "latent_size=1"),
+        (HypersphericalVaeConfig(latent_activation="relu"), "latent_activation=relu"),
+        (HamiltonianVaeConfig(flow=PlanarConfig()), "flow=planar"),
+        (HamiltonianVaeConfig(likelihood=OptimalGaussian()), "likelihood=optimal_gaussian"),
+        (HamiltonianVaeConfig(free_bits=0.1), "free_bits=0.1"),
+        (HamiltonianVaeConfig(prior=VampPrior()), "prior=vamp"),
+        (LadderVaeConfig(upper_sizes=(8, 8, 8, 8, 8)), "upper_sizes has 5"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(family, message):
+    with pytest.raises(ConfigError, match=message):
+        check(Config(autoencoder=family))
