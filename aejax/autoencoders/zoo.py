@@ -18,7 +18,7 @@ from aejax.autoencoders.fsq import Fsq
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
 from aejax.autoencoders.info_vae import InfoVae
-from aejax.autoencoders.iwae import Iwae
+from aejax.autoencoders.iwae import Ciwae, Iwae, Miwae, Piwae
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.latent_noise import LatentNoise
@@ -36,7 +36,7 @@ from aejax.autoencoders.tied import Tied
 from aejax.autoencoders.vae import BetaVae, Vae
 from aejax.autoencoders.vae_gan import VaeGan
 from aejax.autoencoders.vq_vae import VqVae
-from aejax.autoencoders.wae import Wae
+from aejax.autoencoders.wae import Swae, Wae
 from aejax.autoencoders.winner_take_all import WinnerTakeAll
 from aejax.networks.named import layer_shapes
 from aejax.registry import Registry
@@ -71,9 +71,13 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         DipVae,
         InfoVae,
         Wae,
+        Swae,
         Adversarial,
         VaeGan,
         Iwae,
+        Miwae,
+        Piwae,
+        Ciwae,
         VqVae,
         ResidualVq,
         Fsq,

@@ -164,7 +164,7 @@ def test_a_step_of_every_family_moves_every_parameter_of_the_prior_and_all_is_fi
 
             def loss(params, model=model, variables=variables):
                 terms = loss_of(model, {**variables, "params": params})
-                foreign = [name for _, names in model.config.OPPONENTS for name in names]
+                foreign = [name for _, names in model.config.opponents() for name in names]
                 return sum(jnp.mean(term) for name, term in terms.items() if name not in foreign)
 
             found.append(jax.value_and_grad(loss)(variables["params"]))
