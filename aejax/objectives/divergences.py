@@ -206,7 +206,7 @@ def sliced_wasserstein(key: jax.Array, x: jax.Array, y: jax.Array, num_projectio
       num_projections: the number of directions.
     """
     direction = jax.random.normal(key, (x.shape[1], num_projections))
-    direction /= jnp.linalg.norm(direction, axis=0)
+    direction /= jnp.linalg.norm(direction, axis=0, keepdims=True)
     along = [jnp.sort(jnp.matmul(side, direction, precision=jax.lax.Precision.HIGHEST), axis=0) for side in (x, y)]
     return jnp.mean(jnp.square(along[0] - along[1]))
 

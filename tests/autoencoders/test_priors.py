@@ -128,6 +128,7 @@ def test_gradients_of_pseudo_inputs_are_finite_differences():
 
 VARIATIONAL = [kind for kind in FAMILIES if issubclass(FAMILIES.config(kind), Variational)]
 REFUSED = ("annealed_vae", "dip_vae")
+LIKE_ANOTHER = ("beta_vae", "factor_vae", "vae_gan", "miwae", "piwae", "ciwae")  # Like `vae`, or like `iwae`.
 LEARNED = (MixturePrior(num_components=3), VampPrior(num_components=3))
 
 
@@ -146,7 +147,7 @@ def test_every_variational_family_learns_a_prior_or_refuses_it():
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=pytest.mark.slow if kind in ("beta_vae", "factor_vae", "vae_gan") else ())
+        pytest.param(kind, marks=pytest.mark.slow if kind in LIKE_ANOTHER else ())
         for kind in VARIATIONAL
         if kind not in REFUSED
     ],
