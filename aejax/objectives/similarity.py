@@ -99,9 +99,9 @@ def _blur(maps: jax.Array) -> jax.Array:
     height, width = maps.shape[-3:-1]
     window = min(_WINDOW, height, width)
     window -= 1 - window % 2
-    blur = lambda size: _banded(size, window)  # noqa: E731
+    rows, columns = _banded(height, window), _banded(width, window)
     # Variances are small differences of large means: TF32 would leave three digits of them.
-    return jnp.einsum("ih,...hwc,jw->...ijc", blur(height), maps, blur(width), precision=jax.lax.Precision.HIGHEST)
+    return jnp.einsum("ih,...hwc,jw->...ijc", rows, maps, columns, precision=jax.lax.Precision.HIGHEST)
 
 
 def _banded(size: int, window: int) -> jax.Array:

@@ -121,7 +121,6 @@ def test_encoder_and_model_learn_by_their_own_bounds_of_the_same_draws_alone(pri
         right, wrong = by_encoders[name], by_models[name]
         if name in ("decoder", "prior", "log_scale"):
             right, wrong = wrong, right
-        print(name, size(jax.tree.map(jnp.subtract, right, wrong)) / size(right))
         assert size(jax.tree.map(jnp.subtract, right, wrong)) > 0.01 * size(right), name
         for leaf, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
             np.testing.assert_allclose(leaf, wanted, rtol=1e-3, atol=1e-4 * size(right), err_msg=name)
