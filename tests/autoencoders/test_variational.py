@@ -14,7 +14,7 @@ from aejax.autoencoders.beta_tcvae import BetaTcVaeConfig
 from aejax.autoencoders.dip_vae import DipVaeConfig
 from aejax.autoencoders.factor_vae import FactorVaeConfig
 from aejax.autoencoders.info_vae import InfoVaeConfig
-from aejax.autoencoders.iwae import CiwaeConfig, IwaeConfig, MiwaeConfig, PiwaeConfig
+from aejax.autoencoders.iwae import CiwaeConfig, IwaeConfig, PiwaeConfig
 from aejax.autoencoders.vae import BetaVaeConfig, VaeConfig
 from aejax.autoencoders.wae import SwaeConfig, WaeConfig
 from aejax.cli.experiment_file import load_experiment
@@ -45,8 +45,7 @@ FAMILIES = (
     IwaeConfig(**SMALL),
     IwaeConfig(**SMALL, gradient="dreg"),
     IwaeConfig(**SMALL, average="elbo"),
-    MiwaeConfig(**SMALL, num_bounds=2),
-    PiwaeConfig(**SMALL, num_bounds=2),
+    PiwaeConfig(**SMALL, num_bounds=2),  # Whose encoder learns by the loss of `miwae`.
     CiwaeConfig(**SMALL),
 )
 
