@@ -113,7 +113,7 @@ class PiwaeConfig(SeveralBounds):
     kind: Literal["piwae"] = "piwae"
 
     def opponents(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Returns what p(x, z) is made of, by its names among the parameters, and the term that it learns by."""
+        """Returns the parts of p(x, z) by their names among the parameters, and the term that they learn by."""
         learned = {"prior": self.prior.LEARNED, "log_scale": self.likelihood.SCALE == "parameter"}
         names = ("decoder", *(name for name, is_learned in learned.items() if is_learned))
         return tuple((name, ("decoder",)) for name in names)

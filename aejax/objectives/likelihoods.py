@@ -348,7 +348,7 @@ class MsSsim(BaseLikelihood):
     def no_likelihood(self, config: Any) -> str | None:
         """Returns that it is a similarity."""
         del config
-        return f"{self.kind} is a similarity of images; use autoencoder.likelihood=learned_gaussian"
+        return f"{self.kind} is a similarity of images and no probability; use autoencoder.likelihood=learned_gaussian"
 
     def misfits(self, dataset: Any) -> Iterator[str]:
         """Yields that images are too small to be compared window by window."""

@@ -132,7 +132,7 @@ def test_bits_are_of_discrete_images_and_the_first_images_count():
     [
         (PlainConfig(), DataConfig(), "plain has no posterior"),
         (VaeConfig(likelihood=HalfSquaredError()), DataConfig(), "half_squared_error lacks the constant"),
-        (VaeConfig(likelihood=MsSsim()), DataConfig(), "ms_ssim is a similarity of images; use"),
+        (VaeConfig(likelihood=MsSsim()), DataConfig(), "ms_ssim is a similarity of images and no probability; use"),
         (VaeConfig(likelihood=Bernoulli()), DataConfig(), "data.binarization"),
         (
             VaeConfig(likelihood=Gaussian(output="identity")),
