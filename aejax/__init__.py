@@ -90,7 +90,12 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.higher_order_contractive import HigherOrderContractiveConfig as HigherOrderContractiveConfig
     from aejax.autoencoders.hyperspherical_vae import HypersphericalVaeConfig as HypersphericalVaeConfig
     from aejax.autoencoders.info_vae import InfoVaeConfig as InfoVaeConfig
-    from aejax.autoencoders.iwae import IwaeConfig as IwaeConfig
+    from aejax.autoencoders.iwae import (
+        CiwaeConfig as CiwaeConfig,
+        IwaeConfig as IwaeConfig,
+        MiwaeConfig as MiwaeConfig,
+        PiwaeConfig as PiwaeConfig,
+    )
     from aejax.autoencoders.k_sparse import KSparseConfig as KSparseConfig
     from aejax.autoencoders.ladder import LadderConfig as LadderConfig
     from aejax.autoencoders.ladder_vae import LadderVaeConfig as LadderVaeConfig
@@ -111,7 +116,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.vae import BetaVaeConfig as BetaVaeConfig, VaeConfig as VaeConfig
     from aejax.autoencoders.vae_gan import VaeGanConfig as VaeGanConfig
     from aejax.autoencoders.vq_vae import VqVaeConfig as VqVaeConfig
-    from aejax.autoencoders.wae import WaeConfig as WaeConfig
+    from aejax.autoencoders.wae import SwaeConfig as SwaeConfig, WaeConfig as WaeConfig
     from aejax.autoencoders.winner_take_all import WinnerTakeAllConfig as WinnerTakeAllConfig
 
     # Parts of families: networks, likelihoods, priors, kernels, corruptions.
@@ -138,6 +143,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         LearnedGaussian as LearnedGaussian,
         LogisticMixture as LogisticMixture,
         MeanSquaredError as MeanSquaredError,
+        MsSsim as MsSsim,
         OptimalGaussian as OptimalGaussian,
     )
     from aejax.objectives.priors import (

@@ -84,6 +84,34 @@ MUTATIONS = (
         "tests/evaluation/test_likelihood.py",
     ),
     Mutation(
+        "MIWAE: as many draws as bounds, and the other way around",
+        "autoencoders/iwae.py",
+        "log_weight.reshape(config.num_bounds, config.num_samples, -1)",
+        "log_weight.reshape(config.num_samples, config.num_bounds, -1)",
+        "tests/autoencoders/test_bounds.py",
+    ),
+    Mutation(
+        "PIWAE: the prior learns by the encoder's bound",
+        "autoencoders/iwae.py",
+        '{"prior": self.prior.LEARNED, ',
+        '{"prior": False, ',
+        "tests/autoencoders/test_bounds.py",
+    ),
+    Mutation(
+        "MS-SSIM: luminance at every scale",
+        "objectives/similarity.py",
+        "luminance * structure if is_coarsest else structure",
+        "luminance * structure",
+        "tests/objectives/test_similarity.py",
+    ),
+    Mutation(
+        "sliced distance: nothing is sorted",
+        "objectives/divergences.py",
+        "jnp.sort(jnp.matmul(side, direction, precision=jax.lax.Precision.HIGHEST), axis=0)",
+        "jnp.matmul(side, direction, precision=jax.lax.Precision.HIGHEST)",
+        "tests/objectives/test_divergences.py",
+    ),
+    Mutation(
         "denoising: corrupted outside training too",
         "autoencoders/denoising.py",
         'self.config.corruption.corrupt(self.make_rng("noise"), x) if train else x',
@@ -264,10 +292,10 @@ MUTATIONS = (
     ),
     Mutation(
         "SSIM: the constants are not squared",
-        "evaluation/image_metrics.py",
+        "objectives/similarity.py",
         "_C1, _C2 = 0.01**2, 0.03**2",
         "_C1, _C2 = 0.01, 0.03",
-        "tests/evaluation/test_image_metrics.py",
+        "tests/objectives/test_similarity.py",
     ),
     Mutation(
         "Fréchet distance: the overlap is counted once",

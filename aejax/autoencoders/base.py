@@ -28,11 +28,11 @@ class Family:
 
     TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
     mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters (it
-    may be the decoder), and of the terms that it learns by, which are no part of the family's loss. Nothing else learns
-    by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a distribution, and the loss bounds
-    a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with each other. DISCRETE is whether
-    the code is a row of indices. CLASSIFIES is whether the latent is a score of each class, so that a classifier has no
-    layer of its own.
+    may be the decoder, or a single parameter), and of the terms that it learns by, which are no part of the family's
+    loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a
+    distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with
+    each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether the latent is a score of each
+    class, so that a classifier has no layer of its own.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -104,6 +104,10 @@ class Family:
         """Returns the names of the loss's terms: TERMS, unless they depend on the fields."""
         return self.TERMS
 
+    def opponents(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Returns the networks with a loss of their own: OPPONENTS, unless they depend on the fields."""
+        return self.OPPONENTS
+
     def rescaled_by(self, preprocessing: Kind) -> str | None:
         """Returns the field that gives the targets another range than [0, 1], as a message names it, or None."""
         if preprocessing != "none":
@@ -136,7 +140,7 @@ class Family:
         """Yields why it cannot be trained in the layers that patches have above."""
         if patches.third is not None and patches.second is None:
             yield "autoencoder.patches: there is a third layer, and no second one; set second, or third=null"
-        if patches.above and (self.OPPONENTS or self.DISCRETE):
+        if patches.above and (self.opponents() or self.DISCRETE):
             yield f"autoencoder.patches: '{self.kind}' can only be trained in one layer; use second=null, third=null"
         for name, layer in layers_above(patches).items():
             conflict = self.of_layer(layer).conflict(preprocessing)

@@ -36,6 +36,15 @@ class HidingConfig(Family):
         """Returns the field that gives the targets another range than [0, 1], as a message names it, or None."""
         return super().rescaled_by(preprocessing) or ("autoencoder.normalize=true" if self.normalize else None)
 
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that the likelihood is none of parts of an image, or None."""
+        if self.likelihood.WHOLE:
+            return (
+                f"likelihood={self.likelihood.kind} compares whole images, and the loss is of hidden squares alone; "
+                "use half_squared_error"
+            )
+        return super().conflict(preprocessing)
+
     def grid(self, image_shape: tuple[int, ...]) -> tuple[int, int]:
         """Returns the rows and columns of squares."""
         return image_shape[0] // self.side, image_shape[1] // self.side

@@ -62,8 +62,7 @@ class MaskedConfig(HidingConfig):
         return dataclasses.replace(self.encoder, width=self.decoder_width, depth=self.decoder_depth)
 
     def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns that widths do not go together, or None."""
-        del preprocessing
+        """Returns that widths do not go together, or what hidden squares do not go with, or None."""
         if self.latent_size != self.encoder.width:
             return (
                 f"latent_size={self.latent_size} and encoder.width={self.encoder.width}, but the latent is a token of "
@@ -74,7 +73,7 @@ class MaskedConfig(HidingConfig):
             return (
                 f"decoder_width={self.decoder_width} must be a multiple of 4 (positions) and of encoder.heads={heads}"
             )
-        return None
+        return super().conflict(preprocessing)
 
 
 class Masked(Hiding):

@@ -20,7 +20,7 @@ from aejax.autoencoders.hamiltonian_vae import HamiltonianVae
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
 from aejax.autoencoders.hyperspherical_vae import HypersphericalVae
 from aejax.autoencoders.info_vae import InfoVae
-from aejax.autoencoders.iwae import Iwae
+from aejax.autoencoders.iwae import Ciwae, Iwae, Miwae, Piwae
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.ladder_vae import LadderVae
@@ -39,7 +39,7 @@ from aejax.autoencoders.tied import Tied
 from aejax.autoencoders.vae import BetaVae, Vae
 from aejax.autoencoders.vae_gan import VaeGan
 from aejax.autoencoders.vq_vae import VqVae
-from aejax.autoencoders.wae import Wae
+from aejax.autoencoders.wae import Swae, Wae
 from aejax.autoencoders.winner_take_all import WinnerTakeAll
 from aejax.networks.named import layer_shapes
 from aejax.registry import Registry
@@ -77,9 +77,13 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         HamiltonianVae,
         LadderVae,
         Wae,
+        Swae,
         Adversarial,
         VaeGan,
         Iwae,
+        Miwae,
+        Piwae,
+        Ciwae,
         VqVae,
         ResidualVq,
         Fsq,

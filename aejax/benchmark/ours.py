@@ -74,7 +74,7 @@ def make_problem(
     configs = [Config(seed=seed, training=training) for seed in range(members)]
     shape = tuple(image_shape or IMAGE_SHAPES.get(network, IMAGE_SHAPES["dense"]))
     model = make_model(network, shape, method, width)
-    opponents = model.config.OPPONENTS if isinstance(model, Autoencoder) else ()
+    opponents = model.config.opponents() if isinstance(model, Autoencoder) else ()
     stages = (Stage(training.epochs, opponents=opponents),)
     return TrainingProblem(
         configs,

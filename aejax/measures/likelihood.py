@@ -31,21 +31,13 @@ def _bound(member: MemberAndData) -> dict[str, Any]:
 
 def no_likelihood(config: Any, asked: str = "evaluation.measures has 'likelihood'") -> Iterator[str]:
     """Yields why a model of a config has no −log p(x); `asked` says where one is asked for."""
-    likelihood = config.autoencoder.likelihood.kind
-    if likelihood == "half_squared_error":
-        yield (
-            f"{asked}, and half_squared_error lacks the constant that would make it one; "
-            "use autoencoder.likelihood=gaussian"
-        )
+    reason = config.autoencoder.likelihood.no_likelihood(config)
+    if reason is not None:
+        yield f"{asked}, and {reason}"
     if config.data.preprocessing != "none":
         yield (
             f"{asked}, which is one of images as they are, and "
             f"data.preprocessing={config.data.preprocessing}; leave one of them out"
-        )
-    if likelihood == "bernoulli" and config.data.binarization is None:
-        yield (
-            f"{asked}, and a Bernoulli's is one of images that are black or white; set "
-            "data.binarization, or autoencoder.likelihood=continuous_bernoulli"
         )
 
 

@@ -8,6 +8,7 @@ from aejax.measures.base import Measure, MemberAndData, Metric, accuracy, balanc
 def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
     from aejax.data.preprocessing import to_unit
     from aejax.evaluation import image_metrics
+    from aejax.objectives.similarity import structural_similarity
 
     if representation.reconstruct is None:
         return {}
@@ -15,7 +16,7 @@ def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
     return {
         "mse": image_metrics.mean_squared_error(image, reconstruction),
         "psnr": image_metrics.peak_signal_to_noise_ratio(image, reconstruction),
-        "ssim": image_metrics.structural_similarity(image, reconstruction),
+        "ssim": structural_similarity(image, reconstruction),
     }
 
 

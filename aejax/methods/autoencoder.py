@@ -93,7 +93,7 @@ def _stages(model: Any, training: TrainingConfig) -> tuple[Stage, ...]:
     layers = range(model.num_layers) if training.pretraining_epochs else ()
     stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:
-        stages.append(Stage(training.epochs, opponents=model.config.OPPONENTS))
+        stages.append(Stage(training.epochs, opponents=model.config.opponents()))
     for layer in range(model.config.num_above):
         prepare = functools.partial(model.prepare_above, layer=layer)
         stages.append(Stage(training.epochs, "above_terms", (("layer", layer),), prepare=prepare))

@@ -32,7 +32,7 @@ class SemiSupervisedClassifier(Classifier):
         """
         config, family = self.semi_supervised, self.autoencoder.config
         labelled = super().terms(batch if batch.labelled is None else batch.labelled, train=train)
-        opponents = [name for _, names in family.OPPONENTS for name in names]
+        opponents = [name for _, names in family.opponents() for name in names]
         own = self.autoencoder.terms(batch, train=train)
         terms = {name: term if name in opponents else config.family_weight * term for name, term in own.items()}
         terms[_CROSS_ENTROPY] = config.weight * labelled[_CROSS_ENTROPY]
@@ -77,7 +77,7 @@ class SemiSupervised(ClassifierMethod):
             mixup=classifier.mixup,
             semi_supervised=config.semi_supervised,
         )
-        opponents = tuple((f"{AUTOENCODER}/{network}", terms) for network, terms in family.OPPONENTS)
+        opponents = tuple((f"{AUTOENCODER}/{network}", terms) for network, terms in family.opponents())
         return task._replace(
             model=model,
             training=dataclasses.replace(config.training, target_error=None),

@@ -62,7 +62,7 @@ class _OfParameters(PosteriorFlow):
         raise NotImplementedError
 
     def step(self, latent: jax.Array, parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns what a layer makes of draws, by parameters [1, batch, size], and the log of the volume's growth."""
+        """Returns the draws after a layer, by parameters [1, batch, size], and the log of the volume's growth."""
         raise NotImplementedError
 
     def step_back(self, latent: jax.Array, parameters: jax.Array) -> jax.Array:
@@ -122,7 +122,7 @@ class Planar(_OfParameters):
         return u, w, parameters[..., -1], jnp.sum(w * u, axis=-1)
 
     def step(self, latent: jax.Array, parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns what a layer makes of draws, and the log of the volume's growth."""
+        """Returns the draws after a layer, and the log of the volume's growth."""
         u, w, b, along = self._read(parameters)
         bent = jnp.tanh(jnp.sum(w * latent, axis=-1) + b)
         growth = 1 + along * (1 - jnp.square(bent))
@@ -172,7 +172,7 @@ class Radial(_OfParameters):
         return parameters[..., :-2], alpha, jax.nn.softplus(parameters[..., -1:]) - alpha
 
     def step(self, latent: jax.Array, parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns what a layer makes of draws, and the log of the volume's growth."""
+        """Returns the draws after a layer, and the log of the volume's growth."""
         center, alpha, beta = self._read(parameters)
         away = latent - center
         radius = _length(away)
@@ -243,7 +243,7 @@ class InverseAutoregressive(PosteriorFlow):
 
 
 def _of_rows(function: Any, latent: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns what a function of rows and their contexts makes of draws [num, batch, units]."""
+    """Returns the result of a function of rows and their contexts for draws [num, batch, units]."""
     num, batch, units = latent.shape
     rows = jnp.broadcast_to(context[None], (num, *context.shape)).reshape(num * batch, -1)
     latent, log_volume = function(latent.reshape(-1, units), rows)

@@ -2,28 +2,28 @@
 
 A decoder emits unbounded numbers, `outputs` of them for each pixel; `mean` makes an image of them and `loss` compares
 them with the target, in float32 whatever type the decoder computes in. Normalising constants are included, so that
-losses of one kind of target can be compared, except where the name says error. Nothing here reduces over the batch,
-but for `OptimalGaussian`.
+losses of one kind of target can be compared, except where the name says error, and of `MsSsim`, which is no
+likelihood. Nothing here reduces over the batch, but for `OptimalGaussian`.
 
 `SCALE` says where a deviation that all pixels share comes from: it is appended to the decoder's output as a last
 channel that holds its logarithm everywhere (`aejax.autoencoders.base.Autoencoder.decode`).
 """
 
-import abc
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from aejax.config import PositiveFloat, PositiveInt, traced
+from aejax.objectives.likelihood_base import BaseLikelihood
+from aejax.objectives.similarity import SMALLEST_SIDE, multiscale_similarity
 from aejax.registry import Registry
 
 Output = Literal["identity", "sigmoid"]
-Scale = Literal["none", "parameter", "batch"]
 
 NUM_LEVELS = 256  # Of the pixels of stored images: multiples of 1/255.
 _SMALL = 0.1  # Below, series stand for quotients of two small numbers.
@@ -39,50 +39,16 @@ def _sum_over_pixels(values: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Likelihood(abc.ABC):
-    """What all have. DISCRETE is whether `loss` is of a probability, and not of a density, of images as stored."""
-
-    SCALE: ClassVar[Scale] = "none"
-    DISCRETE: ClassVar[bool] = False
-    if TYPE_CHECKING:
-        kind: str
-
-    def outputs(self, channels: int) -> int:
-        """Returns how many numbers the decoder emits for each pixel of an image with so many channels."""
-        return channels
-
-    def conflicts(self, config: Any) -> Iterator[str]:
-        """Yields why fields of the whole config do not go together with this likelihood."""
-        if getattr(self, "output", "sigmoid") != "sigmoid":
-            return
-        source = config.autoencoder.rescaled_by(config.data.preprocessing)
-        if source is not None:
-            first = "" if hasattr(self, "output") else "autoencoder.likelihood=gaussian and "
-            yield (
-                f"{source} gives targets outside [0, 1], which this likelihood "
-                f"cannot reach; set {first}autoencoder.likelihood.output=identity"
-            )
-
-    def misfits(self, dataset: Any) -> Iterator[str]:
-        """Yields why images of a data set have no such likelihood."""
-        del dataset
-        yield from ()
-
-    @abc.abstractmethod
-    def mean(self, output: jax.Array) -> jax.Array:
-        """Returns the expected image, of the decoder's output [batch, height, width, outputs]."""
-
-    @abc.abstractmethod
-    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Returns -log p(target | output) of each example, [batch], or what stands for it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HalfSquaredError(_Likelihood):
+class HalfSquaredError(BaseLikelihood):
     """½ Σ (y − ŷ)²: a Gaussian with unit variance, without its constant. Its batch mean is the 1/(2N) loss."""
 
     kind: Literal["half_squared_error"] = "half_squared_error"
     output: Output = "sigmoid"  # What maps the decoder's output to pixels.
+
+    def no_likelihood(self, config: Any) -> str | None:
+        """Returns that the constant is missing."""
+        del config
+        return f"{self.kind} lacks the constant that would make it one; use autoencoder.likelihood=gaussian"
 
     def mean(self, output: jax.Array) -> jax.Array:
         """Returns the expected image, of the output's shape."""
@@ -94,7 +60,7 @@ class HalfSquaredError(_Likelihood):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeanSquaredError(_Likelihood):
+class MeanSquaredError(BaseLikelihood):
     """Σ (y − ŷ)² / D over the D pixels: `HalfSquaredError` × 2/D.
 
     The scale is no log-likelihood, so a second term (a KL, a penalty) could not be weighed against it; families with
@@ -103,6 +69,11 @@ class MeanSquaredError(_Likelihood):
 
     kind: Literal["mean_squared_error"] = "mean_squared_error"
     output: Output = "sigmoid"  # What maps the decoder's output to pixels.
+
+    def no_likelihood(self, config: Any) -> str | None:
+        """Returns that it is a mean over pixels."""
+        del config
+        return f"{self.kind} is divided by the number of pixels; use autoencoder.likelihood=gaussian"
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields that the family has other terms to be weighed against it."""
@@ -125,7 +96,7 @@ class MeanSquaredError(_Likelihood):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Bernoulli(_Likelihood):
+class Bernoulli(BaseLikelihood):
     """Independent Bernoulli pixels whose logits the decoder emits: Σ log(1 + e^l) − x l.
 
     It is a probability of binary images (`data.binarization`). Of gray ones in [0, 1] it is a cross-entropy, which lies
@@ -135,6 +106,15 @@ class Bernoulli(_Likelihood):
     DISCRETE = True
 
     kind: Literal["bernoulli"] = "bernoulli"
+
+    def no_likelihood(self, config: Any) -> str | None:
+        """Returns that images are gray, or None."""
+        if config.data.binarization is not None:
+            return None
+        return (
+            "a Bernoulli's is one of images that are black or white; set "
+            "data.binarization, or autoencoder.likelihood=continuous_bernoulli"
+        )
 
     def mean(self, output: jax.Array) -> jax.Array:
         """Returns the expected image, of the output's shape."""
@@ -150,7 +130,7 @@ class Bernoulli(_Likelihood):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ContinuousBernoulli(_Likelihood):
+class ContinuousBernoulli(BaseLikelihood):
     """A density on [0, 1] whose logit l the decoder emits: p(x) = e^(l x) l / (e^l − 1).
 
     Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational
@@ -182,7 +162,7 @@ class ContinuousBernoulli(_Likelihood):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Gaussian(_Likelihood):
+class _Gaussian(BaseLikelihood):
     output: Output = "sigmoid"  # What maps the decoder's output to pixels.
 
     def mean(self, output: jax.Array) -> jax.Array:
@@ -245,7 +225,7 @@ class OptimalGaussian(_SharedGaussian):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Laplace(_Likelihood):
+class Laplace(BaseLikelihood):
     """Laplace pixels of one fixed scale b: Σ |x − x̂| / b + log 2b."""
 
     kind: Literal["laplace"] = "laplace"
@@ -264,7 +244,7 @@ class Laplace(_Likelihood):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LogisticMixture(_Likelihood):
+class LogisticMixture(BaseLikelihood):
     """A probability of each of the 256 levels of a pixel: a mixture of logistics, integrated over the level's bin.
 
     Channels of a pixel share the component; the mean of each channel is moved by a linear function of the channels
@@ -350,7 +330,45 @@ class LogisticMixture(_Likelihood):
         return -_sum_over_pixels(mixed)
 
 
-LIKELIHOODS: Registry[type[_Likelihood]] = Registry(
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MsSsim(BaseLikelihood):
+    """weight · (1 − MS-SSIM(y, ŷ)), how unlike two images look at several scales, from 0 to `weight`. No likelihood.
+
+    `weight` is what two images cost that are not alike at all, in nats of the loss's other terms. Where another library
+    has 1 − MS-SSIM + β · KL, set weight = 1/β.
+
+    Source: see `aejax.objectives.similarity.multiscale_similarity`.
+    """
+
+    WHOLE = True
+
+    kind: Literal["ms_ssim"] = "ms_ssim"
+    weight: PositiveFloat = traced(100.0)  # Of 1 − MS-SSIM.
+
+    def no_likelihood(self, config: Any) -> str | None:
+        """Returns that it is a similarity."""
+        del config
+        return f"{self.kind} is a similarity of images and no probability; use autoencoder.likelihood=learned_gaussian"
+
+    def misfits(self, dataset: Any) -> Iterator[str]:
+        """Yields that images are too small to be compared window by window."""
+        height, width = dataset.train.image.shape[1:3]
+        if min(height, width) < SMALLEST_SIDE:
+            yield (
+                f"autoencoder.likelihood={self.kind} compares windows of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} "
+                f"pixels, and images of {dataset.name} are {height} x {width}; use another likelihood"
+            )
+
+    def mean(self, output: jax.Array) -> jax.Array:
+        """Returns the image that is compared, of the output's shape."""
+        return _pixels(output, "sigmoid")
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Returns weight · (1 − MS-SSIM(target, mean)), [batch]."""
+        return self.weight * (1 - multiscale_similarity(target, self.mean(output)))
+
+
+LIKELIHOODS: Registry[type[BaseLikelihood]] = Registry(
     "likelihood",
     (
         HalfSquaredError,
@@ -362,6 +380,7 @@ LIKELIHOODS: Registry[type[_Likelihood]] = Registry(
         OptimalGaussian,
         Laplace,
         LogisticMixture,
+        MsSsim,
     ),
 )
-Likelihood = Annotated[_Likelihood, LIKELIHOODS]
+Likelihood = Annotated[BaseLikelihood, LIKELIHOODS]

@@ -30,7 +30,7 @@ class Stage(NamedTuple):
     epochs: int
     method: str = "terms"
     arguments: tuple[tuple[str, Any], ...] = ()
-    opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.OPPONENTS`.
+    opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.opponents` gives them.
     # Returns the variables that a later stage begins with, of those that the stage before left; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
     watched: str | None = None  # The term of validation images by which training ends early; None: the loss.

@@ -124,8 +124,8 @@ def _traits(kind: str) -> str:
         traits.append("The code is a row of indices.")
     if cls.NEEDS_OTHERS:
         traits.append("The loss compares the codes of a batch with each other, so it depends on `training.batch_size`.")
-    if cls.OPPONENTS:
-        networks = " and ".join(f"the {name}" for name, _ in cls.OPPONENTS)
+    if cls().opponents():
+        networks = " and ".join(f"the {name}" for name, _ in cls().opponents())
         traits.append(f"Trained by a separate loss: {networks}.")
     if cls.LAYERWISE:
         traits.append("Dense layers can be trained one by one first (`training.pretraining_epochs`).")

@@ -13,7 +13,14 @@ from aejax.experiment import Config, check
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.vit import ViT
-from aejax.objectives.likelihoods import Bernoulli, HalfSquaredError, LearnedGaussian, LogisticMixture, MeanSquaredError
+from aejax.objectives.likelihoods import (
+    Bernoulli,
+    HalfSquaredError,
+    LearnedGaussian,
+    LogisticMixture,
+    MeanSquaredError,
+    MsSsim,
+)
 from aejax.training.optimizers import Adam
 from aejax.training.step import TrainingConfig
 from tests.autoencoders.families import fit, fit_linear, share_outside
@@ -67,11 +74,11 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
 LIKE_ANOTHER = {
     "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
-    "info_vae", "wae", "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
-    "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae",
+    "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
+    "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
-LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
+LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture(), MsSsim())
 # The first is like the mean of squares, and with the second a linear VAE is trained to its closed form.
 TRIED_ELSEWHERE = (HalfSquaredError, LearnedGaussian)
 

@@ -128,6 +128,7 @@ def test_gradients_of_pseudo_inputs_are_finite_differences():
 
 VARIATIONAL = [kind for kind in FAMILIES if issubclass(FAMILIES.config(kind), Variational)]
 REFUSED = ("annealed_vae", "dip_vae")
+LIKE_ANOTHER = ("beta_vae", "factor_vae", "vae_gan", "miwae", "piwae", "ciwae")  # Like `vae`, or like `iwae`.
 LEARNED = (MixturePrior(num_components=3), VampPrior(num_components=3))
 
 
@@ -146,7 +147,7 @@ def test_every_variational_family_learns_a_prior_or_refuses_it():
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=pytest.mark.slow if kind in ("beta_vae", "factor_vae", "vae_gan") else ())
+        pytest.param(kind, marks=pytest.mark.slow if kind in LIKE_ANOTHER else ())
         for kind in VARIATIONAL
         if kind not in REFUSED
     ],
@@ -164,7 +165,7 @@ def test_a_step_of_every_family_moves_every_parameter_of_the_prior_and_all_is_fi
 
             def loss(params, model=model, variables=variables):
                 terms = loss_of(model, {**variables, "params": params})
-                foreign = [name for _, names in model.config.OPPONENTS for name in names]
+                foreign = [name for _, names in model.config.opponents() for name in names]
                 return sum(jnp.mean(term) for name, term in terms.items() if name not in foreign)
 
             found.append(jax.value_and_grad(loss)(variables["params"]))

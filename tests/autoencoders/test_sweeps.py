@@ -52,6 +52,7 @@ SWEPT = {
     "dip_vae": ("autoencoder.diagonal", [0.0, 0.1, 1.0, 10.0, 100.0], {}),
     "info_vae": ("autoencoder.scale", [0.5, 0.6, 1.0, 10.0, 100.0], {}),
     "wae": ("autoencoder.kernel.bandwidth", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
+    "swae": ("autoencoder.weight", [0.0, 0.1, 1.0, 10.0, 100.0], {}),
     "adversarial": (
         "autoencoder.weight",
         [0.0, 0.1, 1.0, 10.0, 100.0],
@@ -66,6 +67,9 @@ SWEPT = {
     "hyperspherical_vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": []}),
     "hamiltonian_vae": ("autoencoder.step_size", [0.01, 0.02, 0.05, 0.1, 0.2], {"encoder.widths": [], "num_steps": 1}),
     "ladder_vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": [], "upper_sizes": [4]}),
+    "miwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
+    "piwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
+    "ciwae": ("autoencoder.share", [0.0, 0.25, 0.5, 0.75, 1.0], {}),
     "vq_vae": ("autoencoder.commitment", [0.0, 0.1, 0.25, 1.0, 4.0], {"encoder.widths": [], "codebook_size": 8}),
     "residual_vq": (
         "autoencoder.decay",

@@ -14,9 +14,9 @@ from aejax.autoencoders.beta_tcvae import BetaTcVaeConfig
 from aejax.autoencoders.dip_vae import DipVaeConfig
 from aejax.autoencoders.factor_vae import FactorVaeConfig
 from aejax.autoencoders.info_vae import InfoVaeConfig
-from aejax.autoencoders.iwae import IwaeConfig
+from aejax.autoencoders.iwae import CiwaeConfig, IwaeConfig, PiwaeConfig
 from aejax.autoencoders.vae import BetaVaeConfig, VaeConfig
-from aejax.autoencoders.wae import WaeConfig
+from aejax.autoencoders.wae import SwaeConfig, WaeConfig
 from aejax.cli.experiment_file import load_experiment
 from aejax.data.resident import Batch
 from aejax.errors import ConfigError
@@ -41,9 +41,12 @@ FAMILIES = (
     DipVaeConfig(**SMALL),
     InfoVaeConfig(**SMALL),
     WaeConfig(**SMALL),
+    SwaeConfig(**SMALL),
     IwaeConfig(**SMALL),
     IwaeConfig(**SMALL, gradient="dreg"),
     IwaeConfig(**SMALL, average="elbo"),
+    PiwaeConfig(**SMALL, num_bounds=2),  # Whose encoder learns by the loss of `miwae`.
+    CiwaeConfig(**SMALL),
 )
 
 
@@ -169,6 +172,17 @@ def test_info_vae_and_wae_weigh_the_discrepancy_from_the_prior():
     close(wae.terms["reconstruction"], wae.distortion(np.asarray(latent)))
 
 
+def test_the_sliced_wae_weighs_the_distance_from_the_prior_in_some_directions():
+    swae = Computed(SwaeConfig(**SMALL, weight=4.0, num_projections=7))
+    prior = jax.random.normal(jax.random.key(0), (6, 3))
+    latent = np.asarray(swae.apply("encode", IMAGE))
+    direction = np.asarray(jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (3, 7)))
+    direction = direction / np.sqrt(np.sum(direction**2, axis=0))
+    code, drawn = (np.sort(np.sum(np.asarray(x)[:, :, None] * direction, axis=1), axis=0) for x in (latent, prior))
+    close(swae.terms["discrepancy"], np.full(6, 4 * np.mean((code - drawn) ** 2)))
+    close(swae.terms["reconstruction"], swae.distortion(latent))
+
+
 @pytest.mark.parametrize("average", ["iwae", "elbo"])
 def test_iwae_averages_weights_and_the_vae_beside_it_their_logarithms(average):
     computed = Computed(IwaeConfig(**SMALL, num_samples=4, average=average))
@@ -242,6 +256,8 @@ def test_every_weight_varies_within_a_population():
         "dip_vae": ("off_diagonal",),
         "info_vae": ("alpha", "kernel.bandwidth"),
         "wae": ("weight",),
+        "swae": ("weight",),
+        "ciwae": ("share",),
     }
     for family in FAMILIES:
         for name in weights.get(family.kind, ()):

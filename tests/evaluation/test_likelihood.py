@@ -15,7 +15,7 @@ from aejax.errors import ConfigError
 from aejax.evaluation.likelihood import effective_rank, importance_bound, likelihood_metrics, posterior_metrics
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
-from aejax.objectives.likelihoods import Bernoulli, Gaussian, HalfSquaredError
+from aejax.objectives.likelihoods import Bernoulli, Gaussian, HalfSquaredError, MsSsim
 from aejax.objectives.priors import StandardNormal
 from tests.autoencoders.families import gaussian_density
 
@@ -133,6 +133,7 @@ def test_bits_are_of_discrete_images_and_the_first_images_count():
     [
         (PlainConfig(), DataConfig(), "plain has no posterior"),
         (VaeConfig(likelihood=HalfSquaredError()), DataConfig(), "half_squared_error lacks the constant"),
+        (VaeConfig(likelihood=MsSsim()), DataConfig(), "ms_ssim is a similarity of images and no probability; use"),
         (VaeConfig(likelihood=Bernoulli()), DataConfig(), "data.binarization"),
         (
             VaeConfig(likelihood=Gaussian(output="identity")),

@@ -14,6 +14,7 @@ from aejax.objectives.divergences import (
     gaussian_kl,
     gaussian_log_density,
     maximum_mean_discrepancy,
+    sliced_wasserstein,
     standard_log_density,
 )
 from aejax.objectives.priors import StandardNormal
@@ -134,6 +135,26 @@ def test_of_equal_distributions_the_discrepancy_is_zero_on_average_and_of_others
     assert abs(equal.mean()) < 4 * error
     assert other.mean() > 20 * error
     assert equal.min() < 0
+
+
+def test_the_sliced_distance_is_numpys_and_zero_for_the_same_draws_in_any_order():
+    distance = jax.jit(sliced_wasserstein, static_argnums=3)
+    key = jax.random.key(3)
+    x, y = GENERATOR.normal(size=(2, 7, 3)).astype(np.float32) + np.array([0, 1], np.float32)[:, None, None]
+    direction = np.asarray(jax.random.normal(key, (3, 5)), np.float64)
+    direction /= np.sqrt(np.sum(direction**2, axis=0))
+    along_x, along_y = (
+        np.sort(np.sum(side[:, :, None].astype(np.float64) * direction, axis=1), axis=0) for side in (x, y)
+    )
+    np.testing.assert_allclose(distance(key, x, y, 5), np.mean((along_x - along_y) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(distance(key, x, GENERATOR.permutation(x), 5), 0, atol=1e-12)
+
+
+def test_the_sliced_distance_of_shifted_draws_is_the_squared_shift_of_a_unit():
+    """Directions are uniform on the sphere, so of the squared length of a shift they see the share 1 / units."""
+    x, shift = GENERATOR.normal(size=(8, 3)).astype(np.float32), np.array([[2.0, -1.0, 0.5]], np.float32)
+    found = jax.jit(sliced_wasserstein, static_argnums=3)(jax.random.key(0), x, x + shift, 10_000)
+    np.testing.assert_allclose(found, np.sum(shift**2) / 3, rtol=0.05)
 
 
 def test_a_posterior_without_variance_stays_finite_with_its_gradient():

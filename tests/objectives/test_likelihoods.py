@@ -14,8 +14,10 @@ from aejax.objectives.likelihoods import (
     LearnedGaussian,
     LogisticMixture,
     MeanSquaredError,
+    MsSsim,
     OptimalGaussian,
 )
+from aejax.objectives.similarity import multiscale_similarity
 
 GENERATOR = np.random.default_rng(0)
 OUTPUT = GENERATOR.normal(size=(5, 4, 3, 2)).astype(np.float32)
@@ -124,6 +126,15 @@ def test_channels_of_the_logistic_mixture_depend_on_those_before():
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
+def test_the_loss_of_ms_ssim_is_what_is_missing_from_equal_images_times_its_weight():
+    output = np.random.default_rng(4).normal(size=(3, 13, 8, 2)).astype(np.float32)
+    target = np.random.default_rng(5).uniform(size=(3, 13, 8, 2)).astype(np.float32)
+    image = 1 / (1 + np.exp(-output))
+    expected = 7 * (1 - np.asarray(jax.jit(multiscale_similarity)(target, image)))
+    np.testing.assert_allclose(loss_of(MsSsim(weight=7.0), output, target), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss_of(MsSsim(weight=7.0), output, image), 0, atol=1e-5)
+
+
 ALL = (
     HalfSquaredError(),
     MeanSquaredError(),
@@ -134,6 +145,7 @@ ALL = (
     OptimalGaussian(),
     Laplace(),
     LogisticMixture(),
+    MsSsim(),
 )
 
 
