@@ -13,6 +13,7 @@ from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
 from aejax.networks.layers import make_dense
+from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 from aejax.objectives.penalties import absolute_sum
 
 
@@ -38,6 +39,7 @@ class GatedConfig(WithDictionary):
     kind: Literal["gated"] = "gated"
     unit_norm: bool = True
     centered: bool = True
+    likelihood: Likelihood = HalfSquaredError(output="identity")
     weight: NonNegativeFloat = traced(1e-2)  # Of the sum of what opens the gates.
     auxiliary_weight: NonNegativeFloat = traced(1.0)  # Of the reconstruction from what opens the gates.
 

@@ -11,6 +11,7 @@ from aejax.autoencoders.dictionary import DictionaryAutoencoder, WithDictionary
 from aejax.config import NonNegativeFloat, PositiveFloat, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
+from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class JumpReluConfig(WithDictionary):
     kind: Literal["jump_relu"] = "jump_relu"
     unit_norm: bool = True
     centered: bool = True
+    likelihood: Likelihood = HalfSquaredError(output="identity")
     weight: NonNegativeFloat = traced(1e-3)  # Of the number of active units.
     threshold: PositiveFloat = traced(1e-3)  # Of all units, at first; its logarithm is learned.
     bandwidth: PositiveFloat = traced(1e-3)  # Of the window around a threshold in which images train it.

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKConfig
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
+from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 _Part = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
@@ -40,7 +41,8 @@ class MatryoshkaConfig(BatchTopKConfig):
     kind: Literal["matryoshka"] = "matryoshka"
     unit_norm: bool = True
     centered: bool = True
-    # Which shares of the units reconstruct by themselves, rounded up; all units do in any case. None: only these.
+    likelihood: Likelihood = HalfSquaredError(output="identity")
+    # Which shares of the units reconstruct by themselves, rounded up; all of them do in any case.
     prefixes: Annotated[tuple[_Part, ...], AfterValidator(_ascending)] = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
     prefix_weight: NonNegativeFloat = traced(1.0)  # Of each of these reconstructions; 1 in both papers.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from aejax.cache import memory_bytes
 from aejax.measures.base import (
+    IMAGES,
     LABELS,
     VALIDATION,
     Features,
@@ -88,7 +89,7 @@ CALIBRATION = Measure(
 # Of reconstructions too, and without labels of these alone: its metrics have a section of their own.
 ROBUSTNESS = Measure(
     name="robustness",
-    needs=(VALIDATION,),
+    needs=(VALIDATION, IMAGES),
     images=_corrupt,
     features=_probe,
     by_axes=True,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from aejax.data.vectors import check_pictures
 from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
 from aejax.explain.similarity import similarity_matrix
@@ -115,6 +116,7 @@ def explain(
                 with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):
                     alike = opener.open_population(status, together)
                     alike[0].check_decoder()
+                    check_pictures(alike[0].trained_on)
                     opener.source(alike[0])
                     members = alike
                 for opened in members:
