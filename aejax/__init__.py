@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         ClusteringConfig as ClusteringConfig,
         FewLabelsConfig as FewLabelsConfig,
         LikelihoodConfig as LikelihoodConfig,
+        LossRecoveredConfig as LossRecoveredConfig,
         NeighborsConfig as NeighborsConfig,
         ProbeConfig as ProbeConfig,
         RidgeConfig as RidgeConfig,

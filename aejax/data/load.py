@@ -137,7 +137,8 @@ class DataConfig(SourceConfig):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images [N, H, W, C], uint8 or float32 in [0, 1] (of vectors of any size), and their labels, int32 [N], -1 where there is none, or None.
+    """Images [N, H, W, C], uint8 or float32 in [0, 1] (vectors: of any size), and their labels, int32 [N], -1 where
+    there is none, or None.
 
     The images are an array, or `OnDemand` where they are read when they are asked for. `factor` are the values of what
     an image was made from, int32 [N, factors], counted from 0, or None.

@@ -68,10 +68,10 @@ class Rotation(NamedTuple):
 def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
     """Returns the preprocessing with statistics of the training images [N, H, W, C], computed on the host in float64.
 
-    standardize: each pixel and channel gets mean 0 and variance 1 over the images. mean_norm: all numbers are divided by
-    one, so that the squared norm of an image is 1 on average, as sparse autoencoders of activations have it. pca: rotated to the principal axes
-    and whitened, all components kept, largest first. zca: whitened and rotated back, so that the result still looks
-    like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
+    standardize: each pixel and channel gets mean 0 and variance 1 over the images. mean_norm: all are divided by the
+    same number, and the squared norm of an image is then 1 on average. pca: rotated to the principal axes and whitened,
+    all components kept, largest first. zca: whitened and rotated back, so that the result still looks like an image.
+    Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
     axes in whose directions no image varies are any that are orthogonal to the others.
     """
     if kind == "none" or kind in OF_EACH_IMAGE:

@@ -56,7 +56,8 @@ class NpzSource(ImageSource):
         ):
             raise DataError(
                 f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' (or '{FEATURES}', of "
-                "vectors) and may hold 'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
+                "vectors) and may hold 'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing "
+                "else"
             )
         return _contents(name, arrays)
 
