@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.jump_relu import JumpReluConfig
+from aejax.config import override
 from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.inspection import inspect
@@ -99,17 +100,15 @@ def vectors(tmp_path_factory):
     [
         ({"data.preprocessing": "none"}, "data.preprocessing=none: {} holds vectors, whose numbers may be of any size"),
         ({"training.augmentation.shift": 1}, "training.augmentation is of images, and {} holds vectors; leave it out"),
-        ({"fine_tuning.augmentation.flip": 0.5}, "fine_tuning.augmentation is of images, and {} holds vectors"),
+        ({"fine_tuning.augmentation": {"flip": 0.5}}, "fine_tuning.augmentation is of images, and {} holds vectors"),
         ({"evaluation.flip": "test", "evaluation.measures": ["probe"]}, "evaluation.flip is of images, and {}"),
         ({"evaluation.measures": ["robustness"]}, "evaluation.measures has 'robustness', which is of images, and {}"),
         ({"generation.sampler": "mixture"}, "generation.sampler is of images, and {} holds vectors"),
-        ({"autoencoder.patches": {"side": 2}}, "autoencoder.patches does not fit {}"),
+        ({"autoencoder.patches": {"size": 2}}, "autoencoder.patches does not fit {}"),
         ({"autoencoder.encoder": "conv"}, "autoencoder.encoder=conv does not fit {}"),
     ],
 )
 def test_what_is_of_images_is_not_asked_of_vectors(changes, words, vectors):
-    from aejax.config import override
-
     base = {"data.preprocessing": "mean_norm", "autoencoder": "jump_relu", "training.batch_size": 10}
     config = override(Config(), base | changes)
     assert words.format(vectors.name) in refusal(check_data, config, vectors)
