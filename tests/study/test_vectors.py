@@ -33,10 +33,10 @@ def test_sparse_autoencoders_of_vectors_are_trained_measured_and_reported(tmp_pa
             "evaluation.measures": ["reconstruction", "probe", "sparsity", "loss_recovered"],
         },
     )
-    configs = [
-        override(base, {"autoencoder.weight": weight, "seed": seed}) for weight in (1e-4, 1e-2) for seed in (0, 1)
-    ]
+    weights = (1e-4, 1e-2)
+    configs = [override(base, {"autoencoder.weight": weight, "seed": seed}) for weight in weights for seed in (0, 1)]
     train(configs, tmp_path / "study")
+    write_report([StudyDirectory(tmp_path / "study")], tmp_path / "study")
     rows = [row for row in read_csv(tmp_path / "study") if row["method"] == "autoencoder"]
     number = lambda name, row: float(row[f"test_{name}"])  # noqa: E731
     for row in rows:
@@ -46,11 +46,9 @@ def test_sparse_autoencoders_of_vectors_are_trained_measured_and_reported(tmp_pa
         assert 0 <= number("dead_share", row) < 1
         assert number("active_purity", row) > number("chance_purity", row) - 1e-6
     light, heavy = (
-        np.mean([number("l0", row) for row in rows if float(row["autoencoder.weight"]) == weight])
-        for weight in (1e-4, 1e-2)
+        np.mean([number("l0", row) for row in rows if float(row["autoencoder.weight"]) == weight]) for weight in weights
     )
     assert heavy < light
-    write_report([StudyDirectory(tmp_path / "study")], tmp_path / "study")
     report = (tmp_path / "study" / "report.html").read_text()
     for words in ("active units (L0)", "loss recovered", "units never active"):
         assert words in report
