@@ -16,7 +16,19 @@ _DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BatchTopKConfig(WithDictionary):
+class WithBatchTopK(WithDictionary):
+    """The fields of families whose units compete over the batch."""
+
+    latent_activation: Activation = "relu"
+    k: PositiveInt = traced(25)  # Units that an image keeps, on average over the batch.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that k is larger than the latent, or which network has no unit norm, or None."""
+        return super().conflict(preprocessing) or exceeding(self, ("k",))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchTopKConfig(WithBatchTopK):
     """Loss: −log p(x | decode(keep the k · batch largest of encode(batch))).
 
     Outside training the code of an image must not depend on other images: units at or above a threshold are kept. The
@@ -28,21 +40,13 @@ class BatchTopKConfig(WithDictionary):
     """
 
     kind: Literal["batch_top_k"] = "batch_top_k"
-    latent_activation: Activation = "relu"
-    k: PositiveInt = traced(25)  # Units that an image keeps, on average over the batch.
-
-    def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns that k is larger than the latent, or which network has no unit norm, or None."""
-        return super().conflict(preprocessing) or exceeding(self, ("k",))
 
 
-class BatchTopK(DictionaryAutoencoder):
-    """The networks of `BatchTopKConfig`.
+class BatchTopKAutoencoder(DictionaryAutoencoder):
+    """The networks of a family `WithBatchTopK`.
 
     The threshold of `BatchTopKConfig` is in the collection "activity".
     """
-
-    config: BatchTopKConfig
 
     def setup(self) -> None:
         """Makes the networks and the threshold."""
@@ -68,3 +72,9 @@ class BatchTopK(DictionaryAutoencoder):
         decay = jnp.minimum(_DECAY, count / (count + 9))
         self.threshold.value = jnp.where(is_finite, decay * old + (1 - decay) * smallest, old)
         self.num_averaged.value = count + is_finite
+
+
+class BatchTopK(BatchTopKAutoencoder):
+    """The networks of `BatchTopKConfig`."""
+
+    config: BatchTopKConfig

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from aejax.autoencoders.batch_top_k import BatchTopK, BatchTopKConfig
+from aejax.autoencoders.batch_top_k import BatchTopKAutoencoder, WithBatchTopK
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
@@ -25,7 +25,7 @@ def _ascending(parts: tuple[float, ...]) -> tuple[float, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MatryoshkaConfig(BatchTopKConfig):
+class MatryoshkaConfig(WithBatchTopK):
     """Loss: −log p(x | decode(h)) + prefix_weight · Σ_m (−log p(x | decode(first m units of h))).
 
     The code h is that of `batch_top_k`; units beyond the first m count as 0. So the first units learn what is common to
@@ -55,7 +55,7 @@ class MatryoshkaConfig(BatchTopKConfig):
         return [math.ceil(share * self.latent_size) for share in self.prefixes]
 
 
-class Matryoshka(BatchTopK):
+class Matryoshka(BatchTopKAutoencoder):
     """The networks of `MatryoshkaConfig`."""
 
     config: MatryoshkaConfig

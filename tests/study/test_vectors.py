@@ -6,7 +6,7 @@ import pytest
 from aejax.api.study import load
 from aejax.cli.explain import explain
 from aejax.config import override
-from aejax.errors import DataError, UserError
+from aejax.errors import DataError
 from aejax.experiment import Config
 from aejax.report.write import write_report
 from aejax.store.directory import StudyDirectory
@@ -58,5 +58,5 @@ def test_sparse_autoencoders_of_vectors_are_trained_measured_and_reported(tmp_pa
     assert best.reconstruct(vectors[:5]).shape == (5, 1, 1, 12)
     with pytest.raises(DataError, match="holds vectors, and no picture shows these"):
         best.picture(vectors[:5])
-    with pytest.raises(UserError):
+    with pytest.raises(DataError, match="holds vectors, and no picture shows these"):
         explain([str(tmp_path / "study")], lambda _: None)

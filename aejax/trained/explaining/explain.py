@@ -81,6 +81,7 @@ def explain(
 
     Raises:
       UserError: if there is no such member or layer, or nothing that can be explained.
+      DataError: if the study is of vectors, which no picture shows.
       OSError: if the operating system refuses to read or write; what is done is saved.
       Interrupted: if a stop was asked for; what is done is saved.
     """
@@ -116,10 +117,10 @@ def explain(
                 with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):
                     alike = opener.open_population(status, together)
                     alike[0].check_decoder()
-                    check_pictures(alike[0].trained_on)
                     opener.source(alike[0])
                     members = alike
                 for opened in members:
+                    check_pictures(opened.trained_on)
                     subject = Subject(opened, opener.source(opened), opened.id in pictured, layer)
                     for part, how in missing[opened.id].items():
                         options.obey_stop()
