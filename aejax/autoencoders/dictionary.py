@@ -86,7 +86,7 @@ class DictionaryAutoencoder(Autoencoder):
         return super().preactivate(self.center(image), train=train)
 
     def center(self, image: jax.Array) -> jax.Array:
-        """Returns what the encoder sees of images: with `centered` less what the decoder makes of the code 0."""
+        """The images as the encoder sees them: with `centered` less what the decoder makes of the code 0."""
         if not self.config.centered:
             return image
         origin = self.config.likelihood.mean(self.decode(jnp.zeros((1, self.config.latent_size))))
