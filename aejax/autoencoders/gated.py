@@ -66,7 +66,7 @@ class Gated(DictionaryAutoencoder):
         return make_dense(self.config.latent_size, self.config.encoder.initializer, use_bias=False)
 
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns what opens the gates, [batch, latent_size]: those where it is positive."""
+        """What opens the gates, [batch, latent_size]: those where it is positive."""
         return super().preactivate(image, train=train) + self.gate_bias[None]
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
