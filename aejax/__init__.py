@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         ClusteringConfig as ClusteringConfig,
         FewLabelsConfig as FewLabelsConfig,
         LikelihoodConfig as LikelihoodConfig,
+        LossRecoveredConfig as LossRecoveredConfig,
         NeighborsConfig as NeighborsConfig,
         ProbeConfig as ProbeConfig,
         RidgeConfig as RidgeConfig,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.dropout import DropoutConfig as DropoutConfig
     from aejax.autoencoders.factor_vae import FactorVaeConfig as FactorVaeConfig
     from aejax.autoencoders.fsq import FsqConfig as FsqConfig
+    from aejax.autoencoders.gated import GatedConfig as GatedConfig
     from aejax.autoencoders.gumbel_softmax import GumbelSoftmaxConfig as GumbelSoftmaxConfig
     from aejax.autoencoders.hamiltonian_vae import HamiltonianVaeConfig as HamiltonianVaeConfig
     from aejax.autoencoders.higher_order_contractive import HigherOrderContractiveConfig as HigherOrderContractiveConfig
@@ -96,12 +98,14 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         MiwaeConfig as MiwaeConfig,
         PiwaeConfig as PiwaeConfig,
     )
+    from aejax.autoencoders.jump_relu import JumpReluConfig as JumpReluConfig
     from aejax.autoencoders.k_sparse import KSparseConfig as KSparseConfig
     from aejax.autoencoders.ladder import LadderConfig as LadderConfig
     from aejax.autoencoders.ladder_vae import LadderVaeConfig as LadderVaeConfig
     from aejax.autoencoders.latent_noise import LatentNoiseConfig as LatentNoiseConfig
     from aejax.autoencoders.lookup_free import LookupFreeConfig as LookupFreeConfig
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
+    from aejax.autoencoders.matryoshka import MatryoshkaConfig as MatryoshkaConfig
     from aejax.autoencoders.plain import PlainConfig as PlainConfig
     from aejax.autoencoders.rae import (
         RaeGPConfig as RaeGPConfig,

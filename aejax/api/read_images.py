@@ -10,7 +10,7 @@ from aejax.data import pixels
 from aejax.data.checked import TEST, images_of
 from aejax.data.sources.base import SourceConfig
 from aejax.data.sources.zoo import find_source
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, DataError
 
 
 class ImageArrays(NamedTuple):
@@ -44,6 +44,8 @@ def read_images(name: str | os.PathLike[str], split: str = "train", **fields: An
     """
     config = load(SourceConfig, {"name": as_name(name)} | fields)
     contents = find_source(config).read()
+    if contents.vectors:
+        raise DataError(f"{config.name} holds vectors and no images; read its 'features' by numpy")
     arrays = dict(contents.arrays)
     if contents.pixels is None:
         arrays |= pixels.store(config.name, images_of(arrays), config.maximum, "maximum")[0]

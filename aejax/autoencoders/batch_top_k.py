@@ -6,20 +6,29 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
-from aejax.autoencoders.k_sparse import exceeding
+from aejax.autoencoders.dictionary import DictionaryAutoencoder, WithDictionary, exceeding
 from aejax.config import PositiveInt, traced
 from aejax.data.preprocessing import Kind
-from aejax.networks.dense import Dense
 from aejax.networks.layers import Activation
-from aejax.networks.zoo import Encoder
 from aejax.objectives.selection import drop_below, keep_largest
 
 _DECAY = 0.99  # Of the running mean of thresholds, from some 900 steps on.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BatchTopKConfig(Family):
+class WithBatchTopK(WithDictionary):
+    """The fields of families whose units compete over the batch."""
+
+    latent_activation: Activation = "relu"
+    k: PositiveInt = traced(25)  # Units that an image keeps, on average over the batch.
+
+    def conflict(self, preprocessing: Kind) -> str | None:
+        """Returns that k is larger than the latent, or which network has no unit norm, or None."""
+        return super().conflict(preprocessing) or exceeding(self, ("k",))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchTopKConfig(WithBatchTopK):
     """Loss: −log p(x | decode(keep the k · batch largest of encode(batch))).
 
     Outside training the code of an image must not depend on other images: units at or above a threshold are kept. The
@@ -31,24 +40,13 @@ class BatchTopKConfig(Family):
     """
 
     kind: Literal["batch_top_k"] = "batch_top_k"
-    encoder: Encoder = Dense(widths=())
-    latent_size: PositiveInt = 1000
-    latent_activation: Activation = "relu"
-    k: PositiveInt = traced(25)  # Units that an image keeps, on average over the batch.
-
-    def conflict(self, preprocessing: Kind) -> str | None:
-        """Returns that k is larger than the latent, or None."""
-        del preprocessing
-        return exceeding(self, ("k",))
 
 
-class BatchTopK(Autoencoder):
-    """The networks of `BatchTopKConfig`.
+class BatchTopKAutoencoder(DictionaryAutoencoder):
+    """The networks of a family `WithBatchTopK`.
 
     The threshold of `BatchTopKConfig` is in the collection "activity".
     """
-
-    config: BatchTopKConfig
 
     def setup(self) -> None:
         """Makes the networks and the threshold."""
@@ -74,3 +72,9 @@ class BatchTopK(Autoencoder):
         decay = jnp.minimum(_DECAY, count / (count + 9))
         self.threshold.value = jnp.where(is_finite, decay * old + (1 - decay) * smallest, old)
         self.num_averaged.value = count + is_finite
+
+
+class BatchTopK(BatchTopKAutoencoder):
+    """The networks of `BatchTopKConfig`."""
+
+    config: BatchTopKConfig

@@ -1,23 +1,20 @@
 """The k-sparse autoencoder: the k largest latent units of each image are kept (Makhzani and Frey, 2014)."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.dictionary import DictionaryAutoencoder, WithDictionary, exceeding
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch, ResidentData
-from aejax.networks.dense import Dense
-from aejax.networks.zoo import Encoder
+from aejax.data.resident import Batch
 from aejax.objectives.selection import drop_below, keep_largest, kth_largest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KSparseConfig(Family):
+class KSparseConfig(WithDictionary):
     """Loss: −log p(x | decode(keep the k largest of encode(x))) + auxiliary_weight · AuxK.
 
     The units compete after their activation: with "identity" as in Makhzani and Frey, with "relu" as in Gao et al.,
@@ -31,15 +28,11 @@ class KSparseConfig(Family):
     """
 
     kind: Literal["k_sparse"] = "k_sparse"
-    encoder: Encoder = Dense(widths=())
-    latent_size: PositiveInt = 1000
     k: PositiveInt = traced(25)  # Units that an image keeps.
     inference_k: PositiveInt | None = traced(None)  # Outside training (αk of Makhzani and Frey); null: k.
     auxiliary_weight: NonNegativeFloat | None = traced(None)  # Of AuxK (1/32 in Gao et al.); null: no such term.
     auxiliary_k: PositiveInt = traced(32)  # Dead units that explain what the living leave unexplained.
     dead_after: PositiveInt = traced(100)  # Training steps in which no image kept the unit.
-    # What each unit draws has norm 1, and begins as what it looks for (Gao et al.): of networks without hidden layers.
-    unit_norm: bool = False
 
     def term_names(self) -> tuple[str, ...]:
         """Returns the names of the loss's terms."""
@@ -47,27 +40,11 @@ class KSparseConfig(Family):
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which number of units is larger than the latent, or which network has no unit norm, or None."""
-        del preprocessing
-        linear = self.encoder.kind == "dense" and not self.encoder.widths and self.decoder.kind == "mirror"
-        if self.unit_norm and not linear:
-            return "unit_norm is for one layer on either side; use encoder=dense, encoder.widths=[], decoder=mirror"
         names = ("k", "inference_k", *(() if self.auxiliary_weight is None else ("auxiliary_k",)))
-        return exceeding(self, names)
+        return super().conflict(preprocessing) or exceeding(self, names)
 
 
-def exceeding(family: Family, names: tuple[str, ...]) -> str | None:
-    """Returns which of the fields asks for more units than the latent has, and what to do; None if none does."""
-    for name in names:
-        wanted = getattr(family, name)
-        if wanted is not None and wanted > family.latent_size:
-            return (
-                f"{name}={wanted} is more than the {family.latent_size} units of the latent; "
-                "make it smaller, or latent_size larger"
-            )
-    return None
-
-
-class KSparse(Autoencoder):
+class KSparse(DictionaryAutoencoder):
     """The networks of `KSparseConfig`.
 
     With AuxK the collection "activity" counts for each unit the steps since an image last kept it.
@@ -80,23 +57,6 @@ class KSparse(Autoencoder):
         super().setup()
         if self.config.auxiliary_weight is not None:
             self.idle_steps = self.variable("activity", "idle_steps", jnp.zeros, (self.config.latent_size,), jnp.int32)
-
-    def build_decoder(self) -> nn.Module:
-        """Returns the network from the latent to the image."""
-        decoder = super().build_decoder()
-        # Divided by its norm when it is used, a vector is only ever turned by its gradient: what Gao et al. have by
-        # taking from the gradient what is parallel to the vector, and dividing after each step.
-        return nn.WeightNorm(decoder, use_scale=False, feature_axes=0) if self.config.unit_norm else decoder
-
-    def init_from_data(self, variables: Any, data: ResidentData) -> Any:
-        """Returns the variables with what the units draw set to what they look for, where the norm is to be 1."""
-        del data
-        if not self.config.unit_norm:
-            return variables
-        params = variables["params"]
-        vectors = params["latent"]["kernel"].T
-        decoder = jax.tree.map(lambda leaf: vectors if leaf.ndim == 2 else leaf, params["decoder"])
-        return {**variables, "params": {**params, "decoder": decoder}}
 
     def activate(self, preactivation: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the latent, [batch, latent_size], in which k units of each image are not 0."""

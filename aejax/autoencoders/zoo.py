@@ -15,18 +15,21 @@ from aejax.autoencoders.dip_vae import DipVae
 from aejax.autoencoders.dropout import Dropout
 from aejax.autoencoders.factor_vae import FactorVae
 from aejax.autoencoders.fsq import Fsq
+from aejax.autoencoders.gated import Gated
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
 from aejax.autoencoders.hamiltonian_vae import HamiltonianVae
 from aejax.autoencoders.higher_order_contractive import HigherOrderContractive
 from aejax.autoencoders.hyperspherical_vae import HypersphericalVae
 from aejax.autoencoders.info_vae import InfoVae
 from aejax.autoencoders.iwae import Ciwae, Iwae, Miwae, Piwae
+from aejax.autoencoders.jump_relu import JumpRelu
 from aejax.autoencoders.k_sparse import KSparse
 from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.ladder_vae import LadderVae
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
 from aejax.autoencoders.masked import Masked
+from aejax.autoencoders.matryoshka import Matryoshka
 from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
@@ -61,6 +64,9 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         HigherOrderContractive,
         KSparse,
         BatchTopK,
+        Matryoshka,
+        JumpRelu,
+        Gated,
         WinnerTakeAll,
         ConvWinnerTakeAll,
         RaeL2,

@@ -13,6 +13,7 @@ from aejax.config import load, override, to_tree
 from aejax.data.inspection import inspect as inspect_dataset
 from aejax.data.load import DataConfig, Dataset
 from aejax.data.locate import Clues, locate
+from aejax.data.vectors import check_pictures
 from aejax.errors import ConfigError
 from aejax.flag_values import parse_assignment, parse_value
 
@@ -60,6 +61,7 @@ def inspect(arguments: Sequence[str], say: Callable[[str], None] = print) -> Non
     if others and not values.json:
         say(f"it also names other data: --field={' or --field='.join(others)}")
     if values.sheet is not None:
+        check_pictures(dataset)
         path = pathlib.Path(values.sheet)
         _write_sheet(path, dataset)
         if not values.json:

@@ -6,12 +6,14 @@ import io
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
 from aejax.cli.arguments import define_member, define_number, help_of, read_flags
+from aejax.data.checked import TEST
+from aejax.data.vectors import FEATURES
 from aejax.errors import ConfigError, DataError
 from aejax.methods.zoo import METHODS
 from aejax.report.escape import csv_cell
@@ -98,9 +100,12 @@ def encode(arguments: Sequence[str], say: Say = print) -> None:
         aejax encode runs/quickstart new.npz --output=codes.parquet --layer=encoder/DenseStack_0
         aejax encode runs/quickstart --output=codes.npz             # the study's own test images
         aejax encode model new.npz --output=codes.npz               # a model that Trained.save saved
+        aejax encode runs/quickstart --data_set --layer=latent --output=features.npz
 
     An .npz file gets `code` [n, size], `name` [n] and, where there are labels, `label` [n]; a Parquet file (which needs
-    pyarrow) the columns name, label, code_0, code_1, ... Images are a folder of pictures, one picture, an .npz file
+    pyarrow) the columns name, label, code_0, code_1, ... With --data_set the .npz is a data set of vectors, for
+    --set data.name=features.npz: `features` and `label` of the study's training and validation images, `test_features`
+    and `test_label` of its test images. Images are a folder of pictures, one picture, an .npz file
     with `image`, or an .npy file; pictures are brought to the size of those that the model was trained on.
     """
     values = _define_flags()
@@ -108,19 +113,28 @@ def encode(arguments: Sequence[str], say: Say = print) -> None:
     flags.DEFINE_string(
         "layer", None, "Instead of the code, the output of this layer of the encoder.", flag_values=values
     )
+    flags.DEFINE_bool(
+        "data_set", False, "Write what all images of the study become, as a data set to train on.", flag_values=values
+    )
     paths = _read_paths(values, arguments, encode)
     if paths is None:
         return
+    if values.data_set and len(paths) > 1:
+        raise ConfigError(f"--data_set is of the data that the model was trained on; leave {paths[1]} out")
     if values.output is None:
         raise ConfigError("say where to write the codes: --output=codes.npz")
-    _check_ending("--output", values.output, (".npz", ".parquet"))
+    _check_ending("--output", values.output, (".npz",) if values.data_set else (".npz", ".parquet"))
     if values.output.endswith(".parquet"):
         _require_pyarrow()
     from aejax.trained.blocks import in_blocks
 
-    trained, images, _ = _ask(values, paths, say)
+    trained, images, dataset = _ask(values, paths, say)
     features = functools.partial(trained.features, layer=values.layer)
-    code = in_blocks(features, images.image, trained.autoencoder.task.at_once, "encoding")
+    make = lambda image: in_blocks(features, image, trained.autoencoder.task.at_once, "encoding")  # noqa: E731
+    if values.data_set:
+        _write_data_set(values.output, make, dataset(), say)
+        return
+    code = make(images.image)
     arrays = {"name": np.array(images.name)} | ({} if images.label is None else {"label": images.label})
     if values.output.endswith(".npz"):
         _make_folder(values.output)
@@ -128,6 +142,20 @@ def encode(arguments: Sequence[str], say: Say = print) -> None:
     else:
         _write(values.output, _to_parquet(arrays, code))
     say(f"{values.output}: codes of {len(code)} images, {code.shape[1]} numbers each")
+
+
+def _write_data_set(output: str, make: Callable[[Any], np.ndarray], dataset: "Dataset", say: Say) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    names = np.array([*dataset.classes.names, ""])  # The last of them is that of -1, no label.
+    for prefix, parts in {"": ("train", "validation"), TEST: ("test",)}.items():
+        splits = [dataset.splits[part] for part in parts if len(dataset.splits[part].image)]
+        arrays[prefix + FEATURES] = np.concatenate([make(split.image) for split in splits])
+        if dataset.num_classes is not None:
+            arrays[f"{prefix}label"] = np.concatenate([names[split.label] for split in splits])
+    _make_folder(output)
+    write_arrays(pathlib.Path(output), arrays, compressed=True)
+    (num, size), num_test = arrays[FEATURES].shape, len(arrays[TEST + FEATURES])
+    say(f"{output}: a data set of vectors, {size} numbers each: {num} to train and validate on, {num_test} for tests")
 
 
 class _Asked(NamedTuple):

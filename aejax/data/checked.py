@@ -6,6 +6,7 @@ import numpy as np
 
 from aejax.data.classes import check_factor, check_label, count_values, name_classes
 from aejax.data.pixels import check_image
+from aejax.data.vectors import FEATURES, check_vectors
 from aejax.errors import DataError
 
 PARTS = ("image", "label", "factor")
@@ -21,7 +22,7 @@ def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]
     return {part: arrays[part] for part in (name, TEST + name) if part in arrays}
 
 
-def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def check_arrays(source: str, arrays: Mapping[str, np.ndarray], *, vectors: bool = False) -> dict[str, np.ndarray]:
     """Returns arrays in the shapes of a `Split`.
 
     Images are the numbers that they came as. Labels and values of factors are counted from 0: `class_values` [classes]
@@ -31,16 +32,23 @@ def check_arrays(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
       source: where they come from, for messages.
       arrays: `image`, perhaps `label`, `factor`, the same of the test split with `test_` before them, `factor_names`,
         and `class_names` of labels that number them from 0.
+      vectors: whether the images are vectors, of files in which they are called `features`.
 
     Raises:
       DataError: naming the first that is not what it should be.
     """
-    checked = {name: check_image(f"{source}: '{name}'", image) for name, image in images_of(arrays).items()}
+    check_part, called = (check_vectors, FEATURES) if vectors else (check_image, "image")
+    checked = {
+        name: check_part(f"{source}: '{name.replace('image', called)}'", image)
+        for name, image in images_of(arrays).items()
+    }
     for name, check in (("label", check_label), ("factor", check_factor)):
         for part, values in _parts(arrays, name).items():
             image = part.replace(name, "image")
             if image not in arrays:
-                raise DataError(f"{source}: there is '{part}' but no '{image}'; add it or leave both out")
+                raise DataError(
+                    f"{source}: there is '{part}' but no '{image.replace('image', called)}'; add it or leave both out"
+                )
             checked[part] = check(f"{source}: '{part}'", values, len(arrays[image]))
     if "test_image" in arrays:
         _check_alike(source, checked)

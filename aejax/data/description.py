@@ -19,10 +19,11 @@ class DataDescription:
     name: str
     fingerprint: str
     image_shape: tuple[PositiveInt, ...]  # [height, width, channels].
-    image_type: Literal["uint8", "float32"]  # As which images are stored; floats are in [0, 1].
+    image_type: Literal["uint8", "float32"]  # As which images are stored; floats are in [0, 1], but for vectors.
     num_images: dict[str, NonNegativeInt]  # Of each split.
     num_classes: PositiveInt | None
     num_labelled: dict[str, NonNegativeInt] = dataclasses.field(default_factory=dict)  # Where some have no label.
+    vectors: bool = False  # Whether images are vectors; see `aejax.data.vectors`.
 
     @staticmethod
     def of(dataset: Dataset) -> "DataDescription":
@@ -36,6 +37,7 @@ class DataDescription:
             num_images={name: len(split.image) for name, split in dataset.splits.items()},
             num_classes=dataset.num_classes,
             num_labelled=dataset.num_labelled,
+            vectors=dataset.vectors,
         )
 
     def outline(self, preprocessing: Preprocessing) -> ResidentData:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
+import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class SplitInspection:
     highest: float | None
     mean: float | None
     deviation: float | None
-    constant: int  # Images whose pixels all have one value in each channel.
+    constant: int  # Images whose pixels all have one value in each channel; of one pixel, in all channels.
     repeated: int  # Images that are equal to an earlier one of the split.
     unlabelled: int  # Images without a label; 0 where none has one.
     class_sizes: tuple[int, ...]  # Images of each class.
@@ -137,7 +138,8 @@ def _read(image: np.ndarray) -> tuple[_Pixels, np.ndarray]:
         lowest, highest = min(lowest, float(rows.min())), max(highest, float(rows.max()))
         total += float(rows.sum(dtype=np.float64))
         squares += _sum_of_squares(rows)
-        constant += int((block.min((1, 2)) == block.max((1, 2))).all(-1).sum())
+        within = block if math.prod(block.shape[1:3]) > 1 else rows[:, :, None, None]
+        constant += int((within.min((1, 2)) == within.max((1, 2))).all(-1).sum())
     white, count = 255 if image.dtype == np.uint8 else 1, float(np.prod(image.shape))
     mean = total / count
     deviation = max(0.0, squares / count - mean**2) ** 0.5

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from aejax.cache import memory_bytes
 from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt
-from aejax.data import pixels
+from aejax.data import pixels, vectors
 from aejax.data.checked import check_arrays, images_of
 from aejax.data.classes import Classes, choose_classes
 from aejax.data.demand import Kind, preprocessing_demand
@@ -64,6 +64,7 @@ class DataConfig(SourceConfig):
     # What images go through before a model sees them. "standardize": each pixel gets mean 0 and variance 1 over the
     # training images. "per_image": each image, "per_channel": each channel of each image. "pca": whitened by the
     # principal axes of the training images. "zca": likewise, and rotated back, so that it still looks like an image.
+    # "mean_norm": all are divided by one number, so that an image's squared norm is 1 on average over training images.
     preprocessing: Kind = "none"
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
@@ -119,6 +120,11 @@ class DataConfig(SourceConfig):
     def misfits(self, config: Any, dataset: "Dataset", others: "Mapping[str, Dataset]") -> Iterator[str]:
         """Yields that this machine cannot preprocess the images as this config says."""
         del config, others
+        if dataset.vectors and self.preprocessing == "none":
+            yield (
+                f"data.preprocessing=none: {dataset.name} holds vectors, whose numbers may be of any size; set "
+                "data.preprocessing=mean_norm, or standardize"
+            )
         num_train, num_pixels = len(dataset.train.image), math.prod(dataset.train.image.shape[1:])
         needed, memory = preprocessing_demand(self.preprocessing, num_train, num_pixels).num_bytes, memory_bytes()
         if needed > memory:
@@ -131,7 +137,8 @@ class DataConfig(SourceConfig):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images [N, H, W, C], uint8 or float32 in [0, 1], and their labels, int32 [N], -1 where there is none, or None.
+    """Images [N, H, W, C], uint8 or float32 in [0, 1] (vectors: of any size), and their labels, int32 [N], -1 where
+    there is none, or None.
 
     The images are an array, or `OnDemand` where they are read when they are asked for. `factor` are the values of what
     an image was made from, int32 [N, factors], counted from 0, or None.
@@ -178,6 +185,7 @@ class Dataset:
     place: str = ""  # The path at which they lie, of names the folder with what is prepared; empty: with the project.
     found: str = ""  # What there is to say of where they were found, if that is not where the config says.
     unlabelled: str = "has no labels"
+    vectors: bool = False  # Whether the images are vectors, [N, 1, 1, size] and without bounds.
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -204,8 +212,11 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
     """
     contents = _read(config, field)
     arrays, read_as = dict(contents.arrays), contents.pixels
+    for refused in vectors.refused_fields(config, field, config.name) if contents.vectors else ():
+        raise DataError(refused)
     if read_as is None:
-        stored, read_as = pixels.store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
+        store = vectors.store if contents.vectors else pixels.store
+        stored, read_as = store(config.name, images_of(arrays), config.maximum, f"{field}.maximum")
         arrays |= stored
     classes = Classes(*(tuple(map(str, arrays.get(name, ()))) for name in ("class_values", "class_names")))
     num = len(arrays["image"])
@@ -234,6 +245,7 @@ def load(config: DataConfig, field: str = "data") -> Dataset:
         notes=(*contents.notes, *([] if config.label is None else [f"labels are those named {config.label}"])),
         image_names=image_names,
         unlabelled=unlabelled,
+        vectors=contents.vectors,
     )
 
 
@@ -259,7 +271,8 @@ def _read(config: DataConfig, field: str) -> Contents:
         f"{num_bytes / 1e9:.3g} GB of images are read when they are needed: {memory / 1e9:.3g} GB of a device's memory "
         f"are for them ({field}.memory)"
     )
-    return dataclasses.replace(contents, arrays=check_arrays(config.name, arrays), notes=(*contents.notes, note))
+    checked = check_arrays(config.name, arrays, vectors=contents.vectors)
+    return dataclasses.replace(contents, arrays=checked, notes=(*contents.notes, note))
 
 
 def _why_unlabelled(classes: Classes, splits: Mapping[str, Split]) -> str:

@@ -22,7 +22,8 @@ def check_image(what: str, image: Any) -> Any:
     if len(image.shape) == 3:
         image = image[..., None]
     if len(image.shape) != 4 or 0 in image.shape:
-        raise DataError(f"{what} has shape {image.shape}; it should be [N, H, W] or [N, H, W, C], and not empty")
+        hint = "; vectors [N, size] are called 'features'" if len(image.shape) == 2 else ""
+        raise DataError(f"{what} has shape {image.shape}; it should be [N, H, W] or [N, H, W, C], and not empty{hint}")
     if image.shape[1] <= MAX_CHANNELS < image.shape[3]:
         raise DataError(
             f"{what} has shape {image.shape}, with channels first; they should come last: save it as "

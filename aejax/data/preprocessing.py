@@ -27,6 +27,9 @@ OF_EACH_IMAGE: dict[Kind, tuple[int, ...]] = {"per_image": (-3, -2, -1), "per_ch
 # An image, or a channel, with less contrast than one gray level is taken to be flat: it is never divided by less.
 CONTRAST_FLOOR = 1 / 255
 
+# Kinds that multiply each number by a factor, which keeps its place.
+BY_FACTORS: tuple[Kind, ...] = ("standardize", "mean_norm")
+
 IMAGES_AT_ONCE = 4096  # In statistics: a whole split in float64 may not fit into memory.
 
 
@@ -36,8 +39,8 @@ class Preprocessing:
 
     kind: Kind = flax.struct.field(pytree_node=False)
     # Arrays, or None for "none" and the kinds `OF_EACH_IMAGE`.
-    mean: Any = None  # [1, num_pixels], of the training images in [0, 1].
-    # "standardize": factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels]; of fewer training images
+    mean: Any = None  # [1, num_pixels], of the training images in [0, 1]; of "mean_norm" 0.
+    # `BY_FACTORS`: factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels]; of fewer training images
     # than pixels factors of the principal axes, [1, num_pixels].
     forward: Any = None
     inverse: Any = None  # Of `forward`, in the same shape.
@@ -65,14 +68,19 @@ class Rotation(NamedTuple):
 def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
     """Returns the preprocessing with statistics of the training images [N, H, W, C], computed on the host in float64.
 
-    standardize: each pixel and channel gets mean 0 and variance 1 over the images. pca: rotated to the principal axes
-    and whitened, all components kept, largest first. zca: whitened and rotated back, so that the result still looks
-    like an image. Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
+    standardize: each pixel and channel gets mean 0 and variance 1 over the images. mean_norm: all are divided by the
+    same number, and the squared norm of an image is then 1 on average. pca: rotated to the principal axes and whitened,
+    all components kept, largest first. zca: whitened and rotated back, so that the result still looks like an image.
+    Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
     axes in whose directions no image varies are any that are orthogonal to the others.
     """
     if kind == "none" or kind in OF_EACH_IMAGE:
         return Preprocessing(kind=kind)
     count, num_pixels = len(train_image), int(np.prod(train_image.shape[1:]))
+    if kind == "mean_norm":
+        square = sum(float(np.square(block).sum()) for block in _blocks(train_image)) / count
+        factor = np.full((1, num_pixels), np.sqrt(square) or 1.0, np.float32)
+        return Preprocessing(kind=kind, mean=np.zeros_like(factor), forward=1 / factor, inverse=factor)
     mean = sum((block.sum(0) for block in _blocks(train_image)), np.zeros(num_pixels)) / count
     if kind == "standardize":
         squares = (np.square(block - mean).sum(0) for block in _blocks(train_image))
@@ -136,8 +144,8 @@ def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:
     if kind == "none" or kind in OF_EACH_IMAGE:
         return Preprocessing(kind=kind)
     array = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
-    few = kind != "standardize" and count < num_pixels
-    factor = array(1 if few or kind == "standardize" else num_pixels, num_pixels)
+    few = kind not in BY_FACTORS and count < num_pixels
+    factor = array(1 if few or kind in BY_FACTORS else num_pixels, num_pixels)
     rotation = Rotation(array(num_pixels, count), array(count, count)) if few else None
     return Preprocessing(kind=kind, mean=array(1, num_pixels), forward=factor, inverse=factor, rotation=rotation)
 
@@ -177,7 +185,7 @@ def to_unit(image: Array) -> jax.Array:
 
 
 def _linear(preprocessing: Preprocessing, x: jax.Array, factor: Array, *, backwards: bool = False) -> jax.Array:
-    if preprocessing.kind == "standardize":
+    if preprocessing.kind in BY_FACTORS:
         return x * factor
     if preprocessing.rotation is not None:
         both = preprocessing.kind == "zca"

@@ -9,9 +9,10 @@ from aejax.data.load import Dataset
 def summarize(dataset: Dataset) -> list[str]:
     """Returns lines on a data set: its images, pixels and classes, images without a label, and absent classes."""
     sizes = ", ".join(f"{len(split.image)} {name}" for name, split in dataset.splits.items())
-    shape = " x ".join(map(str, dataset.train.image.shape[1:]))
+    shape = dataset.train.image.shape[1:]
+    images = f"vectors of {shape[-1]}" if dataset.vectors else f"images of {' x '.join(map(str, shape))}"
     classes = dataset.unlabelled if dataset.num_classes is None else f"{dataset.num_classes} classes: {dataset.classes}"
-    lines = [f"{dataset.name}: images of {shape} ({sizes}); {dataset.pixels}; {classes}"]
+    lines = [f"{dataset.name}: {images} ({sizes}); {dataset.pixels}; {classes}"]
     lines += [f"{dataset.name}: {note}" for note in dataset.notes]
     if dataset.num_labelled:
         lines.append(f"{dataset.name}: {_without_label(dataset)} have no label; they are trained on, not classified")

@@ -17,6 +17,7 @@ from aejax.config import optional_part
 from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.data.streamed import indexable
+from aejax.data.vectors import images_only
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.measures.base import FITTED, EncodedImages, Features, Measure, MemberAndData
@@ -107,6 +108,8 @@ class EvaluationConfig(MeasuresConfig):
             for need in measure.needs:
                 yield from need.misfits(measure.name, config, dataset)
             yield from measure.misfits(config, dataset, others)
+        if self.flip != "none":
+            yield from images_only("evaluation.flip", dataset)
         if self.layers:
             yield from unknown_layers(config.autoencoder, self.layers, dataset.train.image.shape[1:])
 

@@ -285,11 +285,17 @@ def _without_factors(name: str, config: Any, dataset: Any) -> Iterator[str]:
         )
 
 
+def _no_images(name: str, config: Any, dataset: Any) -> Iterator[str]:
+    if dataset.vectors:
+        yield f"evaluation.measures has '{name}', which is of images, and {dataset.name} holds vectors; leave it out"
+
+
 LABELS = Need(misfits=_unlabelled)  # Where they are missing, what is measured by default alone is left out.
 VALIDATION = Need(conflicts=_without_validation)  # Images to choose by.
 POSTERIOR = Need(conflicts=_without_posterior)
 INDICES = Need(conflicts=_without_indices)  # Discrete codes,
 NUMBERS = Need(conflicts=_without_numbers)  # and codes that are not.
+IMAGES = Need(misfits=_no_images)
 FACTORS = Need(misfits=_without_factors)
 
 

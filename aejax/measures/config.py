@@ -79,6 +79,14 @@ class LikelihoodConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LossRecoveredConfig:
+    """The linear classifier of "loss_recovered", whose strengths are those of the probe."""
+
+    # What stands for no input: the mean of the training images, or 0 as for language models.
+    ablation: Literal["mean", "zero"] = "mean"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasuresConfig:
     """The parts of `evaluation` that single measures read."""
 
@@ -89,6 +97,7 @@ class MeasuresConfig:
     few_labels: FewLabelsConfig = FewLabelsConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
+    loss_recovered: LossRecoveredConfig = LossRecoveredConfig()
 
     def linear_strengths(self, names: Collection[str]) -> dict[str, tuple[float, ...]]:
         """Returns the strengths that linear classifiers choose from, of those that are named."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from aejax.cache import memory_bytes
 from aejax.measures.base import (
+    IMAGES,
     LABELS,
     VALIDATION,
     Features,
@@ -55,7 +56,8 @@ def _copies(sizes: Mapping[str, int]) -> int:
     return sum(map(len, robustness.STRENGTHS.values())) * min(robustness.NUM_IMAGES, sizes["test"])
 
 
-def _too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+def too_large(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    """Yields that a linear probe of all training images that have a label takes more than the machine's memory."""
     memory = memory_bytes()
     for path, data in labelled(dataset, others):
         num_train = len(data.train.labelled)
@@ -75,7 +77,7 @@ PROBE = Measure(
     by_default=True,
     features=_probe,
     blocks=linear_in_blocks,
-    misfits=_too_large,
+    misfits=too_large,
     by_axes=True,
 )
 CALIBRATION = Measure(
@@ -88,7 +90,7 @@ CALIBRATION = Measure(
 # Of reconstructions too, and without labels of these alone: its metrics have a section of their own.
 ROBUSTNESS = Measure(
     name="robustness",
-    needs=(VALIDATION,),
+    needs=(VALIDATION, IMAGES),
     images=_corrupt,
     features=_probe,
     by_axes=True,

@@ -13,8 +13,10 @@ def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
     if representation.reconstruct is None:
         return {}
     reconstruction, image = representation.reconstruct(stored), to_unit(stored)
-    return {
-        "mse": image_metrics.mean_squared_error(image, reconstruction),
+    mse = {"mse": image_metrics.mean_squared_error(image, reconstruction)}
+    if image.shape[1:3] == (1, 1):  # One pixel has no structure, and a vector no range.
+        return mse
+    return mse | {
         "psnr": image_metrics.peak_signal_to_noise_ratio(image, reconstruction),
         "ssim": structural_similarity(image, reconstruction),
     }

@@ -17,6 +17,7 @@ from aejax.measures.other_data import OUTLIERS, TRANSFER
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
 from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
 from aejax.measures.retrieval import RETRIEVAL
+from aejax.measures.sparsity import LOSS_RECOVERED, SPARSITY
 from aejax.registry import note_origin
 
 MEASURES: dict[str, Measure] = {
@@ -44,6 +45,8 @@ MEASURES: dict[str, Measure] = {
         DISENTANGLEMENT,
         UNSUPERVISED_RANKING,
         CODEBOOK,
+        SPARSITY,
+        LOSS_RECOVERED,
         RECONSTRUCTION,
     )
 }

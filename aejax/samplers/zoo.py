@@ -8,6 +8,7 @@ from aejax.autoencoders.zoo import make_autoencoder
 from aejax.config import NonNegativeInt, PositiveInt
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import OF_EACH_IMAGE
+from aejax.data.vectors import images_only
 from aejax.registry import Registry
 from aejax.samplers.autoregressive import AutoregressiveSampler
 from aejax.samplers.base import CodeSpace, Sampler, SamplerConfig, code_space
@@ -123,6 +124,7 @@ class GenerationConfig:
         sampler, family = self.sampler, config.autoencoder
         if isinstance(sampler, NoSampler):
             return
+        yield from images_only("generation.sampler", dataset)
         misfit = sampler.misfit(len(dataset.train.image))
         if misfit is not None:
             yield f"generation.sampler={sampler.kind} does not fit {dataset.name}: {misfit}"

@@ -53,6 +53,8 @@ def measure(
         metrics = {name: value for name, value in metrics.items() if not name.startswith("test_")}
         codes = {split: code for split, code in codes.items() if split != "test"}
         pictures = {}  # They are of test images.
+    if execution.dataset.vectors:
+        pictures = {}  # Nobody could see anything in them.
     trees = [dict(flatten(to_tree(config))) for config in execution.configs]
     trees = [{name: tree[name] for name in tree if execution.job.method.depends_on(name)} for tree in trees]
     common = {name: value for name, value in trees[0].items() if all(tree[name] == value for tree in trees)}

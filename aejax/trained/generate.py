@@ -5,6 +5,7 @@ import numpy as np
 
 from aejax.cache import memory_bytes
 from aejax.data.load import Dataset
+from aejax.data.vectors import check_pictures
 from aejax.errors import UserError
 from aejax.explain import traversals
 from aejax.progress import progress_bar
@@ -18,9 +19,10 @@ def require_room(member: Trained, num: int) -> None:
     """Checks that the machine's memory holds so many images.
 
     Raises:
-      UserError: if it does not.
+      UserError: if it does not, or if there is nothing to be shown.
     """
     described = member.trained_on
+    check_pictures(described)
     needed = num * int(np.prod(described.image_shape)) * np.dtype(described.image_type).itemsize
     memory = int(MEMORY_SHARE * memory_bytes())
     if needed > memory:

@@ -6,31 +6,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Array
 from aejax.errors import DataError
 
 
-def check_images(images: Any, shape: tuple[int, ...]) -> Array:
+def check_images(images: Any, like: DataDescription) -> Array:
     """Returns images, uint8 or floats in [0, 1], with their channels; floats become float32.
 
     Args:
       images: numpy or JAX array, or what numpy makes one of; one channel may be left out.
-      shape: of those that the model was trained on, [height, width, channels].
+      like: what the model knows of those that it was trained on; of vectors, [n, size] are taken too.
 
     Raises:
       DataError: if they are others.
     """
+    shape = like.image_shape
     image = images if isinstance(images, jax.Array) else np.asarray(images)
+    if like.vectors and image.ndim == 2:
+        image = image[:, None, None]
     if shape[-1] == 1 and image.shape[1:] == shape[:-1]:
         image = image[..., None]
     if image.shape[1:] != shape or not len(image):
         expected = f"(n, {', '.join(map(str, shape))})"
         raise DataError(f"images have the shape {image.shape}; those that it was trained on have {expected}")
-    if image.dtype == np.uint8:
+    if image.dtype == np.uint8 and not like.vectors:
         return image
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise DataError(f"images are {image.dtype}; they should be uint8, or floats in [0, 1]")
     lowest, highest = float(image.min()), float(image.max())
-    if not 0 <= lowest <= highest <= 1:
+    if like.vectors and not np.isfinite(highest - lowest):
+        raise DataError("vectors have numbers that are NaN or infinite; remove or replace them")
+    if not like.vectors and not 0 <= lowest <= highest <= 1:
         raise DataError(f"images range from {lowest:g} to {highest:g}; they should be uint8, or floats in [0, 1]")
     return image.astype(np.float32)

@@ -371,7 +371,7 @@ class Trained:
         Raises:
           DataError: if they are others.
         """
-        return check_images(images, self.trained_on.image_shape)
+        return check_images(images, self.trained_on)
 
     def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
         """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""

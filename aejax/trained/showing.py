@@ -8,6 +8,7 @@ import numpy as np
 
 from aejax.config import departures, flatten
 from aejax.data.pixels import to_bytes
+from aejax.data.vectors import check_pictures
 from aejax.store.results import show_value
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def draw(trained: Any, images: Any) -> "Image.Image":
     """Draws the first images in a row, and below each what a `Trained` makes of it."""
     from PIL import Image
 
+    check_pictures(trained.trained_on)
     images = trained.check_images(images)[:MOST_SHOWN]
     again = trained.reconstruct(images)
     rows = [np.concatenate(list(to_bytes(np.asarray(row))), axis=1) for row in (images, again)]

@@ -10,6 +10,7 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, traced
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import Dataset
 from aejax.data.on_demand import OnDemand
+from aejax.data.vectors import images_only
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -54,6 +55,8 @@ class TrainingConfig:
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why a data set has no such batches, or its images cannot be changed so."""
         del config, others
+        if self.augmentation.is_on():
+            yield from images_only("training.augmentation", dataset)
         yield from self.augmentation.misfits("training.augmentation", dataset.train.image.shape[1:])
         num_train = len(dataset.train.image)
         if isinstance(dataset.train.image, OnDemand):

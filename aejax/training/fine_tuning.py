@@ -14,6 +14,7 @@ from aejax.config import NonNegativeInt, PositiveFloat, PositiveInt, Share, trac
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import Dataset
 from aejax.data.subsets import too_few_labels
+from aejax.data.vectors import images_only
 from aejax.networks.named import lies_in
 
 # The learning rate of each layer relative to the optimizer's, by the layer's name; None: it is not trained. A parameter
@@ -76,6 +77,8 @@ class FineTuningConfig:
         if self.layers:
             yield from unknown_layers(config.autoencoder, self.layers, image_shape)
         if self.augmentation is not None:
+            if self.augmentation.is_on():
+                yield from images_only("fine_tuning.augmentation", dataset)
             yield from self.augmentation.misfits("fine_tuning.augmentation", image_shape)
         if self.labels_per_class is not None:
             yield from too_few_labels("fine_tuning", self.labels_per_class, "data", dataset)

@@ -35,6 +35,9 @@ SWEPT = {
     "higher_order_contractive": ("autoencoder.hessian_weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
     "k_sparse": ("autoencoder.k", [1, 2, 3, 5, 8], {}),
     "batch_top_k": ("autoencoder.k", [1, 2, 3, 5, 8], {}),
+    "matryoshka": ("autoencoder.prefix_weight", [0.0, 0.1, 0.5, 1.0, 2.0], {"k": 3, "encoder.widths": []}),
+    "jump_relu": ("autoencoder.weight", [0.0, 0.01, 0.1, 1.0, 10.0], {}),
+    "gated": ("autoencoder.auxiliary_weight", [0.0, 0.1, 0.5, 1.0, 2.0], {}),
     "winner_take_all": ("autoencoder.rate", [0.05, 0.1, 0.2, 0.5, 1.0], {}),
     "conv_winner_take_all": (
         "autoencoder.rate",

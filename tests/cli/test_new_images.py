@@ -190,3 +190,26 @@ def test_blocks_are_of_one_size_and_give_what_the_whole_gives():
 
     np.testing.assert_array_equal(in_blocks(double, images, 1, "doubling"), 2 * images)
     assert sizes == [8, 8, 8]
+
+
+def test_what_all_images_become_is_a_data_set_of_vectors(folder, tmp_path):
+    output = tmp_path / "new" / "features.npz"
+    lines = lines_of("encode", folder / "study", "--data_set", "--layer=latent", f"--output={output}")
+    best = load(folder / "study").best()
+    own = data_of(best)
+    num = len(own.train.image) + len(own.validation.image)
+    assert lines[-1] == f"{output}: a data set of vectors, 2 numbers each: {num} to train and validate on, 66 for tests"
+    written = load_dataset(DataConfig(name=str(output)))
+    assert written.vectors
+    assert written.classes.names == own.classes.names
+    expected = best.features(own.test.image, layer="latent")
+    np.testing.assert_allclose(written.test.image[:, 0, 0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(written.test.label, own.test.label)
+    trained_on = np.concatenate(
+        [best.features(own.splits[name].image, layer="latent") for name in ("train", "validation")]
+    )
+    np.testing.assert_allclose(np.load(output)["features"], trained_on, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ConfigError, match="--data_set is of the data that the model was trained on; leave"):
+        lines_of("encode", folder / "study", folder / "new.npz", "--data_set", f"--output={output}")
+    with pytest.raises(ConfigError, match=r"should end in \.npz"):
+        lines_of("encode", folder / "study", "--data_set", f"--output={tmp_path / 'x.parquet'}")

@@ -11,12 +11,16 @@ import numpy as np
 from aejax.cache import read_arrays
 from aejax.data.checked import PARTS, TEST
 from aejax.data.sources.base import Contents, ImageSource, is_path
+from aejax.data.vectors import FEATURES, as_images
 from aejax.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
 class NpzSource(ImageSource):
-    """An .npz file with the arrays `image`, `label`, `factor` and the same of a test split, `test_image` and so on."""
+    """An .npz file with the arrays `image`, `label`, `factor` and the same of a test split, `test_image` and so on.
+
+    In the place of images there may be vectors, `features` and `test_features`.
+    """
 
     @staticmethod
     def claims(name: str) -> bool:
@@ -44,34 +48,60 @@ class NpzSource(ImageSource):
             raise DataError(
                 f"{name} cannot be read: {error}; write it with numpy.savez(path, image=..., label=...)"
             ) from None
-        unknown = [array for array in arrays if array.removeprefix(TEST) not in PARTS]
-        if unknown or "image" not in arrays:
+        parts = {array.removeprefix(TEST) for array in arrays}
+        if (
+            not parts <= {*PARTS, FEATURES}
+            or ("image" in arrays) == (FEATURES in arrays)
+            or {"image", FEATURES} <= parts
+        ):
             raise DataError(
-                f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' and may hold "
-                "'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing else"
+                f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image' (or '{FEATURES}', of "
+                "vectors) and may hold 'label', 'factor', 'test_image', 'test_label' and 'test_factor', and nothing "
+                "else"
             )
-        return Contents(arrays)
+        return _contents(name, arrays)
 
 
 @dataclasses.dataclass(frozen=True)
 class NpySource(ImageSource):
-    """An .npy file of images; beside a file `image.npy`, also `label.npy`, `test_image.npy` and so on are read."""
+    """An .npy file of images; beside a file `image.npy`, also `label.npy`, `test_image.npy` and so on are read.
+
+    A file `features.npy` holds vectors, likewise.
+    """
 
     @staticmethod
     def claims(name: str) -> bool:
-        """Whether a name is the path of such a file, or of a folder that holds an `image.npy`."""
-        return name.endswith(".npy") or (is_path(name) and (_path(name) / "image.npy").is_file())
+        """Whether a name is the path of such a file, or of a folder that holds an `image.npy` or a `features.npy`."""
+        return name.endswith(".npy") or (is_path(name) and any((_path(name) / file).is_file() for file in _FIRST))
 
     def on_demand(self) -> Contents:
         """The arrays; images are mapped from their files."""
         path = _path(self.config.name)
-        path = path / "image.npy" if path.is_dir() else path
-        files = {"image": path}
-        if path.name == "image.npy":
-            others = {name: path.with_name(f"{name}.npy") for name in [*PARTS, *(TEST + part for part in PARTS)]}
+        if path.is_dir():
+            path = next(path / file for file in _FIRST if (path / file).is_file())
+        first = FEATURES if path.name == f"{FEATURES}.npy" else "image"
+        files = {first: path}
+        if path.name in _FIRST:
+            parts = [first, *PARTS[1:]]
+            others = {name: path.with_name(f"{name}.npy") for name in [*parts, *(TEST + part for part in parts)]}
             files |= {name: file for name, file in others.items() if file.exists()}
         arrays = {name: _map(str(file)) for name, file in files.items()}
-        return Contents({name: array if name.endswith("image") else array[:] for name, array in arrays.items()})
+        mapped = {name: array if name.endswith(first) else array[:] for name, array in arrays.items()}
+        return _contents(self.config.name, mapped)
+
+
+_FIRST = ("image.npy", f"{FEATURES}.npy")
+
+
+def _contents(source: str, arrays: dict[str, Any]) -> Contents:
+    """Returns arrays as the content of a source: vectors among them become images."""
+    if FEATURES not in arrays:
+        return Contents(arrays)
+    renamed = {
+        name.replace(FEATURES, "image"): as_images(f"{source}: '{name}'", array) if name.endswith(FEATURES) else array
+        for name, array in arrays.items()
+    }
+    return Contents(renamed, vectors=True)
 
 
 def _path(name: str) -> pathlib.Path:

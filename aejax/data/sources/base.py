@@ -101,6 +101,7 @@ class Contents:
       notes: sentences for its user: what was left out, converted, or found odd.
       pixels: what pixels were before, in words, if images come as they are stored (uint8 with white 255, or float32 in
         [0, 1]); None: what is white is not settled yet, see `aejax.data.pixels.store`.
+      vectors: whether `image` are no images but vectors, [n, 1, 1, size]; see `aejax.data.vectors`.
       names: of the files of pictures, those of the test split last; empty: images are no files.
     """
 
@@ -108,6 +109,7 @@ class Contents:
     notes: tuple[str, ...] = ()
     pixels: str | None = None
     names: tuple[str, ...] = ()
+    vectors: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +146,8 @@ class ImageSource(abc.ABC):
           DataError: likewise.
         """
         contents = self.on_demand()
-        return dataclasses.replace(contents, arrays=check_arrays(self.config.name, read_all(contents.arrays)))
+        arrays = check_arrays(self.config.name, read_all(contents.arrays), vectors=contents.vectors)
+        return dataclasses.replace(contents, arrays=arrays)
 
 
 def read_all(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:

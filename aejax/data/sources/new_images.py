@@ -14,6 +14,7 @@ from aejax.data.sources.base import SourceConfig
 from aejax.data.sources.collection import choose
 from aejax.data.sources.folder import FoundFile, Listing, PictureFiles, list_folder
 from aejax.data.sources.pictures import Form, is_picture
+from aejax.data.vectors import FEATURES, as_images, check_vectors
 from aejax.errors import DataError
 
 
@@ -54,12 +55,13 @@ def new_images(path: str | os.PathLike[str], config: DataConfig, like: DataDescr
 
 def _of_arrays(name: str, config: DataConfig, like: DataDescription) -> NewImages:
     arrays = _read_arrays(name)
-    if "image" not in arrays:
-        raise DataError(f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold 'image'")
-    image = check_image(f"{name}: 'image'", arrays["image"])
+    part = FEATURES if like.vectors else "image"
+    if part not in arrays:
+        raise DataError(f"{name} holds the arrays {', '.join(arrays) or '(none)'}; it should hold '{part}'")
+    image = _checked(f"{name}: '{part}'", arrays[part], like)
     # Dark images are no reason to doubt what is white: it was settled when the model was trained.
     white = config.maximum or (255 if image.dtype == np.uint8 and image.max() > 1 else None)
-    stored, _ = store(name, {"image": image}, white, "data.maximum")
+    stored = {"image": image} if like.vectors else store(name, {"image": image}, white, "data.maximum")[0]
     shape, expected = (" x ".join(map(str, one)) for one in (image.shape[1:], like.image_shape))
     if shape != expected:
         raise DataError(f"{name} holds images of {shape}, and the model was trained on images of {expected}")
@@ -69,10 +71,20 @@ def _of_arrays(name: str, config: DataConfig, like: DataDescription) -> NewImage
     return NewImages(stored["image"], list(map(str, range(len(image)))), label)
 
 
+def _checked(what: str, image: np.ndarray, like: DataDescription) -> np.ndarray:
+    if not like.vectors:
+        return np.asarray(check_image(what, image))
+    return np.asarray(check_vectors(what, as_images(what, image)), np.float32)
+
+
 def _read_arrays(name: str) -> dict[str, np.ndarray]:
     path = pathlib.Path(os.path.expanduser(name))
     try:
-        return {"image": _mapped(path)} if path.suffix == ".npy" else read_arrays(path)
+        return (
+            {path.stem if path.stem == FEATURES else "image": _mapped(path)}
+            if path.suffix == ".npy"
+            else read_arrays(path)
+        )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{name} cannot be read: {reason}; name an .npz file with 'image', or an .npy file") from None
@@ -87,6 +99,8 @@ def _mapped(path: pathlib.Path) -> np.ndarray:
 
 def _of_pictures(name: str, config: DataConfig, like: DataDescription) -> NewImages:
     height, width, channels = like.image_shape
+    if like.vectors:
+        raise DataError(f"{name}: the model was trained on vectors of {channels}; give it an .npz of '{FEATURES}'")
     if channels not in (1, 3):
         raise DataError(f"{name}: the model was trained on images of {channels} channels; give it an .npz of such")
     root, listing = _list(name)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from aejax.data.vectors import check_pictures
 from aejax.errors import Interrupted, UserError, in_one_line
 from aejax.evaluation.suite import Representation, pooled
 from aejax.explain.similarity import similarity_matrix
@@ -80,6 +81,7 @@ def explain(
 
     Raises:
       UserError: if there is no such member or layer, or nothing that can be explained.
+      DataError: if the study is of vectors, which no picture shows.
       OSError: if the operating system refuses to read or write; what is done is saved.
       Interrupted: if a stop was asked for; what is done is saved.
     """
@@ -118,6 +120,7 @@ def explain(
                     opener.source(alike[0])
                     members = alike
                 for opened in members:
+                    check_pictures(opened.trained_on)
                     subject = Subject(opened, opener.source(opened), opened.id in pictured, layer)
                     for part, how in missing[opened.id].items():
                         options.obey_stop()
