@@ -54,8 +54,6 @@ class HamiltonianVaeConfig(WithKL):
             return "encoder.norm=batch makes an image depend on the others of its batch, and steps go by each alone"
         if self.free_bits > 0:
             return f"free_bits={self.free_bits} are of each unit's KL, and steps leave none; leave it out"
-        if self.prior.OF_GAUSSIANS:
-            return f"prior={self.prior.kind} is made of the densities of Gaussian posteriors, and steps leave none"
         return super().conflict(preprocessing)
 
 
@@ -83,7 +81,7 @@ class HamiltonianVae(VariationalAutoencoder):
 
     def posterior(self, image: jax.Array, *, train: bool = False) -> Any:
         """Returns q(z|x) of each image."""
-        gaussian = super().posterior(image, train=train)
+        gaussian = self.gaussian(image, train=train)
         return ToBeMoved(gaussian, image) if self.config.num_steps else gaussian
 
     def encode(self, image: jax.Array, *, train: bool = False) -> jax.Array:

@@ -125,13 +125,17 @@ class VariationalAutoencoder(PosteriorAutoencoder):
         """Returns p(z), with its parameters as they are."""
 
         def of(image: jax.Array) -> tuple[jax.Array, jax.Array]:
-            mean, log_variance, _ = self.posterior(image)
+            mean, log_variance, _ = self.gaussian(image)
             return mean, log_variance
 
         return self.config.prior.distribution(self.prior_parameters, self.config.latent_size, of)
 
-    def posterior(self, image: jax.Array, *, train: bool = False) -> Posterior:
-        """Returns q(z|x) of each image."""
+    def posterior(self, image: jax.Array, *, train: bool = False) -> Any:
+        """Returns q(z|x) of each image: a `Posterior`, unless a family makes something else of its Gaussian."""
+        return self.gaussian(image, train=train)
+
+    def gaussian(self, image: jax.Array, *, train: bool = False) -> Posterior:
+        """Returns the Gaussian of each image."""
         hidden = flatten(self.encoder(image, train=train))
         mean, log_variance = self.latent(hidden), self.log_variance(hidden)
         context = None if self.config.flow is None else hidden.astype(jnp.float32)

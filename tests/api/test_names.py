@@ -13,12 +13,14 @@ import aejax
 from aejax import registry
 from aejax.autoencoders.base import Family
 from aejax.experiment import Config
+from aejax.networks.posterior_flows import FlowConfig
+from aejax.objectives.likelihood_base import BaseLikelihood
 from aejax.objectives.priors import PriorConfig
 from aejax.samplers.base import SamplerConfig
 from aejax.search.run import Search
 
 ROOT = pathlib.Path(aejax.__file__).parent.parent
-BASES = (Family, PriorConfig, SamplerConfig)  # They stand in annotations, and no part is of them alone.
+BASES = (BaseLikelihood, Family, FlowConfig, PriorConfig, SamplerConfig)  # They stand in annotations, and no part is of them alone.
 
 
 def config_classes(hint):

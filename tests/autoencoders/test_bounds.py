@@ -40,7 +40,7 @@ def test_bounds_are_numpys_of_the_same_draws():
 
     @jax.jit
     def compute(variables):
-        mean, log_variance = model.apply(variables, IMAGE, method="posterior")
+        mean, log_variance, _ = model.apply(variables, IMAGE, method="posterior")
         latent = mean[None] + jnp.exp(log_variance / 2)[None] * noise
         logit = model.apply(variables, latent.reshape(72, 3), method="decode").reshape(12, *IMAGE.shape)
         terms = {

@@ -19,7 +19,6 @@ from aejax.experiment import Config, check
 from aejax.methods.base import find_method
 from aejax.networks.posterior_flows import PlanarConfig
 from aejax.objectives.likelihoods import OptimalGaussian
-from aejax.objectives.priors import VampPrior
 from aejax.samplers.generator import make_generator
 from aejax.samplers.prior import Prior
 from tests.autoencoders.families import IMAGE, SMALL, changed, initialize
@@ -248,7 +247,6 @@ def test_extremes_stay_finite_with_their_gradients(family):
         (HamiltonianVaeConfig(flow=PlanarConfig()), "flow=planar"),
         (HamiltonianVaeConfig(likelihood=OptimalGaussian()), "likelihood=optimal_gaussian"),
         (HamiltonianVaeConfig(free_bits=0.1), "free_bits=0.1"),
-        (HamiltonianVaeConfig(prior=VampPrior()), "prior=vamp"),
         (LadderVaeConfig(upper_sizes=(8, 8, 8, 8, 8)), "upper_sizes has 5"),
     ],
 )
