@@ -23,7 +23,7 @@ from aejax.data.resident import Batch
 from aejax.errors import ConfigError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
-from aejax.networks import quantizers
+from aejax.networks import grids
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.divergences import uniform_kl
@@ -101,7 +101,7 @@ def test_quantization_has_the_gradient_of_the_identity(kind):
     slope = jax.jit(jax.grad(total))(vectors)
     expected = weight
     if kind == "fsq":  # Of the bounded numbers, which the levels' scale divides.
-        bounded = jax.jit(jax.grad(lambda x: jnp.sum(weight * quantizers.bound_levels(x, family.levels))))(vectors)
+        bounded = jax.jit(jax.grad(lambda x: jnp.sum(weight * grids.bound_levels(x, family.levels))))(vectors)
         expected = np.asarray(bounded) / np.array([2, 1, 1, 2])
     close(slope, expected)
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax.networks import quantizers
+from aejax.networks import grids, quantizers
 from aejax.networks.quantizers import Codebook, Codebooks
 
 
@@ -97,21 +97,21 @@ def test_finite_scalars_reach_every_level_and_every_code_comes_back(levels):
 
     @jax.jit
     def there_and_back(index):
-        vectors = quantizers.index_to_levels(index, levels)
-        return vectors, quantizers.levels_to_index(vectors, levels)
+        vectors = grids.index_to_levels(index, levels)
+        return vectors, grids.levels_to_index(vectors, levels)
 
     vectors, index = jax.device_get(there_and_back(np.arange(size)))
     np.testing.assert_array_equal(index, np.arange(size))
     assert len(np.unique(vectors, axis=0)) == size
     assert np.abs(vectors).max() == 1
     line = np.concatenate([[-1e4], np.linspace(-5, 5, 2001), [1e4]]).astype(np.float32)
-    quantize_levels = jax.jit(lambda x: quantizers.quantize_levels(x, levels))
+    quantize_levels = jax.jit(lambda x: grids.quantize_levels(x, levels))
     found = np.asarray(quantize_levels(np.tile(line[:, None], (1, len(levels)))))
     for column, number in enumerate(levels):
         close(np.unique(found[:, column]), (np.arange(number) - number // 2) / (number // 2))
         assert np.all(np.diff(found[:, column]) >= 0)
     # About where the paper has 0: between the lower and the upper half of the levels.
-    bounded = jax.jit(lambda x: quantizers.bound_levels(x, levels))(np.zeros((1, len(levels)), np.float32))
+    bounded = jax.jit(lambda x: grids.bound_levels(x, levels))(np.zeros((1, len(levels)), np.float32))
     assert np.abs(bounded).max() < 0.05
 
 
@@ -120,9 +120,9 @@ def test_the_entropies_of_signs_are_those_of_all_codes():
     rate = scipy.special.expit(logit.astype(np.float64))
     every = np.array(list(itertools.product([0, 1], repeat=5)))
     joint = np.prod(np.where(every[None] == 1, rate[:, None], 1 - rate[:, None]), axis=2)
-    each, mean = jax.jit(quantizers.sign_entropies)(logit)
+    each, mean = jax.jit(grids.sign_entropies)(logit)
     close(each, scipy.stats.entropy(joint, axis=1))
     close(mean, scipy.stats.entropy(joint.mean(axis=0)))
-    total = lambda logit: sum(jnp.sum(part) for part in quantizers.sign_entropies(logit))  # noqa: E731
+    total = lambda logit: sum(jnp.sum(part) for part in grids.sign_entropies(logit))  # noqa: E731
     slopes = jax.jit(jax.grad(total))(logit * 1e4)
     assert np.isfinite(slopes).all()
