@@ -279,7 +279,7 @@ class Codebooks(nn.Module):
         for number in range(self.groups * self.depth):
             directions = unit(self._compared(number))
             gram = _times(directions.T, directions)
-            total += (jnp.sum(jnp.square(gram)) - 2 * jnp.trace(gram) + self.size) / self.size**2
+            total += (jnp.sum(jnp.square(gram)) - 2 * jnp.trace(gram) + self.size) / float(self.size) ** 2
         return total
 
     def _parts(self, x: jax.Array) -> list[jax.Array]:

@@ -53,7 +53,8 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "factor_vae": {"discriminator_widths": (10,)},
     "info_vae": {"scale": 10.0},
     "vq_vae": {"codebook_size": 16, "num_positions": 3},
-    "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3},
+    "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3, "dropout": 0.5},
+    "sim_vq": {"codebook_size": 16, "num_positions": 3, "gradient": "rotation"},
     "fsq": {"num_positions": 3},
     "lookup_free": {"num_positions": 3},
     "gumbel_softmax": {"num_positions": 3},
@@ -66,7 +67,7 @@ LIKE_ANOTHER = {
     "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
     "info_vae", "wae", "iwae", "factor_vae", "adversarial", "vae_gan", "residual_vq", "fsq", "lookup_free",
-    "simmim", "ladder",
+    "simmim", "ladder", "sim_vq",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture())
