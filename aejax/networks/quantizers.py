@@ -283,7 +283,7 @@ class Codebooks(nn.Module):
         return total
 
     def _parts(self, x: jax.Array) -> list[jax.Array]:
-        """Returns what is compared in place of x [n, width]: of each group [n, numbers of a vector]."""
+        """Returns, of each group, x [n, width] as it is compared: [n, numbers of a vector]."""
         if self.code_width is not None:
             x = _times(x, self.to_code)
         parts = jnp.split(x, self.groups, axis=1)
