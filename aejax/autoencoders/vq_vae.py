@@ -96,10 +96,10 @@ class WithMovingCodebook(WithCodebook):
 
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which fields are of the other update, or do not go together otherwise, or None."""
-        default = type(self)()
         if self.update == "gradient":
+            defaults = {field.name: field.default for field in dataclasses.fields(self)}
             for name in ("decay", "revive_below"):
-                if getattr(self, name) not in (None, getattr(default, name)):
+                if getattr(self, name) not in (None, defaults[name]):
                     return f"{name} is of codebooks that follow moving averages, and update=gradient; use update=ema"
         return super().conflict(preprocessing)
 
