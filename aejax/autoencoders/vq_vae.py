@@ -180,7 +180,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
         config, quantized = self.config, self.search(self.preactivate(batch.image, train=train), train=train)
         terms = {
             "reconstruction": self.reconstruction(flatten(quantized.vectors), batch.image, train=train),
-            "commitment": config.commitment * jnp.sum(quantized.commitment, axis=1),
+            "commitment": self.config.commitment * jnp.sum(quantized.commitment, axis=1),
             "codebook": jnp.sum(quantized.distance, axis=1),
         }
         if config.orthogonality is not None:
