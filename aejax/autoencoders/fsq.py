@@ -12,7 +12,7 @@ from aejax.autoencoders.quantized import GridAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
-from aejax.networks.quantizers import index_to_levels, levels_to_index, quantize_levels
+from aejax.networks.grids import index_to_levels, levels_to_index, quantize_levels
 
 BORDER = 1.5  # Of z: of up to nine levels the outermost begin before it, and the gradient ends soon after.
 Levels = Annotated[int, Field(ge=2, lt=2**15)]

@@ -10,8 +10,9 @@ from aejax.autoencoders.quantized import GridAutoencoder, QuantizedConfig
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch
+from aejax.networks.grids import index_to_levels, levels_to_index, sign_entropies
 from aejax.networks.layers import flatten
-from aejax.networks.quantizers import index_to_levels, levels_to_index, sign_entropies, straight_through
+from aejax.networks.quantizers import straight_through
 
 MOST_SIGNS = 24  # The entropy of all codes is summed over each of them.
 

@@ -83,6 +83,29 @@ class QuantizedAutoencoder(Autoencoder):
         vectors = map_examples(block, wanted, examples_at_once(self.config.encoder, self.image_shape))
         return vectors.reshape(-1, self.config.latent_size)
 
+    def whiten(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables with a layer of the latent that gives numbers spread alike.
+
+        Over training images they have mean 0 and variance 1, and are not correlated.
+        """
+        size = self.config.latent_size
+        vectors = self.some_vectors(variables, data, VECTORS_TO_WHITEN)
+        mean = jnp.mean(vectors, axis=0)
+        covariance = jnp.cov(vectors.T, bias=True).reshape(size, size)
+        strength, axes = jnp.linalg.eigh(covariance)
+        strength = jnp.maximum(strength, 1e-6 * strength[-1])
+        whiten = (axes / jnp.sqrt(strength)[None]) @ axes.T
+
+        def change(leaf: jax.Array) -> jax.Array:
+            return (leaf.reshape(-1, size) @ whiten).reshape(leaf.shape)
+
+        params = dict(variables["params"])
+        kernel, bias = params["latent"]["kernel"], params["latent"]["bias"]
+        shift = jnp.tile(mean, bias.size // size)
+        return dict(variables) | {
+            "params": params | {"latent": {"kernel": change(kernel), "bias": change(bias - shift)}}
+        }
+
     def preactivate(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """The vectors to quantize, float32 [batch, codes, latent_size]."""
         hidden = self.encoder(image, train=train)
@@ -123,27 +146,10 @@ class QuantizedAutoencoder(Autoencoder):
 class GridAutoencoder(QuantizedAutoencoder):
     """The networks of a family whose codes are the points of a grid, which no training moves.
 
-    What is quantized has to lie where the grid has its borders. So the latent's layer begins such that over training
-    images its numbers have mean 0 and variance 1, and are not correlated. An encoder as it is drawn gives numbers so
-    close to 0 that all codes are the same.
+    What is quantized has to lie where the grid has its borders. An encoder as it is drawn gives numbers so close to 0
+    that all codes are the same.
     """
 
     def init_from_data(self, variables: Any, data: ResidentData) -> Any:
-        """Returns the variables with the layer's kernel and bias so."""
-        size = self.config.latent_size
-        vectors = self.some_vectors(variables, data, VECTORS_TO_WHITEN)
-        mean = jnp.mean(vectors, axis=0)
-        covariance = jnp.cov(vectors.T, bias=True).reshape(size, size)
-        strength, axes = jnp.linalg.eigh(covariance)
-        strength = jnp.maximum(strength, 1e-6 * strength[-1])
-        whiten = (axes / jnp.sqrt(strength)[None]) @ axes.T
-
-        def change(leaf: jax.Array) -> jax.Array:
-            return (leaf.reshape(-1, size) @ whiten).reshape(leaf.shape)
-
-        params = dict(variables["params"])
-        kernel, bias = params["latent"]["kernel"], params["latent"]["bias"]
-        shift = jnp.tile(mean, bias.size // size)
-        return dict(variables) | {
-            "params": params | {"latent": {"kernel": change(kernel), "bias": change(bias - shift)}}
-        }
+        """Returns the variables with the latent's layer such that codes differ; see `whiten`."""
+        return self.whiten(variables, data)

@@ -34,6 +34,7 @@ from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.sim_vq import SimVq
 from aejax.autoencoders.simmim import SimMim
 from aejax.autoencoders.sparse_kl import SparseKL
 from aejax.autoencoders.sparse_l1 import SparseL1
@@ -91,6 +92,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         Piwae,
         Ciwae,
         VqVae,
+        SimVq,
         ResidualVq,
         Fsq,
         LookupFree,

@@ -20,7 +20,8 @@ from aejax.samplers.base import SamplerConfig
 from aejax.search.run import Search
 
 ROOT = pathlib.Path(aejax.__file__).parent.parent
-BASES = (BaseLikelihood, Family, FlowConfig, PriorConfig, SamplerConfig)  # They stand in annotations, and no part is of them alone.
+# They stand in annotations, and no part is of them alone.
+BASES = (BaseLikelihood, Family, FlowConfig, PriorConfig, SamplerConfig)
 
 
 def config_classes(hint):

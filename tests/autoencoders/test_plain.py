@@ -65,7 +65,8 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "hamiltonian_vae": {"num_steps": 1},
     "ladder_vae": {"upper_sizes": (3,), "width": 4},
     "vq_vae": {"codebook_size": 16, "num_positions": 3},
-    "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3},
+    "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3, "dropout": 0.5},
+    "sim_vq": {"codebook_size": 16, "num_positions": 3, "gradient": "rotation"},
     "fsq": {"num_positions": 3},
     "lookup_free": {"num_positions": 3},
     "gumbel_softmax": {"num_positions": 3},
@@ -79,7 +80,7 @@ LIKE_ANOTHER = {
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
     "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
     "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae", "matryoshka",
-    "jump_relu", "gated",
+    "jump_relu", "gated", "sim_vq",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture(), MsSsim())

@@ -16,6 +16,7 @@ from aejax.autoencoders.fsq import FsqConfig
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmaxConfig
 from aejax.autoencoders.lookup_free import LookupFreeConfig
 from aejax.autoencoders.residual_vq import ResidualVqConfig
+from aejax.autoencoders.sim_vq import SimVqConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.autoencoders.vq_vae import VqVaeConfig
 from aejax.autoencoders.zoo import make_autoencoder
@@ -23,7 +24,7 @@ from aejax.data.resident import Batch
 from aejax.errors import ConfigError
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config, check
-from aejax.networks import quantizers
+from aejax.networks import grids
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.objectives.divergences import uniform_kl
@@ -38,7 +39,10 @@ CONV = {"encoder": Convolutional(widths=(3,)), "latent_size": 4}
 FAMILIES = {
     "vq_vae": VqVaeConfig(**SMALL, codebook_size=8),
     "vq_vae of a map, by gradients": VqVaeConfig(**CONV, codebook_size=8, update="gradient"),
-    "residual_vq": ResidualVqConfig(**CONV, codebook_size=4, depth=3),
+    "residual_vq": ResidualVqConfig(**CONV, codebook_size=4, depth=3, groups=2, dropout=0.5),
+    "sim_vq": SimVqConfig(
+        **SMALL, codebook_size=8, code_size=2, similarity="cosine", gradient="rotation", orthogonality=0.1
+    ),
     "fsq": FsqConfig(**CONV, levels=(4, 3, 2, 5)),
     "lookup_free": LookupFreeConfig(**CONV),
     "gumbel_softmax": GumbelSoftmaxConfig(**SMALL),
@@ -93,7 +97,7 @@ def test_codes_are_indices_that_decode_to_what_the_latent_decodes_to(family):
     assert len(np.unique(np.hstack([codes, vectors]), axis=0)) == len(np.unique(codes, axis=0))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "gumbel_softmax"])
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in ("gumbel_softmax", "sim_vq")])
 def test_quantization_has_the_gradient_of_the_identity(kind):
     family = FAMILIES[kind]
     trained, vectors, weight = Trained(family), draw(2, 3, 4), draw(2, 3, 4)
@@ -101,7 +105,7 @@ def test_quantization_has_the_gradient_of_the_identity(kind):
     slope = jax.jit(jax.grad(total))(vectors)
     expected = weight
     if kind == "fsq":  # Of the bounded numbers, which the levels' scale divides.
-        bounded = jax.jit(jax.grad(lambda x: jnp.sum(weight * quantizers.bound_levels(x, family.levels))))(vectors)
+        bounded = jax.jit(jax.grad(lambda x: jnp.sum(weight * grids.bound_levels(x, family.levels))))(vectors)
         expected = np.asarray(bounded) / np.array([2, 1, 1, 2])
     close(slope, expected)
 
@@ -174,15 +178,42 @@ def test_kmeans_begins_with_a_fraction_of_the_error_and_all_codes_in_use(update,
     jax.tree.map(np.testing.assert_array_equal, before, after)
 
 
-def test_grids_begin_with_what_is_quantized_spread_over_them(data):
+def test_codes_that_do_not_move_begin_with_what_is_quantized_spread_over_them(data):
     conv = dataclasses.replace(CONV["encoder"], widths=(8,))
-    for family in (FsqConfig(**SMALL, levels=(4, 3, 2, 5)), LookupFreeConfig(encoder=conv, latent_size=4)):
+    for family in (FsqConfig(**SMALL, levels=(4, 3, 2, 5)), SimVqConfig(encoder=conv, latent_size=4)):
         model, begun, _ = begin(family, data)
         image = data.image["train"].astype(jnp.float32) / 255
         preactivate = jax.jit(lambda variables, image, model=model: model.apply(variables, image, method="preactivate"))
         vectors = np.asarray(preactivate(begun, image)).reshape(-1, 4)
         np.testing.assert_allclose(vectors.mean(axis=0), np.zeros(4), atol=1e-4)
         np.testing.assert_allclose(np.cov(vectors.T), np.eye(4), atol=0.01)
+
+
+def test_training_images_may_be_decoded_from_their_first_codebooks_alone():
+    family = ResidualVqConfig(**SMALL, codebook_size=4, depth=3)
+    _, variables = initialize(family, IMAGE)
+
+    @jax.jit
+    def use(dropout):
+        model = make_autoencoder(dataclasses.replace(family, dropout=dropout), (8, 8, 1))
+        apply = functools.partial(model.apply, variables, rngs={"noise": jax.random.key(2)})
+        batch = Batch(IMAGE, None)
+        in_training, after = apply(batch, train=True, method="terms", mutable=["codebook"])
+        outside = apply(batch, train=False, method="terms")
+        return in_training, after, outside, [apply(num, method="levels") for num in (len(IMAGE), 2000)]
+
+    without = use(None)
+    assert without[3] == [None, None]
+    for dropout, share in ((0.0, [0, 0, 1]), (0.6, [0.2, 0.2, 0.6]), (1.0, [1 / 3, 1 / 3, 1 / 3])):
+        in_training, after, outside, (own, many) = jax.device_get(use(np.float32(dropout)))
+        np.testing.assert_allclose(np.bincount(many, minlength=4)[1:] / 2000, share, atol=0.04)
+        assert many.min() >= 1
+        # It is what is decoded that differs, of the images of which not all codebooks are taken, in training.
+        same = in_training["reconstruction"] == without[0]["reconstruction"]
+        np.testing.assert_array_equal(same, own == 3)
+        np.testing.assert_array_equal(in_training["commitment"], without[0]["commitment"])
+        jax.tree.map(np.testing.assert_array_equal, (after, outside), without[1:3])
+    assert not same.all()
 
 
 def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
@@ -300,6 +331,11 @@ def test_a_step_may_be_in_bfloat16(kind):
     [
         (VqVaeConfig(latent_activation="relu"), "latent_activation=relu"),
         (VqVaeConfig(update="gradient", decay=0.9), "decay"),
+        (VqVaeConfig(code_size=17), "code_size=17 is more than latent_size=16"),
+        (VqVaeConfig(orthogonality=0.1), "use update=gradient, or orthogonality=null"),
+        (ResidualVqConfig(groups=3), "groups=3 do not divide latent_size=16"),
+        (ResidualVqConfig(groups=3, code_size=4), "groups=3 do not divide code_size=4"),
+        (ResidualVqConfig(similarity="cosine"), "depth=4; use similarity=euclidean or depth=1"),
         (FsqConfig(latent_size=3), "latent_size=3"),
         (FsqConfig(latent_size=3, levels=(2048, 2048, 2048)), "2\\^31"),
         (LookupFreeConfig(latent_size=30), "latent_size=30"),

@@ -77,7 +77,12 @@ SWEPT = {
     "residual_vq": (
         "autoencoder.decay",
         [0.0, 0.5, 0.9, 0.95, 0.99],
-        {"encoder.widths": [], "codebook_size": 4, "depth": 2, "start": "uniform"},
+        {"encoder.widths": [], "codebook_size": 4, "depth": 2, "start": "uniform", "dropout": 0.5},
+    ),
+    "sim_vq": (
+        "autoencoder.orthogonality",
+        [0.0, 0.1, 1.0, 10.0, 100.0],
+        {"encoder.widths": [], "codebook_size": 8, "similarity": "cosine"},
     ),
     "fsq": (
         "optimizer.learning_rate",
