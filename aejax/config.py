@@ -232,7 +232,9 @@ def override(config: AnyConfig, changes: Mapping[str, Any]) -> AnyConfig:
             raise ConfigError(_unknown(path, config, tree))
         if isinstance(value, dict):
             value = _unsaid(config, parents, name) | value
-        part[name] = {"kind": value} if has_kind and not isinstance(value, dict) else value
+        of_kinds = has_kind or (old is None and any(hasattr(cls, "kind") for cls in _may_be(config, path)))
+        may_be_none = value is None and _is_optional(config, parents, name)
+        part[name] = {"kind": value} if of_kinds and not (may_be_none or isinstance(value, dict)) else value
         config = load(type(config), tree)
     return config
 
@@ -251,9 +253,18 @@ def share_parts(configs: Iterable[AnyConfig]) -> list[AnyConfig]:
 
 def _unsaid(config: Any, parents: Sequence[str], name: str) -> dict[str, Any]:
     """Returns the values of an `optional_part` that an object need not say; none of another field."""
+    unsaid: dict[str, Any] = _metadata(config, parents, name).get("unsaid", {})
+    return unsaid
+
+
+def _is_optional(config: Any, parents: Sequence[str], name: str) -> bool:
+    return "unsaid" in _metadata(config, parents, name)
+
+
+def _metadata(config: Any, parents: Sequence[str], name: str) -> Mapping[str, Any]:
     part = functools.reduce(lambda part, parent: getattr(part, parent, None), parents, config)
     fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
-    return next((field.metadata.get("unsaid", {}) for field in fields if field.name == name), {})
+    return next((field.metadata for field in fields if field.name == name), {})
 
 
 # What other libraries call some choices and fields.

@@ -122,8 +122,9 @@ def config_classes(hint: Any) -> tuple[type, ...]:
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Registry | ExtendedRegistry):
             return extra.configs
-    options = typing.get_args(hint) or (hint,)
-    return tuple(option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option))
+    if isinstance(hint, type):
+        return (hint,) if dataclasses.is_dataclass(hint) else ()
+    return tuple(itertools.chain.from_iterable(map(config_classes, typing.get_args(hint))))
 
 
 def _union(configs: tuple[type, ...]) -> Any:

@@ -14,6 +14,7 @@ from aejax.config import (
     combine,
     config_id,
     load,
+    optional_part,
     override,
     partition,
     to_tree,
@@ -42,6 +43,7 @@ class Root:
     seed: NonNegativeInt = traced(0)
     engine: Annotated[Slow | Fast, Field(discriminator="kind")] = Fast()
     single: Slow = Slow()
+    spare: Annotated[Slow | Fast, Field(discriminator="kind")] | None = optional_part()
     widths: tuple[PositiveInt, ...] = (3, 4)
 
 
@@ -57,6 +59,16 @@ def test_choosing_a_kind_resets_the_part_and_later_paths_refine_it():
     assert override(Root(), {"engine.kind": "slow"}) == Root(engine=Slow())
     assert override(Root(), {"single": "slow"}) == Root()
     assert override(Root(), {"engine": {"kind": "fast", "rate": 3.0}}) == Root(engine=Fast(rate=3.0))
+
+
+def test_a_part_that_is_null_is_chosen_by_its_kind_and_left_out_again():
+    config = override(Root(), {"spare": "fast", "spare.rate": 3})
+    assert config == Root(spare=Fast(rate=3.0))
+    assert override(config, {"spare": None}) == Root()
+    with pytest.raises(ConfigError, match="spare"):
+        override(Root(), {"spare": "slw"})
+    with pytest.raises(ConfigError, match="engine"):
+        override(Root(), {"engine": None})
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class HamiltonianVaeConfig(WithKL):
     """
 
     kind: Literal["hamiltonian_vae"] = "hamiltonian_vae"
-    num_steps: NonNegativeInt = 3  # Each takes two gradients of the decoder.
+    num_steps: NonNegativeInt = 3  # Each takes a gradient of the decoder, and the first one more.
     step_size: PositiveFloat = traced(0.05)  # At first.
     tempering: OpenRate = traced(0.3)  # β at first.
 

@@ -27,8 +27,10 @@ def leapfrog(
       step_size: of each unit, with as many axes as the position.
       cooling: what the momentum is multiplied by after each step, [steps].
     """
+    slope = gradient(position)
     for index in range(len(cooling)):
-        momentum = momentum - step_size / 2 * gradient(position)
+        momentum = momentum - step_size / 2 * slope
         position = position + step_size * momentum
-        momentum = cooling[index] * (momentum - step_size / 2 * gradient(position))
+        slope = gradient(position)
+        momentum = cooling[index] * (momentum - step_size / 2 * slope)
     return position, momentum
