@@ -16,8 +16,10 @@ training images, with 4,000 units to those of their mirror images, too; an image
 mirror image. Strengths are chosen on 5,000 validation images. Beside it stand the same features of k-means, of the same
 encoder untrained and trained by labels, and raw pixels. Five seeds.
 
-Cost: not measured yet.
-Expected: not measured yet.
+Cost: `cifar100` about 100 minutes on 2 cores beside other work, and 9.6 GB of memory. Others are not measured yet.
+Expected: with 1,600 units ridge regression is right on 51.3 ± 0.5 % of CIFAR-100's test images, untrained on 47.4 ±
+0.2, k-means 54.7 ± 0.2, pixels 14.9, and the network trained by labels for one epoch on 27.0 ± 1.3. Others are not
+measured yet.
 """
 
 from aejax import sweep as sweeps
@@ -62,8 +64,8 @@ def get_config(variant: str) -> Config:
             likelihood=HalfSquaredError(output="identity"),
             patches=PatchesConfig(two_sided=not large),
         ),
-        optimizer=Adam(learning_rate=5e-3, schedule=Cosine()),
-        training=TrainingConfig(epochs=15, batch_size=100),
+        optimizer=Adam(learning_rate=2e-3, schedule=Cosine()),
+        training=TrainingConfig(epochs=1, batch_size=100),
         fine_tuning=FineTuningConfig(scratch_epochs=1, scratch_learning_rate=1e-3),
         evaluation=EvaluationConfig(
             measures=("few_labels",) if few else ("reconstruction", "ridge"),
