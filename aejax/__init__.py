@@ -107,6 +107,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
     from aejax.autoencoders.matryoshka import MatryoshkaConfig as MatryoshkaConfig
     from aejax.autoencoders.plain import PlainConfig as PlainConfig
+    from aejax.autoencoders.poincare_vae import PoincareVaeConfig as PoincareVaeConfig
     from aejax.autoencoders.rae import (
         RaeGPConfig as RaeGPConfig,
         RaeL2Config as RaeL2Config,

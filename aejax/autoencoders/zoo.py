@@ -32,6 +32,7 @@ from aejax.autoencoders.masked import Masked
 from aejax.autoencoders.matryoshka import Matryoshka
 from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.poincare_vae import PoincareVae
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
 from aejax.autoencoders.simmim import SimMim
@@ -80,6 +81,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         DipVae,
         InfoVae,
         HypersphericalVae,
+        PoincareVae,
         HamiltonianVae,
         LadderVae,
         Wae,

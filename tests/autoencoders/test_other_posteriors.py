@@ -1,4 +1,4 @@
-"""Families whose posteriors are no Gaussians: directions, moved draws, levels."""
+"""Families whose posteriors are no Gaussians: directions, hyperbolic space, moved draws, levels."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import scipy.stats
 from aejax.autoencoders.hamiltonian_vae import HamiltonianVaeConfig
 from aejax.autoencoders.hyperspherical_vae import HypersphericalVaeConfig
 from aejax.autoencoders.ladder_vae import LadderVaeConfig
+from aejax.autoencoders.poincare_vae import PoincareVaeConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import Batch, ResidentData
@@ -23,6 +24,7 @@ from aejax.objectives.priors import VampPrior
 from aejax.samplers.generator import make_generator
 from aejax.samplers.prior import Prior
 from tests.autoencoders.families import IMAGE, SMALL, changed, initialize
+from tests.objectives.ball import log_density_on_ball, norm, to_ball
 
 BATCH = Batch(IMAGE, None)
 
@@ -78,6 +80,30 @@ def test_the_hyperspherical_loss_is_that_of_scipy():
         latent = found["draw"].latent[index].astype(np.float64)
         close(found["draw"].log_density[index], of_scipy.logpdf(latent / np.linalg.norm(latent)), atol=1e-4)
         close(found["rate"][index], area - of_scipy.entropy(), atol=1e-4)
+
+
+def test_the_poincare_loss_is_that_of_the_ball_in_float64():
+    found = of_model(*moved(PoincareVaeConfig(**SMALL, curvature=0.7)), pieces)
+    center, log_variance, _ = found["posterior"]
+    close(found["code"], center)
+    close(found["terms"]["reconstruction"], bernoulli(found["output"]))
+    close(found["terms"]["kl"], found["rate"])
+    z, mean = (to_ball(np.asarray(x, np.float64), 0.7) for x in (found["draw"].latent, center))
+    log_posterior = log_density_on_ball(z, mean, np.exp(np.asarray(log_variance, np.float64)), 0.7)
+    log_prior = log_density_on_ball(z, np.zeros_like(z), 1.0, 0.7)
+    close(found["rate"], log_posterior - log_prior, atol=2e-4)
+    length = np.sqrt(0.7) * norm(found["draw"].latent.astype(np.float64))[:, 0]
+    close(found["log_prior"], log_prior + 2 * np.log(np.sinh(length) / length))
+
+
+def test_without_curvature_the_poincare_vae_is_the_vae():
+    plain, variables = moved(VaeConfig(**SMALL))
+    poincare, _ = initialize(PoincareVaeConfig(**SMALL, curvature=0.0), IMAGE)
+    expected, found = of_model(plain, variables, pieces), of_model(poincare, variables, pieces)
+    for name in ("posterior", "draw", "log_prior", "code", "output"):
+        for one, two in zip(jax.tree.leaves(expected[name]), jax.tree.leaves(found[name]), strict=True):
+            close(two, one)
+    close(found["rate"], found["draw"].log_density - found["log_prior"])  # Of a draw, without the closed form.
 
 
 def test_without_steps_the_hamiltonian_vae_is_the_vae_to_the_bit():
@@ -185,6 +211,7 @@ def test_the_levels_of_a_ladder_are_numpys_in_float64():
 
 FAMILIES = (
     HypersphericalVaeConfig(**SMALL),
+    PoincareVaeConfig(**SMALL),
     HamiltonianVaeConfig(**SMALL, num_steps=1),
     LadderVaeConfig(**SMALL, upper_sizes=(2,), width=4),
 )
@@ -245,6 +272,7 @@ def test_extremes_stay_finite_with_their_gradients(family):
     [
         (HypersphericalVaeConfig(latent_size=1), "latent_size=1"),
         (HypersphericalVaeConfig(latent_activation="relu"), "latent_activation=relu"),
+        (PoincareVaeConfig(latent_activation="relu"), "latent_activation=relu"),
         (HamiltonianVaeConfig(flow=PlanarConfig()), "flow=planar"),
         (HamiltonianVaeConfig(likelihood=OptimalGaussian()), "likelihood=optimal_gaussian"),
         (HamiltonianVaeConfig(free_bits=0.1), "free_bits=0.1"),

@@ -78,8 +78,8 @@ LIKE_ANOTHER = {
     "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
     "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
-    "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae", "matryoshka",
-    "jump_relu", "gated",
+    "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "poincare_vae", "hamiltonian_vae",
+    "ladder_vae", "matryoshka", "jump_relu", "gated",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture(), MsSsim())
