@@ -114,6 +114,9 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
         RaeSNConfig as RaeSNConfig,
     )
     from aejax.autoencoders.residual_vq import ResidualVqConfig as ResidualVqConfig
+    from aejax.autoencoders.riemannian_hamiltonian_vae import (
+        RiemannianHamiltonianVaeConfig as RiemannianHamiltonianVaeConfig,
+    )
     from aejax.autoencoders.simmim import SimMimConfig as SimMimConfig
     from aejax.autoencoders.sparse_kl import SparseKLConfig as SparseKLConfig
     from aejax.autoencoders.sparse_l1 import SparseL1Config as SparseL1Config

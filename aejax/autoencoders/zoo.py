@@ -35,6 +35,7 @@ from aejax.autoencoders.plain import Plain
 from aejax.autoencoders.poincare_vae import PoincareVae
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.riemannian_hamiltonian_vae import RiemannianHamiltonianVae
 from aejax.autoencoders.simmim import SimMim
 from aejax.autoencoders.sparse_kl import SparseKL
 from aejax.autoencoders.sparse_l1 import SparseL1
@@ -83,6 +84,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         HypersphericalVae,
         PoincareVae,
         HamiltonianVae,
+        RiemannianHamiltonianVae,
         LadderVae,
         Wae,
         Swae,
