@@ -305,7 +305,14 @@ FAMILIES = (
 )
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+# The Riemannian one is evaluated by what evaluates the Hamiltonian one.
+EVALUATED = [
+    pytest.param(family, id=family.kind, marks=pytest.mark.slow if "riemannian" in family.kind else ())
+    for family in FAMILIES
+]
+
+
+@pytest.mark.parametrize("family", EVALUATED)
 def test_they_are_evaluated_and_draw_images_of_their_own_prior(family):
     model, variables = moved(family)
     image = {"train": IMAGE[:0], "validation": IMAGE[:0], "test": IMAGE}
@@ -342,7 +349,8 @@ def test_extremes_stay_finite_with_their_gradients(family):
     @jax.value_and_grad
     def loss(params):
         keys = {"noise": jax.random.key(0)}
-        terms = model.apply({"params": params}, Batch(image, None), train=True, method="terms", rngs=keys)
+        own = {**variables, "params": params}
+        terms = model.apply(own, Batch(image, None), train=True, method="terms", rngs=keys)
         return sum(jnp.mean(term) for term in terms.values())
 
     spread = "concentration" if family.kind == "hyperspherical_vae" else "log_variance"

@@ -75,11 +75,11 @@ def test_implicit_steps_are_those_in_float64():
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("num_iterations", "least", "most"), [(1, 1e-4, 0.1), (8, 0.0, 1e-5)])
+@pytest.mark.parametrize(("num_iterations", "least", "most"), [(1, 1e-4, 0.2), (8, 0.0, 1e-5)])
 def test_steps_lead_back_and_keep_volume_as_far_as_iterations_converge(num_iterations, least, most):
-    ones = np.ones(2, np.float32)
+    ones = np.ones(1, np.float32)
     far, fast = stepped(POSITION, MOMENTUM, ones, num_iterations)
-    assert np.abs(far - POSITION).max() > 0.1
+    assert np.abs(far - POSITION).max() > 0.05
     back, turned = stepped(far, -fast, ones, num_iterations)
     error = max(np.abs(back - POSITION).max(), np.abs(turned + MOMENTUM).max())
     assert least <= error <= most
