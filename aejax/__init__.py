@@ -107,12 +107,16 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
     from aejax.autoencoders.matryoshka import MatryoshkaConfig as MatryoshkaConfig
     from aejax.autoencoders.plain import PlainConfig as PlainConfig
+    from aejax.autoencoders.poincare_vae import PoincareVaeConfig as PoincareVaeConfig
     from aejax.autoencoders.rae import (
         RaeGPConfig as RaeGPConfig,
         RaeL2Config as RaeL2Config,
         RaeSNConfig as RaeSNConfig,
     )
     from aejax.autoencoders.residual_vq import ResidualVqConfig as ResidualVqConfig
+    from aejax.autoencoders.riemannian_hamiltonian_vae import (
+        RiemannianHamiltonianVaeConfig as RiemannianHamiltonianVaeConfig,
+    )
     from aejax.autoencoders.sim_vq import SimVqConfig as SimVqConfig
     from aejax.autoencoders.simmim import SimMimConfig as SimMimConfig
     from aejax.autoencoders.sparse_kl import SparseKLConfig as SparseKLConfig

@@ -10,29 +10,14 @@ import jax.numpy as jnp
 from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import NonNegativeInt, OpenRate, PositiveFloat, traced
 from aejax.data.preprocessing import Kind
-from aejax.objectives.divergences import standard_log_density
-from aejax.objectives.leapfrog import leapfrog
+from aejax.objectives.leapfrog import Mass, UnitMass, leapfrog
 from aejax.objectives.posteriors import Draw, Posterior, draw_gaussian
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HamiltonianVaeConfig(WithKL):
-    """Loss: −log p(x|z) + log q(z|x) − log p(z), z a Gaussian's draw after leapfrog steps along −log p(x, z).
+class WithSteps(WithKL):
+    """The fields that all have whose draws move by leapfrog steps."""
 
-    With each draw comes a momentum ρ = γ / √β, γ ~ N(0, I). Each step is followed by a cooling of ρ, such that β has
-    grown to 1 by the last. Then log q(z|x) is the Gaussian's density of the draw, times N(γ) and divided by N(ρ): steps
-    keep volume, and cooling takes back what β did to it. Without steps it is the VAE.
-
-    The sizes of steps, one for each unit, and the first β are learned. The code of an image is where the steps lead
-    from the Gaussian's mean without momentum.
-
-    Source: Caterini, Doucet and Sejdinovic, "Hamiltonian variational auto-encoder", 2018, algorithm 1 with quadratic
-    tempering.
-
-    Departures: steps are at most twice as large as at first; the paper gives the limit itself.
-    """
-
-    kind: Literal["hamiltonian_vae"] = "hamiltonian_vae"
     num_steps: NonNegativeInt = 3  # Each takes a gradient of the decoder, and the first one more.
     step_size: PositiveFloat = traced(0.05)  # At first.
     tempering: OpenRate = traced(0.3)  # β at first.
@@ -57,6 +42,26 @@ class HamiltonianVaeConfig(WithKL):
         return super().conflict(preprocessing)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HamiltonianVaeConfig(WithSteps):
+    """Loss: −log p(x|z) + log q(z|x) − log p(z), z a Gaussian's draw after leapfrog steps along −log p(x, z).
+
+    With each draw comes a momentum ρ = γ / √β, γ ~ N(0, I). Each step is followed by a cooling of ρ, such that β has
+    grown to 1 by the last. Then log q(z|x) is the Gaussian's density of the draw, times N(γ) and divided by N(ρ): steps
+    keep volume, and cooling takes back what β did to it. Without steps it is the VAE.
+
+    The sizes of steps, one for each unit, and the first β are learned. The code of an image is where the steps lead
+    from the Gaussian's mean without momentum.
+
+    Source: Caterini, Doucet and Sejdinovic, "Hamiltonian variational auto-encoder", 2018, algorithm 1 with quadratic
+    tempering.
+
+    Departures: steps are at most twice as large as at first; the paper gives the limit itself.
+    """
+
+    kind: Literal["hamiltonian_vae"] = "hamiltonian_vae"
+
+
 class ToBeMoved(NamedTuple):
     """Of a batch: the Gaussian of each image, and the image, by which the draws move."""
 
@@ -64,10 +69,10 @@ class ToBeMoved(NamedTuple):
     image: jax.Array
 
 
-class HamiltonianVae(VariationalAutoencoder):
-    """The networks of `HamiltonianVaeConfig`."""
+class SteppingAutoencoder(VariationalAutoencoder):
+    """The networks of a family whose draws move by leapfrog steps, with a momentum of a `mass`."""
 
-    config: HamiltonianVaeConfig
+    config: Any  # A `WithSteps` family.
 
     def setup(self) -> None:
         """Makes the networks, and what of the steps is learned."""
@@ -78,6 +83,15 @@ class HamiltonianVae(VariationalAutoencoder):
             self.raw_tempering = self.param(
                 "tempering", lambda _: jax.scipy.special.logit(jnp.float32(self.config.tempering))
             )
+
+    def mass(self) -> Mass:
+        """Returns the mass of momenta: 1, unless a family says otherwise."""
+        return UnitMass()
+
+    @property
+    def num_iterations(self) -> int:
+        """The iterations by which a step finds itself, where the mass depends on the position."""
+        return 1
 
     def posterior(self, image: jax.Array, *, train: bool = False) -> Any:
         """Returns q(z|x) of each image."""
@@ -95,16 +109,17 @@ class HamiltonianVae(VariationalAutoencoder):
         if self.config.num_steps == 0:
             return super().center(posterior)
         mean = posterior.gaussian.mean[None]
-        return self._move(mean, jnp.zeros_like(mean), posterior.image)[0][0]
+        return self._move(mean, jnp.zeros_like(mean), posterior.image, self.mass())[0][0]
 
     def draw(self, posterior: Any, key: jax.Array, num: int = 1) -> Draw:
         """Returns draws from each posterior, [num, batch, latent_size], and their densities."""
         if self.config.num_steps == 0:
             return super().draw(posterior, key, num)
         draw = draw_gaussian(posterior.gaussian, key, num)
-        gamma = jax.random.normal(jax.random.fold_in(key, 1), draw.latent.shape)
-        latent, momentum = self._move(draw.latent, gamma / jnp.sqrt(self._tempering()), posterior.image)
-        growth = jnp.sum(standard_log_density(gamma) - standard_log_density(momentum), axis=-1)
+        mass = self.mass()
+        start = mass.momentum(draw.latent, jax.random.normal(jax.random.fold_in(key, 1), draw.latent.shape))
+        latent, momentum = self._move(draw.latent, start / jnp.sqrt(self._tempering()), posterior.image, mass)
+        growth = mass.log_density(draw.latent, start) - mass.log_density(latent, momentum)
         return Draw(latent, draw.log_density + growth)
 
     def rate(self, posterior: Any, draw: Draw) -> jax.Array:
@@ -121,7 +136,9 @@ class HamiltonianVae(VariationalAutoencoder):
         """Returns β at first."""
         return jax.nn.sigmoid(self.raw_tempering.astype(jnp.float32))
 
-    def _move(self, latent: jax.Array, momentum: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _move(
+        self, latent: jax.Array, momentum: jax.Array, image: jax.Array, mass: Mass
+    ) -> tuple[jax.Array, jax.Array]:
         """Returns draws and momenta [num, batch, units] after the steps."""
         if self.is_initializing():
             self.decode(latent[0])  # Which makes the decoder's parameters; steps need them.
@@ -143,4 +160,11 @@ class HamiltonianVae(VariationalAutoencoder):
         # √β after each step, from its first value to 1 as the square of the step.
         share = jnp.square(jnp.linspace(0, 1, self.config.num_steps + 1))
         root = 1 / (share + (1 - share) / jnp.sqrt(self._tempering()))
-        return leapfrog(jax.grad(energy), latent, momentum, step_size[None, None], root[:-1] / root[1:])
+        cooling = root[:-1] / root[1:]
+        return leapfrog(jax.grad(energy), latent, momentum, step_size[None, None], cooling, mass, self.num_iterations)
+
+
+class HamiltonianVae(SteppingAutoencoder):
+    """The networks of `HamiltonianVaeConfig`."""
+
+    config: HamiltonianVaeConfig

@@ -32,8 +32,10 @@ from aejax.autoencoders.masked import Masked
 from aejax.autoencoders.matryoshka import Matryoshka
 from aejax.autoencoders.patchwise import Patchwise
 from aejax.autoencoders.plain import Plain
+from aejax.autoencoders.poincare_vae import PoincareVae
 from aejax.autoencoders.rae import RaeGP, RaeL2, RaeSN
 from aejax.autoencoders.residual_vq import ResidualVq
+from aejax.autoencoders.riemannian_hamiltonian_vae import RiemannianHamiltonianVae
 from aejax.autoencoders.sim_vq import SimVq
 from aejax.autoencoders.simmim import SimMim
 from aejax.autoencoders.sparse_kl import SparseKL
@@ -81,7 +83,9 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         DipVae,
         InfoVae,
         HypersphericalVae,
+        PoincareVae,
         HamiltonianVae,
+        RiemannianHamiltonianVae,
         LadderVae,
         Wae,
         Swae,

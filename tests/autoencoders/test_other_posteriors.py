@@ -1,4 +1,4 @@
-"""Families whose posteriors are no Gaussians: directions, moved draws, levels."""
+"""Families whose posteriors are no Gaussians: directions, hyperbolic space, moved draws, levels."""
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +10,23 @@ import scipy.stats
 from aejax.autoencoders.hamiltonian_vae import HamiltonianVaeConfig
 from aejax.autoencoders.hyperspherical_vae import HypersphericalVaeConfig
 from aejax.autoencoders.ladder_vae import LadderVaeConfig
+from aejax.autoencoders.poincare_vae import PoincareVaeConfig
+from aejax.autoencoders.riemannian_hamiltonian_vae import RiemannianHamiltonianVaeConfig
 from aejax.autoencoders.vae import VaeConfig
+from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data.preprocessing import Preprocessing
 from aejax.data.resident import Batch, ResidentData
-from aejax.errors import ConfigError
+from aejax.errors import ConfigError, DataError
 from aejax.evaluation.likelihood import likelihood_metrics, posterior_metrics
-from aejax.experiment import Config, check
+from aejax.experiment import Config, check, check_data
 from aejax.methods.base import find_method
 from aejax.networks.posterior_flows import PlanarConfig
 from aejax.objectives.likelihoods import OptimalGaussian
 from aejax.samplers.generator import make_generator
 from aejax.samplers.prior import Prior
 from tests.autoencoders.families import IMAGE, SMALL, changed, initialize
+from tests.objectives.ball import log_density_on_ball, norm, to_ball
+from tests.objectives.curved import CurvedMetric, implicit_steps
 
 BATCH = Batch(IMAGE, None)
 
@@ -79,10 +84,34 @@ def test_the_hyperspherical_loss_is_that_of_scipy():
         close(found["rate"][index], area - of_scipy.entropy(), atol=1e-4)
 
 
-def test_without_steps_the_hamiltonian_vae_is_the_vae_to_the_bit():
+def test_the_poincare_loss_is_that_of_the_ball_in_float64():
+    found = of_model(*moved(PoincareVaeConfig(**SMALL, curvature=0.7)), pieces)
+    center, log_variance, _ = found["posterior"]
+    close(found["code"], center)
+    close(found["terms"]["reconstruction"], bernoulli(found["output"]))
+    close(found["terms"]["kl"], found["rate"])
+    z, mean = (to_ball(np.asarray(x, np.float64), 0.7) for x in (found["draw"].latent, center))
+    log_posterior = log_density_on_ball(z, mean, np.exp(np.asarray(log_variance, np.float64)), 0.7)
+    log_prior = log_density_on_ball(z, np.zeros_like(z), 1.0, 0.7)
+    close(found["rate"], log_posterior - log_prior, atol=2e-4)
+    length = np.sqrt(0.7) * norm(found["draw"].latent.astype(np.float64))[:, 0]
+    close(found["log_prior"], log_prior + 2 * np.log(np.sinh(length) / length))
+
+
+def test_without_curvature_the_poincare_vae_is_the_vae():
+    plain, variables = moved(VaeConfig(**SMALL))
+    poincare, _ = initialize(PoincareVaeConfig(**SMALL, curvature=0.0), IMAGE)
+    expected, found = of_model(plain, variables, pieces), of_model(poincare, variables, pieces)
+    for name in ("posterior", "draw", "log_prior", "code", "output"):
+        for one, two in zip(jax.tree.leaves(expected[name]), jax.tree.leaves(found[name]), strict=True):
+            close(two, one)
+    close(found["rate"], found["draw"].log_density - found["log_prior"])  # Of a draw, without the closed form.
+
+
+@pytest.mark.parametrize("family", [HamiltonianVaeConfig, RiemannianHamiltonianVaeConfig])
+def test_without_steps_the_hamiltonian_vae_is_the_vae_to_the_bit(family):
     plain, variables = moved(VaeConfig(**SMALL, free_bits=0.1))
-    family = HamiltonianVaeConfig(**SMALL, num_steps=0, free_bits=0.1)
-    other, _ = initialize(family, IMAGE)
+    other = make_autoencoder(family(**SMALL, num_steps=0, free_bits=0.1), IMAGE.shape[1:])
     expected, found = of_model(plain, variables, pieces), of_model(other, variables, pieces)
     for one, two in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
         assert np.array_equal(one, two)
@@ -92,10 +121,8 @@ def dense(x, layer):
     return (x[:, :, None] * np.asarray(layer["kernel"], np.float64)).sum(axis=1) + np.asarray(layer["bias"], np.float64)
 
 
-def test_the_steps_of_the_hamiltonian_vae_are_numpys_in_float64():
-    model, variables = moved(HamiltonianVaeConfig(**SMALL, num_steps=3, step_size=0.2, tempering=0.4))
-    found = of_model(model, variables, pieces)
-    params = variables["params"]
+def of_potential(params):
+    """The gradient of −log p(x, z) by z."""
     first, last = params["decoder"]["DenseStack_0"]["Dense_0"], params["decoder"]["Dense_0"]
     image = IMAGE.reshape(6, 64).astype(np.float64)
 
@@ -105,10 +132,23 @@ def test_the_steps_of_the_hamiltonian_vae_are_numpys_in_float64():
         back = (error[:, None, :] * np.asarray(last["kernel"], np.float64)).sum(axis=2) * (1 - hidden**2)
         return (back[:, None, :] * np.asarray(first["kernel"], np.float64)).sum(axis=2) + z
 
+    return slope
+
+
+def noises():
+    """The noise of the Gaussian's draw, and that of the momentum."""
+    keys = jax.random.key(0), jax.random.fold_in(jax.random.key(0), 1)
+    return (np.asarray(jax.random.normal(key, (1, 6, 3)), np.float64)[0] for key in keys)
+
+
+def test_the_steps_of_the_hamiltonian_vae_are_numpys_in_float64():
+    model, variables = moved(HamiltonianVaeConfig(**SMALL, num_steps=3, step_size=0.2, tempering=0.4))
+    found = of_model(model, variables, pieces)
+    params = variables["params"]
+    slope = of_potential(params)
     gaussian = found["posterior"].gaussian
     mean, log_variance = (np.asarray(x, np.float64) for x in gaussian[:2])
-    noise = np.asarray(jax.random.normal(jax.random.key(0), (1, 6, 3)), np.float64)[0]
-    gamma = np.asarray(jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (1, 6, 3)), np.float64)[0]
+    noise, gamma = noises()
     size = 2 * 0.2 * scipy.special.expit(np.asarray(params["step_size"], np.float64))
     beta = scipy.special.expit(float(params["tempering"]))
 
@@ -128,6 +168,79 @@ def test_the_steps_of_the_hamiltonian_vae_are_numpys_in_float64():
     close(found["terms"]["kl"], log_density - normal(z).sum(axis=1), atol=1e-4)
     close(found["terms"]["reconstruction"], bernoulli(found["output"]))
     close(found["code"], steps(mean, np.zeros_like(mean))[0])
+
+
+RIEMANNIAN = {"num_centroids": 3, "width": 4, "temperature": 3.0, "floor": 0.1}
+
+
+def test_the_steps_of_the_riemannian_vae_are_numpys_in_float64():
+    family = RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN, num_steps=2, step_size=0.02, tempering=0.4)
+    model, variables = moved(family)
+
+    def with_mass(model):
+        mass = model.mass()
+        return {**pieces(model), "centroid": mass.centroid, "factor": mass.factor}
+
+    found = of_model(model, variables, with_mass)
+    params, image = variables["params"], np.asarray(variables["centroids"]["image"], np.float64).reshape(3, 64)
+    entries = dense(np.maximum(dense(image, params["metric_hidden"]), 0), params["metric"])
+    factor = np.zeros((3, 3, 3))
+    for k in range(3):
+        factor[k][np.tril_indices(3)] = entries[k]
+        np.fill_diagonal(factor[k], np.exp(np.diagonal(factor[k]) / 2))
+    close(found["factor"], factor)
+    mean_of = dense(np.tanh(dense(image, params["encoder"]["DenseStack_0"]["Dense_0"])), params["latent"])
+    close(found["centroid"], mean_of)
+    metric = CurvedMetric(mean_of, factor, 3.0, 0.1)
+
+    gaussian = found["posterior"].gaussian
+    mean, log_variance = (np.asarray(x, np.float64) for x in gaussian[:2])
+    noise, gamma = noises()
+    size = 2 * 0.02 * scipy.special.expit(np.asarray(params["step_size"], np.float64))
+    beta = scipy.special.expit(float(params["tempering"]))
+    root = [1 / ((1 - 1 / np.sqrt(beta)) * (k / 2) ** 2 + 1 / np.sqrt(beta)) for k in range(3)]
+    cooling = [root[0] / root[1], root[1] / root[2]]
+
+    def steps(z, momentum):
+        return implicit_steps(of_potential(params), metric, z, momentum, size, cooling, 3)
+
+    start = mean + np.exp(log_variance / 2) * noise
+    cholesky = np.linalg.cholesky(metric.inverse(start)).transpose(0, 2, 1)
+    rho = np.linalg.solve(cholesky, gamma[..., None])[..., 0]
+    z, momentum = steps(start, rho / np.sqrt(beta))
+    close(found["draw"].latent, z, atol=1e-4)
+    normal = scipy.stats.norm.logpdf
+    log_density = np.sum(normal(noise) - log_variance / 2, axis=1) - metric.energy(start, rho)
+    log_density += metric.energy(z, momentum)
+    close(found["draw"].log_density, log_density, atol=1e-3)
+    close(found["terms"]["kl"], log_density - normal(z).sum(axis=1), atol=1e-3)
+    close(found["code"], steps(mean, np.zeros_like(mean))[0], atol=1e-4)
+
+
+def test_far_from_its_centroids_the_riemannian_vae_is_the_hamiltonian_vae():
+    steps = {"num_steps": 2, "step_size": 0.1}
+    nowhere = {"temperature": 1e-3, "floor": 1.0}
+    curved, variables = moved(RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN | nowhere, **steps))
+    flat = make_autoencoder(HamiltonianVaeConfig(**SMALL, **steps), IMAGE.shape[1:])
+    own = {name: tree for name, tree in variables["params"].items() if not name.startswith("metric")}
+    expected, found = of_model(flat, {"params": own}, pieces), of_model(curved, variables, pieces)
+    for one, two in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        close(two, one)
+
+
+def test_centroids_are_training_images_chosen_evenly():
+    family = RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN, num_steps=1)
+    model, variables = initialize(family, IMAGE)
+    data = ResidentData({"train": jnp.asarray(IMAGE)}, {}, Preprocessing(kind="none"))
+    found = model.init_from_data(variables, data)
+    assert np.array_equal(found["centroids"]["image"], IMAGE[np.asarray(data.evenly("train", 3))])
+    assert len(np.unique(data.evenly("train", 3))) == 3
+
+
+def test_more_centroids_than_training_images_are_refused(dataset):
+    family = RiemannianHamiltonianVaeConfig(num_centroids=10_000)
+    with pytest.raises(DataError, match=r"autoencoder\.num_centroids=10000 are training images"):
+        check_data(Config(autoencoder=family), dataset)
 
 
 def test_a_ladder_of_one_level_is_the_vae():
@@ -184,12 +297,21 @@ def test_the_levels_of_a_ladder_are_numpys_in_float64():
 
 FAMILIES = (
     HypersphericalVaeConfig(**SMALL),
+    PoincareVaeConfig(**SMALL),
     HamiltonianVaeConfig(**SMALL, num_steps=1),
+    RiemannianHamiltonianVaeConfig(**SMALL, num_steps=1, num_centroids=3, width=4),
     LadderVaeConfig(**SMALL, upper_sizes=(2,), width=4),
 )
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+# The Riemannian one is evaluated by what evaluates the Hamiltonian one.
+EVALUATED = [
+    pytest.param(family, id=family.kind, marks=pytest.mark.slow if "riemannian" in family.kind else ())
+    for family in FAMILIES
+]
+
+
+@pytest.mark.parametrize("family", EVALUATED)
 def test_they_are_evaluated_and_draw_images_of_their_own_prior(family):
     model, variables = moved(family)
     image = {"train": IMAGE[:0], "validation": IMAGE[:0], "test": IMAGE}
@@ -226,7 +348,8 @@ def test_extremes_stay_finite_with_their_gradients(family):
     @jax.value_and_grad
     def loss(params):
         keys = {"noise": jax.random.key(0)}
-        terms = model.apply({"params": params}, Batch(image, None), train=True, method="terms", rngs=keys)
+        own = {**variables, "params": params}
+        terms = model.apply(own, Batch(image, None), train=True, method="terms", rngs=keys)
         return sum(jnp.mean(term) for term in terms.values())
 
     spread = "concentration" if family.kind == "hyperspherical_vae" else "log_variance"
@@ -244,9 +367,11 @@ def test_extremes_stay_finite_with_their_gradients(family):
     [
         (HypersphericalVaeConfig(latent_size=1), "latent_size=1"),
         (HypersphericalVaeConfig(latent_activation="relu"), "latent_activation=relu"),
+        (PoincareVaeConfig(latent_activation="relu"), "latent_activation=relu"),
         (HamiltonianVaeConfig(flow=PlanarConfig()), "flow=planar"),
         (HamiltonianVaeConfig(likelihood=OptimalGaussian()), "likelihood=optimal_gaussian"),
         (HamiltonianVaeConfig(free_bits=0.1), "free_bits=0.1"),
+        (RiemannianHamiltonianVaeConfig(flow=PlanarConfig()), "flow=planar"),
         (LadderVaeConfig(upper_sizes=(8, 8, 8, 8, 8)), "upper_sizes has 5"),
     ],
 )

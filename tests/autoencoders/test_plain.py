@@ -63,6 +63,7 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "factor_vae": {"discriminator_widths": (10,)},
     "info_vae": {"scale": 10.0},
     "hamiltonian_vae": {"num_steps": 1},
+    "riemannian_hamiltonian_vae": {"num_steps": 1, "num_centroids": 3, "width": 4},
     "ladder_vae": {"upper_sizes": (3,), "width": 4},
     "vq_vae": {"codebook_size": 16, "num_positions": 3},
     "residual_vq": {"codebook_size": 8, "depth": 2, "num_positions": 3, "dropout": 0.5},
@@ -79,8 +80,8 @@ LIKE_ANOTHER = {
     "tied", "latent_noise", "dropout", "sparse_l1", "sparse_kl", "contractive", "higher_order_contractive",
     "winner_take_all", "batch_top_k", "rae_l2", "rae_gp", "rae_sn", "beta_vae", "annealed_vae", "beta_tcvae", "dip_vae",
     "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
-    "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "hamiltonian_vae", "ladder_vae", "matryoshka",
-    "jump_relu", "gated", "sim_vq",
+    "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "poincare_vae", "hamiltonian_vae",
+    "riemannian_hamiltonian_vae", "ladder_vae", "matryoshka", "jump_relu", "gated", "sim_vq",
 }  # fmt: skip
 # Of the plain family all are tried; the first of all families.
 LIKELIHOODS = (Bernoulli(), HalfSquaredError(), MeanSquaredError(), LearnedGaussian(), LogisticMixture(), MsSsim())

@@ -68,7 +68,13 @@ SWEPT = {
     ),
     "iwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "gradient": "dreg"}),
     "hyperspherical_vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": []}),
+    "poincare_vae": ("autoencoder.curvature", [0.0, 0.1, 1.0, 4.0, 10.0], {"encoder.widths": []}),
     "hamiltonian_vae": ("autoencoder.step_size", [0.01, 0.02, 0.05, 0.1, 0.2], {"encoder.widths": [], "num_steps": 1}),
+    "riemannian_hamiltonian_vae": (
+        "autoencoder.temperature",
+        [2.0, 3.0, 4.0, 6.0, 8.0],
+        {"encoder.widths": [], "num_steps": 1, "num_centroids": 3, "width": 4},
+    ),
     "ladder_vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": [], "upper_sizes": [4]}),
     "miwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
     "piwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
