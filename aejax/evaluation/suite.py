@@ -44,8 +44,8 @@ class EvaluationConfig(MeasuresConfig):
     # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
     # that the data do not allow is an error.
     measures: tuple[MeasureName, ...] | None = None
-    # Further ones, of members whose family has what they need, such as a posterior: so a sweep over families may ask for
-    # what only some of them have.
+    # Further ones, of members whose family has what they need, such as a posterior: a sweep over families may so ask
+    # for what only some of them have.
     where_possible: tuple[MeasureName, ...] = ()
     baselines: tuple[str, ...] | None = None  # null: all that the data allow, likewise.
     # Whether what was measured on test images is told. What a search trains is chosen, so it is not.
