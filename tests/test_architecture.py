@@ -15,6 +15,7 @@ import typing
 import pytest
 
 from aejax import config, registry, sweep
+from aejax.autoencoders.zoo import FAMILIES
 from aejax.cli.experiment_file import load_experiment
 from aejax.experiment import Config, check, check_data
 from aejax.measures.zoo import MEASURES
@@ -281,6 +282,21 @@ def experiments():
             if isinstance(node, ast.Assign) and node.targets[0].id == "VARIANTS":
                 names = ast.literal_eval(node.value)
         yield from (f"{path}:{variant}" for variant in names) if names else (str(path),)
+
+
+def test_the_table_of_objectives_has_every_family_or_says_why_not():
+    path = ROOT / "experiments" / "objectives.py"
+    (left_out,) = (
+        ast.literal_eval(node.value)
+        for node in tree_of(path).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "LEFT_OUT"
+    )
+    ours = {kind for kind, family in FAMILIES.items() if family.__module__.startswith("aejax.")}
+    for variant in ("mnist", "cpu"):
+        swept = {point["autoencoder"] for point in load_experiment(f"{path}:{variant}").sweep}
+        assert swept | set(left_out) == ours
+        assert not swept & set(left_out)
+    assert all(len(reason) > 20 for reason in left_out.values())
 
 
 _trained = set()

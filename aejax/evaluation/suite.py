@@ -44,6 +44,9 @@ class EvaluationConfig(MeasuresConfig):
     # null: "reconstruction", and where there are labels "probe" and "neighbors"; the others have to be named. A name
     # that the data do not allow is an error.
     measures: tuple[MeasureName, ...] | None = None
+    # Further ones, of members whose family has what they need, such as a posterior: a sweep over families may so ask
+    # for what only some of them have.
+    where_possible: tuple[MeasureName, ...] = ()
     baselines: tuple[str, ...] | None = None  # null: all that the data allow, likewise.
     # Whether what was measured on test images is told. What a search trains is chosen, so it is not.
     tell_test: bool = True
@@ -70,6 +73,14 @@ class EvaluationConfig(MeasuresConfig):
         """Returns the measures of data with or without labels."""
         return [one for one in MEASURES.values() if one.is_wanted(self) and (labelled or not one.of_labels)]
 
+    def of_member(self, config: Any) -> "EvaluationConfig":
+        """Returns what is measured of a member: `where_possible` without what its config does not allow."""
+
+        def is_possible(name: str) -> bool:
+            return not any(reason for need in MEASURES[name].needs for reason in need.conflicts(name, config))
+
+        return dataclasses.replace(self, where_possible=tuple(filter(is_possible, self.where_possible)))
+
     def unread(self, field: str) -> Iterator[str]:
         """Yields why a field that measures of features read is of no use."""
         if not any(measure.of_labels for measure in self.wanted()):
@@ -92,7 +103,7 @@ class EvaluationConfig(MeasuresConfig):
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with what is measured."""
-        for measure in self.wanted():
+        for measure in self.of_member(config).wanted():
             for need in measure.needs:
                 yield from need.conflicts(measure.name, config)
             yield from measure.conflicts(config)
@@ -104,7 +115,7 @@ class EvaluationConfig(MeasuresConfig):
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why data do not allow what is measured; `others` are those of `other_data`, by the same names."""
-        for measure in self.wanted():
+        for measure in self.of_member(config).wanted():
             for need in measure.needs:
                 yield from need.misfits(measure.name, config, dataset)
             yield from measure.misfits(config, dataset, others)

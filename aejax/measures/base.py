@@ -237,6 +237,8 @@ class Measure:
         """Returns whether a config asks for it, by name or by default."""
         if self.asked is not None:
             return self.asked(evaluation)
+        if self.name in evaluation.where_possible:
+            return True
         return self.by_default if evaluation.measures is None else self.name in evaluation.measures
 
 

@@ -105,7 +105,7 @@ class Method:
 
     def evaluation(self, config: Config) -> EvaluationConfig:
         """What is measured of a member."""
-        return config.evaluation
+        return config.evaluation.of_member(config)
 
     def represent(self, task: Task | None, variables: Any, config: Config, data: ResidentData) -> Representation:
         """What a member offers for evaluation, of methods that turn images into features; others make images.
@@ -145,7 +145,7 @@ def _replace_fields(config: Any, changes: Mapping[str, Any]) -> Any:
 
 def features_unmeasured(evaluation: EvaluationConfig) -> EvaluationConfig:
     """Leaves of an evaluation only what a member says by itself."""
-    return dataclasses.replace(evaluation, measures=(), transfer=None, outliers=None)
+    return dataclasses.replace(evaluation, measures=(), where_possible=(), transfer=None, outliers=None)
 
 
 def at_once(config: Config, image_shape: tuple[int, ...]) -> int:

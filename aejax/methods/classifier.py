@@ -49,7 +49,7 @@ class ClassifierMethod(Method):
 
     def evaluation(self, config: Config) -> EvaluationConfig:
         """Its features perhaps, but of few labels never; what it says itself always."""
-        evaluation = config.evaluation
+        evaluation = super().evaluation(config)
         if evaluation.classifier_features and config.fine_tuning.labels_per_class is None:
             return evaluation
         return features_unmeasured(evaluation)

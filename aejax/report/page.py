@@ -17,6 +17,7 @@ from aejax.report.sections import (
     labels,
     layers,
     overfitting,
+    overview,
     pareto,
     paths,
     pictures,
@@ -34,6 +35,7 @@ from aejax.report.sections import (
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     answer.answer,
     answer.leaderboard,
+    overview.overview,
     answer.beside_baselines,
     answer.many_seeds,
     pareto.quality_against_cost,

@@ -10,7 +10,7 @@ from aejax.errors import UserError
 from aejax.report import speed
 from aejax.report.content import gather
 from aejax.report.page import make_sections
-from aejax.report.tables import make_table, to_aligned, to_markdown
+from aejax.report.tables import make_overview, make_table, to_aligned, to_markdown
 from aejax.report.write import with_sections
 from aejax.store import explanations, metrics, results
 from aejax.store.contents import read_study
@@ -29,8 +29,11 @@ MAX_BYTES = 200_000  # Of a study; a repository is no place for checkpoints and 
 _MAX_THINNING = 1024  # Of curves, to one in so many epochs.
 
 # Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
-# record of a benchmark (.json), or a directory of such records.
-MARKS = re.compile(r"(<!-- table: (?P<path>\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+# record of a benchmark (.json), or a directory of such records. With "overview" it is that of a study's autoencoders
+# with their best samplers.
+MARKS = re.compile(
+    r"(?P<begin><!-- (?P<sort>table|overview): (?P<path>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
+)
 # And this one names the record of the suite "scaling", and a picture beside the Markdown file that is drawn from it.
 CHARTS = re.compile(r"<!-- chart: (?P<path>\S+) (?P<picture>\S+\.svg) -->")
 
@@ -114,7 +117,12 @@ def renew_tables(path: pathlib.Path) -> int:
         before = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path} is no Markdown: it is not text in UTF-8") from None
-    text, num = MARKS.subn(lambda mark: mark[1] + table_of(path.parent / mark["path"]) + mark[3], before)
+
+    def renewed(mark: re.Match[str]) -> str:
+        make = overview_of if mark["sort"] == "overview" else table_of
+        return mark["begin"] + make(path.parent / mark["path"]) + mark["end"]
+
+    text, num = MARKS.subn(renewed, before)
     path.write_text(text, encoding="utf-8")
     for chart in CHARTS.finditer(text):
         picture = speed.to_chart(speed.read_record(path.parent / chart["path"]))
@@ -129,3 +137,15 @@ def table_of(path: pathlib.Path) -> str:
     if records := sorted(path.glob("*.json")) if not exists(StudyDirectory(path).record) else []:
         return speed.to_summary(map(speed.read_record, records))
     return to_aligned(make_table(settings(read_study(StudyDirectory(path)).rows))) + "\n"
+
+
+def overview_of(path: pathlib.Path) -> str:
+    """Returns the table of a published study's autoencoders with their best samplers, as Markdown.
+
+    Raises:
+      UserError: if it has none.
+    """
+    table = make_overview(settings(read_study(StudyDirectory(path)).rows))
+    if table is None:
+        raise UserError(f"{path} has no two autoencoders with samplers of their codes; write 'table' for 'overview'")
+    return to_aligned(table) + "\n"

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aejax.measures.base import Metric
+from aejax.measures.generation import GENERATION
 from aejax.measures.zoo import MEASURES, all_metrics
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.report.escape import csv_cell, in_line, latex, markdown, markdown_line
-from aejax.report.findings import findings
+from aejax.report.findings import choose, findings
 from aejax.report.label_curves import label_curves
 from aejax.report.majority import MAJORITY, baselines
 from aejax.statistics import UNBALANCED
@@ -90,6 +91,52 @@ def make_table(groups: Sequence[Setting]) -> Table:
             ]
         )
     return table
+
+
+def make_overview(groups: Sequence[Setting]) -> Table | None:
+    """Returns the table of autoencoders with their best samplers; None where fewer than two have a sampler of codes.
+
+    There is a row for each setting of the autoencoder: of each measure its first metric, and the distance from real
+    images of what the sampler draws that validation ranks first among those of the same codes. All of test images.
+    """
+    distance = GENERATION.metrics[0]
+    own = [group for group in groups if Role.SUBJECT in group.role]
+    samplers = [(group, [other for other in groups if _draws_of(group, other)]) for group in own]
+    if sum(bool(others) for _, others in samplers) < 2:
+        return None
+    first = [metric for one in MEASURES.values() for metric in (one.metrics or one.details)[:1] if metric != distance]
+    shown = [metric for metric in first if any(group.interval(metric.test) for group in own)]
+    study = ["study"] if any(group.study for group in groups) else []
+    heading = ["setting", *(metric.heading for metric in shown), distance.heading, "by sampler", "seconds", "n"]
+    table = Table([*study, *heading], [])
+    for group, others in samplers:
+        best = choose(distance, others) if others else None
+        seconds = group.cost("train_seconds")
+        table.rows.append(
+            [
+                *([group.study] if study else []),
+                group.label or group.method,
+                *(metric.show(group.interval(metric.test)) for metric in shown),
+                *(["", ""] if best is None else [distance.show(best.interval(distance.test)), _sampler(best)]),
+                "" if seconds is None else show_seconds(seconds),
+                str(len(group.rows) - group.num_diverged),
+            ]
+        )
+    return table
+
+
+def _draws_of(autoencoder: Setting, other: Setting) -> bool:
+    """Whether another setting is of a sampler of an autoencoder's codes that was measured."""
+
+    def fields(setting: Setting) -> dict[str, Any]:
+        return {path: value for path, value in setting.fields.items() if not path.startswith("generation.")}
+
+    measured = Role.GENERATOR in other.role and other.mean(GENERATION.metrics[0].validation) is not None
+    return measured and other.study == autoencoder.study and fields(other) == fields(autoencoder)
+
+
+def _sampler(generator: Setting) -> str:
+    return str(generator.rows[0]["config"]["generation.sampler.kind"])
 
 
 def show_seconds(seconds: float) -> str:

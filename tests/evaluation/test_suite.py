@@ -6,6 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from aejax.autoencoders.fsq import FsqConfig
+from aejax.autoencoders.plain import PlainConfig
+from aejax.autoencoders.vae import VaeConfig
+from aejax.autoencoders.vae_gan import VaeGanConfig
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError
 from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_origin
@@ -14,6 +18,7 @@ from aejax.measures import base
 from aejax.measures.config import FewLabelsConfig, ProbeConfig, RidgeConfig
 from aejax.measures.zoo import MEASURES
 from aejax.methods.base import find_method
+from aejax.objectives.likelihoods import HalfSquaredError
 
 CONFIG = EvaluationConfig(probe=ProbeConfig(strengths=(0.01, 0.1)))
 
@@ -127,6 +132,23 @@ def test_mirror_images_are_refused_where_there_are_no_scores():
         check_flip("probe", "neighbors")
     with pytest.raises(ConfigError, match=r"flip=test is read by 'probe', 'ridge', 'svm', and .*none of them"):
         check_flip("reconstruction")
+
+
+def test_a_sweep_over_families_may_ask_for_what_only_some_of_them_have():
+    asked = EvaluationConfig(measures=("reconstruction",), where_possible=("likelihood", "codebook"))
+    wanted = {PlainConfig: [], VaeConfig: ["likelihood"], FsqConfig: ["codebook"], VaeGanConfig: []}
+    for family, measures in wanted.items():
+        config = Config(autoencoder=family(), evaluation=asked)
+        check(config)
+        evaluations = [find_method(method).evaluation(config) for method in ("autoencoder", "supervised")]
+        for evaluation in evaluations:
+            assert {measure.name for measure in evaluation.wanted()} == {"reconstruction", "classification", *measures}
+        assert not find_method("generator").evaluation(config).where_possible
+    # What a family could have, and does not allow as it is, is said.
+    with pytest.raises(ConfigError, match=r"half_squared_error lacks the constant"):
+        check(Config(autoencoder=VaeConfig(likelihood=HalfSquaredError()), evaluation=asked))
+    with pytest.raises(ConfigError, match="plain has no posterior"):
+        check(Config(evaluation=EvaluationConfig(measures=("likelihood",))))
 
 
 def test_every_measure_of_features_says_something_of_validation_and_test(data):
