@@ -77,7 +77,7 @@ def draw_wrapped(posterior: Posterior, curvature: jax.typing.ArrayLike, key: jax
 
 def _square(vector: jax.Array, curvature: jax.typing.ArrayLike) -> jax.Array:
     """Returns c ‖v‖², [..., 1]."""
-    return curvature * jnp.sum(jnp.square(vector), axis=-1, keepdims=True)
+    return jnp.asarray(curvature) * jnp.sum(jnp.square(vector), axis=-1, keepdims=True)
 
 
 def _log_sinhc(square: jax.Array) -> jax.Array:
