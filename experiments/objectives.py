@@ -124,7 +124,9 @@ def _with_prior(variant: str) -> dict[str, _Fields]:
         "dip_vae": {},
         "info_vae": {},
         "hyperspherical_vae": {},
+        "poincare_vae": {},
         "hamiltonian_vae": {"num_steps": 1} if small else {},
+        "riemannian_hamiltonian_vae": {"num_steps": 1} if small else {},
         "ladder_vae": {"upper_sizes": [8, 4]},
         "wae": {},
         "swae": {},
@@ -145,6 +147,7 @@ def _discrete(variant: str) -> dict[str, _Fields]:
     shared = _INDICES | {"decoder": dataclasses.asdict(_network(variant))}
     return {
         "vq_vae": shared,
+        "sim_vq": shared,
         "residual_vq": shared | {"depth": 4, "num_positions": _LATENT // 4},
         "fsq": shared,
         "lookup_free": shared,
