@@ -1,7 +1,7 @@
 """The Hamiltonian VAE: draws move towards what the decoder finds likely (Caterini, Doucet and Sejdinovic, 2018)."""
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -31,6 +31,8 @@ class HamiltonianVaeConfig(WithKL):
 
     Departures: steps are at most twice as large as at first; the paper gives the limit itself.
     """
+
+    CONDITIONAL: ClassVar[bool] = False
 
     kind: Literal["hamiltonian_vae"] = "hamiltonian_vae"
     num_steps: NonNegativeInt = 3  # Each takes two gradients of the decoder.

@@ -100,15 +100,17 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
 FamilyConfig = Annotated[base.Family, FAMILIES]
 
 
-def make_autoencoder(config: FamilyConfig, image_shape: tuple[int, ...]) -> base.Autoencoder:
-    """Returns the model that a config describes, for images of [height, width, channels].
+def make_autoencoder(
+    config: FamilyConfig, image_shape: tuple[int, ...], num_classes: int | None = None
+) -> base.Autoencoder:
+    """Returns the model that a config describes, for images of [height, width, channels], and for their labels.
 
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`, or those of them that `Patchwise` has, if it
     is one of patches; fields of the config may be tracers.
     """
     family = FAMILIES[config.kind]
     if config.patches is None:
-        return family(config, image_shape)
+        return family(config, image_shape, num_classes)
     return (Stacked if config.patches.above else Patchwise)(config, image_shape, family)
 
 

@@ -27,9 +27,8 @@ class GeneratorMethod(ImageMethod):
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of the sampler, on codes that are made once."""
-        del num_classes
         generation, epochs = config.generation, self.epochs(config)
-        generator = make_generator(make_autoencoder(config.autoencoder, image_shape), generation.sampler)
+        generator = make_generator(make_autoencoder(config.autoencoder, image_shape, num_classes), generation.sampler)
         num = at_once(config, image_shape)
         return Task(
             generator,

@@ -20,11 +20,12 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
     return rng.stream(rng.root(seed), f"{stream} images")
 
 
-def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """What a generator draws, in pixel space, float32 and neither cut nor rounded."""
+def expected_images(model: Any, variables: Any, data: ResidentData, label: jax.typing.ArrayLike | None = None) -> Draw:
+    """What a generator draws, in pixel space, float32 and neither cut nor rounded: perhaps of one class alone."""
 
     def draw(num: int, key: jax.Array) -> jax.Array:
-        output: Any = model.apply(variables, num, key, method="generate")
+        labels = None if label is None else jnp.full(num, label, jnp.int32)
+        output: Any = model.apply(variables, num, key, labels, method="generate")
         return preprocessing.invert(data.preprocessing, output, output)
 
     return draw

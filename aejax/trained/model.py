@@ -88,18 +88,20 @@ class Trained:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
         return self.autoencoder._of_images(programs.encode, images)
 
-    def decode(self, latents: Any) -> np.ndarray:
-        """The expected images of latents, [n, latent size]."""
+    def decode(self, latents: Any, labels: Any = None) -> np.ndarray:
+        """The expected images of latents, [n, latent size]; of a conditional family with labels, int [n], -1 unknown."""
         self.check_decoder()
+        given = self._check_labels(labels, len(latents), needed=self.config.autoencoder.condition is not None)
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self.autoencoder._map(programs.decode, values)
+        return self.autoencoder._map(programs.decode, (values, *given))
 
-    def reconstruct(self, images: Any) -> np.ndarray:
-        """The images as the model gives them back."""
+    def reconstruct(self, images: Any, labels: Any = None) -> np.ndarray:
+        """The images as the model gives them back; of a conditional family with labels, int [n], -1 unknown."""
         self.check_reconstructs()
-        return self.autoencoder._of_images(programs.reconstruct, images)
+        given = self._check_labels(labels, len(images), needed=self.config.autoencoder.needs_label)
+        return self.autoencoder._map(programs.reconstruct, (jnp.asarray(self.check_images(images)), *given))
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each.
@@ -151,22 +153,26 @@ class Trained:
         """
         return scoring.threshold(self.scores(images, by, known=known), quantile)
 
-    def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
+    def sample(self, num: int, *, seed: int = 0, label: int | None = None) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
 
-        The first of them are the same however many are asked for.
+        The first of them are the same however many are asked for. Of a conditional family they are of the class
+        `label`, counted from 0; None: of all classes, drawn alike.
         """
-        return np.concatenate(list(self.sample_blocks(num, seed=seed)))
+        return np.concatenate(list(self.sample_blocks(num, seed=seed, label=label)))
 
-    def sample_blocks(self, num: int, *, seed: int = 0) -> Iterator[np.ndarray]:
+    def sample_blocks(self, num: int, *, seed: int = 0, label: int | None = None) -> Iterator[np.ndarray]:
         """Yields what `sample` returns, a block at a time."""
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
+        given = self._check_labels(None if label is None else [label], 1, needed=False, least=0)
         (generator, variables), key, draw = self.generator, sampling_key(seed, "own"), programs.draw
         if draw not in self._programs:
             self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
-            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE))[: num - first]
+            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE, *(one[0] for one in given)))[
+                : num - first
+            ]
 
     def to_stored(self, images: Array) -> np.ndarray:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
@@ -178,7 +184,7 @@ class Trained:
         Without the `check` float images may leave [0, 1].
         """
         stored = self.check_images(images) if check else images
-        return self.autoencoder._map(programs.represented, jnp.asarray(stored), function, *constants)
+        return self.autoencoder._map(programs.represented, (jnp.asarray(stored),), function, *constants)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -225,6 +231,36 @@ class Trained:
                 f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
                 "train with another"
             )
+
+    def check_decodes_alone(self) -> None:
+        """Checks that it makes images of latents, and is told nothing else.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self.check_decoder()
+        self._require(self.config.autoencoder.condition is None, "makes images of latents and labels, not of latents")
+
+    def check_unlabelled(self) -> None:
+        """Checks that it reconstructs images without their labels.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self._require(
+            not self.config.autoencoder.needs_label, "reconstructs images by their labels, and there are none"
+        )
+
+    def _check_labels(self, labels: Any, num: int, *, needed: bool, least: int = -1) -> tuple[jax.Array, ...]:
+        """Returns labels that were given as an array, in a tuple that is empty if there are none."""
+        if labels is None:
+            self._require(not needed, "is conditional: give labels, integers of classes, or -1 where one is unknown")
+            return ()
+        self._require(self.config.autoencoder.condition is not None, "is told no labels; leave them out")
+        array, most = np.asarray(labels), (self.trained_on.num_classes or 0) - 1
+        if array.shape != (num,) or array.dtype.kind not in "iu" or array.min() < least or array.max() > most:
+            raise DataError(f"labels should be {num} integers from {least} to {most}, one for each image")
+        return (jnp.asarray(array, jnp.int32),)
 
     def picture(self, images: Any) -> "Image.Image":
         """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
@@ -363,7 +399,7 @@ class Trained:
         return make_generator(self.model, Prior()), wrapped
 
     def _of_images(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
-        return self._map(function, jnp.asarray(self.check_images(images)), *constants)
+        return self._map(function, (jnp.asarray(self.check_images(images)),), *constants)
 
     def check_images(self, images: Any) -> Array:
         """Returns images as the class says that they go in, with their channels; floats become float32.
@@ -373,26 +409,38 @@ class Trained:
         """
         return check_images(images, self.trained_on)
 
-    def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
-        """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
+    def _map(self, function: Callable[..., Any], arrays: tuple[jax.Array, ...], *constants: Any) -> Any:
+        """What a function of this, variables, blocks and constants gives of all rows of arrays, in host memory."""
         static, traced = partition(self.config)
         like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
-        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        key = (
+            self.method,
+            static,
+            like.image_shape,
+            like.image_type,
+            like.num_classes,
+            function,
+            len(arrays),
+            *constants,
+        )
         compiled = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
         if key not in compiled:
             method = self.method  # Programs outlive models.
 
-            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+            def run(traced: Any, fitted: Preprocessing, variables: Any, *arrays: jax.Array) -> Any:
                 alike = Trained(method, combine(static, traced), like, fitted, variables, {})
-                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), alike.task.at_once)
+
+                def block(indices: jax.Array) -> Any:
+                    return function(alike, variables, *(values[indices] for values in arrays), *constants)
+
+                return map_examples(block, len(arrays[0]), alike.task.at_once)
 
             compiled[key] = jax.jit(run)
-        num = len(values)
+        num = len(arrays[0])
         if num < self.task.at_once:  # Other numbers of rows are no other programs, and so no other bits of a few.
             room = max(_LEAST_ROOM, 1 << (num - 1).bit_length())
-            values = values[np.minimum(np.arange(room), num - 1)]
-        result = compiled[key](traced, self.preprocessing, self.variables, values)
+            arrays = tuple(values[np.minimum(np.arange(room), num - 1)] for values in arrays)
+        result = compiled[key](traced, self.preprocessing, self.variables, *arrays)
         while len(_PROGRAMS) > _MOST_PROGRAMS:
             del _PROGRAMS[next(iter(_PROGRAMS))]
         return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)
