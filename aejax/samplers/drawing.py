@@ -12,6 +12,7 @@ from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
 from aejax.samplers.generator import IMAGES_AT_ONCE
 
+NUM_OF_CLASS, MOST_CLASSES = 6, 16  # In a picture of classes.
 Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images.
 
 
@@ -35,6 +36,18 @@ def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
     """Draws images from a generator, in the form in which images of the data are stored."""
     draw = expected_images(model, variables, data)
     return lambda num, key: to_stored(data, draw(num, key))
+
+
+def of_classes(model: Any, variables: Any, data: ResidentData) -> jax.Array:
+    """Draws a few codes from the generator of a conditional family, and decodes each as each of the first classes.
+
+    Returns:
+      Images as stored, [NUM_OF_CLASS, at most MOST_CLASSES, height, width, channels], the same in every study.
+    """
+    num_classes, key = min(model.autoencoder.num_classes, MOST_CLASSES), sampling_key(0, "classes")
+    output: Any = model.apply(variables, NUM_OF_CLASS, key, num_classes, method="generate_classes")
+    shown = output.reshape(-1, *output.shape[2:])
+    return to_stored(data, preprocessing.invert(data.preprocessing, shown, shown)).reshape(output.shape)
 
 
 def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:

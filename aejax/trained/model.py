@@ -32,7 +32,7 @@ from aejax.store.directory import new_directory
 from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
-from aejax.trained.images import check_images
+from aejax.trained.images import check_images, check_labels
 from aejax.trained.saved import ARRAYS, FACTS, SavedModel, is_saved
 from aejax.training.step import Task, init_variables
 
@@ -89,18 +89,18 @@ class Trained:
         return self.autoencoder._of_images(programs.encode, images)
 
     def decode(self, latents: Any, labels: Any = None) -> np.ndarray:
-        """The expected images of latents, [n, latent size]; of a conditional family with labels, int [n], -1 unknown."""
+        """The expected images of latents, [n, latent size]; of a conditional family with labels, int [n], or -1."""
         self.check_decoder()
-        given = self._check_labels(labels, len(latents), needed=self.config.autoencoder.condition is not None)
+        given = self._labels(labels, len(latents), needed=self.config.autoencoder.condition is not None)
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
         return self.autoencoder._map(programs.decode, (values, *given))
 
     def reconstruct(self, images: Any, labels: Any = None) -> np.ndarray:
-        """The images as the model gives them back; of a conditional family with labels, int [n], -1 unknown."""
+        """The images as the model gives them back; of a conditional family with their labels, int [n], or -1."""
         self.check_reconstructs()
-        given = self._check_labels(labels, len(images), needed=self.config.autoencoder.needs_label)
+        given = self._labels(labels, len(images), needed=self.config.autoencoder.needs_label)
         return self.autoencoder._map(programs.reconstruct, (jnp.asarray(self.check_images(images)), *given))
 
     def posterior(self, images: Any) -> Posterior:
@@ -165,14 +165,13 @@ class Trained:
         """Yields what `sample` returns, a block at a time."""
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
-        given = self._check_labels(None if label is None else [label], 1, needed=False, least=0)
+        given = self._labels(None if label is None else [label], 1, needed=False)
         (generator, variables), key, draw = self.generator, sampling_key(seed, "own"), programs.draw
         if draw not in self._programs:
             self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
-            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE, *(one[0] for one in given)))[
-                : num - first
-            ]
+            block = self._programs[draw](variables, key, first // IMAGES_AT_ONCE, *(of_all[0] for of_all in given))
+            yield np.asarray(block)[: num - first]
 
     def to_stored(self, images: Array) -> np.ndarray:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
@@ -251,16 +250,13 @@ class Trained:
             not self.config.autoencoder.needs_label, "reconstructs images by their labels, and there are none"
         )
 
-    def _check_labels(self, labels: Any, num: int, *, needed: bool, least: int = -1) -> tuple[jax.Array, ...]:
+    def _labels(self, labels: Any, num: int, *, needed: bool) -> tuple[jax.Array, ...]:
         """Returns labels that were given as an array, in a tuple that is empty if there are none."""
         if labels is None:
-            self._require(not needed, "is conditional: give labels, integers of classes, or -1 where one is unknown")
+            self._require(not needed, "is told labels: give integers of classes, or -1 where one is not known")
             return ()
         self._require(self.config.autoencoder.condition is not None, "is told no labels; leave them out")
-        array, most = np.asarray(labels), (self.trained_on.num_classes or 0) - 1
-        if array.shape != (num,) or array.dtype.kind not in "iu" or array.min() < least or array.max() > most:
-            raise DataError(f"labels should be {num} integers from {least} to {most}, one for each image")
-        return (jnp.asarray(array, jnp.int32),)
+        return (check_labels(labels, num, self.trained_on),)
 
     def picture(self, images: Any) -> "Image.Image":
         """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
