@@ -24,7 +24,7 @@ class Patchwise(Autoencoder):
     """
 
     config: Any  # A Family with `patches`.
-    family: type[Autoencoder]
+    family: type[Autoencoder] = Autoencoder
 
     def setup(self) -> None:
         """Makes the family's networks, of patches."""

@@ -111,7 +111,7 @@ def make_autoencoder(
     family = FAMILIES[config.kind]
     if config.patches is None:
         return family(config, image_shape, num_classes)
-    return (Stacked if config.patches.above else Patchwise)(config, image_shape, family)
+    return (Stacked if config.patches.above else Patchwise)(config, image_shape, family=family)
 
 
 def unknown_layers(config: FamilyConfig, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:

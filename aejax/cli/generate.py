@@ -30,7 +30,8 @@ def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> No
 
     Drawing needs a study that was trained with a sampler of codes (--set generation.sampler=mixture); everything else
     takes the autoencoder alone. A conditional family (--set autoencoder.condition=label) is told the class of --label;
-    samples without it are of all classes, and reconstructions are told the images' own. The same study, member and seed give the same images, to the last bit.
+    without it samples are of all classes, and reconstructions are told the images' own. The same study, member, label
+    and seed give the same images, to the last bit.
     """
     values = _define_flags()
     path = read_one_study(values, arguments, generate)
@@ -71,8 +72,9 @@ def _make(
         return images, {"image": images}, 16, name
     dataset = opener.source(member).dataset
 
-    def decode(latent: np.ndarray) -> np.ndarray:
-        return member.to_stored(member.decode(latent, None if label is None else np.full(len(latent), label)))
+    def decode(latent: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+        labels = own if label is None else np.full(len(latent), label)
+        return member.to_stored(member.decode(latent, labels))
 
     if kind == "grid":
         side = max(2, round(num**0.5))
@@ -94,7 +96,8 @@ def _make(
         return _rows(start[:, None], between, end[:, None]), arrays, values.steps + 2, name
     image, own_label = by.test_images(dataset, None if kind == "arithmetic" else num, seed)
     if kind == "reconstructions":
-        again = _reconstruct(member, image, own_label, label)
+        told = member.config.autoencoder.condition is not None
+        again = decode(member.encode(image), own_label if told else None)
         pairs = [np.concatenate(pair) for pair in zip(_chunks(image, 16), _chunks(again, 16), strict=True)]
         return np.concatenate(pairs), {"image": image, "reconstruction": again}, min(16, len(image)), name
     source, target = (by.find_class(dataset, wanted) for wanted in (values.source_class, values.target_class))
@@ -128,13 +131,6 @@ def _check_label(values: flags.FlagValues, opener: Any, member: Any) -> int | No
             f"--kind={values.kind} decodes codes, and autoencoder={family.title} is told labels: give --label"
         )
     return None
-
-
-def _reconstruct(member: Any, image: np.ndarray, own_label: np.ndarray | None, label: int | None) -> np.ndarray:
-    """Returns images as a member gives them back, told their own labels or another."""
-    if member.config.autoencoder.condition is None:
-        return member.to_stored(member.reconstruct(image))
-    return member.to_stored(member.reconstruct(image, own_label if label is None else np.full(len(image), label)))
 
 
 def _rows(*parts: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ class KMeans(AutoencoderMethod):
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of fitting the centroids, at once, to patches of training images."""
         del num_classes
-        model = Patchwise(config.autoencoder, image_shape, Centroids)
+        model = Patchwise(config.autoencoder, image_shape, family=Centroids)
         return Task(
             model,
             config.optimizer,

@@ -91,17 +91,18 @@ class Trained:
     def decode(self, latents: Any, labels: Any = None) -> np.ndarray:
         """The expected images of latents, [n, latent size]; of a conditional family with labels, int [n], or -1."""
         self.check_decoder()
-        given = self._labels(labels, len(latents), needed=self.config.autoencoder.condition is not None)
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
+        given = self._labels(labels, len(values), needed=self.config.autoencoder.condition is not None)
         return self.autoencoder._map(programs.decode, (values, *given))
 
     def reconstruct(self, images: Any, labels: Any = None) -> np.ndarray:
         """The images as the model gives them back; of a conditional family with their labels, int [n], or -1."""
         self.check_reconstructs()
-        given = self._labels(labels, len(images), needed=self.config.autoencoder.needs_label)
-        return self.autoencoder._map(programs.reconstruct, (jnp.asarray(self.check_images(images)), *given))
+        stored = jnp.asarray(self.check_images(images))
+        given = self._labels(labels, len(stored), needed=self.config.autoencoder.needs_label)
+        return self.autoencoder._map(programs.reconstruct, (stored, *given))
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each.

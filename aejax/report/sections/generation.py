@@ -1,5 +1,7 @@
 """What autoencoders generate, by which distribution of their codes, and how good that is."""
 
+import itertools
+
 import numpy as np
 
 from aejax.measures.base import Metric
@@ -118,8 +120,9 @@ def _drawings(content: Content, ranked: list[Setting]) -> list[Html]:
     """Images drawn by the first few settings, and the training images nearest to the first of these."""
     names = _names(ranked)
     figures: list[Html] = []
-    drawn = [pair for setting in ranked if "sample" in (pair := (setting, content.pictures(setting)))[1]]
-    for setting, pictures in drawn[:MAX_PICTURED]:
+    each = ((setting, content.pictures(setting)) for setting in ranked)
+    drawn = (pair for pair in each if "sample" in pair[1])
+    for setting, pictures in itertools.islice(drawn, MAX_PICTURED):
         title = f"{names[id(setting)]}: drawn at random, none chosen"
         figures.append(figure(title, picture(pictures["sample"], 16, title)))
         if "of_classes" in pictures:
