@@ -70,6 +70,11 @@ class Family:
         return self.POSTERIOR and self.patches is None
 
     @property
+    def has_prior(self) -> bool:
+        """Whether the loss draws codes to a distribution that images can be drawn by."""
+        return self.has_posterior
+
+    @property
     def has_gaussian_posterior(self) -> bool:
         """Whether that distribution is a Gaussian with a diagonal covariance."""
         return self.has_posterior
@@ -279,8 +284,8 @@ class Autoencoder(nn.Module):
         return self.encode(image, train=train)
 
     def scores(self, image: jax.Array, *, train: bool) -> jax.Array:
-        """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless in training it
-        is given another path.
+        """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless it has others,
+        or in training another path.
         """
         return self.encode(image, train=train)
 

@@ -28,6 +28,7 @@ from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.ladder_vae import LadderVae
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
+from aejax.autoencoders.m2 import M2
 from aejax.autoencoders.masked import Masked
 from aejax.autoencoders.matryoshka import Matryoshka
 from aejax.autoencoders.patchwise import Patchwise
@@ -82,6 +83,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         HypersphericalVae,
         HamiltonianVae,
         LadderVae,
+        M2,
         Wae,
         Swae,
         Adversarial,

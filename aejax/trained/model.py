@@ -388,7 +388,7 @@ class Trained:
         if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
-            self.config.autoencoder.has_posterior,
+            self.config.autoencoder.has_prior,
             "has no distribution of codes to sample from; train with a sampler, such as generation.sampler=mixture, "
             "and open the generator",
         )
