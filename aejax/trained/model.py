@@ -248,7 +248,7 @@ class Trained:
           UserError: if it does not.
         """
         self._require(
-            not self.config.autoencoder.needs_label, "reconstructs images by their labels, and there are none"
+            not self.config.autoencoder.needs_label, "needs labels to reconstruct images, and scores have none"
         )
 
     def _labels(self, labels: Any, num: int, *, needed: bool) -> tuple[jax.Array, ...]:
