@@ -14,6 +14,7 @@ from aejax.config import PositiveInt, optional_part
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
+from aejax.errors import ConfigError
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
 from aejax.networks.patches import LayerAbove, PatchesConfig, layers_above
@@ -317,8 +318,11 @@ class Autoencoder(nn.Module):
         """Returns what the decoder is given: the latent, and after it the labels, if the family is conditional."""
         if self.config.condition is None:
             return latent
-        assert label is not None, "the decoder of a conditional family is told labels: decode(latent, label)"
-        assert self.num_classes is not None, "make_autoencoder is told their number"
+        if label is None or self.num_classes is None:
+            raise ConfigError(
+                f"autoencoder.condition={self.config.condition}: '{self.config.kind}' decodes without labels; call "
+                "decode(latent, label) of a model that is made for a number of classes, or leave condition out"
+            )
         return conditions.append_label(latent, label, self.num_classes)
 
     def complete(self, output: jax.Array) -> jax.Array:
