@@ -104,6 +104,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.ladder_vae import LadderVaeConfig as LadderVaeConfig
     from aejax.autoencoders.latent_noise import LatentNoiseConfig as LatentNoiseConfig
     from aejax.autoencoders.lookup_free import LookupFreeConfig as LookupFreeConfig
+    from aejax.autoencoders.m2 import M2Config as M2Config
     from aejax.autoencoders.masked import MaskedConfig as MaskedConfig
     from aejax.autoencoders.matryoshka import MatryoshkaConfig as MatryoshkaConfig
     from aejax.autoencoders.plain import PlainConfig as PlainConfig

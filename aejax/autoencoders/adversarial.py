@@ -62,7 +62,7 @@ class Adversarial(Autoencoder):
         both = jnp.concatenate([prior, jax.lax.stop_gradient(latent)])
         is_prior, is_code = jnp.split(self.discriminator(both, train=train), 2)
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "adversarial": self.config.weight * jax.nn.softplus(-judge(latent, train=train)),
             "discriminator": jax.nn.softplus(-is_prior) + jax.nn.softplus(is_code),
         }

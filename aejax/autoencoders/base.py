@@ -3,16 +3,18 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from aejax.autoencoders import conditions
 from aejax.config import PositiveInt, optional_part
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch, ResidentData
+from aejax.errors import ConfigError
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
 from aejax.networks.patches import LayerAbove, PatchesConfig, layers_above
@@ -31,8 +33,8 @@ class Family:
     may be the decoder, or a single parameter), and of the terms that it learns by, which are no part of the family's
     loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a
     distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with
-    each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether the latent is a score of each
-    class, so that a classifier has no layer of its own.
+    each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the classes
+    itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can be told labels.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -42,6 +44,7 @@ class Family:
     NEEDS_OTHERS: ClassVar[bool] = False
     DISCRETE: ClassVar[bool] = False
     CLASSIFIES: ClassVar[bool] = False
+    CONDITIONAL: ClassVar[bool] = True
     if TYPE_CHECKING:
         kind: str
 
@@ -51,6 +54,7 @@ class Family:
     latent_activation: Activation = "identity"  # Applied to each unit of the latent.
     likelihood: Likelihood = HalfSquaredError()  # Of the pixels, given the decoder's output.
     patches: PatchesConfig | None = optional_part()  # Of which it is an autoencoder; null: of whole images.
+    condition: Literal["label"] | None = None  # What the decoder is told of an image beside its latent; null: nothing.
 
     def num_draws(self) -> int:
         """Returns from how many codes each image is reconstructed in a step."""
@@ -67,6 +71,11 @@ class Family:
         return self.POSTERIOR and self.patches is None
 
     @property
+    def has_prior(self) -> bool:
+        """Whether the loss draws codes to a distribution that images can be drawn by."""
+        return self.has_posterior
+
+    @property
     def has_gaussian_posterior(self) -> bool:
         """Whether that distribution is a Gaussian with a diagonal covariance."""
         return self.has_posterior
@@ -80,6 +89,16 @@ class Family:
     def classifies(self) -> bool:
         """Whether labels train its own `scores`, and no further layer."""
         return self.CLASSIFIES and self.patches is None
+
+    @property
+    def num_scores(self) -> int | None:
+        """Of how many classes it has scores, if a field says so; None: of as many as the data have, or none."""
+        return self.latent_size if self.classifies else None
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether an image is reconstructed by its label."""
+        return self.condition is not None
 
     @property
     def num_above(self) -> int:
@@ -132,6 +151,8 @@ class Family:
         conflict = self.conflict(config.data.preprocessing)
         if conflict is not None:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
+        if self.condition is not None:
+            yield from conditions.conflicts(self, config)
         if self.patches is not None:
             yield from self._conflicts_above(self.patches, config.data.preprocessing)
         yield from self.likelihood.conflicts(config)
@@ -156,6 +177,8 @@ class Family:
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
         """Yields why the family cannot be trained on a data set."""
         del config, others
+        if self.condition is not None:
+            yield from conditions.misfits(self, dataset)
         shape = dataset.train.image.shape[1:]
         if self.patches is not None:
             misfit = self.patches.misfit_of_layers(shape, self.latent_size)
@@ -185,6 +208,7 @@ class Autoencoder(nn.Module):
 
     config: Any  # A Family.
     image_shape: tuple[int, ...]
+    num_classes: int | None = None  # Of the data's labels; None: there are none, or nobody asks for them.
 
     def setup(self) -> None:
         """Makes the networks."""
@@ -261,8 +285,8 @@ class Autoencoder(nn.Module):
         return self.encode(image, train=train)
 
     def scores(self, image: jax.Array, *, train: bool) -> jax.Array:
-        """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless in training it
-        is given another path.
+        """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless it has others,
+        or in training another path.
         """
         return self.encode(image, train=train)
 
@@ -272,17 +296,34 @@ class Autoencoder(nn.Module):
         """
         return self.encode(image)
 
-    def decode_code(self, code: jax.Array) -> jax.Array:
+    def decode_code(self, code: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Decodes codes as `code` gives them."""
-        return self.decode(code)
+        return self.decode(code, label)
 
-    def decode(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
-        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel]."""
-        return self.complete(self.emit(latent, train=train))
+    def decode(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool = False) -> jax.Array:
+        """Returns the likelihood's parameters, [batch, height, width, numbers for each pixel].
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        Args:
+          latent: [batch, latent_size].
+          label: int32 [batch], -1 where it is not known; read by a conditional family alone, which needs it.
+          train: whether layers behave as in training.
+        """
+        return self.complete(self.emit(latent, label, train=train))
+
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
-        return self.decoder(latent, train=train)
+        return self.decoder(self.tell(latent, label), train=train)
+
+    def tell(self, latent: jax.Array, label: jax.Array | None) -> jax.Array:
+        """Returns what the decoder is given: the latent, and after it the labels, if the family is conditional."""
+        if self.config.condition is None:
+            return latent
+        if label is None or self.num_classes is None:
+            raise ConfigError(
+                f"autoencoder.condition={self.config.condition}: '{self.config.kind}' decodes without labels; call "
+                "decode(latent, label) of a model that is made for a number of classes, or leave condition out"
+            )
+        return conditions.append_label(latent, label, self.num_classes)
 
     def complete(self, output: jax.Array) -> jax.Array:
         """Returns a decoder's output with the logarithm of the shared scale as a last channel, if there is such."""
@@ -302,13 +343,16 @@ class Autoencoder(nn.Module):
         self.num_averaged.value = num + 1
         return _append(output, scale)
 
-    def reconstruct(self, image: jax.Array) -> jax.Array:
-        """Returns the expected image under the likelihood, of the image's shape."""
-        return self.config.likelihood.mean(self.decode(self.encode(image)))
+    def reconstruct(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """Returns the expected image under the likelihood, of the image's shape; the label is as of `decode`."""
+        return self.config.likelihood.mean(self.decode(self.encode(image), label))
 
-    def reconstruction(self, latent: jax.Array, target: jax.Array, *, train: bool) -> jax.Array:
-        """Returns −log p(target | latent), [batch], in nats (with `mean_squared_error`: per pixel)."""
-        return self.compare(self.decode(latent, train=train), target, train=train)
+    def reconstruction(self, latent: jax.Array, batch: Batch, *, train: bool) -> jax.Array:
+        """Returns −log p(image | latent), [batch], in nats (with `mean_squared_error`: per pixel).
+
+        Of a conditional family it is −log p(image | latent, label).
+        """
+        return self.compare(self.decode(latent, batch.label, train=train), batch.image, train=train)
 
     def compare(self, output: jax.Array, target: jax.Array, *, train: bool) -> jax.Array:
         """Returns −log p(target | output), [batch], for what `decode` gave; a scale of the batch is fitted to it."""
@@ -319,7 +363,7 @@ class Autoencoder(nn.Module):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the loss by the names in TERMS, weighted, each [batch]."""
         latent = self.encode(self.corrupt(batch.image, train=train), train=train)
-        return {"reconstruction": self.reconstruction(latent, batch.image, train=train)}
+        return {"reconstruction": self.reconstruction(latent, batch, train=train)}
 
     def layer_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
         """Returns how well one dense layer and its mirror reconstruct the layer's input, [batch].

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,8 @@ class ConvWinnerTakeAllConfig(Family):
     Departures: the paper's decoder is linear; ours is so in the layers above, and in the first only with
     `likelihood.output=identity`. The paper gives classifiers the last layer's features alone.
     """
+
+    CONDITIONAL: ClassVar[bool] = False
 
     kind: Literal["conv_winner_take_all"] = "conv_winner_take_all"
     encoder: Convolutional = Convolutional(widths=(64,), strides=(1,), kernel_size=5)
@@ -197,7 +199,7 @@ class ConvWinnerTakeAll(Autoencoder):
             x = below.pooled(below.preactivate(x), above.pool_below)
         return self.layers[layer + 1].terms(batch._replace(image=jax.lax.stop_gradient(x)), train=train)
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
-        del train
+        del label, train
         return self.decoder(latent.reshape(-1, *self.image_shape[:2], self.config.latent_size))

@@ -35,6 +35,9 @@ class WithDictionary(Family):
                 "unit_norm is for one layer on either side; use encoder=dense, encoder.widths=[], decoder=mirror, or "
                 "unit_norm=false"
             )
+        for name in ("unit_norm", "centered"):
+            if self.condition is not None and getattr(self, name):
+                return f"{name}: the vectors of units stand for themselves, without a label; use {name}=false"
         return super().conflict(preprocessing)
 
     def conflicts(self, config: Any) -> Iterator[str]:

@@ -62,7 +62,7 @@ class Fsq(GridAutoencoder):
         vectors = self.preactivate(batch.image, train=train)
         beyond = jnp.maximum(jnp.abs(vectors) - BORDER, 0.0)
         return {
-            "reconstruction": self.reconstruction(self.activate(vectors, train=train), batch.image, train=train),
+            "reconstruction": self.reconstruction(self.activate(vectors, train=train), batch, train=train),
             "range": 0.5 * self.config.range_weight * jnp.sum(jnp.square(beyond), axis=(1, 2)),
         }
 

@@ -80,17 +80,17 @@ class Gated(DictionaryAutoencoder):
         """Returns the reconstruction, the penalty on the gates and the reconstruction by these, each [batch]."""
         config = self.config
         gate = self.preactivate(batch.image, train=train)
-        reconstruction = self.reconstruction(self.activate(gate, train=train), batch.image, train=train)
+        reconstruction = self.reconstruction(self.activate(gate, train=train), batch, train=train)
         opening = nn.relu(gate)
         return {
             "reconstruction": reconstruction,
             "sparsity": config.weight * absolute_sum(opening),
-            "auxiliary": config.auxiliary_weight * self._by_frozen(opening, batch.image),
+            "auxiliary": config.auxiliary_weight * self._by_frozen(opening, batch),
         }
 
-    def _by_frozen(self, latent: jax.Array, target: jax.Array) -> jax.Array:
-        """Returns −log p(target | latent), [batch], by a decoder that no gradient reaches, as outside training."""
+    def _by_frozen(self, latent: jax.Array, batch: Batch) -> jax.Array:
+        """Returns −log p(image | latent), [batch], by a decoder that no gradient reaches, as outside training."""
         decoder, variables = self.decoder.unbind()
-        output: Any = decoder.apply(jax.lax.stop_gradient(variables), latent)
+        output: Any = decoder.apply(jax.lax.stop_gradient(variables), self.tell(latent, batch.label))
         scale = jax.lax.stop_gradient(self.complete(output)[..., output.shape[-1] :])  # If the likelihood has one.
-        return self.config.likelihood.loss(jnp.concatenate([output.astype(jnp.float32), scale], axis=-1), target)
+        return self.config.likelihood.loss(jnp.concatenate([output.astype(jnp.float32), scale], axis=-1), batch.image)

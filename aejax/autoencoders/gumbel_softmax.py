@@ -86,6 +86,6 @@ class GumbelSoftmax(QuantizedAutoencoder):
         logits = self.preactivate(batch.image, train=train)
         latent = self.draw(logits, self.heat(batch)) if train else self.quantize(logits)
         return {
-            "reconstruction": self.reconstruction(flatten(latent), batch.image, train=train),
+            "reconstruction": self.reconstruction(flatten(latent), batch, train=train),
             "kl": jnp.sum(uniform_kl(logits), axis=1),
         }

@@ -1,7 +1,7 @@
 """The Hamiltonian VAE: draws move towards what the decoder finds likely (Caterini, Doucet and Sejdinovic, 2018)."""
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -17,6 +17,8 @@ from aejax.objectives.posteriors import Draw, Posterior, draw_gaussian
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WithSteps(WithKL):
     """The fields that all have whose draws move by leapfrog steps."""
+
+    CONDITIONAL: ClassVar[bool] = False
 
     num_steps: NonNegativeInt = 3  # Each takes a gradient of the decoder, and the first one more.
     step_size: PositiveFloat = traced(0.05)  # At first.

@@ -21,6 +21,7 @@ _EPSILON = 1e-6  # Added to the variance of a square before it is divided by its
 class HidingConfig(Family):
     """The fields of families whose loss is of the squares that they do not see."""
 
+    CONDITIONAL: ClassVar[bool] = False
     LAYERWISE: ClassVar[bool] = False
 
     ratio: OpenRate = 0.75  # Share of the squares that are hidden.
@@ -101,12 +102,13 @@ class Hiding(Autoencoder):
         mean, deviation = self._moments(strip)
         return (strip - mean) / deviation
 
-    def reconstruct(self, image: jax.Array) -> jax.Array:
+    def reconstruct(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Returns reconstructions of the images' shape; each square is predicted while it is hidden.
 
         Several masks, each with as many hidden squares as in training, hide each square at least once. Pixels that are
         predicted relative to a square's own mean and deviation are given these back.
         """
+        del label
         order, result = self.draw(image.shape[0], train=False).order, image
         total = order.shape[1]
         hidden = num_hidden(self.config.ratio, total)

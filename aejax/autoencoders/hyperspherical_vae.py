@@ -73,6 +73,6 @@ class HypersphericalVae(PosteriorAutoencoder):
         del draw
         return kl_to_uniform(posterior)
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
-        return super().emit(to_sphere(latent), train=train)
+        return super().emit(to_sphere(latent), label, train=train)

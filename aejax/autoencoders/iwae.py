@@ -154,7 +154,7 @@ class ImportanceWeightedAutoencoder(VariationalAutoencoder):
         """Returns log w of draws of each image's posterior, [draws, batch]."""
         posterior = self.posterior(batch.image, train=train)
         draw = self.draw(posterior, self.noise_key(train=train), self.config.num_draws())
-        return self.log_weights(draw, batch.image, train=train)
+        return self.log_weights(draw, batch, train=train)
 
 
 class Iwae(ImportanceWeightedAutoencoder):
@@ -168,12 +168,12 @@ class Iwae(ImportanceWeightedAutoencoder):
         if config.gradient == "dreg":
             posterior = self.posterior(batch.image, train=train)
             latent = self.draw(posterior, self.noise_key(train=train), config.num_samples).latent
-            return {"bound": self._doubly_reparameterized(latent, batch.image, posterior, train=train)}
+            return {"bound": self._doubly_reparameterized(latent, batch, posterior, train=train)}
         log_weight = self.drawn_log_weights(batch, train=train)
         return {"bound": -jnp.mean(log_weight, axis=0) if config.average == "elbo" else negative_bound(log_weight)}
 
     def _doubly_reparameterized(
-        self, latent: jax.Array, target: jax.Array, posterior: Posterior, *, train: bool
+        self, latent: jax.Array, batch: Batch, posterior: Posterior, *, train: bool
     ) -> jax.Array:
         """Returns the negative bound, [batch], with a gradient of its own.
 
@@ -185,7 +185,7 @@ class Iwae(ImportanceWeightedAutoencoder):
 
         def log_weights(latent: jax.Array) -> jax.Array:
             density = gaussian_log_density(latent, held.mean[None], held.log_variance[None])
-            return self.log_weights(Draw(latent, jnp.sum(density, axis=-1)), target, train=train)
+            return self.log_weights(Draw(latent, jnp.sum(density, axis=-1)), batch, train=train)
 
         share = constant(jax.nn.softmax(log_weights(constant(latent)), axis=0))
         # The same draws, through which the encoder's gradient comes multiplied by a second w.

@@ -60,7 +60,7 @@ class JacobianAutoencoder(Autoencoder):
         probes_key, noise_key = jax.random.split(self.noise_key(train=train))
         norm = self._norm(probes_key, train=train)
         latent, sketch = norm.sketch(batch.image)
-        reconstruction = self.reconstruction(latent, batch.image, train=train)
+        reconstruction = self.reconstruction(latent, batch, train=train)
         return {"reconstruction": reconstruction} | self.penalties(norm, batch.image, sketch, noise_key)
 
     def penalties(

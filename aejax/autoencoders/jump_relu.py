@@ -82,7 +82,7 @@ class JumpRelu(DictionaryAutoencoder):
         latent = self.activate(preactivation, train=train)
         active = step(preactivation, self.threshold(), config.bandwidth)
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "sparsity": config.weight * jnp.sum(active, axis=1),
         }
 

@@ -41,6 +41,8 @@ class KSparseConfig(WithDictionary):
     def conflict(self, preprocessing: Kind) -> str | None:
         """Returns which number of units is larger than the latent, or which network has no unit norm, or None."""
         names = ("k", "inference_k", *(() if self.auxiliary_weight is None else ("auxiliary_k",)))
+        if self.condition is not None and self.auxiliary_weight is not None:
+            return "auxiliary_weight: what dead units draw by themselves has no label; use condition=null"
         return super().conflict(preprocessing) or exceeding(self, names)
 
 
@@ -68,7 +70,7 @@ class KSparse(DictionaryAutoencoder):
         config = self.config
         preactivation = self.preactivate(batch.image, train=train)
         latent = self.activate(preactivation, train=train)
-        output = self.decode(latent, train=train)
+        output = self.decode(latent, batch.label, train=train)
         terms = {"reconstruction": self.compare(output, batch.image, train=train)}
         if config.auxiliary_weight is not None:
             if train:

@@ -36,6 +36,7 @@ class LadderConfig(Family):
     estimate, as nothing is known of the layers' z.
     """
 
+    CONDITIONAL: ClassVar[bool] = False
     LAYERWISE: ClassVar[bool] = False
     CLASSIFIES: ClassVar[bool] = True
 
@@ -106,8 +107,9 @@ class Ladder(Autoencoder):
         rungs: list[Rung] = self.encoder.climb(image, noise, train=True)
         return rungs
 
-    def reconstruct(self, image: jax.Array) -> jax.Array:
+    def reconstruct(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Returns the estimate of the image from the path without noise, of the image's shape."""
+        del label
         path = self.encoder.climb(image, None, train=False)
         return self.config.likelihood.mean(self._estimates(path, train=False)[0])
 

@@ -174,6 +174,6 @@ class LadderVae(PosteriorAutoencoder):
         names = self.config.term_names()[1:]
         return {name: warmth * kl for name, kl in zip(names, self.level_kls(posterior, draw), strict=True)}
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape], of the lowest level."""
-        return super().emit(latent[:, : self.config.latent_size], train=train)
+        return super().emit(latent[:, : self.config.latent_size], label, train=train)

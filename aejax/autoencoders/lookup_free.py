@@ -81,7 +81,7 @@ class LookupFree(GridAutoencoder):
         each, mean = sign_entropies(4 / config.temperature * vectors.reshape(-1, config.latent_size))
         commitment = jnp.sum(jnp.square(vectors - jax.lax.stop_gradient(signs)), axis=(1, 2))
         return {
-            "reconstruction": self.reconstruction(flatten(signs), batch.image, train=train),
+            "reconstruction": self.reconstruction(flatten(signs), batch, train=train),
             "commitment": config.commitment * commitment,
             "entropy": config.entropy * jnp.sum(each.reshape(vectors.shape[:2]) - mean, axis=1),
         }

@@ -102,9 +102,9 @@ class Masked(Hiding):
             return tokens[:, 0], tokens[:, 1:]
         return jnp.mean(tokens, axis=1), tokens
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's output for all patches, given the latent alone."""
-        del train
+        del label, train
         batch, grid = latent.shape[0], self.config.grid(self.image_shape)
         every = jnp.broadcast_to(jnp.arange(math.prod(grid))[None], (batch, math.prod(grid)))
         strip = self.decoder(latent, jnp.zeros((batch, 0, latent.shape[1]), latent.dtype), Masks(every[:, :0], every))

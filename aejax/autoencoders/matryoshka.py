@@ -63,12 +63,12 @@ class Matryoshka(BatchTopKAutoencoder):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction from all units, and the weighted sum of those from the first: each [batch]."""
         latent = self.encode(batch.image, train=train)
-        terms = {"reconstruction": self.reconstruction(latent, batch.image, train=train)}
+        terms = {"reconstruction": self.reconstruction(latent, batch, train=train)}
         if self.config.prefixes:
             unit = jnp.arange(latent.shape[1])[None]
             # Decoded as outside training: running statistics are those of the whole code.
             losses = [
-                self.config.likelihood.loss(self.decode(jnp.where(unit < size, latent, 0)), batch.image)
+                self.config.likelihood.loss(self.decode(jnp.where(unit < size, latent, 0), batch.label), batch.image)
                 for size in self.config.prefix_sizes()
             ]
             terms["prefixes"] = self.config.prefix_weight * sum(losses, jnp.zeros(len(latent)))

@@ -24,7 +24,7 @@ class Patchwise(Autoencoder):
     """
 
     config: Any  # A Family with `patches`.
-    family: type[Autoencoder]
+    family: type[Autoencoder] = Autoencoder
 
     def setup(self) -> None:
         """Makes the family's networks, of patches."""
@@ -121,11 +121,12 @@ class Patchwise(Autoencoder):
         """The latent of an image: its features."""
         return self.features(image, train=train)
 
-    def reconstruct(self, image: jax.Array) -> jax.Array:
+    def reconstruct(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Returns images made of reconstructed patches beside each other, of the images' shape.
 
         Each keeps the mean and the contrast of its patch. Where the last patches overlap others, they count.
         """
+        del label
         size, result = self.patches.size, jnp.zeros(image.shape, jnp.float32)
         for row in patches.tiles(self.image_shape[0], size):
             for column in patches.tiles(self.image_shape[1], size):

@@ -132,15 +132,15 @@ class QuantizedAutoencoder(Autoencoder):
         """Returns the code, int32 [batch, codes · codebooks] below `num_categories`."""
         return self.indices(self.preactivate(image))
 
-    def decode_code(self, code: jax.Array) -> jax.Array:
+    def decode_code(self, code: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Decodes codes int32 [batch, codes · codebooks]."""
-        return self.decode(flatten(self.look_up(code)))
+        return self.decode(flatten(self.look_up(code)), label)
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
         if len(self.position_shape) == 2:
             latent = latent.reshape(-1, *self.position_shape, self.config.latent_size)
-        return super().emit(latent, train=train)
+        return super().emit(latent, label, train=train)
 
 
 class GridAutoencoder(QuantizedAutoencoder):

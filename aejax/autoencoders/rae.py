@@ -76,9 +76,9 @@ class RegularizedAutoencoder(Autoencoder):
 
     config: Any  # A Regularized.
 
-    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+    def penalties(self, latent: jax.Array, label: jax.Array | None, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms beyond the first two, [batch] each; the decoder has been applied before."""
-        del latent, train
+        del latent, label, train
         return {}
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
@@ -86,9 +86,9 @@ class RegularizedAutoencoder(Autoencoder):
         latent = self.encode(batch.image, train=train)
         square = jnp.sum(jnp.square(latent.astype(jnp.float32)), axis=-1)
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "embedding": 0.5 * self.config.embedding_weight * square,
-            **self.penalties(latent, train=train),
+            **self.penalties(latent, batch.label, train=train),
         }
 
 
@@ -97,9 +97,9 @@ class RaeL2(RegularizedAutoencoder):
 
     config: RaeL2Config
 
-    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+    def penalties(self, latent: jax.Array, label: jax.Array | None, *, train: bool) -> dict[str, jax.Array]:
         """Returns the decoder's squared parameters, the same for every example."""
-        del train
+        del label, train
         params = optax.tree.cast(self.decoder.variables["params"], jnp.float32)
         square = optax.tree.norm(params, squared=True)
         return {"decoder": jnp.broadcast_to(self.config.decoder_weight * square, latent.shape[:1])}
@@ -110,7 +110,7 @@ class RaeGP(RegularizedAutoencoder):
 
     config: RaeGPConfig
 
-    def penalties(self, latent: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+    def penalties(self, latent: jax.Array, label: jax.Array | None, *, train: bool) -> dict[str, jax.Array]:
         """Returns the decoder's squared derivative at each latent.
 
         It is that of the decoder as it is used after training: one with batch statistics would mix the examples.
@@ -118,7 +118,7 @@ class RaeGP(RegularizedAutoencoder):
         decoder, variables = self.decoder.unbind()
 
         def mean_image(latent: jax.Array) -> jax.Array:
-            output: Any = decoder.apply(variables, latent)
+            output: Any = decoder.apply(variables, self.tell(latent, label))
             return self.config.likelihood.mean(self.complete(output))
 
         key = self.noise_key(train=train)

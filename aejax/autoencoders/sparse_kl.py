@@ -58,6 +58,6 @@ class SparseKL(Autoencoder):
         logit = self.preactivate(batch.image, train=train)
         latent = self.activate(logit, train=train)
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "sparsity": self.config.weight * rate_divergence(logit, self.config.target),
         }

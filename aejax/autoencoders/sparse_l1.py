@@ -45,6 +45,6 @@ class SparseL1(Autoencoder):
         """Returns the reconstruction and the weighted penalty on the code, each [batch]."""
         latent = self.encode(batch.image, train=train)
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "sparsity": self.config.weight * absolute_sum(latent),
         }

@@ -42,7 +42,7 @@ class Grouped(nn.Module):
 
     def of_group(self, **given: Any) -> Patchwise:
         """Makes the autoencoder of a group, of patches of the maps that the group sees."""
-        return Patchwise(self.config, self.layer.seen(self.maps_shape), self.family, **given)
+        return Patchwise(self.config, self.layer.seen(self.maps_shape), family=self.family, **given)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the family's loss, each [batch], of patches of maps; sums over groups."""

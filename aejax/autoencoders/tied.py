@@ -22,6 +22,7 @@ class TiedConfig(Family):
     Departures: nothing is corrupted; in the paper the autoencoders are denoising.
     """
 
+    CONDITIONAL: ClassVar[bool] = False
     LAYERWISE: ClassVar[bool] = False
 
     kind: Literal["tied"] = "tied"
@@ -47,9 +48,9 @@ class Tied(Autoencoder):
         assert self.config.encoder.kind == "dense", "a conflict, which the check of the config refuses"
         return TransposedDenseDecoder(self.config.encoder, self.image_shape)
 
-    def emit(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def emit(self, latent: jax.Array, label: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The decoder's own output, [batch, *output_shape]."""
-        del train
+        del label, train
         params = self.variables["params"]
         hidden = encoder_kernels(params.get("encoder", {}))  # Without hidden layers the encoder has no parameters.
         return self.decoder(latent, [*hidden, params["latent"]["kernel"]])

@@ -37,6 +37,7 @@ class VaeGanConfig(WithKL):
     some epochs: use `optimizer.beta1=0.5`.
     """
 
+    CONDITIONAL: ClassVar[bool] = False
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ("decoder", ("decoder",)),
         ("discriminator", ("discriminator",)),

@@ -179,7 +179,7 @@ class CodebookAutoencoder(QuantizedAutoencoder):
         """Returns the reconstruction, the weighted commitment, and what the codebook learns by: each [batch]."""
         config, quantized = self.config, self.search(self.preactivate(batch.image, train=train), train=train)
         terms = {
-            "reconstruction": self.reconstruction(flatten(quantized.vectors), batch.image, train=train),
+            "reconstruction": self.reconstruction(flatten(quantized.vectors), batch, train=train),
             "commitment": self.config.commitment * jnp.sum(quantized.commitment, axis=1),
             "codebook": jnp.sum(quantized.distance, axis=1),
         }

@@ -70,7 +70,7 @@ class _PulledToPrior(Autoencoder):
         prior = StandardNormal(latent.shape[1]).sample(key, len(latent))
         discrepancy = self.discrepancy(latent.astype(jnp.float32), prior, jax.random.fold_in(key, 1))
         return {
-            "reconstruction": self.reconstruction(latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
             "discrepancy": self.config.weight * discrepancy,
         }
 

@@ -114,7 +114,7 @@ class PosteriorAutoencoder(Autoencoder):
         posterior = self.posterior(batch.image, train=train)
         draw = self.draw(posterior, self.noise_key(train=train)).first
         return {
-            "reconstruction": self.reconstruction(draw.latent, batch.image, train=train),
+            "reconstruction": self.reconstruction(draw.latent, batch, train=train),
             **self.divergences(batch, draw, posterior, train=train),
         }
 
@@ -130,7 +130,7 @@ class PosteriorAutoencoder(Autoencoder):
         del train
         return {"kl": self.warmth(batch) * self.kl(posterior, draw)}
 
-    def log_weights(self, draw: Draw, target: jax.Array, *, train: bool = False) -> jax.Array:
+    def log_weights(self, draw: Draw, batch: Batch, *, train: bool = False) -> jax.Array:
         """Returns log p(x, z) − log q(z|x) of draws, [num, batch], for latents [num, batch, units].
 
         Their mean's expectation is log p(x)'s evidence lower bound; the logarithm of the mean of their exponentials
@@ -138,6 +138,10 @@ class PosteriorAutoencoder(Autoencoder):
         """
         latent, log_posterior = draw
         num = latent.shape[0]
-        targets = jnp.broadcast_to(target[None], (num, *target.shape)).reshape(-1, *target.shape[1:])
-        loss = self.reconstruction(latent.reshape(-1, latent.shape[-1]), targets, train=train).reshape(num, -1)
+
+        def repeat(x: jax.Array) -> jax.Array:
+            return jnp.broadcast_to(x[None], (num, *x.shape)).reshape(-1, *x.shape[1:])
+
+        repeated = batch._replace(image=repeat(batch.image), label=None if batch.label is None else repeat(batch.label))
+        loss = self.reconstruction(latent.reshape(-1, latent.shape[-1]), repeated, train=train).reshape(num, -1)
         return self.prior().log_density(latent) - loss - log_posterior

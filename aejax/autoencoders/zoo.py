@@ -28,6 +28,7 @@ from aejax.autoencoders.ladder import Ladder
 from aejax.autoencoders.ladder_vae import LadderVae
 from aejax.autoencoders.latent_noise import LatentNoise
 from aejax.autoencoders.lookup_free import LookupFree
+from aejax.autoencoders.m2 import M2
 from aejax.autoencoders.masked import Masked
 from aejax.autoencoders.matryoshka import Matryoshka
 from aejax.autoencoders.patchwise import Patchwise
@@ -87,6 +88,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         HamiltonianVae,
         RiemannianHamiltonianVae,
         LadderVae,
+        M2,
         Wae,
         Swae,
         Adversarial,
@@ -106,16 +108,18 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
 FamilyConfig = Annotated[base.Family, FAMILIES]
 
 
-def make_autoencoder(config: FamilyConfig, image_shape: tuple[int, ...]) -> base.Autoencoder:
-    """Returns the model that a config describes, for images of [height, width, channels].
+def make_autoencoder(
+    config: FamilyConfig, image_shape: tuple[int, ...], num_classes: int | None = None
+) -> base.Autoencoder:
+    """Returns the model that a config describes, for images of [height, width, channels], and for their labels.
 
     Every family has the methods of `aejax.autoencoders.base.Autoencoder`, or those of them that `Patchwise` has, if it
     is one of patches; fields of the config may be tracers.
     """
     family = FAMILIES[config.kind]
     if config.patches is None:
-        return family(config, image_shape)
-    return (Stacked if config.patches.above else Patchwise)(config, image_shape, family)
+        return family(config, image_shape, num_classes)
+    return (Stacked if config.patches.above else Patchwise)(config, image_shape, family=family)
 
 
 def unknown_layers(config: FamilyConfig, layers: Sequence[str], image_shape: tuple[int, ...]) -> Iterator[str]:

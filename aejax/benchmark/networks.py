@@ -24,6 +24,7 @@ IMAGE_SHAPES = {"dense": _DIGIT, "vae": _DIGIT, "conv": _DIGIT, "flax conv": _DI
 FAMILY = "family "  # Stands before the name of one.
 VISIBLE_TOKENS = 16
 LATENT_SIZE = 64
+NUM_CLASSES = 10  # That a family with labels as latents has.
 
 
 def of_family(kind: str) -> Any:
@@ -63,7 +64,7 @@ def make_model(
             VaeConfig(encoder=Dense(widths=(512,)), latent_size=16, likelihood=HalfSquaredError()), image_shape
         )
     if network.startswith(FAMILY):
-        return make_autoencoder(of_family(network.removeprefix(FAMILY)), image_shape)
+        return make_autoencoder(of_family(network.removeprefix(FAMILY)), image_shape, NUM_CLASSES)
     if network == "flax conv":
         return FlaxConvolutional()
     return VisiblePatches(ViT(patch_size=4, width=192, depth=12, heads=3))

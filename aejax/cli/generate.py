@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -21,13 +22,16 @@ def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> No
 
         aejax generate runs/generation                                      # drawn by the best generator
         aejax generate runs/generation --member=1f3a --num=10000 --seed=7   # by another, and more of them
+        aejax generate runs/conditional --label=3                           # of one class, by a conditional family
         aejax generate runs/quickstart --kind=reconstructions --num=32
         aejax generate runs/quickstart --kind=interpolations --num=8 --path=linear
         aejax generate runs/quickstart --kind=arithmetic --source_class=3 --target_class=8 --num=8
         aejax generate runs/quickstart --kind=grid --num=225
 
     Drawing needs a study that was trained with a sampler of codes (--set generation.sampler=mixture); everything else
-    takes the autoencoder alone. The same study, member and seed give the same images, to the last bit.
+    takes the autoencoder alone. A conditional family (--set autoencoder.condition=label) is told the class of --label;
+    without it samples are of all classes, and reconstructions are told the images' own. The same study, member, label
+    and seed give the same images, to the last bit.
     """
     values = _define_flags()
     path = read_one_study(values, arguments, generate)
@@ -61,14 +65,16 @@ def _make(
     kind, num, seed = values.kind, values.num, values.seed
     opener, member = open_member(directory, GENERATOR if kind == "samples" else SUBJECT, values.member, say)
     member.check_decoder()
-    name = member.id
+    name = member.id if values.label is None else f"{member.id}-{values.label}"
+    label = _check_label(values, opener, member)
     if kind == "samples":
-        images = by.samples(member, num, seed)
+        images = by.samples(member, num, seed, label)
         return images, {"image": images}, 16, name
     dataset = opener.source(member).dataset
 
-    def decode(latent: np.ndarray) -> np.ndarray:
-        return member.to_stored(member.decode(latent))
+    def decode(latent: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+        labels = own if label is None else np.full(len(latent), label)
+        return member.to_stored(member.decode(latent, labels))
 
     if kind == "grid":
         side = max(2, round(num**0.5))
@@ -88,14 +94,15 @@ def _make(
         between = decode(ways.reshape(-1, ways.shape[-1])).reshape(len(start), values.steps, *image.shape[1:])
         arrays = {"start": start, "end": end, "image": between, "latent": ways}
         return _rows(start[:, None], between, end[:, None]), arrays, values.steps + 2, name
-    image, label = by.test_images(dataset, None if kind == "arithmetic" else num, seed)
+    image, own_label = by.test_images(dataset, None if kind == "arithmetic" else num, seed)
     if kind == "reconstructions":
-        again = decode(member.encode(image))
+        told = member.config.autoencoder.condition is not None
+        again = decode(member.encode(image), own_label if told else None)
         pairs = [np.concatenate(pair) for pair in zip(_chunks(image, 16), _chunks(again, 16), strict=True)]
         return np.concatenate(pairs), {"image": image, "reconstruction": again}, min(16, len(image)), name
     source, target = (by.find_class(dataset, wanted) for wanted in (values.source_class, values.target_class))
     direction = by.class_direction(member, dataset, source, target)
-    image = image[label == source][:num]
+    image = image[own_label == source][:num]
     if not len(image):
         raise UserError(f"{dataset.name} has no test image of class {values.source_class}")
     by.require_room(member, len(image) * values.steps)
@@ -103,6 +110,27 @@ def _make(
     changed = decode(latent.reshape(-1, latent.shape[-1])).reshape(len(image), values.steps, *image.shape[1:])
     arrays = {"image": image, "changed": changed, "direction": direction}
     return _rows(image[:, None], changed), arrays, values.steps + 1, name
+
+
+def _check_label(values: flags.FlagValues, opener: Any, member: Any) -> int | None:
+    """Returns the number of the class that was asked for; None if none was.
+
+    Raises:
+      ConfigError: if the family is told no labels, or if it cannot do without one.
+      UserError: if the data have no such class.
+    """
+    from aejax.trained.generate import find_class
+
+    family = member.config.autoencoder
+    if values.label is not None and family.condition is None:
+        raise ConfigError(f"--label: autoencoder={family.title} is told no labels; leave it out")
+    if values.label is not None:
+        return find_class(opener.source(member).dataset, values.label)
+    if family.condition is not None and values.kind not in ("samples", "reconstructions"):
+        raise ConfigError(
+            f"--kind={values.kind} decodes codes, and autoencoder={family.title} is told labels: give --label"
+        )
+    return None
 
 
 def _rows(*parts: np.ndarray) -> np.ndarray:
@@ -137,6 +165,12 @@ def _define_flags() -> flags.FlagValues:
         "path", "spherical", ("linear", "spherical"), "How interpolations go from latent to latent.", flag_values=values
     )
     flags.DEFINE_integer("steps", 8, "Images on each way, or to another class.", lower_bound=2, flag_values=values)
+    flags.DEFINE_string(
+        "label",
+        None,
+        "Of conditional families: the class that images are made of, by its label in the data or its name.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "source_class",
         None,

@@ -4,6 +4,7 @@ All in nats for each image, but for the bits of a dimension, and reported of the
 random is drawn by fixed keys: the same for every member.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -33,10 +34,15 @@ class Density(NamedTuple):
     draw: Callable[[Any, jax.Array, int], Draw]  # Of posteriors, by a key: so many of each, [num, block, units].
     rate: Callable[[Any, Draw], jax.Array]  # Of posteriors, with a draw of each: the KL to the prior, [block].
     # Codes [block, units] and stored images -> −log p(x|z), [block].
-    distortion: Callable[[jax.Array, jax.Array], jax.Array]
+    distortion: Callable[..., jax.Array]
     discrete: bool  # Whether p(x|z) is a probability of images, and not a density.
     prior: Callable[[], PriorDistribution]  # -> p(z).
     is_gaussian: bool = True  # Whether q(z|x) is a Gaussian with a diagonal covariance.
+    is_told: bool = False  # Whether p(x|z) is p(x|z, y) of labels y, which `distortion` takes as a third argument.
+
+    def of_labels(self, label: jax.Array | None) -> "Density":
+        """Returns what is known of images with these labels, int32 [block]."""
+        return self._replace(distortion=functools.partial(self.distortion, label=label)) if self.is_told else self
 
 
 def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dict[str, jax.Array]:
@@ -62,12 +68,13 @@ def posterior_metrics(density: Density, data: ResidentData, at_once: int) -> dic
 
         def block(indices: jax.Array) -> dict[str, Any]:
             stored = data.image[split][indices]  # noqa: B023
+            told = density.of_labels(data.label[split][indices] if density.is_told else None)  # noqa: B023
             posterior = density.posterior(stored)
             draw = density.draw(posterior, rng.at(key, indices[0]), 1).first  # noqa: B023
             of_block: dict[str, Any] = {
                 "code": density.center(posterior),
                 "rate": density.rate(posterior, draw),
-                "distortion": density.distortion(draw.latent, stored),
+                "distortion": told.distortion(draw.latent, stored),
             }
             if density.is_gaussian:
                 of_block |= {"posterior": posterior, "draw": draw}
@@ -108,7 +115,8 @@ def likelihood_metrics(
 
         def block(indices: jax.Array) -> tuple[jax.Array, jax.Array]:
             stored = data.image[split][indices]  # noqa: B023
-            return importance_bound(density, stored, rng.at(key, indices[0]), num_samples, at_once)  # noqa: B023
+            told = density.of_labels(data.label[split][indices] if density.is_told else None)  # noqa: B023
+            return importance_bound(told, stored, rng.at(key, indices[0]), num_samples, at_once)  # noqa: B023
 
         size = data.size(split) if num_images is None else min(num_images, data.size(split))
         nll, elbo = map(jnp.mean, map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))

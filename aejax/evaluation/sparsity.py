@@ -14,10 +14,11 @@ from aejax.evaluation.blocks import Blocks, weighted_sums
 from aejax.evaluation.probe import class_logits, fit_logistic
 
 Function = Callable[[jax.Array], jax.Array]
+Reconstruct = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def sparsity_metrics(
-    encode: Function, reconstruct: Function | None, data: ResidentData, at_once: int
+    encode: Function, reconstruct: Reconstruct | None, data: ResidentData, at_once: int
 ) -> dict[str, jax.Array]:
     """Returns how sparse the code of validation and test images is, as scalars (`test_l0`).
 
@@ -34,7 +35,7 @@ def sparsity_metrics(
 
     Args:
       encode: stored images -> the code, [block, units].
-      reconstruct: stored images -> their reconstructions, or None.
+      reconstruct: stored images and labels (-1 where there is none) -> their reconstructions, or None.
       data: with the images.
       at_once: the most images in a block.
     """
@@ -47,7 +48,7 @@ def sparsity_metrics(
 
 
 def _of_split(
-    encode: Function, reconstruct: Function | None, data: ResidentData, split: str, at_once: int
+    encode: Function, reconstruct: Reconstruct | None, data: ResidentData, split: str, at_once: int
 ) -> dict[str, jax.Array]:
     stored, num = data.image[split], data.size(split)
     label = jnp.asarray(data.label[split]) if data.label else jnp.full(num, -1)
@@ -68,7 +69,7 @@ def _of_split(
             image = to_unit(stored[index])
             off = image - first  # From an image on, so that little cancels.
             new["image"] += jnp.sum(off * blocks.counts(block)[:, None, None, None], axis=0)
-            rows |= {"square": _square(off), "error": _square(image - reconstruct(stored[index]))}
+            rows |= {"square": _square(off), "error": _square(image - reconstruct(stored[index], label[index]))}
         return new, rows
 
     size = jax.eval_shape(blocks.features, jax.ShapeDtypeStruct((), jnp.int32)).shape[1]
@@ -111,7 +112,7 @@ def _square(x: jax.Array) -> jax.Array:
 
 
 def loss_recovered_metrics(
-    reconstruct: Function, data: ResidentData, at_once: int, strengths: Sequence[float], *, zero: bool = False
+    reconstruct: Reconstruct, data: ResidentData, at_once: int, strengths: Sequence[float], *, zero: bool = False
 ) -> dict[str, jax.Array]:
     """Returns how much of a classifier's loss is kept where reconstructions stand for its inputs, as scalars.
 
@@ -124,7 +125,7 @@ def loss_recovered_metrics(
     three L (`loss_original`, `loss_reconstructed`, `loss_ablated`, in nats) are returned too.
 
     Args:
-      reconstruct: stored images -> their reconstructions.
+      reconstruct: stored images and labels -> their reconstructions.
       data: images that all have labels.
       at_once: the most images in a block.
       strengths: of the L2 penalty, to choose from.
@@ -136,11 +137,19 @@ def loss_recovered_metrics(
     assert data.num_classes is not None, "a classifier is of labels"
     label = {split: jnp.asarray(values) for split, values in data.label.items()}
 
-    def inputs(split: str, function: Function) -> jax.Array:
+    def inputs(split: str, function: Reconstruct) -> jax.Array:
         stored = indexable(data.image[split])
-        return map_examples(lambda index: function(stored[index]).reshape(len(index), -1), len(stored), at_once)
 
-    train = inputs("train", to_unit)
+        def block(index: jax.Array) -> jax.Array:
+            return function(stored[index], label[split][index]).reshape(len(index), -1)
+
+        return map_examples(block, len(stored), at_once)
+
+    def original_of(stored: jax.Array, label: jax.Array) -> jax.Array:
+        del label
+        return to_unit(stored)
+
+    train = inputs("train", original_of)
     fit = fit_logistic(
         train,
         label["train"],
@@ -153,7 +162,7 @@ def loss_recovered_metrics(
         log_probability = jnp.broadcast_to(log_probability, (len(label), *log_probability.shape[1:]))
         return -jnp.mean(jnp.take_along_axis(log_probability, label[:, None, None], axis=2)[..., 0], axis=0)
 
-    original = {split: inputs(split, to_unit) for split in ("validation", "test") if data.size(split)}
+    original = {split: inputs(split, original_of) for split in ("validation", "test") if data.size(split)}
     best = jnp.argmin(losses(original["validation"], label["validation"]))
     nothing = jnp.zeros_like(train[:1]) if zero else jnp.mean(train, axis=0, keepdims=True)
     metrics: dict[str, jax.Array] = {}

@@ -129,7 +129,9 @@ class Representation(NamedTuple):
     """What a method offers for evaluation: functions of stored images, [block, height, width, channels]."""
 
     encode: Callable[[jax.Array], jax.Array]  # -> features, [block, size]
-    reconstruct: Callable[[jax.Array], jax.Array] | None = None  # -> pixels in [0, 1], of the images' shape
+    # With their labels, int32 [block] with -1 where there is none, or None -> pixels in [0, 1], of the images' shape.
+    # Labels are read by a conditional family alone.
+    reconstruct: Callable[[jax.Array, jax.Array | None], jax.Array] | None = None
     classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
     # -> what every layer gives, [block, ...], by its name
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None

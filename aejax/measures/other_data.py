@@ -1,5 +1,6 @@
 """Measures on other data: classifiers of the features of `transfer`, and the detection of `outliers`."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,8 +10,10 @@ from aejax.measures.base import Measure, MemberAndData, Metric
 def _tell_outliers(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.anomaly import anomaly_metrics
 
-    representation = member.representation
-    return anomaly_metrics(representation.encode, representation.reconstruct, member.data, member.others["outliers"])
+    reconstruct = member.representation.reconstruct
+    if reconstruct is not None:
+        reconstruct = functools.partial(reconstruct, label=None)  # Outliers are of no class.
+    return anomaly_metrics(member.representation.encode, reconstruct, member.data, member.others["outliers"])
 
 
 def _unlike_own(use: str, config: Any) -> Iterator[str]:

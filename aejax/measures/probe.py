@@ -45,7 +45,13 @@ def _corrupt(member: MemberAndData) -> dict[str, Any]:
 
     representation, data = member.representation, member.data.with_labels()
     encode = representation.encode if data.label else None
-    metrics, features = robustness.describe(encode, representation.reconstruct, data.image["test"])
+    label = data.label["test"] if data.label else None
+
+    def reconstruct(stored: Any) -> Any:
+        return representation.reconstruct(stored, None if label is None else label[: len(stored)])
+
+    given = None if representation.reconstruct is None else reconstruct
+    metrics, features = robustness.describe(encode, given, data.image["test"])
     member.features.update(features)
     return metrics
 

@@ -12,7 +12,7 @@ def _errors(representation: Any, stored: Any, label: Any) -> dict[str, Any]:
 
     if representation.reconstruct is None:
         return {}
-    reconstruction, image = representation.reconstruct(stored), to_unit(stored)
+    reconstruction, image = representation.reconstruct(stored, label), to_unit(stored)
     mse = {"mse": image_metrics.mean_squared_error(image, reconstruction)}
     if image.shape[1:3] == (1, 1):  # One pixel has no structure, and a vector no range.
         return mse

@@ -8,7 +8,7 @@ import jax
 from aejax.autoencoders.quantized import QuantizedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data import preprocessing
-from aejax.data.resident import ResidentData
+from aejax.data.resident import Batch, ResidentData
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.evaluation.suite import Representation
@@ -32,8 +32,7 @@ class AutoencoderMethod(Method):
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of all the family's stages."""
-        del num_classes
-        autoencoder = make_autoencoder(config.autoencoder, image_shape)
+        autoencoder = make_autoencoder(config.autoencoder, image_shape, num_classes)
         return Task(
             autoencoder,
             config.optimizer,
@@ -56,12 +55,14 @@ class AutoencoderMethod(Method):
         model, family, call = task.model, config.autoencoder, functools.partial(of_stored, task, variables, data)
         features = call("features")
 
-        def reconstruct(stored: jax.Array) -> jax.Array:
-            return preprocessing.invert(data.preprocessing, call("reconstruct")(stored), stored)
-
-        def distortion(latent: jax.Array, stored: jax.Array) -> Any:
+        def reconstruct(stored: jax.Array, label: jax.Array | None) -> jax.Array:
             image = preprocessing.apply(data.preprocessing, stored)
-            return model.apply(variables, latent, image, method="reconstruction", train=False)
+            output: Any = model.apply(variables, image, label, method="reconstruct")
+            return preprocessing.invert(data.preprocessing, output, stored)
+
+        def distortion(latent: jax.Array, stored: jax.Array, label: jax.Array | None = None) -> Any:
+            batch = Batch(preprocessing.apply(data.preprocessing, stored), label)
+            return model.apply(variables, latent, batch, method="reconstruction", train=False)
 
         def of_model(method: str) -> Any:
             return lambda *arguments: model.apply(variables, *arguments, method=method)
@@ -75,6 +76,7 @@ class AutoencoderMethod(Method):
             discrete=family.likelihood.DISCRETE,
             prior=of_model("prior"),
             is_gaussian=family.has_gaussian_posterior,
+            is_told=family.condition is not None,
         )
         return Representation(
             features,

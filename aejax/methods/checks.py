@@ -40,7 +40,7 @@ def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[st
     """Yields which baseline, named by the config, needs labels that the data do not have, or other classes."""
     del others
     family, num = config.autoencoder, dataset.num_classes
-    if family.classifies and num is not None and family.latent_size != num and _trains_by_labels(config):
+    if num is not None and family.num_scores not in (None, num) and _trains_by_labels(config):
         yield (
             f"autoencoder.latent_size={family.latent_size}: the latent of '{family.kind}' is a score of each class, "
             f"and {dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"

@@ -35,7 +35,9 @@ class ClassifierMethod(Method):
         # An error to be reached is one of reconstruction.
         augmentation = fine_tuning.augmentation or config.training.augmentation
         training = dataclasses.replace(config.training, target_error=None, augmentation=augmentation)
-        model = Classifier(make_autoencoder(config.autoencoder, image_shape), num_classes, mixup=fine_tuning.mixup)
+        model = Classifier(
+            make_autoencoder(config.autoencoder, image_shape, num_classes), num_classes, mixup=fine_tuning.mixup
+        )
         return Task(
             model,
             optimizer,

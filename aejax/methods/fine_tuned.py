@@ -44,7 +44,9 @@ class FineTuned(ClassifierMethod):
         """Makes the task of training some layers, perhaps from the probe of the autoencoder's features."""
         task, fine_tuning = super().task(config, image_shape, num_classes), config.fine_tuning
         model: Any = task.model.clone(frozen=fine_tuning.layers == ())
-        names = blocks(list(layer_shapes(make_autoencoder(config.autoencoder, image_shape), image_shape, "features")))
+        names = blocks(
+            list(layer_shapes(make_autoencoder(config.autoencoder, image_shape, num_classes), image_shape, "features"))
+        )
         rates = make_rates(names, fine_tuning.layers, fine_tuning.layer_decay)
         return task._replace(
             model=model,

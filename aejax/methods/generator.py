@@ -11,7 +11,7 @@ from aejax.experiment import Config
 from aejax.methods.base import EVERYTHING, FitOnHost, at_once
 from aejax.methods.images import ImageMethod
 from aejax.methods.zoo import SUBJECT
-from aejax.samplers.drawing import draw_splits, generated
+from aejax.samplers.drawing import draw_splits, generated, of_classes
 from aejax.samplers.generator import add_codes, fit_at_once, fit_on_host, make_generator
 from aejax.training.config import TrainingConfig
 from aejax.training.step import Stage, Task
@@ -27,9 +27,8 @@ class GeneratorMethod(ImageMethod):
 
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of the sampler, on codes that are made once."""
-        del num_classes
         generation, epochs = config.generation, self.epochs(config)
-        generator = make_generator(make_autoencoder(config.autoencoder, image_shape), generation.sampler)
+        generator = make_generator(make_autoencoder(config.autoencoder, image_shape, num_classes), generation.sampler)
         num = at_once(config, image_shape)
         return Task(
             generator,
@@ -61,3 +60,10 @@ class GeneratorMethod(ImageMethod):
         """Draws codes, and decodes them."""
         assert task is not None, "a generator has parameters"
         return draw_splits(generated(task.model, variables, data), num)
+
+    def images_of_classes(self, task: Task | None, variables: Any, data: ResidentData) -> Any:
+        """Decodes the same codes with each of the first classes, of a conditional family."""
+        assert task is not None, "a generator has parameters"
+        if task.model.autoencoder.config.condition is None:
+            return None
+        return of_classes(task.model, variables, data)

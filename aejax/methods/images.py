@@ -33,6 +33,10 @@ class ImageMethod(Method, abc.ABC):
         """Nothing of features: its images are compared with real ones."""
         return features_unmeasured(config.evaluation)
 
+    def images_of_classes(self, task: Task | None, variables: Any, data: ResidentData) -> Any:
+        """Makes images for a picture of classes, [draws, classes, ...] as stored; None: its images have no labels."""
+        del task, variables, data
+
     @abc.abstractmethod
     def images(self, task: Task | None, variables: Any, data: ResidentData, num: Mapping[str, int]) -> dict[str, Any]:
         """Makes `num` images for each split, in the form in which those of the data are stored.

@@ -37,7 +37,7 @@ class KMeans(AutoencoderMethod):
     def task(self, config: Config, image_shape: tuple[int, ...], num_classes: int | None) -> Task:
         """Makes the task of fitting the centroids, at once, to patches of training images."""
         del num_classes
-        model = Patchwise(config.autoencoder, image_shape, Centroids)
+        model = Patchwise(config.autoencoder, image_shape, family=Centroids)
         return Task(
             model,
             config.optimizer,
@@ -62,8 +62,9 @@ class Centroids(Autoencoder):
         del train
         return jnp.matmul(flatten(image), self.kernel, precision=_HIGHEST)
 
-    def reconstruct(self, image: jax.Array) -> jax.Array:
+    def reconstruct(self, image: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """The projections of patches on their nearest centroids."""
+        del label
         return jnp.matmul(_nearest(self.preactivate(image)), self.kernel.T, precision=_HIGHEST).reshape(image.shape)
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:

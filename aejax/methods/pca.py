@@ -33,7 +33,8 @@ class PrincipalComponents(Method):
         def encode(stored: jax.Array) -> jax.Array:
             return pca.project(axes, stored)
 
-        def reconstruct(stored: jax.Array) -> jax.Array:
+        def reconstruct(stored: jax.Array, label: jax.Array | None) -> jax.Array:
+            del label
             return pca.reconstruct(axes, encode(stored), stored.shape[1:])
 
         return Representation(encode, reconstruct, at_once=images_at_once(images.shape[1:]))

@@ -12,6 +12,7 @@ from aejax.data import preprocessing
 from aejax.data.resident import ResidentData
 from aejax.samplers.generator import IMAGES_AT_ONCE
 
+NUM_OF_CLASS, MOST_CLASSES = 6, 16  # In a picture of classes.
 Draw = Callable[[int, jax.Array], jax.Array]  # How many and a key -> images.
 
 
@@ -20,11 +21,12 @@ def sampling_key(seed: jax.typing.ArrayLike, stream: str) -> jax.Array:
     return rng.stream(rng.root(seed), f"{stream} images")
 
 
-def expected_images(model: Any, variables: Any, data: ResidentData) -> Draw:
-    """What a generator draws, in pixel space, float32 and neither cut nor rounded."""
+def expected_images(model: Any, variables: Any, data: ResidentData, label: jax.typing.ArrayLike | None = None) -> Draw:
+    """What a generator draws, in pixel space, float32 and neither cut nor rounded: perhaps of one class alone."""
 
     def draw(num: int, key: jax.Array) -> jax.Array:
-        output: Any = model.apply(variables, num, key, method="generate")
+        labels = None if label is None else jnp.full(num, label, jnp.int32)
+        output: Any = model.apply(variables, num, key, labels, method="generate")
         return preprocessing.invert(data.preprocessing, output, output)
 
     return draw
@@ -34,6 +36,18 @@ def generated(model: Any, variables: Any, data: ResidentData) -> Draw:
     """Draws images from a generator, in the form in which images of the data are stored."""
     draw = expected_images(model, variables, data)
     return lambda num, key: to_stored(data, draw(num, key))
+
+
+def of_classes(model: Any, variables: Any, data: ResidentData) -> jax.Array:
+    """Draws a few codes from the generator of a conditional family, and decodes each as each of the first classes.
+
+    Returns:
+      Images as stored, [NUM_OF_CLASS, at most MOST_CLASSES, height, width, channels], the same in every study.
+    """
+    num_classes, key = min(model.autoencoder.num_classes, MOST_CLASSES), sampling_key(0, "classes")
+    output: Any = model.apply(variables, NUM_OF_CLASS, key, num_classes, method="generate_classes")
+    shown = output.reshape(-1, *output.shape[2:])
+    return to_stored(data, preprocessing.invert(data.preprocessing, shown, shown)).reshape(output.shape)
 
 
 def to_stored(data: ResidentData, image: jax.Array) -> jax.Array:

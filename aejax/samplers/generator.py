@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from aejax.autoencoders.base import Autoencoder
@@ -25,7 +26,7 @@ class Generator(nn.Module):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the terms of the sampler's loss of the codes of a batch, each [batch]."""
         if self.is_initializing():
-            self.autoencoder.decode_code(self.autoencoder.code(batch.image))
+            self.autoencoder.decode_code(self.autoencoder.code(batch.image), batch.label)
             self._own_prior()
         if batch.code is None:
             batch = batch._replace(code=jax.lax.stop_gradient(self.autoencoder.code(batch.image)))
@@ -35,9 +36,28 @@ class Generator(nn.Module):
         """Returns the autoencoder's codes of images as it sees them, [batch, size]."""
         return self.autoencoder.code(image)
 
-    def generate(self, num: int, key: jax.Array) -> jax.Array:
-        """Returns images of `num` sampled codes, as the autoencoder sees images: [num, height, width, channels]."""
-        return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(self.sample(num, key)))
+    def generate(self, num: int, key: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """Returns images of `num` sampled codes, as the autoencoder sees images: [num, height, width, channels].
+
+        A conditional family is told the label of each, int32 [num]; None: drawn by the key, all classes alike.
+        """
+        return self.decode(self.sample(num, key), self.draw_labels(num, key) if label is None else label)
+
+    def decode(self, code: jax.Array, label: jax.Array | None) -> jax.Array:
+        """Returns the expected images of codes, of these labels, as the autoencoder sees images."""
+        return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(code, label))
+
+    def draw_labels(self, num: int, key: jax.Array) -> jax.Array | None:
+        """Returns labels for `num` images, int32 [num], all classes alike; None of families that are told none."""
+        if self.autoencoder.config.condition is None:
+            return None
+        return jax.random.randint(jax.random.fold_in(key, 1), (num,), 0, self.autoencoder.num_classes)
+
+    def generate_classes(self, num: int, key: jax.Array, num_classes: int) -> jax.Array:
+        """Returns images of `num` sampled codes with each of the first classes, [num, classes, height, width, ...]."""
+        code, label = self.sample(num, key), jnp.arange(num_classes)
+        images = self.decode(jnp.repeat(code, num_classes, axis=0), jnp.tile(label, num))
+        return images.reshape(num, num_classes, *images.shape[1:])
 
     def sample(self, num: int, key: jax.Array) -> jax.Array:
         """Returns `num` codes, [num, size]: the sampler's, or if that is the prior and it was learned, the family's."""

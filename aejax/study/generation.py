@@ -153,10 +153,12 @@ def measure_generators(
 
     def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
         data, of_network = shared
-        images = method.images(execution.task_or_none(config), variables, data, judge.num)
-        if judge.network is None:
-            return images, None
-        return images, {split: judge.network.features(of_network, image) for split, image in images.items()}
+        task = execution.task_or_none(config)
+        images = method.images(task, variables, data, judge.num)
+        outputs = None
+        if judge.network is not None:
+            outputs = {split: judge.network.features(of_network, image) for split, image in images.items()}
+        return images, outputs, method.images_of_classes(task, variables, data)
 
     def judge_member(_: Config, drawn: Any, shared: tuple[ResidentData, dict[str, Reference]]) -> dict[str, jax.Array]:
         data, references = shared
@@ -178,12 +180,12 @@ def measure_generators(
 
     drawing = members.compile(draw_member, variables[0], (execution.data, network_variables))
     judging = None
-    results, samples = [], []
+    results, samples, of_classes = [], [], []
     wait_for_compilations()
     compile_seconds = drawing.compile_seconds
     started = time.perf_counter()
     for index in execution.rounds(members):
-        images, outputs = drawing(index, variables[index], (execution.data, network_variables))
+        images, outputs, by_class = drawing(index, variables[index], (execution.data, network_variables))
         drawn = (images, *_features(judge, members, images, outputs))
         if judging is None:
             before = time.perf_counter()
@@ -192,9 +194,12 @@ def measure_generators(
             started += time.perf_counter() - before
         results.append(to_host(judging(index, drawn, (execution.data, judge.references))))
         samples.append(to_host(images["test"][:, :NUM_PICTURED]))
+        of_classes.append(to_host(by_class))
     cost = evaluation_cost(members, time.perf_counter() - started, compile_seconds)
     metrics = members.fetch(results)
     pictures = {"sample": members.fetch(samples)}
+    if of_classes[0] is not None:
+        pictures["of_classes"] = members.fetch(of_classes)
     if "nearest" in metrics:
         pictures["nearest"] = execution.dataset.train.image[metrics.pop("nearest")]
     if judge.network is not None:

@@ -32,17 +32,18 @@ def require_room(member: Trained, num: int) -> None:
         )
 
 
-def samples(member: Trained, num: int, seed: int) -> np.ndarray:
+def samples(member: Trained, num: int, seed: int, label: int | None = None) -> np.ndarray:
     """Returns images drawn from a generator, [num, height, width, channels], as those of the data are stored.
 
-    They follow from study, member and seed; the first of them are the same however many are asked for.
+    They follow from study, member and seed; the first of them are the same however many are asked for. With a label
+    they are of that class alone, which a conditional family is told.
 
     Raises:
       UserError: if the machine's memory does not hold so many.
     """
     require_room(member, num)
     images = np.empty((num, *member.trained_on.image_shape), member.trained_on.image_type)
-    blocks = zip(range(0, num, IMAGES_AT_ONCE), member.sample_blocks(num, seed=seed), strict=True)
+    blocks = zip(range(0, num, IMAGES_AT_ONCE), member.sample_blocks(num, seed=seed, label=label), strict=True)
     with progress_bar(-(-num // IMAGES_AT_ONCE), "drawing", "block") as bar:
         for first, block in blocks:
             images[first : first + IMAGES_AT_ONCE] = member.to_stored(block)
@@ -79,7 +80,7 @@ def find_class(dataset: Dataset, wanted: str) -> int:
       UserError: if the data have no labels, or no such class.
     """
     if dataset.num_classes is None:
-        raise UserError(f"{dataset.name} {dataset.unlabelled}, so no class can be made another")
+        raise UserError(f"{dataset.name} {dataset.unlabelled}, so no class can be asked for")
     number = dataset.classes.find(wanted)
     if number is None:
         raise UserError(f"{dataset.name} has no class {wanted}; its classes are {dataset.classes}")

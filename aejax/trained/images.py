@@ -1,4 +1,4 @@
-"""Images that a trained model is given, as it was trained on such."""
+"""Images and labels that a trained model is given, as it was trained on such."""
 
 from typing import Any
 
@@ -40,3 +40,15 @@ def check_images(images: Any, like: DataDescription) -> Array:
     if not like.vectors and not 0 <= lowest <= highest <= 1:
         raise DataError(f"images range from {lowest:g} to {highest:g}; they should be uint8, or floats in [0, 1]")
     return image.astype(np.float32)
+
+
+def check_labels(labels: Any, num: int, like: DataDescription) -> jax.Array:
+    """Returns the labels of so many images, int32 [num]: classes counted from 0, or -1 where one is not known.
+
+    Raises:
+      DataError: if they are others.
+    """
+    array, most = np.asarray(labels), (like.num_classes or 0) - 1
+    if array.shape != (num,) or array.dtype.kind not in "iu" or array.min() < -1 or array.max() > most:
+        raise DataError(f"labels should be {num} integers, one for each image: classes from 0 to {most}, or -1")
+    return jnp.asarray(array, jnp.int32)

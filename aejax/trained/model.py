@@ -32,7 +32,7 @@ from aejax.store.directory import new_directory
 from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
-from aejax.trained.images import check_images
+from aejax.trained.images import check_images, check_labels
 from aejax.trained.saved import ARRAYS, FACTS, SavedModel, is_saved
 from aejax.training.step import Task, init_variables
 
@@ -88,18 +88,21 @@ class Trained:
         """The latents of images, float32 [n, latent size]; of a posterior, its means."""
         return self.autoencoder._of_images(programs.encode, images)
 
-    def decode(self, latents: Any) -> np.ndarray:
-        """The expected images of latents, [n, latent size]."""
+    def decode(self, latents: Any, labels: Any = None) -> np.ndarray:
+        """The expected images of latents, [n, latent size]; of a conditional family with labels, int [n], or -1."""
         self.check_decoder()
         values = jnp.asarray(latents)
         if values.ndim != 2 or values.shape[1] != self.latent_size or not len(values):
             raise DataError(f"latents have the shape {values.shape}; they should have (n, {self.latent_size})")
-        return self.autoencoder._map(programs.decode, values)
+        given = self._labels(labels, len(values), needed=self.config.autoencoder.condition is not None)
+        return self.autoencoder._map(programs.decode, (values, *given))
 
-    def reconstruct(self, images: Any) -> np.ndarray:
-        """The images as the model gives them back."""
+    def reconstruct(self, images: Any, labels: Any = None) -> np.ndarray:
+        """The images as the model gives them back; of a conditional family with their labels, int [n], or -1."""
         self.check_reconstructs()
-        return self.autoencoder._of_images(programs.reconstruct, images)
+        stored = jnp.asarray(self.check_images(images))
+        given = self._labels(labels, len(stored), needed=self.config.autoencoder.needs_label)
+        return self.autoencoder._map(programs.reconstruct, (stored, *given))
 
     def posterior(self, images: Any) -> Posterior:
         """The mean and the log variance of q(z|x) of each image, float32 [n, latent size] each.
@@ -151,22 +154,25 @@ class Trained:
         """
         return scoring.threshold(self.scores(images, by, known=known), quantile)
 
-    def sample(self, num: int, *, seed: int = 0) -> np.ndarray:
+    def sample(self, num: int, *, seed: int = 0, label: int | None = None) -> np.ndarray:
         """Draws images: by the sampler of a generator, or of a variational family from its prior.
 
-        The first of them are the same however many are asked for.
+        The first of them are the same however many are asked for. Of a conditional family they are of the class
+        `label`, counted from 0; None: of all classes, drawn alike.
         """
-        return np.concatenate(list(self.sample_blocks(num, seed=seed)))
+        return np.concatenate(list(self.sample_blocks(num, seed=seed, label=label)))
 
-    def sample_blocks(self, num: int, *, seed: int = 0) -> Iterator[np.ndarray]:
+    def sample_blocks(self, num: int, *, seed: int = 0, label: int | None = None) -> Iterator[np.ndarray]:
         """Yields what `sample` returns, a block at a time."""
         if num < 1:
             raise DataError(f"{num} images cannot be drawn; ask for at least one")
+        given = self._labels(None if label is None else [label], 1, needed=False)
         (generator, variables), key, draw = self.generator, sampling_key(seed, "own"), programs.draw
         if draw not in self._programs:
             self._programs[draw] = jax.jit(functools.partial(draw, self, generator))
         for first in range(0, num, IMAGES_AT_ONCE):
-            yield np.asarray(self._programs[draw](variables, key, first // IMAGES_AT_ONCE))[: num - first]
+            block = self._programs[draw](variables, key, first // IMAGES_AT_ONCE, *(of_all[0] for of_all in given))
+            yield np.asarray(block)[: num - first]
 
     def to_stored(self, images: Array) -> np.ndarray:
         """Images that the model made, in the form in which those are stored that it was trained on; NaN is black."""
@@ -178,7 +184,7 @@ class Trained:
         Without the `check` float images may leave [0, 1].
         """
         stored = self.check_images(images) if check else images
-        return self.autoencoder._map(programs.represented, jnp.asarray(stored), function, *constants)
+        return self.autoencoder._map(programs.represented, (jnp.asarray(stored),), function, *constants)
 
     def represent(self, variables: Any) -> Representation:
         """What the model offers for evaluation, with its own variables or others of their shapes."""
@@ -225,6 +231,33 @@ class Trained:
                 f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
                 "train with another"
             )
+
+    def check_decodes_alone(self) -> None:
+        """Checks that it makes images of latents, and is told nothing else.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self.check_decoder()
+        self._require(self.config.autoencoder.condition is None, "makes images of latents and labels, not of latents")
+
+    def check_unlabelled(self) -> None:
+        """Checks that it reconstructs images without their labels.
+
+        Raises:
+          UserError: if it does not.
+        """
+        self._require(
+            not self.config.autoencoder.needs_label, "needs labels to reconstruct images, and scores have none"
+        )
+
+    def _labels(self, labels: Any, num: int, *, needed: bool) -> tuple[jax.Array, ...]:
+        """Returns labels that were given as an array, in a tuple that is empty if there are none."""
+        if labels is None:
+            self._require(not needed, "is told labels: give integers of classes, or -1 where one is not known")
+            return ()
+        self._require(self.config.autoencoder.condition is not None, "is told no labels; leave them out")
+        return (check_labels(labels, num, self.trained_on),)
 
     def picture(self, images: Any) -> "Image.Image":
         """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
@@ -355,7 +388,7 @@ class Trained:
         if self._has(Role.GENERATOR):
             return self.model, self.variables
         self._require(
-            self.config.autoencoder.has_posterior,
+            self.config.autoencoder.has_prior,
             "has no distribution of codes to sample from; train with a sampler, such as generation.sampler=mixture, "
             "and open the generator",
         )
@@ -363,7 +396,7 @@ class Trained:
         return make_generator(self.model, Prior()), wrapped
 
     def _of_images(self, function: Callable[..., Any], images: Any, *constants: Any) -> Any:
-        return self._map(function, jnp.asarray(self.check_images(images)), *constants)
+        return self._map(function, (jnp.asarray(self.check_images(images)),), *constants)
 
     def check_images(self, images: Any) -> Array:
         """Returns images as the class says that they go in, with their channels; floats become float32.
@@ -373,26 +406,38 @@ class Trained:
         """
         return check_images(images, self.trained_on)
 
-    def _map(self, function: Callable[..., Any], values: jax.Array, *constants: Any) -> Any:
-        """What a function of this, variables, a block and constants gives of all rows of an array, in host memory."""
+    def _map(self, function: Callable[..., Any], arrays: tuple[jax.Array, ...], *constants: Any) -> Any:
+        """What a function of this, variables, blocks and constants gives of all rows of arrays, in host memory."""
         static, traced = partition(self.config)
         like = dataclasses.replace(self.trained_on, name="", fingerprint="", num_images=_NO_IMAGES)
-        key = (self.method, static, like.image_shape, like.image_type, like.num_classes, function, *constants)
+        key = (
+            self.method,
+            static,
+            like.image_shape,
+            like.image_type,
+            like.num_classes,
+            function,
+            len(arrays),
+            *constants,
+        )
         compiled = _PROGRAMS if all(map(_is_global, (function, *constants))) else self._programs
         if key not in compiled:
             method = self.method  # Programs outlive models.
 
-            def run(traced: Any, fitted: Preprocessing, variables: Any, values: jax.Array) -> Any:
+            def run(traced: Any, fitted: Preprocessing, variables: Any, *arrays: jax.Array) -> Any:
                 alike = Trained(method, combine(static, traced), like, fitted, variables, {})
-                block = lambda indices: function(alike, variables, values[indices], *constants)  # noqa: E731
-                return map_examples(block, len(values), alike.task.at_once)
+
+                def block(indices: jax.Array) -> Any:
+                    return function(alike, variables, *(values[indices] for values in arrays), *constants)
+
+                return map_examples(block, len(arrays[0]), alike.task.at_once)
 
             compiled[key] = jax.jit(run)
-        num = len(values)
+        num = len(arrays[0])
         if num < self.task.at_once:  # Other numbers of rows are no other programs, and so no other bits of a few.
             room = max(_LEAST_ROOM, 1 << (num - 1).bit_length())
-            values = values[np.minimum(np.arange(room), num - 1)]
-        result = compiled[key](traced, self.preprocessing, self.variables, values)
+            arrays = tuple(values[np.minimum(np.arange(room), num - 1)] for values in arrays)
+        result = compiled[key](traced, self.preprocessing, self.variables, *arrays)
         while len(_PROGRAMS) > _MOST_PROGRAMS:
             del _PROGRAMS[next(iter(_PROGRAMS))]
         return jax.tree.map(lambda leaf: np.asarray(leaf)[:num], result)

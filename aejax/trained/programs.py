@@ -15,17 +15,17 @@ def encode(trained: Any, variables: Any, block: jax.Array) -> Any:
     return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
 
 
-def decode(trained: Any, variables: Any, block: jax.Array) -> jax.Array:
-    """The expected images of latents."""
-    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, method="decode"))
+def decode(trained: Any, variables: Any, block: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    """The expected images of latents, perhaps with labels."""
+    output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, label, method="decode"))
     return preprocessing.invert(trained.preprocessing, output, output)
 
 
-def reconstruct(trained: Any, variables: Any, block: jax.Array) -> jax.Array:
-    """The reconstructions of stored images."""
+def reconstruct(trained: Any, variables: Any, block: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    """The reconstructions of stored images, perhaps with labels."""
     reconstruct = trained.represent(variables).reconstruct
     assert reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruct(block)
+    return reconstruct(block, label)
 
 
 def posterior(trained: Any, variables: Any, block: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -53,6 +53,16 @@ def represented(trained: Any, variables: Any, block: jax.Array, function: Callab
     return function(trained.represent(variables), block, *constants)
 
 
-def draw(trained: Any, generator: Any, variables: Any, key: jax.Array, index: jax.Array) -> jax.Array:
-    """The block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels]."""
-    return draw_block(expected_images(generator, variables, trained.outline), key, index)
+def draw(
+    trained: Any,
+    generator: Any,
+    variables: Any,
+    key: jax.Array,
+    index: jax.Array,
+    label: jax.typing.ArrayLike | None = None,
+) -> jax.Array:
+    """The block of images at an index of all that follow from a key, [IMAGES_AT_ONCE, height, width, channels].
+
+    With a label it is of that class alone.
+    """
+    return draw_block(expected_images(generator, variables, trained.outline, label), key, index)

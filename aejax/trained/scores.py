@@ -1,5 +1,6 @@
 """How strange images are to a trained model: a score for each, and the threshold that few known images are beyond."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,11 +33,13 @@ def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
         return lambda images: np.asarray(distance(features(images)), np.float32)
     if by == LIKELIHOOD:
         own.check_posterior()
+        own.check_unlabelled()
         for reason in no_likelihood(own.config, f"by={LIKELIHOOD} is −log p(x)"):
             raise ConfigError(reason)
         score = lambda block: own.map(_bound, block, own.config.evaluation.likelihood.num_samples)  # noqa: E731
     else:
         own.check_reconstructs()
+        own.check_unlabelled()
         score = lambda block: own.map(error, block)  # noqa: E731
     return lambda images: in_blocks(score, images, at_once, "scores").astype(np.float32)
 
@@ -64,7 +67,7 @@ def check_quantile(quantile: float) -> None:
 def error(representation: Representation, stored: jax.Array) -> jax.Array:
     """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
     assert representation.reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruction_error(representation.reconstruct, stored)
+    return reconstruction_error(functools.partial(representation.reconstruct, label=None), stored)
 
 
 def _bound(representation: Representation, stored: jax.Array, num_samples: int) -> jax.Array:

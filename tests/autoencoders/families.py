@@ -57,11 +57,11 @@ def gaussian_density(posterior, distortion, prior, *, discrete=False):
     )
 
 
-def initialize(family, image):
+def initialize(family, image, label=None, num_classes=None):
     """Returns (model, variables) before training, for float32 images [batch, height, width, channels]."""
-    model = make_autoencoder(family, image.shape[1:])
-    init = jax.jit(lambda key, image: model.init(key, Batch(image, None), train=False, method="terms"))
-    return model, init(jax.random.key(0), image)
+    model = make_autoencoder(family, image.shape[1:], num_classes)
+    init = jax.jit(lambda key, image, label: model.init(key, Batch(image, label), train=False, method="terms"))
+    return model, init(jax.random.key(0), image, label)
 
 
 def changed(variables, change):

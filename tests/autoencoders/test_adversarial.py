@@ -41,7 +41,7 @@ def losses_of_adversarial(model, image):
     latent = model.encode(image, train=True)
     prior = jax.random.normal(model.noise_key(train=True), latent.shape)
     is_prior, is_code = jnp.split(model.discriminator(jnp.concatenate([prior, latent]), train=True), 2)
-    likeness = jnp.mean(model.reconstruction(latent, image, train=True))
+    likeness = jnp.mean(model.reconstruction(latent, Batch(image, None), train=True))
     return {
         OWN: likeness + 3 * wrong(is_code, real=True),
         "discriminator": wrong(is_prior, real=True) + wrong(is_code, real=False),
@@ -72,7 +72,7 @@ def losses_of_factor_vae(model, image):
     first, second = jnp.split(latent, 2)
     key = jax.random.fold_in(model.noise_key(train=True), 1)
     permuted = jax.random.permutation(key, second, axis=0, independent=True)
-    likeness = model.reconstruction(latent, image, train=True) + model.kl(posterior, draw)
+    likeness = model.reconstruction(latent, Batch(image, None), train=True) + model.kl(posterior, draw)
     return {
         OWN: jnp.mean(likeness + 3 * model.discriminator(latent)),
         "discriminator": 0.5

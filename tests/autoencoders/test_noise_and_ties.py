@@ -143,7 +143,7 @@ def test_outside_training_denoising_is_given_images_as_they_are():
         rngs = {"noise": jax.random.key(1)} if train else {}
         return model.apply(variables, batch, train=train, method="terms", rngs=rngs)["reconstruction"]
 
-    given = lambda model, x: model.reconstruction(model.encode(x), x, train=False)  # noqa: E731
+    given = lambda model, x: model.reconstruction(model.encode(x), Batch(x, None), train=False)  # noqa: E731
     clean = np.asarray(jax.jit(lambda: model.apply(variables, IMAGE, method=given))())
     np.testing.assert_array_equal(loss(train=False), clean)
     assert np.all(loss(train=True) != clean)

@@ -229,7 +229,7 @@ def test_what_is_rounded_pays_for_lying_beyond_the_border_alone():
         return (
             apply(IMAGE, method="preactivate"),
             apply(Batch(IMAGE, None), train=False, method="terms"),
-            apply(latent, IMAGE, train=False, method="reconstruction"),
+            apply(latent, Batch(IMAGE, None), train=False, method="reconstruction"),
         )
 
     for own in (variables, wide):

@@ -76,6 +76,11 @@ SWEPT = {
         {"encoder.widths": [], "num_steps": 1, "num_centroids": 3, "width": 4},
     ),
     "ladder_vae": ("autoencoder.warmup_epochs", [0.0, 1.0, 2.0, 4.0, 8.0], {"encoder.widths": [], "upper_sizes": [4]}),
+    "m2": (
+        "autoencoder.classification_weight",
+        [0.0, 0.01, 0.1, 1.0, 10.0],
+        {"encoder.widths": [], "classifier.widths": [], "width": 4},
+    ),
     "miwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
     "piwae": ("optimizer.learning_rate", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], {"encoder.widths": [], "num_bounds": 2}),
     "ciwae": ("autoencoder.share", [0.0, 0.25, 0.5, 0.75, 1.0], {}),
@@ -135,7 +140,7 @@ def test_five_strengths_and_five_seeds_compile_once(kind, members_at_once, data,
     losses = []
     train(
         Members(population.members, members_at_once),
-        make_task("autoencoder", data.image["train"].shape[1:], None),
+        make_task("autoencoder", data.image["train"].shape[1:], data.num_classes),
         data,
         write=lambda _, metrics: losses.append(metrics["train_loss"]),
         description="",

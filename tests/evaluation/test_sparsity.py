@@ -49,7 +49,7 @@ def test_active_and_dead_units_and_the_variance_that_is_left():
         same = (stored[:, 0, 0, :1] == images[None, :, 0, 0, 0]).astype(jnp.float32)
         return same @ code
 
-    found = jax.jit(lambda data: sparsity_metrics(encode, lambda stored: 0.5 * stored, data, at_once=5))(data)
+    found = jax.jit(lambda data: sparsity_metrics(encode, lambda stored, label: 0.5 * stored, data, at_once=5))(data)
     assert found["test_l0"] == pytest.approx((12 + 4 + 1 + 1) / 12)
     assert found["test_dead_share"] == pytest.approx(1 / 5)
     assert found["test_active_purity"] == pytest.approx((4 / 9 + 2 / 3 + 1) / 3)
@@ -77,7 +77,7 @@ def test_the_loss_is_recovered_by_what_is_left_as_it_is_and_not_by_the_same_for_
     @functools.partial(jax.jit, static_argnames="zero")
     def measure(data, factors, zero):
         def of(factors):
-            reconstruct = lambda stored: factors[0] * stored + factors[1] * mean[None]  # noqa: E731
+            reconstruct = lambda stored, label: factors[0] * stored + factors[1] * mean[None]  # noqa: E731
             return loss_recovered_metrics(reconstruct, data, 40, (1.0, strength), zero=zero)
 
         return jax.lax.map(of, factors)

@@ -81,7 +81,7 @@ def test_robustness_has_to_be_named_and_brings_the_probe(data):
 
 def test_without_labels_robustness_is_of_reconstructions_alone(data):
     config = EvaluationConfig(measures=("robustness",))
-    representation = Representation(represent_pixels(data).encode, reconstruct=lambda stored: stored / 255)
+    representation = Representation(represent_pixels(data).encode, reconstruct=lambda stored, label: stored / 255)
     unlabelled = data.replace(label={})
     metrics, features, _ = jax.eval_shape(lambda: describe(representation, unlabelled, config))
     assert len(metrics) == 31

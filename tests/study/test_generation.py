@@ -289,3 +289,37 @@ def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
         with pytest.raises(UserError, match=message) as caught:
             generate(arguments, say=lambda _: None)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_conditional_family_generates_each_class_and_one_that_is_asked_for(config, dataset, tmp_path):
+    changes = {
+        "autoencoder.condition": "label",
+        "generation.sampler": "gaussian",
+        "evaluation.measures": ["reconstruction", "probe"],
+    }
+    conditional = override(config, changes)
+    train([conditional], tmp_path)
+    (row,) = rows_of(tmp_path, "autoencoder")
+    assert {"test_mse", "test_probe_accuracy"} <= set(row["metrics"])
+    write_report([StudyDirectory(tmp_path)], tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "each row is one code, decoded as each class" in page
+    opener = Opener(StudyDirectory(tmp_path), Options(say=lambda _: None))
+    (generator,) = opener.open("generator", rows_of(tmp_path, "generator"))
+    arrays, _ = made(tmp_path, "--num=20", "--label=2")
+    np.testing.assert_array_equal(generator.to_stored(generator.sample(20, label=2)), arrays["image"])
+    of_all, _ = made(tmp_path, "--num=20")
+    assert np.any(of_all["image"] != arrays["image"])
+    # The class of an image is its brightest quadrant, and the decoder has learned what it was told.
+    quadrant = lambda image: image.reshape(-1, 2, 4, 2, 4).mean(axis=(2, 4)).reshape(-1, 4).argmax(axis=1)  # noqa: E731
+    assert np.mean(quadrant(arrays["image"]) == 2) > 0.7
+    given, _ = made(tmp_path, "--kind=reconstructions", "--num=5")
+    other, _ = made(tmp_path, "--kind=reconstructions", "--num=5", "--label=0")
+    assert np.any(given["reconstruction"] != other["reconstruction"])
+    grid, _ = made(tmp_path, "--kind=grid", "--num=4", "--label=1")
+    assert grid["image"].shape == (4, 8, 8, 1)
+    with pytest.raises(
+        ConfigError, match="--kind=grid decodes codes, and autoencoder=plain is told labels: give --lab"
+    ):
+        made(tmp_path, "--kind=grid")

@@ -29,6 +29,13 @@ CONFIG = Config(
     evaluation=EvaluationConfig(measures=("reconstruction",), baselines=("supervised",), classifier_features=False),
 )
 LADDER = {"autoencoder": "ladder", "autoencoder.encoder.widths": [60, 30]}
+M2 = {
+    "autoencoder": "m2",
+    "autoencoder.encoder.widths": [60],
+    "autoencoder.classifier.widths": [60],
+    "autoencoder.latent_size": 8,
+    "semi_supervised.weight": 30.0,
+}
 DENOISING = {
     "autoencoder": "denoising",
     "semi_supervised.weight": 30.0,
@@ -37,7 +44,7 @@ DENOISING = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [LADDER, DENOISING], ids=lambda changes: changes["autoencoder"])
+@pytest.mark.parametrize("changes", [LADDER, M2, DENOISING], ids=lambda changes: changes["autoencoder"])
 def test_images_without_a_label_help_and_few_labels_are_counted(changes, tmp_path):
     config = override(CONFIG, changes)
     members = [dataclasses.replace(config, seed=seed) for seed in range(3)]

@@ -1,5 +1,7 @@
 """What autoencoders generate, by which distribution of their codes, and how good that is."""
 
+import itertools
+
 import numpy as np
 
 from aejax.measures.base import Metric
@@ -118,17 +120,18 @@ def _drawings(content: Content, ranked: list[Setting]) -> list[Html]:
     """Images drawn by the first few settings, and the training images nearest to the first of these."""
     names = _names(ranked)
     figures: list[Html] = []
-    for setting in ranked:
-        pictures = content.pictures(setting)
-        if "sample" not in pictures:
-            continue
+    each = ((setting, content.pictures(setting)) for setting in ranked)
+    drawn = (pair for pair in each if "sample" in pair[1])
+    for setting, pictures in itertools.islice(drawn, MAX_PICTURED):
         title = f"{names[id(setting)]}: drawn at random, none chosen"
         figures.append(figure(title, picture(pictures["sample"], 16, title)))
+        if "of_classes" in pictures:
+            by_class = pictures["of_classes"]
+            title = f"{names[id(setting)]}: each row is one code, decoded as each class"
+            figures.append(figure(title, picture(by_class.reshape(-1, *by_class.shape[2:]), by_class.shape[1], title)))
         if "nearest" in pictures:
             num = len(pictures["nearest"])
             title = f"{names[id(setting)]}: the first {num}, and below each the training image nearest to it"
             pairs = np.concatenate([pictures["sample"][:num], pictures["nearest"]])
             figures.append(figure(title, picture(pairs, num, title)))
-        if len(figures) >= 2 * MAX_PICTURED:
-            break
     return figures

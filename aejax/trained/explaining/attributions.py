@@ -88,7 +88,7 @@ def _targets(subject: Subject, stored: np.ndarray) -> dict[str, Target]:
         del question
         reconstruct = member.represent(network.variables).reconstruct
         assert reconstruct is not None, "an autoencoder reconstructs"
-        return mean_squared_error(image, reconstruct(image))
+        return mean_squared_error(image, reconstruct(image, None))
 
     first = int(subject.ranked_units[0][0])
     targets = {"unit": Target(f"unit {first}, the first of those that are traversed", unit, nothing + first)}

@@ -116,7 +116,7 @@ def explain(
                 members: list[Trained] = []
                 with left_out.attempt(f"the population of {names[SUBJECT, together[0]['id']]}"):
                     alike = opener.open_population(status, together)
-                    alike[0].check_decoder()
+                    alike[0].check_decodes_alone()
                     opener.source(alike[0])
                     members = alike
                 for opened in members:

@@ -86,7 +86,7 @@ def _weights(variables: Any) -> Any:
 
 
 def _decoder(trained: Any, code: Argument, pixels: Argument) -> ExportedProgram:
-    trained.check_decoder()
+    trained.check_decodes_alone()
     own = trained.autoencoder
     return ExportedProgram("decoder", functools.partial(decode, own, _weights(own.variables)), (code,), pixels)
 
