@@ -13,7 +13,7 @@ from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import ResidentData, map_examples
 from aejax.networks.convolutional import StridedNetwork
-from aejax.networks.layers import flatten, make_dense
+from aejax.networks.layers import eigh, flatten, make_dense
 from aejax.networks.zoo import examples_at_once
 
 VECTORS_TO_WHITEN = 2**14
@@ -92,7 +92,7 @@ class QuantizedAutoencoder(Autoencoder):
         vectors = self.some_vectors(variables, data, VECTORS_TO_WHITEN)
         mean = jnp.mean(vectors, axis=0)
         covariance = jnp.cov(vectors.T, bias=True).reshape(size, size)
-        strength, axes = jnp.linalg.eigh(covariance)
+        strength, axes = eigh(covariance)
         strength = jnp.maximum(strength, 1e-6 * strength[-1])
         whiten = (axes / jnp.sqrt(strength)[None]) @ axes.T
 

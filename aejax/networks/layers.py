@@ -60,6 +60,17 @@ def _as_parameters(*args: Any, **_: Any) -> list[Any]:
     return [x.astype(kernel.dtype), kernel, bias]  # None: there is no bias.
 
 
+@jax.custom_batching.sequential_vmap
+def eigh(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the eigenvalues, ascending, and the eigenvectors of a symmetric matrix: [size] and [size, size].
+
+    One matrix at a time, even of a population: where two programs have several matrices each, jaxlib's threads on a CPU
+    may wait for each other for ever.
+    """
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values, vectors
+
+
 def max_pool(x: jax.Array, size: int) -> jax.Array:
     """Returns the largest values of squares of a side: [batch, ⌈height / size⌉, ⌈width / size⌉, channels].
 

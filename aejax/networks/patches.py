@@ -18,7 +18,7 @@ from jax import lax
 
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, optional_part, traced
 from aejax.networks.convolution import image_patches
-from aejax.networks.layers import flatten
+from aejax.networks.layers import eigh, flatten
 
 Pool = Literal["sum", "mean", "max"]
 NAMES_ABOVE = ("second", "third")  # Of the layers above the first.
@@ -238,7 +238,7 @@ def fit_whitening(rows: jax.Array, strength: jax.typing.ArrayLike) -> Whitening:
     mean = jnp.mean(rows, axis=0)
     centered = rows - mean[None]
     covariance = jnp.matmul(centered.T, centered, precision=_HIGHEST) / len(rows)
-    variance, axes = jnp.linalg.eigh(covariance)
+    variance, axes = eigh(covariance)
     deviation = jnp.sqrt(jnp.maximum(variance, 0.0) + strength)[None]
     forward, inverse = (jnp.matmul(axes * scale, axes.T, precision=_HIGHEST) for scale in (1 / deviation, deviation))
     return Whitening(mean, forward, inverse)

@@ -214,8 +214,9 @@ class Codebooks(nn.Module):
         if self.has_basis:
             self.basis = self.param("basis", lambda _: jnp.tile(jnp.eye(shape[2]), (shape[0], 1, 1)))
         if self.code_width is not None:
-            self.to_code = self.param("to_code", nn.initializers.orthogonal(), (self.width, width))
-            self.from_code = self.param("from_code", nn.initializers.orthogonal(), (width, self.width))
+            # They begin with the first numbers as they are: what comes before and after mixes the numbers.
+            self.to_code = self.param("to_code", lambda _: jnp.eye(self.width, width))
+            self.from_code = self.param("from_code", lambda _: jnp.eye(width, self.width))
 
     def quantize(self, x: jax.Array, *, train: bool = False, levels: jax.Array | None = None) -> Quantized:
         """Quantizes x, float32 [n, width]; in training, codebooks that move by themselves move.
