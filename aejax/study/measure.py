@@ -158,7 +158,7 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         )
         if representation.reconstruct is None or not data.size("test"):
             return description, None
-        pictured, label = (of.get("test") for of in (data.image, data.label))
+        pictured, label = data.image["test"], data.label.get("test")
         label = None if label is None else jnp.asarray(label[:NUM_PICTURED_IMAGES])
         return description, representation.reconstruct(jnp.asarray(pictured[:NUM_PICTURED_IMAGES]), label)
 
