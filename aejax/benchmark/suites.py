@@ -88,11 +88,7 @@ def _streaming(**arguments: Any) -> Contender:
     return Contender(STREAMING, {"measure": "speed", **common, **arguments})
 
 
-_SLOW = {
-    "conv_winner_take_all": 500,
-    "factor_vae": 6_000,
-    "m2": 6_000,
-}  # Fewer images, so that a repetition takes seconds.
+_SLOW = {"conv_winner_take_all": 500, "factor_vae": 6_000, "m2": 6_000}  # Fewer images: a repetition takes seconds.
 
 SUITES: dict[str, dict[str, Case]] = {
     "dense": {f"dense, batch {size}": Case(IMAGES, _training("dense", size, 30_000)) for size in (32, 128)},

@@ -292,13 +292,9 @@ def test_what_cannot_be_made_is_one_line(config, study, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_conditional_family_generates_each_class_and_one_that_is_asked_for(config, dataset, tmp_path):
-    changes = {
-        "autoencoder.condition": "label",
-        "generation.sampler": "gaussian",
-        "evaluation.measures": ["reconstruction", "probe"],
-    }
-    conditional = override(config, changes)
+def test_a_conditional_family_generates_each_class_and_one_that_is_asked_for(config, tmp_path):
+    measures = {"evaluation.measures": ["reconstruction", "probe"]}
+    conditional = override(config, {"autoencoder.condition": "label", "generation.sampler": "gaussian", **measures})
     train([conditional], tmp_path)
     (row,) = rows_of(tmp_path, "autoencoder")
     assert {"test_mse", "test_probe_accuracy"} <= set(row["metrics"])
