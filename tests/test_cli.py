@@ -84,7 +84,7 @@ def script(*arguments, **kwargs):
         (["--set=autoencoder.beta=3"], "not of this autoencoder, but of autoencoder=beta_vae, beta_tcvae"),
         (
             ["--set=autoencoder.hidden=3"],
-            "autoencoder has latent_size, latent_activation, patches, decoder, encoder, likelihood",
+            "autoencoder has latent_size, latent_activation, patches, condition, decoder, encoder, likelihood",
         ),
         (["--set=evaluation.measures=probe"], 'should be a list in brackets, such as [1, 2] or ["a", "b"], got'),
         (["--set=training.epochs=-1"], "training.epochs: should be greater than or equal to 0"),

@@ -21,11 +21,11 @@ from aejax.objectives.priors import StandardNormal
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class M2Config(WarmedUp):
-    """Loss: L(x, y) + classification_weight · (−log q(y|x)) of an image with a label y, and U(x) of one without.
+    """Loss: −log p(x|y, z) + KL(q(z|x, y) ‖ N(0, I)) + log C + classification_weight · (−log q(y|x)), y the label.
 
-    L(x, y) = −log p(x|y, z) + KL(q(z|x, y) ‖ N(0, I)) + log C with z ~ q(z|x, y), for C classes that are all as likely.
-    U(x) = Σ_y q(y|x) L(x, y) − H(q(y|x)). L bounds −log p(x, y), and U bounds −log p(x). All classes are decoded in
-    one pass, whether the label is known or not, so a step costs C decodings of each image.
+    C classes are all as likely, and z ~ q(z|x, y). The terms before the last are L(x, y). Of an image without a label
+    the loss is U(x) = Σ_y q(y|x) L(x, y) − H(q(y|x)). L bounds −log p(x, y), and U bounds −log p(x). All classes are
+    decoded in one pass, whether the label is known or not, so a step costs C decodings of each image.
 
     `condition` is always "label": the decoder is told the label y, and what draws or decodes images is too. An image is
     encoded and reconstructed by the label that q(y|x) finds most probable, never by its own. The scores of the classes

@@ -26,7 +26,7 @@ def test_a_vae_weighs_what_is_missing_from_equal_images_against_its_kl():
 
     @jax.jit
     def compute(variables):
-        mean, log_variance = model.apply(variables, IMAGE, method="posterior")
+        mean, log_variance, _ = model.apply(variables, IMAGE, method="posterior")
         latent = mean + jnp.exp(log_variance / 2) * jax.random.normal(jax.random.key(0), (1, 6, 3))[0]
         logit = model.apply(variables, latent, method="decode")
         terms = model.apply(variables, Batch(IMAGE, None), train=False, method="terms")
