@@ -1,6 +1,5 @@
 """How strange images are to a trained model: a score for each, and the threshold that few known images are beyond."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -66,8 +65,9 @@ def check_quantile(quantile: float) -> None:
 
 def error(representation: Representation, stored: jax.Array) -> jax.Array:
     """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
-    assert representation.reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruction_error(functools.partial(representation.reconstruct, label=None), stored)
+    reconstruct = representation.reconstruct
+    assert reconstruct is not None, "an autoencoder reconstructs"
+    return reconstruction_error(lambda images: reconstruct(images, None), stored)
 
 
 def _bound(representation: Representation, stored: jax.Array, num_samples: int) -> jax.Array:
