@@ -1,6 +1,5 @@
 """Measures on other data: classifiers of the features of `transfer`, and the detection of `outliers`."""
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,10 +9,13 @@ from aejax.measures.base import Measure, MemberAndData, Metric
 def _tell_outliers(member: MemberAndData) -> dict[str, Any]:
     from aejax.evaluation.anomaly import anomaly_metrics
 
-    reconstruct = member.representation.reconstruct
-    if reconstruct is not None:
-        reconstruct = functools.partial(reconstruct, label=None)  # Outliers are of no class.
-    return anomaly_metrics(member.representation.encode, reconstruct, member.data, member.others["outliers"])
+    representation = member.representation
+
+    def reconstruct(stored: Any) -> Any:
+        return representation.reconstruct(stored, None)  # Outliers are of no class.
+
+    given = None if representation.reconstruct is None else reconstruct
+    return anomaly_metrics(representation.encode, given, member.data, member.others["outliers"])
 
 
 def _unlike_own(use: str, config: Any) -> Iterator[str]:

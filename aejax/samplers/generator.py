@@ -51,9 +51,7 @@ class Generator(nn.Module):
         """Returns labels for `num` images, int32 [num], all classes alike; None of families that are told none."""
         if self.autoencoder.config.condition is None:
             return None
-        num_classes = self.autoencoder.num_classes
-        assert num_classes is not None, "a conditional family is made for a number of classes"
-        return jax.random.randint(jax.random.fold_in(key, 1), (num,), 0, num_classes)
+        return jax.random.randint(jax.random.fold_in(key, 1), (num,), 0, self.autoencoder.num_classes or 1)
 
     def generate_classes(self, num: int, key: jax.Array, num_classes: int) -> jax.Array:
         """Returns images of `num` sampled codes with each of the first classes, [num, classes, height, width, ...]."""

@@ -158,9 +158,9 @@ def evaluation_programs(execution: Execution, members: Members, variables: Any) 
         )
         if representation.reconstruct is None or not data.size("test"):
             return description, None
-        pictured, label = data.image["test"], data.label.get("test")
-        label = None if label is None else jnp.asarray(label[:NUM_PICTURED_IMAGES])
-        return description, representation.reconstruct(jnp.asarray(pictured[:NUM_PICTURED_IMAGES]), label)
+        stored = jnp.asarray(data.image["test"][:NUM_PICTURED_IMAGES])
+        label = jnp.asarray(data.label["test"][:NUM_PICTURED_IMAGES]) if data.label else None
+        return description, representation.reconstruct(stored, label)
 
     def classify_member(name: str, _: Config, features: Any, label: Any) -> Any:
         source = execution.source(name)

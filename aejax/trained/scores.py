@@ -67,7 +67,7 @@ def error(representation: Representation, stored: jax.Array) -> jax.Array:
     """The mean squared error of the reconstruction of each image, [block], on the scale of [0, 1]."""
     reconstruct = representation.reconstruct
     assert reconstruct is not None, "an autoencoder reconstructs"
-    return reconstruction_error(lambda block: reconstruct(block, None), stored)
+    return reconstruction_error(lambda images: reconstruct(images, None), stored)
 
 
 def _bound(representation: Representation, stored: jax.Array, num_samples: int) -> jax.Array:
