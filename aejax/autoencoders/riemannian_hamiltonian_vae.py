@@ -23,8 +23,8 @@ CENTROIDS = "centroids"  # The collection of variables that training images are 
 class RiemannianHamiltonianVaeConfig(WithSteps):
     """Loss: −log p(x|z) + log q(z|x) − log p(z), z a Gaussian's draw after implicit leapfrog steps in a learned metric.
 
-    It is that of `hamiltonian_vae`, but for momenta: ρ = γ / √β, γ ~ N(0, G(z)), of a mass that depends on z. log q(z|x)
-    is the Gaussian's density of the draw, times N(γ; 0, G) there and divided by N(ρ; 0, G) after the steps.
+    It is that of `hamiltonian_vae`, but for momenta: ρ = γ / √β, γ ~ N(0, G(z)), of a mass that depends on z. q(z|x) is
+    the Gaussian's density of the draw, times N(γ; 0, G) there and divided by N(ρ; 0, G) after the steps.
 
     G⁻¹(z) = Σ_k L_k L_kᵀ exp(−‖z − c_k‖² / T²) + λ I, where c_k is the posterior's mean of a training image, and L_k a
     triangular matrix that a network with one hidden layer makes of it. Each half of a step is found by some iterations.
