@@ -21,12 +21,14 @@ CENTROIDS = "centroids"  # The collection of variables that training images are 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RiemannianHamiltonianVaeConfig(WithSteps):
-    """Loss: −log p(x|z) + log q(z|x) − log p(z), z a Gaussian's draw after leapfrog steps in a metric that is learned.
+    """Loss: −log p(x|z) + log q(z|x) − log p(z), z a Gaussian's draw after implicit leapfrog steps in a learned metric.
 
-    All is as in `hamiltonian_vae`, but momenta are ρ = γ / √β, γ ~ N(0, G(z)), of a mass that depends on z.
+    It is that of `hamiltonian_vae`, but for momenta: ρ = γ / √β, γ ~ N(0, G(z)), of a mass that depends on z. q(z|x) is
+    the Gaussian's density of the draw, times N(γ; 0, G) there and divided by N(ρ; 0, G) after the steps.
+
     G⁻¹(z) = Σ_k L_k L_kᵀ exp(−‖z − c_k‖² / T²) + λ I, where c_k is the posterior's mean of a training image, and L_k a
-    triangular matrix that a network with one hidden layer makes of it. Steps are implicit, and each half of one is
-    found by some iterations. As far as these have converged, steps keep volume.
+    triangular matrix that a network with one hidden layer makes of it. Each half of a step is found by some iterations.
+    As far as these have converged, steps keep volume.
 
     Source: Chadebec, Mantoux and Allassonnière, "Geometry-aware Hamiltonian variational auto-encoder", 2020.
 
@@ -37,7 +39,7 @@ class RiemannianHamiltonianVaeConfig(WithSteps):
 
     kind: Literal["riemannian_hamiltonian_vae"] = "riemannian_hamiltonian_vae"
     step_size: PositiveFloat = traced(0.01)  # At first.
-    num_centroids: PositiveInt = 50  # Training images of which the metric is made.
+    num_centroids: PositiveInt = 50  # Training images that the metric is made of.
     temperature: PositiveFloat = traced(4.0)  # T; draws of N(0, I) are about √(2 · latent_size) from each other.
     floor: PositiveFloat = traced(0.01)  # λ, of G⁻¹ far from all centroids.
     width: PositiveInt = 400  # Of the hidden layer of the network that makes L of images.
