@@ -20,7 +20,7 @@ its decoder is the encoder transposed. `ladder_vae` has 12 more numbers above th
 be stopped at any time: the same command goes on with what is not finished. With --seeds=1 the whole table comes first
 with one seed, and --seeds=5 adds the others.
 
-Cost: not measured yet.
+Cost: not measured yet. With five seeds `cpu` takes 64 TFLOP to train, 10 of them for the transformers of indices.
 Expected: not measured yet.
 """
 

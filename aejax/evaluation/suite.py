@@ -74,7 +74,7 @@ class EvaluationConfig(MeasuresConfig):
         return [one for one in MEASURES.values() if one.is_wanted(self) and (labelled or not one.of_labels)]
 
     def of_member(self, config: Any) -> "EvaluationConfig":
-        """Returns what is measured of a member: `where_possible` without what its config does not allow."""
+        """Returns the evaluation of a member: `where_possible` without what its config does not allow."""
 
         def is_possible(name: str) -> bool:
             return not any(reason for need in MEASURES[name].needs for reason in need.conflicts(name, config))
