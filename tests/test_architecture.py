@@ -340,9 +340,8 @@ def train_two_steps(member, dataset):
     from tests.methods import make_task
 
     training = dataclasses.replace(member.training, epochs=1, batch_size=len(dataset.train.image) // 2)
-    task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)._replace(
-        training=training
-    )
+    member = dataclasses.replace(member, training=training)
+    task = make_task("autoencoder", dataset.train.image.shape[1:], dataset.num_classes)(member)
     data = jax.device_put(make_resident(dataset, member.data.preprocessing))
     fitted = fit(task, data, num_epochs=1)
     assert fitted.state.step == 2

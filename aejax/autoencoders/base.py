@@ -315,7 +315,7 @@ class Autoencoder(nn.Module):
         return self.decoder(self.tell(latent, label), train=train)
 
     def tell(self, latent: jax.Array, label: jax.Array | None) -> jax.Array:
-        """Returns what the decoder is given: the latent, and after it the labels, if the family is conditional."""
+        """Returns the decoder's input: the latent, and after it the labels, if the family is conditional."""
         if self.config.condition is None:
             return latent
         if label is None or self.num_classes is None:

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -136,6 +136,21 @@ def call(function: FeatureFunction, image: np.ndarray, size: int | None = None) 
     return features
 
 
+def _drawing(execution: Execution, method: ImageMethod, judge: Any) -> Callable[..., Any]:
+    """Returns the program of a member's images: of each split, what the network says of them, and those of classes."""
+
+    def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
+        data, of_network = shared
+        task = execution.task_or_none(config)
+        images = method.images(task, variables, data, judge.num)
+        outputs = None
+        if judge.network is not None:
+            outputs = {split: judge.network.features(of_network, image) for split, image in images.items()}
+        return images, outputs, method.images_of_classes(task, variables, data)
+
+    return draw_member
+
+
 def measure_generators(
     execution: Execution, variables: list[Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
@@ -150,15 +165,6 @@ def measure_generators(
     generation, judge = execution.configs[0].generation, judge_of(execution)
     execution.options.say(_describe(execution, judge))
     network_variables = () if judge.network is None else share(judge.network.variables)
-
-    def draw_member(config: Config, variables: Any, shared: tuple[ResidentData, Any]) -> Any:
-        data, of_network = shared
-        task = execution.task_or_none(config)
-        images = method.images(task, variables, data, judge.num)
-        outputs = None
-        if judge.network is not None:
-            outputs = {split: judge.network.features(of_network, image) for split, image in images.items()}
-        return images, outputs, method.images_of_classes(task, variables, data)
 
     def judge_member(_: Config, drawn: Any, shared: tuple[ResidentData, dict[str, Reference]]) -> dict[str, jax.Array]:
         data, references = shared
@@ -178,7 +184,7 @@ def measure_generators(
             metrics["nearest"] = nearest.training_index[:NUM_PICTURED_NEAREST]
         return metrics
 
-    drawing = members.compile(draw_member, variables[0], (execution.data, network_variables))
+    drawing = members.compile(_drawing(execution, method, judge), variables[0], (execution.data, network_variables))
     judging = None
     results, samples, of_classes = [], [], []
     wait_for_compilations()
