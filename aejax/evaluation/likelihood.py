@@ -41,7 +41,7 @@ class Density(NamedTuple):
     is_told: bool = False  # Whether p(x|z) is p(x|z, y) of labels y, which `distortion` takes as a third argument.
 
     def of_labels(self, label: jax.Array | None) -> "Density":
-        """Returns what is known of images with these labels, int32 [block]."""
+        """Returns the density of images with these labels, int32 [block]."""
         return self._replace(distortion=functools.partial(self.distortion, label=label)) if self.is_told else self
 
 
