@@ -128,7 +128,8 @@ def test_gradients_of_pseudo_inputs_are_finite_differences():
 
 VARIATIONAL = [kind for kind in FAMILIES if issubclass(FAMILIES.config(kind), Variational)]
 REFUSED = ("annealed_vae", "dip_vae")
-LIKE_ANOTHER = ("beta_vae", "factor_vae", "vae_gan", "miwae", "piwae", "ciwae")  # Like `vae`, or like `iwae`.
+# Like `vae`, `iwae` or `hamiltonian_vae`.
+LIKE_ANOTHER = ("beta_vae", "factor_vae", "vae_gan", "miwae", "piwae", "ciwae", "riemannian_hamiltonian_vae")
 LEARNED = (MixturePrior(num_components=3), VampPrior(num_components=3))
 
 
