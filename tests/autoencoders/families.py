@@ -64,6 +64,32 @@ def initialize(family, image, label=None, num_classes=None):
     return model, init(jax.random.key(0), image, label)
 
 
+def assert_finite_at_extremes(family, spread):
+    """Trains on one-pixel images, with a layer's biases and the decoder's far beyond what data ask for.
+
+    `spread` names the layer of the posteriors' widths, whose numbers are then far beyond what is kept of them; None:
+    there is none. Logits are of ±100.
+    """
+    image = np.random.default_rng(0).integers(0, 2, (4, 1, 1, 1)).astype(np.float32)
+    model, variables = initialize(family, image)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params):
+        keys, own = {"noise": jax.random.key(0)}, {**variables, "params": params}
+        terms = model.apply(own, Batch(image, None), train=True, method="terms", rngs=keys)
+        return sum(jax.numpy.mean(term) for term in terms.values())
+
+    for bias in (-1e3, 0.0, 1e3):
+        params = dict(variables["params"])
+        for name, shift in (("decoder", bias / 10), (spread, bias)):
+            if name is not None:
+                params[name] = changed(params[name], lambda leaf: leaf + shift)  # noqa: B023
+        value, gradient = jax.device_get(loss(params))
+        assert np.isfinite(value)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
 def changed(variables, change):
     """Variables after a function has changed every array, in host memory, where that compiles nothing."""
     return jax.device_put(jax.tree.map(lambda leaf: change(leaf).astype(leaf.dtype), jax.device_get(variables)))
