@@ -94,7 +94,7 @@ def inverse_root(matrix: jax.Array) -> jax.Array:
         rest = both - jnp.where(below > index, column * scale, 0.0)[..., None] * row
         return jnp.where((below == index)[..., None], row, rest)
 
-    both = jax.lax.fori_loop(0, units, eliminate, jnp.concatenate([matrix, identity], axis=-1))
+    both: jax.Array = jax.lax.fori_loop(0, units, eliminate, jnp.concatenate([matrix, identity], axis=-1))
     return both[..., units:]
 
 
