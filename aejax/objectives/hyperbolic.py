@@ -35,7 +35,7 @@ def exponential(center: jax.Array, step: jax.Array, curvature: jax.typing.ArrayL
     # The hyperboloid's coordinates, divided by e to the sum of both lengths, by which none is too large.
     square_far, square_long = _square(center, curvature), _square(step, curvature)
     far, long = jnp.sqrt(square_far + _TINY), jnp.sqrt(square_long + _TINY)
-    along = curvature * jnp.sum(center * step, axis=-1, keepdims=True)
+    along = jnp.multiply(curvature, jnp.sum(center * step, axis=-1, keepdims=True))
     sinh_long, sinh_far = jnp.exp(_log_sinhc(square_long) - long), jnp.exp(_log_sinhc(square_far) - far)
     cosh_long = (1 + jnp.exp(-2 * long)) / 2
     cosh_far_less_one = jnp.exp(2 * _log_sinhc(square_far / 4) - far) / 2  # (cosh r − 1) / r².
@@ -77,7 +77,7 @@ def draw_wrapped(posterior: Posterior, curvature: jax.typing.ArrayLike, key: jax
 
 def _square(vector: jax.Array, curvature: jax.typing.ArrayLike) -> jax.Array:
     """Returns c ‖v‖², [..., 1]."""
-    return jnp.asarray(curvature) * jnp.sum(jnp.square(vector), axis=-1, keepdims=True)
+    return jnp.multiply(curvature, jnp.sum(jnp.square(vector), axis=-1, keepdims=True))
 
 
 def _log_sinhc(square: jax.Array) -> jax.Array:

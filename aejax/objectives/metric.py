@@ -5,6 +5,7 @@ Source: Chadebec, Mantoux and Allassonnière, "Geometry-aware Hamiltonian variat
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,16 +33,14 @@ class MetricOfCentroids(Mass):
 
     def momentum(self, position: jax.Array, noise: jax.Array) -> jax.Array:
         """Returns the momenta that standard normal numbers make: C⁻ᵀ times these, with C Cᵀ = G⁻¹."""
-        root = jnp.linalg.cholesky(self.inverse(position))
-        solved = jax.lax.linalg.triangular_solve(root, noise[..., None], left_side=True, lower=True, transpose_a=True)
-        return solved[..., 0]
+        return _times(jnp.swapaxes(inverse_root(self.inverse(position)), -1, -2), noise)
 
     def log_density(self, position: jax.Array, momentum: jax.Array) -> jax.Array:
         """Returns log N(momentum; 0, G(position)), [...]."""
         inverse = self.inverse(position)
-        root = jnp.diagonal(jnp.linalg.cholesky(inverse), axis1=-2, axis2=-1)
+        root = jnp.diagonal(inverse_root(inverse), axis1=-2, axis2=-1)
         each = 0.5 * (momentum * _times(inverse, momentum) + LOG_2PI)
-        return jnp.sum(jnp.log(root) - each, axis=-1)
+        return -jnp.sum(jnp.log(root) + each, axis=-1)
 
     def velocity(self, position: jax.Array, momentum: jax.Array) -> jax.Array:
         """Returns G⁻¹ times the momentum."""
@@ -55,7 +54,8 @@ class MetricOfCentroids(Mass):
         away, weight = self._near(position)
         products = self._products()
         of_weight = -2 / jnp.square(self.temperature) * weight[..., None] * away
-        mass = jnp.linalg.inv(self.inverse(position))
+        root = inverse_root(self.inverse(position))
+        mass = jnp.matmul(jnp.swapaxes(root, -1, -2), root, precision=_EXACT)
         trace = jnp.tensordot(mass, products, axes=((-2, -1), (1, 2)), precision=_EXACT)
 
         def of_momentum(momentum: jax.Array) -> jax.Array:
@@ -73,6 +73,42 @@ class MetricOfCentroids(Mass):
     def _products(self) -> jax.Array:
         """Returns L Lᵀ of each centroid, [centroids, units, units]."""
         return jnp.matmul(self.factor, jnp.swapaxes(self.factor, 1, 2), precision=_EXACT)
+
+
+@jax.custom_jvp
+def inverse_root(matrix: jax.Array) -> jax.Array:
+    """Returns W = C⁻¹ of symmetric positive definite matrices C Cᵀ, C lower triangular: both [..., units, units].
+
+    It is found by eliminating columns of (C Cᵀ, I) one by one. LAPACK's routines, of many matrices at a time, wait for
+    threads of the pool that they run in, and where as many devices share that as it has threads they wait for ever.
+    """
+    units = matrix.shape[-1]
+    identity = jnp.broadcast_to(jnp.eye(units).reshape((1,) * (matrix.ndim - 2) + (units, units)), matrix.shape)
+    below = jnp.arange(units).reshape((1,) * (matrix.ndim - 2) + (units,))
+
+    def eliminate(index: jax.Array, both: jax.Array) -> jax.Array:
+        column = jax.lax.dynamic_index_in_dim(both, index, axis=-1, keepdims=False)
+        row = jax.lax.dynamic_index_in_dim(both, index, axis=-2, keepdims=True)
+        scale = jax.lax.rsqrt(jax.lax.dynamic_index_in_dim(column, index, axis=-1, keepdims=True))
+        row = row * scale[..., None]
+        rest = both - jnp.where(below > index, column * scale, 0.0)[..., None] * row
+        return jnp.where((below == index)[..., None], row, rest)
+
+    both: jax.Array = jax.lax.fori_loop(0, units, eliminate, jnp.concatenate([matrix, identity], axis=-1))
+    return both[..., units:]
+
+
+@inverse_root.defjvp
+def _slope_of_inverse_root(values: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    """Of ∂A it is −Φ(W ∂A Wᵀ) W, where Φ takes the lower triangle, and of the diagonal half."""
+    (matrix,), (change,) = values, tangents
+    root = inverse_root(matrix)
+    inner = jnp.matmul(root, jnp.matmul(change, jnp.swapaxes(root, -1, -2), precision=_EXACT), precision=_EXACT)
+    units = matrix.shape[-1]
+    share = (jnp.tril(jnp.ones((units, units))) - 0.5 * jnp.eye(units)).reshape(
+        (1,) * (matrix.ndim - 2) + (units, units)
+    )
+    return root, -jnp.matmul(share * inner, root, precision=_EXACT)
 
 
 def _times(matrix: jax.Array, vector: jax.Array) -> jax.Array:

@@ -174,7 +174,9 @@ RIEMANNIAN = {"num_centroids": 3, "width": 4, "temperature": 3.0, "floor": 0.1}
 
 
 def test_the_steps_of_the_riemannian_vae_are_numpys_in_float64():
-    family = RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN, num_steps=2, step_size=0.02, tempering=0.4)
+    family = RiemannianHamiltonianVaeConfig(
+        **SMALL, **RIEMANNIAN, num_steps=2, step_size=0.02, tempering=0.4, num_iterations=2
+    )
     model, variables = moved(family)
 
     def with_mass(model):
@@ -202,7 +204,7 @@ def test_the_steps_of_the_riemannian_vae_are_numpys_in_float64():
     cooling = [root[0] / root[1], root[1] / root[2]]
 
     def steps(z, momentum):
-        return implicit_steps(of_potential(params), metric, z, momentum, size, cooling, 3)
+        return implicit_steps(of_potential(params), metric, z, momentum, size, cooling, 2)
 
     start = mean + np.exp(log_variance / 2) * noise
     cholesky = np.linalg.cholesky(metric.inverse(start)).transpose(0, 2, 1)
@@ -218,9 +220,11 @@ def test_the_steps_of_the_riemannian_vae_are_numpys_in_float64():
 
 
 def test_far_from_its_centroids_the_riemannian_vae_is_the_hamiltonian_vae():
-    steps = {"num_steps": 2, "step_size": 0.1}
+    steps = {"num_steps": 1, "step_size": 0.1}
     nowhere = {"temperature": 1e-3, "floor": 1.0}
-    curved, variables = moved(RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN | nowhere, **steps))
+    curved, variables = moved(
+        RiemannianHamiltonianVaeConfig(**SMALL, **RIEMANNIAN | nowhere, **steps, num_iterations=1)
+    )
     flat = make_autoencoder(HamiltonianVaeConfig(**SMALL, **steps), IMAGE.shape[1:])
     own = {name: tree for name, tree in variables["params"].items() if not name.startswith("metric")}
     expected, found = of_model(flat, {"params": own}, pieces), of_model(curved, variables, pieces)
@@ -299,7 +303,7 @@ FAMILIES = (
     HypersphericalVaeConfig(**SMALL),
     PoincareVaeConfig(**SMALL),
     HamiltonianVaeConfig(**SMALL, num_steps=1),
-    RiemannianHamiltonianVaeConfig(**SMALL, num_steps=1, num_centroids=3, width=4),
+    RiemannianHamiltonianVaeConfig(**SMALL, num_steps=1, num_iterations=1, num_centroids=3, width=4),
     LadderVaeConfig(**SMALL, upper_sizes=(2,), width=4),
 )
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from aejax.objectives.leapfrog import leapfrog
-from aejax.objectives.metric import MetricOfCentroids
+from aejax.objectives.metric import MetricOfCentroids, inverse_root
 from tests.objectives.curved import CurvedMetric, implicit_steps
 
 GENERATOR = np.random.default_rng(0)
@@ -47,6 +47,24 @@ def test_all_of_the_metric_is_numpys():
     root = np.linalg.inv(np.linalg.cholesky(expected)).transpose(0, 2, 1)
     np.testing.assert_allclose(root @ root.transpose(0, 2, 1) @ expected, np.tile(np.eye(3), (5, 1, 1)), atol=1e-9)
     np.testing.assert_allclose(drawn, np.einsum("nij,nj->ni", root, momentum), rtol=1e-4, atol=1e-5)
+
+
+def test_the_inverse_root_and_its_slope_are_those_of_cholesky():
+    generator = np.random.default_rng(1)
+    parts = generator.normal(size=(3, 6, 6))
+    matrix = parts @ parts.transpose(0, 2, 1) + 0.5 * np.eye(6)
+    change = generator.normal(size=(3, 6, 6))
+    change += change.transpose(0, 2, 1)
+    found, slope = jax.jit(lambda *both: jax.jvp(inverse_root, *both))(
+        (jnp.asarray(matrix, jnp.float32),), (jnp.asarray(change, jnp.float32),)
+    )
+
+    def expected(matrix):
+        return np.linalg.inv(np.linalg.cholesky(matrix))
+
+    np.testing.assert_allclose(found, expected(matrix), rtol=1e-4, atol=1e-5)
+    difference = (expected(matrix + 1e-6 * change) - expected(matrix - 1e-6 * change)) / 2e-6
+    np.testing.assert_allclose(slope, difference, rtol=1e-3, atol=1e-3)
 
 
 def potential(position):
