@@ -34,7 +34,7 @@ class Family:
     loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a
     distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with
     each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the classes
-    itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can be told labels.
+    itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -54,7 +54,7 @@ class Family:
     latent_activation: Activation = "identity"  # Applied to each unit of the latent.
     likelihood: Likelihood = HalfSquaredError()  # Of the pixels, given the decoder's output.
     patches: PatchesConfig | None = optional_part()  # Of which it is an autoencoder; null: of whole images.
-    condition: Literal["label"] | None = None  # What the decoder is told of an image beside its latent; null: nothing.
+    condition: Literal["label"] | None = None  # What the decoder is given beside the latent; null: nothing.
 
     def num_draws(self) -> int:
         """Returns from how many codes each image is reconstructed in a step."""

@@ -27,14 +27,14 @@ def append_label(latent: jax.Array, label: jax.Array, num_classes: int) -> jax.A
 
 
 def conflicts(family: Any, config: Any) -> Iterator[str]:
-    """Yields why the decoder of a family with a `condition` cannot be told labels, or what cannot do without them."""
+    """Yields why the decoder of a family with a `condition` cannot take labels, or what cannot do without them."""
     asked = f"autoencoder.condition={family.condition}"
     if not family.CONDITIONAL:
-        yield f"{asked}: the decoder of '{family.kind}' cannot be told labels; use condition=null, or another family"
+        yield f"{asked}: the decoder of '{family.kind}' cannot take labels; use condition=null, or another family"
     if family.patches is not None:
         yield f"{asked}: labels are of images, and autoencoder.patches is set; leave one of them out"
     if config.training.pretraining_epochs:
-        yield f"{asked}: layers that are trained by themselves are told no labels; set training.pretraining_epochs=0"
+        yield f"{asked}: greedy pre-training of layers uses no labels; set training.pretraining_epochs=0"
     if config.evaluation.outliers is not None and family.needs_label:
         yield f"{asked}: outliers have none of the labels that reconstructions need; leave evaluation.outliers out"
 

@@ -27,8 +27,8 @@ class M2Config(WarmedUp):
     the loss is U(x) = Σ_y q(y|x) L(x, y) − H(q(y|x)). L bounds −log p(x, y), and U bounds −log p(x). All classes are
     decoded in one pass, whether the label is known or not, so a step costs C decodings of each image.
 
-    `condition` is always "label": the decoder is told the label y, and what draws or decodes images is too. An image is
-    encoded and reconstructed by the label that q(y|x) finds most probable, never by its own. The scores of the classes
+    `condition` is always "label": to decode a code takes a label. An image is encoded and reconstructed with the label
+    that q(y|x) finds most probable, never with its own. The scores of the classes
     are those of q(y|x), and the features for classifiers are its last hidden layer; the code is z.
 
     In `semi_supervised` its `weight` is α / N of the paper, 0.1 there: it weighs the mean over labelled images.

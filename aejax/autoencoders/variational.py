@@ -163,7 +163,7 @@ class VariationalAutoencoder(PosteriorAutoencoder):
 
     def _flow(self, latent: jax.Array, posterior: Posterior) -> tuple[jax.Array, jax.Array]:
         """Returns the draws that a flow makes of a Gaussian's, and the log of how much volume grows there."""
-        assert posterior.context is not None, "a flow is told of the image"
+        assert posterior.context is not None, "a flow needs the context of each image"
         flowed: tuple[jax.Array, jax.Array] = self.flow(latent, posterior.context)
         return flowed
 

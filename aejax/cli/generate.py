@@ -29,9 +29,9 @@ def generate(arguments: Sequence[str], say: Callable[[str], None] = print) -> No
         aejax generate runs/quickstart --kind=grid --num=225
 
     Drawing needs a study that was trained with a sampler of codes (--set generation.sampler=mixture); everything else
-    takes the autoencoder alone. A conditional family (--set autoencoder.condition=label) is told the class of --label;
-    without it samples are of all classes, and reconstructions are told the images' own. The same study, member, label
-    and seed give the same images, to the last bit.
+    takes the autoencoder alone. A conditional family (--set autoencoder.condition=label) draws the class that
+    --label names; without it samples are of all classes, and images are reconstructed with their own labels. The same
+    study, member, label and seed give the same images, to the last bit.
     """
     values = _define_flags()
     path = read_one_study(values, arguments, generate)
@@ -116,19 +116,19 @@ def _check_label(values: flags.FlagValues, opener: Any, member: Any) -> int | No
     """Returns the number of the class that was asked for; None if none was.
 
     Raises:
-      ConfigError: if the family is told no labels, or if it cannot do without one.
+      ConfigError: if the family takes no label, or needs one and none is given.
       UserError: if the data have no such class.
     """
     from aejax.trained.generate import find_class
 
     family = member.config.autoencoder
     if values.label is not None and family.condition is None:
-        raise ConfigError(f"--label: autoencoder={family.title} is told no labels; leave it out")
+        raise ConfigError(f"--label: autoencoder={family.title} takes no label; leave it out")
     if values.label is not None:
         return find_class(opener.source(member).dataset, values.label)
     if family.condition is not None and values.kind not in ("samples", "reconstructions"):
         raise ConfigError(
-            f"--kind={values.kind} decodes codes, and autoencoder={family.title} is told labels: give --label"
+            f"--kind={values.kind} decodes codes, and autoencoder={family.title} decodes with a label: give --label"
         )
     return None
 

@@ -21,7 +21,6 @@ from aejax.errors import ConfigError, DataError, UserError
 from aejax.evaluation.classifier import AUTOENCODER
 from aejax.evaluation.suite import Representation
 from aejax.experiment import Config, check_layers, load_recorded
-from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
 from aejax.methods.zoo import SUBJECT
 from aejax.objectives.posteriors import Posterior
@@ -32,7 +31,8 @@ from aejax.store.directory import new_directory
 from aejax.store.files import Damaged, check_digest, read, read_npz, write_arrays, write_json
 from aejax.trained import programs, showing
 from aejax.trained import scores as scoring
-from aejax.trained.images import check_images, check_labels
+from aejax.trained.abilities import Abilities
+from aejax.trained.images import check_images
 from aejax.trained.saved import ARRAYS, FACTS, SavedModel, is_saved
 from aejax.training.step import Task, init_variables
 
@@ -46,7 +46,7 @@ _NO_IMAGES = {"train": 0, "validation": 0, "test": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Trained:
+class Trained(Abilities):
     """A trained model, with the fitted preprocessing that stands between images and it.
 
     Images go in as [n, height, width, channels] in the form in which those are stored that it was trained on, uint8 or
@@ -201,64 +201,6 @@ class Trained:
         own, image = self.autoencoder, jax.ShapeDtypeStruct((1, *self.trained_on.image_shape), jnp.float32)
         return int(jax.eval_shape(functools.partial(programs.encode, own), own.variables, image).shape[1])
 
-    def check_reconstructs(self) -> None:
-        """Checks that it makes images of images.
-
-        Raises:
-          UserError: if it does not.
-        """
-        self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
-
-    def check_posterior(self) -> None:
-        """Checks that it has a distribution of the codes of an image.
-
-        Raises:
-          UserError: if it has none.
-        """
-        has_one = self.config.autoencoder.has_posterior and not self._has(Role.CLASSIFIER)
-        self._require(has_one, "has no posterior; a variational family has one, such as vae")
-
-    def check_decoder(self) -> None:
-        """Checks that it makes images of latents.
-
-        Raises:
-          UserError: if it does not.
-        """
-        self.check_reconstructs()
-        self._require(self.config.autoencoder.patches is None, "makes no images of features; it reconstructs images")
-        if (kind := self.preprocessing.kind) in preprocessing.OF_EACH_IMAGE:
-            raise UserError(
-                f"data.preprocessing={kind} takes from each image what made ones do not have, its mean and contrast; "
-                "train with another"
-            )
-
-    def check_decodes_alone(self) -> None:
-        """Checks that it makes images of latents, and is told nothing else.
-
-        Raises:
-          UserError: if it does not.
-        """
-        self.check_decoder()
-        self._require(self.config.autoencoder.condition is None, "makes images of latents and labels, not of latents")
-
-    def check_unlabelled(self) -> None:
-        """Checks that it reconstructs images without their labels.
-
-        Raises:
-          UserError: if it does not.
-        """
-        self._require(
-            not self.config.autoencoder.needs_label, "needs labels to reconstruct images, and scores have none"
-        )
-
-    def _labels(self, labels: Any, num: int, *, needed: bool) -> tuple[jax.Array, ...]:
-        """Returns labels that were given as an array, in a tuple that is empty if there are none."""
-        if labels is None:
-            self._require(not needed, "is told labels: give integers of classes, or -1 where one is not known")
-            return ()
-        self._require(self.config.autoencoder.condition is not None, "is told no labels; leave them out")
-        return (check_labels(labels, num, self.trained_on),)
-
     def picture(self, images: Any) -> "Image.Image":
         """Draws images in a row, at most 16, and below each what the model makes of it: a Pillow image.
 
@@ -357,17 +299,6 @@ class Trained:
         own = jax.eval_shape(functools.partial(init_variables, self.task), self.outline)
         if outlined != {name: leaf.shape for name, leaf in _leaves(own)}:
             raise UserError(f"{path} does not hold what this version trains; use the version that saved it")
-
-    @property
-    def _method(self) -> Method:
-        return find_method(self.method)
-
-    def _has(self, role: Role) -> bool:
-        return bool(self._method.role & role)
-
-    def _require(self, condition: bool, otherwise: str) -> None:
-        if not condition:
-            raise UserError(f"the {self.method} of autoencoder={self.config.autoencoder.title} {otherwise}")
 
     @functools.cached_property
     def autoencoder(self) -> "Trained":

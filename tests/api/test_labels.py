@@ -1,4 +1,4 @@
-"""A model whose decoder is told labels, from Python."""
+"""A model whose decoder takes labels, from Python."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_samples_are_of_a_class_or_of_all(trained):
 def test_what_is_not_told_is_one_line(trained, images):
     code = trained.encode(images[:4])
     for call in (lambda: trained.decode(code), lambda: trained.reconstruct(images[:4])):
-        with pytest.raises(UserError, match="of autoencoder=vae is told labels: give integers of classes"):
+        with pytest.raises(UserError, match="of autoencoder=vae decodes with labels: give integers of classes"):
             call()
     with pytest.raises(UserError, match="needs labels to reconstruct images, and scores have none"):
         trained.scores(images[:4])

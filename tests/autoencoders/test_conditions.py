@@ -1,4 +1,4 @@
-"""Families whose decoder is told labels: what it is told, who else knows of it, and what cannot be."""
+"""Families whose decoder takes labels: what it is given, who else sees them, and what is refused."""
 
 import dataclasses
 
@@ -149,14 +149,14 @@ def test_images_are_generated_of_one_class_of_all_or_of_each(drawn):
     assert np.all(np.bincount(many, minlength=3) > 60)
 
 
-def test_what_cannot_be_told_labels_is_refused_in_one_line(dataset):
+def test_what_cannot_take_labels_is_refused_in_one_line(dataset):
     told = {"condition": "label"}
     refused = {
-        "the decoder of 'tied' cannot be told labels": Config(autoencoder=TiedConfig(**told)),
+        "the decoder of 'tied' cannot take labels": Config(autoencoder=TiedConfig(**told)),
         "autoencoder.patches is set": Config(
             autoencoder=PlainConfig(patches=PatchesConfig(), likelihood=HalfSquaredError(output="identity"), **told)
         ),
-        "layers that are trained by themselves": Config(
+        "greedy pre-training of layers": Config(
             autoencoder=PlainConfig(**told), training=TrainingConfig(pretraining_epochs=1)
         ),
         "outliers have none of the labels": Config(
