@@ -33,6 +33,9 @@ class Stage(NamedTuple):
     opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.opponents` gives them.
     # Returns the variables that a later stage begins with, of those that the stage before left; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
+    # Returns the variables with which an epoch begins, every so many epochs of the stage, its first among them.
+    refresh: Callable[[Any, ResidentData], Any] | None = None
+    refresh_epochs: int = 1
     watched: str | None = None  # The term of validation images by which training ends early; None: the loss.
 
     def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
