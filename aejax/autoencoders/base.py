@@ -30,12 +30,12 @@ class Family:
 
     TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
     mirror in the decoder. PRETRAINED is whether it is rather trained as a whole, as a plain autoencoder, before its own
-    loss, which is of images and not of patches. OPPONENTS are networks with a loss of their own: the name of each among the parameters (it
-    may be the decoder, or a single parameter), and of the terms that it learns by, which are no part of the family's
-    loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a
-    distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with
-    each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the classes
-    itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
+    loss, which is of images and not of patches. OPPONENTS are networks with a loss of their own: the name of each among
+    the parameters (it may be the decoder, or a single parameter), and of the terms that it learns by, which are no part
+    of the family's loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder
+    gives a distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a
+    batch with each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the
+    classes itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -86,6 +86,11 @@ class Family:
     def has_indices(self) -> bool:
         """Whether the code of an image is a row of indices."""
         return self.DISCRETE and self.patches is None
+
+    @property
+    def num_own_clusters(self) -> int | None:
+        """To how many clusters it assigns images itself; None: it has none."""
+        return None
 
     @property
     def classifies(self) -> bool:

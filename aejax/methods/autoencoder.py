@@ -10,6 +10,7 @@ from aejax.autoencoders.quantized import QuantizedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData
+from aejax.evaluation.assignment import Clusters
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.evaluation.suite import Representation
@@ -88,6 +89,7 @@ class AutoencoderMethod(Method):
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
             if isinstance(family, QuantizedConfig) and family.has_indices
             else None,
+            clusters=Clusters(call("clusters"), family.num_own_clusters) if family.num_own_clusters else None,
         )
 
 

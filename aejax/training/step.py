@@ -292,7 +292,12 @@ def training_batch(
     ) -> Batch:
         key = rng.at(rng.stream(root, f"augmentation{suffix}"), step)
         change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
-        return data.training_batch(indices, change, rng.at(rng.stream(root, f"binarization{suffix}"), step), stored)
+        binarization_key = rng.at(rng.stream(root, f"binarization{suffix}"), step)
+        batch = data.training_batch(indices, change, binarization_key, stored)
+        if not augmentation.is_on() or batch.image is None:
+            return batch
+        unchanged = data.training_batch(indices, lambda image: image, binarization_key, stored).image
+        return batch._replace(unchanged=unchanged)  # Not computed where the model does not ask for it.
 
     batch = draw(indices, task.training.augmentation, stored)
     if task.labelled is not None and labelled is not None:
