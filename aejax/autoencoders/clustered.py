@@ -62,7 +62,7 @@ class ClusteredAutoencoder(Autoencoder):
 
 
 def of_training_images(model: Autoencoder, variables: Any, data: ResidentData, method: str = "encode") -> jax.Array:
-    """Returns what a method of a model gives for all training images, by default codes: float32 [images, ...]."""
+    """Returns the codes of all training images, or what another method gives of them, float32 [images, ...]."""
     num = data.size("train")
     index = data.evenly("train", num)
 
