@@ -10,6 +10,7 @@ import jax.numpy as jnp
 ALL = slice(None)  # Of a network's layers.
 
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"]
+BOUNDED: tuple[Activation, ...] = ("sigmoid", "tanh")  # On both sides.
 ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
     "identity": lambda x: x,
     "relu": nn.relu,
@@ -96,10 +97,12 @@ class DenseStack(nn.Module):
     widths: Sequence[int]
     activation: Activation
     initializer: Initializer
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, part: slice = ALL) -> jax.Array:
         """Returns the last layer's output; with `part`, x goes through these layers only."""
         for index, width in list(enumerate(self.widths))[part]:
-            x = ACTIVATIONS[self.activation](make_dense(width, self.initializer, name=f"Dense_{index}")(x))
+            dense = make_dense(width, self.initializer, use_bias=self.bias, name=f"Dense_{index}")
+            x = ACTIVATIONS[self.activation](dense(x))
         return x
