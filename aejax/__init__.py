@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.evaluation.suite import EvaluationConfig as EvaluationConfig
     from aejax.measures.config import (
         ClusteringConfig as ClusteringConfig,
+        DetectorsConfig as DetectorsConfig,
         FewLabelsConfig as FewLabelsConfig,
         LikelihoodConfig as LikelihoodConfig,
         LossRecoveredConfig as LossRecoveredConfig,
