@@ -101,7 +101,7 @@ def _has_own_score(family: Any, data: ResidentData) -> bool:
 
 
 def _first_variables(model: Any, training: TrainingConfig) -> Callable[[Any, ResidentData], Any]:
-    """Returns what makes the variables that training begins with of those that were drawn."""
+    """Returns the function from the variables that were drawn to those that training begins with."""
     if training.pretraining_epochs or not model.config.PRETRAINED:
         prepare: Callable[[Any, ResidentData], Any] = model.init_from_data
         return prepare

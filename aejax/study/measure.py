@@ -127,13 +127,13 @@ def _measure(execution: Execution, variables: list[Any]) -> PopulationMetrics:
         (metrics, features, code, outlying), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
             classified = program(index, features[name], execution.source(name).data.known_label)
-            compared = Comparison("labels", *_labels(execution, name))
+            compared = ComparedWith("labels", *_labels(execution, name))
             classified |= _measure_round(execution, members, index, features[name], compared)
             metrics |= {of_origin(metric, name): value for metric, value in classified.items()}
         if beside:
             codes.append(to_host({split: code[split] for split in code if split != "train"}))
-        metrics |= _measure_round(execution, members, index, code, Comparison("factors", _factors(execution)))
-        metrics |= _measure_round(execution, members, index, outlying, Comparison("outliers", {}))
+        metrics |= _measure_round(execution, members, index, code, ComparedWith("factors", _factors(execution)))
+        metrics |= _measure_round(execution, members, index, outlying, ComparedWith("outliers", {}))
         results.append(to_host(metrics))
         samples.append(to_host(sample))
     results = members.fetch(results)
@@ -210,7 +210,7 @@ def _factors(execution: Execution) -> dict[str, np.ndarray]:
     return {name: split.factor for name, split in execution.dataset.splits.items() if split.factor is not None}
 
 
-class Comparison(NamedTuple):
+class ComparedWith(NamedTuple):
     """What features are compared with on the host."""
 
     kind: Compared
@@ -219,7 +219,7 @@ class Comparison(NamedTuple):
 
 
 def _measure_round(
-    execution: Execution, members: Members, index: int, features: Any, compared: Comparison
+    execution: Execution, members: Members, index: int, features: Any, compared: ComparedWith
 ) -> dict[str, np.ndarray]:
     """Returns the metrics of a round that are made on the host, a member at a time, arrays [round_size].
 
