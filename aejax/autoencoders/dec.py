@@ -102,6 +102,8 @@ class Dec(TargetedAutoencoder):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns KL(p ‖ q), [batch]."""
+        if self.is_initializing():  # There is a decoder without pre-training, too.
+            self.pretraining_terms(batch, train=train)
         return {"clustering": self.divergence(batch, train=train)}
 
 
