@@ -28,7 +28,7 @@ class Targeted(Clustered):
 
 
 class TargetedAutoencoder(ClusteredAutoencoder):
-    """The networks of a family `Targeted`, and in the collection "target" their copy at the last refresh."""
+    """The networks of a family `Targeted`, and in the collection "target" a copy of the encoder at the last refresh."""
 
     config: Any  # A family `Targeted`.
 
@@ -53,16 +53,15 @@ class TargetedAutoencoder(ClusteredAutoencoder):
 
     def refresh(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with targets by the parameters as they are; see `Autoencoder.refresh`."""
-        own = {name: values for name, values in variables.items() if name != _TARGET}
+        own = _of_encoder(variables)
         membership = jnp.exp(of_training_images(self, own, data, "memberships"))
-        return {**own, _TARGET: {"variables": own, "total": jnp.mean(membership, axis=0)}}
+        return {**variables, _TARGET: {"variables": own, "total": jnp.mean(membership, axis=0)}}
 
     def target(self, image: jax.Array) -> jax.Array:
         """Returns p of each image, [batch, clusters], by the parameters at the last refresh."""
         if self.is_initializing():
-            own = {name: values for name, values in self.variables.items() if name != _TARGET}
             num_clusters = self.config.num_clusters
-            self.put_variable(_TARGET, "variables", own)
+            self.put_variable(_TARGET, "variables", _of_encoder(self.variables))
             self.put_variable(_TARGET, "total", jnp.full(num_clusters, 1 / num_clusters))
         model = self.clone(parent=None)
         membership: Any = model.apply(self.get_variable(_TARGET, "variables"), image, method="memberships")
@@ -73,6 +72,15 @@ class TargetedAutoencoder(ClusteredAutoencoder):
         membership = self.memberships(self.corrupt(batch.image, train=train), train=train)
         target = self.target(batch.image if batch.unchanged is None else batch.unchanged)
         return jnp.sum(jax.scipy.special.xlogy(target, target) - target * membership, axis=1)
+
+
+def _of_encoder(variables: Any) -> dict[str, dict[str, Any]]:
+    """Returns those variables that memberships depend on: neither targets nor the decoder."""
+    return {
+        collection: {name: values for name, values in parts.items() if name != "decoder"}
+        for collection, parts in variables.items()
+        if collection != _TARGET
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,8 @@ class Dec(TargetedAutoencoder):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns KL(p ‖ q), [batch]."""
+        if self.is_initializing():  # There is a decoder without pre-training, too.
+            self.pretraining_terms(batch, train=train)
         return {"clustering": self.divergence(batch, train=train)}
 
 

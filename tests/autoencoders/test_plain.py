@@ -74,6 +74,8 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "adversarial": {"discriminator_widths": (10,)},
     "deep_svdd": {"encoder": Dense(widths=(12,), activation="leaky_relu", bias=False)},
     "vae_gan": {"discriminator": Dense(widths=(10,))},
+    "dec": {"target_epochs": 8},  # The loss rises with a new target.
+    "idec": {"target_epochs": 8},
 }
 # Families whose state and loss are of a kind that another's are, and which tests of their own train or differentiate.
 # Those with an opponent are among them: test_adversarial trains each by its own loss, and asks it for extremes.
