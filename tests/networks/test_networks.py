@@ -214,6 +214,20 @@ def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_the_gradient_of_pooling_is_finite_where_its_input_is_computed_twice():
+    """As behind batch normalization: the values that a gradient looks at may be rounded otherwise than the largest."""
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(40, 4, 4, 4)), jnp.float32)
+
+    def normalized(x):
+        mean = jnp.mean(x, axis=(0, 1, 2), keepdims=True)
+        variance = jnp.mean(jnp.square(x), axis=(0, 1, 2), keepdims=True) - jnp.square(mean)
+        return nn.leaky_relu((x - mean) * jax.lax.rsqrt(variance + 1e-5))
+
+    slope = lambda pool: jax.jit(jax.grad(lambda x: jnp.square(pool(normalized(x))).sum()))(image)  # noqa: E731
+    theirs = slope(lambda x: nn.max_pool(x, (2, 2), strides=(2, 2)))
+    np.testing.assert_allclose(slope(lambda x: max_pool(x, 2)), theirs, atol=1e-5)
+
+
 def test_convolutions_are_given_fewer_images_at_once_on_a_cpu():
     numbers = {name: examples_at_once(config, IMAGE.shape[1:]) for name, config in SMALL.items()}
     assert numbers == {"dense": 1000, "conv": 100, "resnet": 100, "lenet": 100, "vit": 1000}
