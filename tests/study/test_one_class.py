@@ -67,9 +67,9 @@ def test_the_own_score_of_others_is_the_error_after_preprocessing_where_there_is
     dataset = Dataset(name="x", train=split, validation=split, test=split, num_classes=None, fingerprint="")
     method = find_method("autoencoder")
     task = method.task(config, (8, 8, 1), None)
-    variables = jax.jit(lambda: init_variables(task, make_resident(dataset, "none")))()
+    variables = jax.jit(lambda data: init_variables(task, data))(make_resident(dataset, "none"))
     for kind in ("none", "global_contrast"):
-        data = make_resident(dataset, kind)
+        data = jax.device_put(make_resident(dataset, kind))
         representation = method.represent(task, variables, config, data)
         assert (representation.strangeness is None) == (kind == "none")  # It would be the error of pixels.
     unit = stored.reshape(9, -1) / 255
@@ -91,7 +91,7 @@ def test_detectors_are_given_all_images_of_the_class_and_of_the_others(study):
 
 def test_a_trained_model_is_asked_for_its_own_score_where_it_reconstructs_nothing(study):
     path, _ = study
-    model, images = aejax.load(path).best(), load(CONFIG.data).test.image
+    model, images = aejax.load(path).member(), load(CONFIG.data).test.image
     params = model.variables["params"]
     low = model.preprocessing.mean[0, 0]
     x = images.reshape(len(images), -1) / 255.0
