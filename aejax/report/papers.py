@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aejax.errors import UserError
 from aejax.report.tables import Table, show_seconds, to_aligned
-from aejax.store.papers import VERDICTS, MEMORY, ComparedCell
+from aejax.store.papers import MEMORY, VERDICTS, ComparedCell
 
 HEADING = ("no.", "paper", "what", "paper has", "read in", "ours", "n", "verdict", "seconds")
 MISLEADING = "; misleading"  # Ends such a verdict.
@@ -19,7 +19,7 @@ def to_summary(cells: Sequence[ComparedCell]) -> str:
     misleading = sum(cell.table.misleading and cell.ours is not None for cell in cells)
     sentence = f"**Of {len(cells)} numbers {', '.join(f'{counts[name]} {name}' for name in VERDICTS)}.**"
     if misleading:
-        sentence += f" In {misleading} of those that were run our protocol is so different that the comparison misleads."
+        sentence += f" In {misleading} of those that were run, so much differs that the comparison misleads."
     tasks = list(dict.fromkeys(cell.table.task for cell in cells))
     rows = [_counts(task, [cell for cell in cells if cell.table.task == task]) for task in tasks]
     table = Table(["task", *VERDICTS, "all"], [*rows, _counts("all", cells)])

@@ -157,9 +157,7 @@ def overview_of(path: pathlib.Path) -> str:
     return to_aligned(table) + "\n"
 
 
-def papers_of(
-    path: pathlib.Path, read: Callable[[pathlib.Path], Sequence[ComparedCell]] = read_papers
-) -> str:
+def papers_of(path: pathlib.Path, read: Callable[[pathlib.Path], Sequence[ComparedCell]] = read_papers) -> str:
     """Returns the table of papers' values beside ours as Markdown: of the task after #, or how many were reached."""
     name, _, task = path.name.partition("#")
     cells = read(path.with_name(name))

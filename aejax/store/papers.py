@@ -130,8 +130,8 @@ def read_papers(path: pathlib.Path) -> list[ComparedCell]:
     """Returns every cell of a file of papers with our number, where our study has a record.
 
     Raises:
-      UserError: in one line, if the file is missing or damaged, or if an entry names an experiment that is not there, or
-        a setting or a metric that our record does not have.
+      UserError: in one line, if the file is missing or damaged, or if an entry names an experiment that is not there,
+        or a setting or a metric that our record does not have.
     """
     try:
         papers = load(Papers, tomllib.loads(path.read_text(encoding="utf-8")))
@@ -144,8 +144,8 @@ def read_papers(path: pathlib.Path) -> list[ComparedCell]:
     for table in papers.paper:
         if not table.planned and not (path.parent / f"{table.experiment.partition(':')[0]}.py").is_file():
             raise UserError(
-                f"{path}: {table.paper}: there is no experiment '{table.experiment}' beside this file; correct the name, "
-                "or write planned = true"
+                f"{path}: {table.paper}: there is no experiment '{table.experiment}' beside this file; correct the "
+                "name, or write planned = true"
             )
         for cell in table.cell:
             try:
