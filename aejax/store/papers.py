@@ -178,9 +178,11 @@ def _compare(table: PaperTable, cell: PaperCell, recorded: list[Setting] | None)
 
 def _chosen(cell: PaperCell, recorded: list[Setting]) -> Iterator[Setting]:
     for setting in recorded:
-        config = setting.rows[0]["config"]
         is_method = Role.SUBJECT in setting.role if cell.method is None else setting.method == cell.method
-        if is_method and all(path in config and config[path] == value for path, value in cell.settings.items()):
+        configs = [row["config"] for row in setting.rows]  # All: a seed chooses no setting.
+        if is_method and all(
+            path in config and config[path] == value for config in configs for path, value in cell.settings.items()
+        ):
             yield setting
 
 
