@@ -123,7 +123,11 @@ def renew_tables(path: pathlib.Path) -> int:
         raise UserError(f"{path} is no Markdown: it is not text in UTF-8") from None
 
     read = functools.cache(read_papers)  # Once for the tables of all tasks.
-    makers = {"table": table_of, "overview": overview_of, "papers": functools.partial(papers_of, read=read)}
+    makers: dict[str, Callable[[pathlib.Path], str]] = {
+        "table": table_of,
+        "overview": overview_of,
+        "papers": functools.partial(papers_of, read=read),
+    }
 
     def renewed(mark: re.Match[str]) -> str:
         return mark["begin"] + makers[mark["sort"]](path.parent / mark["path"]) + mark["end"]
