@@ -16,10 +16,13 @@ _WIDTH = 120
 def to_summary(cells: Sequence[ComparedCell]) -> str:
     """Returns a sentence and a table, as Markdown: how many cells have which verdict, in all and of each task."""
     counts = Counter(cell.verdict for cell in cells)
-    misleading = sum(cell.table.misleading and cell.ours is not None for cell in cells)
     sentence = f"**Of {len(cells)} numbers {', '.join(f'{counts[name]} {name}' for name in VERDICTS)}.**"
-    if misleading:
-        sentence += f" In {misleading} of those that were run, so much differs that the comparison misleads."
+    misled = [cell.verdict for cell in cells if cell.table.misleading and cell.ours is not None]
+    if misled:
+        sentence += (
+            f" In {len(misled)} of those that were run so much differs that the comparison misleads; "
+            f"{misled.count('reached')} of the reached are among these."
+        )
     tasks = list(dict.fromkeys(cell.table.task for cell in cells))
     rows = [_counts(task, [cell for cell in cells if cell.table.task == task]) for task in tasks]
     table = Table(["task", *VERDICTS, "all"], [*rows, _counts("all", cells)])

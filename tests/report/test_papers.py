@@ -101,6 +101,7 @@ def rows_of_page():
 
 def test_every_verdict_of_the_page_follows_from_its_record():
     page, tasks, counts = rows_of_page(), collections.defaultdict(list), collections.Counter()
+    misled = collections.Counter()
     for paper in PAPERS:
         tasks[paper["task"]] += [(paper, cell) for cell in paper["cell"]]
     assert {task: len(rows) for task, rows in page.items()} == {task: len(cells) for task, cells in tasks.items()}
@@ -109,6 +110,7 @@ def test_every_verdict_of_the_page_follows_from_its_record():
             values, verdict = expected(paper, cell)
             counts[verdict] += 1
             misleading = paper.get("misleading", False) and values is not None
+            misled[verdict] += misleading
             _, name, title, has, source, ours, count, said, _ = row
             assert name == paper["paper"]
             assert title.startswith(cell["title"])
@@ -122,7 +124,9 @@ def test_every_verdict_of_the_page_follows_from_its_record():
             assert float(ours.split(" ± ")[0]) == pytest.approx(values.mean(), rel=6e-3, abs=6e-3)
     assert counts.total() >= 40
     numbers = ", ".join(f"{counts[v]} {v}" for v in ("reached", "within the interval", "not reached", "not run"))
-    assert f"**Of {counts.total()} numbers {numbers}.**" in PAGE.read_text()
+    text = " ".join(PAGE.read_text().split())
+    assert f"**Of {counts.total()} numbers {numbers}.** In {misled.total()} of those that were run so much" in text
+    assert f"misleads; {misled['reached']} of the reached are among these." in text
 
 
 def test_the_command_of_every_row_is_one_that_there_is():
