@@ -52,8 +52,8 @@ class PaperTable:
 
     The study's record is the folder `results/<record>` beside the file, by default that of the experiment's name; where
     there is none, the cells are not run. `flags` come after `aejax train <experiment>`. An experiment that is `planned`
-    need not be there yet. `departures` says how our protocol differs from the paper's; with `misleading`, so much that
-    neither a number that is better nor one that is worse says anything of the method.
+    need not be there yet, and neither its metrics. `departures` says how our protocol differs from the paper's; with
+    `misleading`, so much that neither a number that is better nor one that is worse says anything of the method.
     """
 
     task: Text
@@ -161,7 +161,7 @@ def _recorded(folder: pathlib.Path) -> list[Setting] | None:
 
 
 def _compare(table: PaperTable, cell: PaperCell, recorded: list[Setting] | None) -> ComparedCell:
-    metric = find_metric(cell.metric)
+    metric = _metric(cell, table.planned)
     if cell.error:
         metric = metric._replace(title="error", higher_is_better=False)
     if recorded is None:
@@ -174,6 +174,15 @@ def _compare(table: PaperTable, cell: PaperCell, recorded: list[Setting] | None)
     if cell.error:
         ours = ours._replace(mean=1.0 - ours.mean)
     return ComparedCell(table, cell, metric, ours, setting)
+
+
+def _metric(cell: PaperCell, planned: bool) -> Metric:
+    try:
+        return find_metric(cell.metric)
+    except UserError:
+        if not planned:
+            raise
+        return Metric(cell.metric, cell.metric, "", higher_is_better=True)  # It comes with the experiment.
 
 
 def _chosen(cell: PaperCell, recorded: list[Setting]) -> Iterator[Setting]:
