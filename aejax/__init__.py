@@ -81,6 +81,8 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.beta_tcvae import BetaTcVaeConfig as BetaTcVaeConfig
     from aejax.autoencoders.contractive import ContractiveConfig as ContractiveConfig
     from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig as ConvWinnerTakeAllConfig
+    from aejax.autoencoders.dcn import DcnConfig as DcnConfig
+    from aejax.autoencoders.dec import DecConfig as DecConfig, IdecConfig as IdecConfig
     from aejax.autoencoders.denoising import DenoisingConfig as DenoisingConfig
     from aejax.autoencoders.dip_vae import DipVaeConfig as DipVaeConfig
     from aejax.autoencoders.dropout import DropoutConfig as DropoutConfig
@@ -123,6 +125,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.sparse_kl import SparseKLConfig as SparseKLConfig
     from aejax.autoencoders.sparse_l1 import SparseL1Config as SparseL1Config
     from aejax.autoencoders.tied import TiedConfig as TiedConfig
+    from aejax.autoencoders.vade import VadeConfig as VadeConfig
     from aejax.autoencoders.vae import BetaVaeConfig as BetaVaeConfig, VaeConfig as VaeConfig
     from aejax.autoencoders.vae_gan import VaeGanConfig as VaeGanConfig
     from aejax.autoencoders.vq_vae import VqVaeConfig as VqVaeConfig

@@ -43,6 +43,7 @@ VARIANTS = ("mnist", "fashion", "cpu")
 LEFT_OUT = {
     "masked": "its encoder is a vision transformer, which sees a part of the patches, and its code is a token",
     "ladder": "its latent is a score of each class, and its network dense: it is for classifying with few labels",
+    "dec": "it is idec without a reconstruction: its decoder does not follow its codes",
     "m2": "its decoder is told a class, and its code is beside that: it is for classifying with few labels",
     "conv_winner_take_all": "its code is not 16 numbers but maps as large as the image",
 }
@@ -51,6 +52,7 @@ _KEPT = _LATENT // 4  # Units that an image keeps, of sparse families.
 _SPARSE = {"k": _KEPT}
 _UNLIKE_ACTIVATIONS = {"unit_norm": False, "centered": False, "likelihood.output": "sigmoid"}
 _INDICES = {"num_positions": _LATENT}
+_PRETRAINED = ("idec", "dcn", "vade")  # As plain autoencoders, for half of the epochs.
 _AT_ODDS = ("adversarial", "vae_gan")  # With the usual momentum networks at odds with each other chase codes about.
 _Fields = dict[str, Any]
 
@@ -105,6 +107,8 @@ def _without_prior() -> dict[str, _Fields]:
         "jump_relu": _UNLIKE_ACTIVATIONS,
         "gated": _UNLIKE_ACTIVATIONS,
         "winner_take_all": {"rate": _KEPT / _LATENT},
+        "idec": {},
+        "dcn": {},
         "rae_l2": {},
         "rae_gp": {},
         "rae_sn": {},
@@ -129,6 +133,7 @@ def _with_prior(variant: str) -> dict[str, _Fields]:
         "hamiltonian_vae": {"num_steps": 1} if small else {},
         "riemannian_hamiltonian_vae": {"num_steps": 1} if small else {},
         "ladder_vae": {"upper_sizes": [8, 4]},
+        "vade": {},
         "wae": {},
         "swae": {},
         "adversarial": {},
@@ -170,6 +175,9 @@ def sweep(variant: str) -> sweeps.Sweep:
             point = sweeps.part("autoencoder", kind, shared | own)
             if kind in _AT_ODDS:
                 point |= {"optimizer.beta1": 0.5}
+            if kind in _PRETRAINED:
+                half = _epochs(variant) // 2
+                point |= {"training.pretraining_epochs": half, "training.epochs": _epochs(variant) - half}
             drawn = sweeps.grid("generation.sampler", samplers)
             points.append(sweeps.product([sweeps.labelled(kind, point)], drawn))
     return sweeps.chain(*points)

@@ -29,16 +29,18 @@ class Family:
     """The fields that every family's config has.
 
     TERMS are the names of the loss's terms. LAYERWISE is whether dense layers can be trained one by one, each with its
-    mirror in the decoder. OPPONENTS are networks with a loss of their own: the name of each among the parameters (it
-    may be the decoder, or a single parameter), and of the terms that it learns by, which are no part of the family's
-    loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder gives a
-    distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a batch with
-    each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the classes
-    itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
+    mirror in the decoder. PRETRAINED is whether it is rather trained as a whole, as a plain autoencoder, before its own
+    loss, which is of images and not of patches. OPPONENTS are networks with a loss of their own: the name of each among
+    the parameters (it may be the decoder, or a single parameter), and of the terms that it learns by, which are no part
+    of the family's loss. Nothing else learns by these, and they learn by nothing else. POSTERIOR is whether the encoder
+    gives a distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a
+    batch with each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the
+    classes itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
     LAYERWISE: ClassVar[bool] = True
+    PRETRAINED: ClassVar[bool] = False
     OPPONENTS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     POSTERIOR: ClassVar[bool] = False
     NEEDS_OTHERS: ClassVar[bool] = False
@@ -86,6 +88,11 @@ class Family:
         return self.DISCRETE and self.patches is None
 
     @property
+    def num_own_clusters(self) -> int | None:
+        """To how many clusters it assigns images itself; None: it has none."""
+        return None
+
+    @property
     def classifies(self) -> bool:
         """Whether labels train its own `scores`, and no further layer."""
         return self.CLASSIFIES and self.patches is None
@@ -99,6 +106,11 @@ class Family:
     def needs_label(self) -> bool:
         """Whether an image is reconstructed by its label."""
         return self.condition is not None
+
+    @property
+    def refresh_epochs(self) -> int | None:
+        """Every how many epochs of its own loss the model's `refresh` is asked for other variables; None: never."""
+        return None
 
     @property
     def num_above(self) -> int:
@@ -153,6 +165,8 @@ class Family:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
         if self.condition is not None:
             yield from conditions.conflicts(self, config)
+        if self.PRETRAINED and self.patches is not None:
+            yield f"autoencoder.patches: the loss of '{self.kind}' is of whole images; use patches=null"
         if self.patches is not None:
             yield from self._conflicts_above(self.patches, config.data.preprocessing)
         yield from self.likelihood.conflicts(config)
@@ -246,6 +260,21 @@ class Autoencoder(nn.Module):
           variables: `params`, and collections that are not parameters.
           data: what it is trained on.
         """
+        del data
+        return variables
+
+    def begin(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables that a PRETRAINED family's own loss begins with; the model is not bound to any.
+
+        Args:
+          variables: as its pre-training left them, or, without that, as `init_from_data` did.
+          data: what it is trained on.
+        """
+        del data
+        return variables
+
+    def refresh(self, variables: Any, data: ResidentData) -> Any:
+        """Returns the variables that the next `refresh_epochs` of the family's own loss begin with; as of `begin`."""
         del data
         return variables
 
@@ -364,6 +393,10 @@ class Autoencoder(nn.Module):
         """Returns the terms of the loss by the names in TERMS, weighted, each [batch]."""
         latent = self.encode(self.corrupt(batch.image, train=train), train=train)
         return {"reconstruction": self.reconstruction(latent, batch, train=train)}
+
+    def pretraining_terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
+        """Returns the terms of the loss by which a PRETRAINED family is trained first: those of a plain autoencoder."""
+        return Autoencoder.terms(self, batch, train=train)
 
     def layer_terms(self, batch: Batch, *, train: bool, layer: int) -> dict[str, jax.Array]:
         """Returns how well one dense layer and its mirror reconstruct the layer's input, [batch].

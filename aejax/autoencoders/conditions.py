@@ -33,7 +33,7 @@ def conflicts(family: Any, config: Any) -> Iterator[str]:
         yield f"{asked}: the decoder of '{family.kind}' cannot take labels; use condition=null, or another family"
     if family.patches is not None:
         yield f"{asked}: labels are of images, and autoencoder.patches is set; leave one of them out"
-    if config.training.pretraining_epochs:
+    if config.training.pretraining_epochs and not family.PRETRAINED:
         yield f"{asked}: greedy pre-training of layers uses no labels; set training.pretraining_epochs=0"
     if config.evaluation.outliers is not None and family.needs_label:
         yield f"{asked}: outliers have none of the labels that reconstructions need; leave evaluation.outliers out"

@@ -10,6 +10,8 @@ from aejax.autoencoders.batch_top_k import BatchTopK
 from aejax.autoencoders.beta_tcvae import BetaTcVae
 from aejax.autoencoders.contractive import Contractive
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
+from aejax.autoencoders.dcn import Dcn
+from aejax.autoencoders.dec import Dec, Idec
 from aejax.autoencoders.denoising import Denoising
 from aejax.autoencoders.dip_vae import DipVae
 from aejax.autoencoders.dropout import Dropout
@@ -43,6 +45,7 @@ from aejax.autoencoders.sparse_kl import SparseKL
 from aejax.autoencoders.sparse_l1 import SparseL1
 from aejax.autoencoders.stacked import Stacked
 from aejax.autoencoders.tied import Tied
+from aejax.autoencoders.vade import Vade
 from aejax.autoencoders.vae import BetaVae, Vae
 from aejax.autoencoders.vae_gan import VaeGan
 from aejax.autoencoders.vq_vae import VqVae
@@ -73,6 +76,9 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         Gated,
         WinnerTakeAll,
         ConvWinnerTakeAll,
+        Dec,
+        Idec,
+        Dcn,
         RaeL2,
         RaeGP,
         RaeSN,
@@ -89,6 +95,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         RiemannianHamiltonianVae,
         LadderVae,
         M2,
+        Vade,
         Wae,
         Swae,
         Adversarial,

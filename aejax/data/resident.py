@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     epoch: jax.Array | None = None  # Where training is when it has seen them, in (fractional) epochs; None outside.
     code: jax.Array | None = None  # [batch, ...], where the data have codes.
     labelled: Any = None  # Where labels are learned beside: a `Batch` of images that all have one.
+    unchanged: Any = None  # The images before augmentation, where there is one.
 
 
 class Rows(flax.struct.PyTreeNode):

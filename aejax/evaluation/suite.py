@@ -18,6 +18,7 @@ from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.data.streamed import indexable
 from aejax.data.vectors import images_only
+from aejax.evaluation.assignment import Clusters
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.measures.base import FITTED, EncodedImages, Features, Measure, MemberAndData
@@ -138,6 +139,7 @@ class Representation(NamedTuple):
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
     density: Density | None = None
     codes: Codes | None = None
+    clusters: Clusters | None = None
 
 
 class Description(NamedTuple):

@@ -271,6 +271,14 @@ def _without_indices(name: str, config: Any) -> Iterator[str]:
         )
 
 
+def _without_clusters(name: str, config: Any) -> Iterator[str]:
+    if config.autoencoder.num_own_clusters is None:
+        yield (
+            f"evaluation.measures has '{name}', and autoencoder={config.autoencoder.title} has no clusters of its own; "
+            "name 'clustering', which looks for clusters of its codes, or choose a family such as idec"
+        )
+
+
 def _without_numbers(name: str, config: Any) -> Iterator[str]:
     if config.autoencoder.has_indices:
         yield (
@@ -297,6 +305,7 @@ VALIDATION = Need(conflicts=_without_validation)  # Images to choose by.
 POSTERIOR = Need(conflicts=_without_posterior)
 INDICES = Need(conflicts=_without_indices)  # Discrete codes,
 NUMBERS = Need(conflicts=_without_numbers)  # and codes that are not.
+CLUSTERS = Need(conflicts=_without_clusters)  # Of the model's own.
 IMAGES = Need(misfits=_no_images)
 FACTORS = Need(misfits=_without_factors)
 

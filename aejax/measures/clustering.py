@@ -1,9 +1,11 @@
-"""Whether classes are clusters of the features: k-means and mixtures that see no label (on the host)."""
+"""Whether classes are clusters: those of features by k-means and mixtures, on the host, or the model's own."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aejax.measures.base import LABELS, VALIDATION, Features, Measure, Metric, labelled
+from aejax.measures.base import CLUSTERS, LABELS, VALIDATION, Features, Measure, MemberAndData, Metric, labelled
+
+_AGREEMENT = (("accuracy", "ACC"), ("nmi", "NMI"), ("ari", "ARI"))
 
 
 def _cluster(given: Features) -> dict[str, float]:
@@ -36,10 +38,31 @@ CLUSTERING = Measure(
     metrics=tuple(
         Metric(f"{method}_{name}", f"{title} {unit}", "%", True)
         for method, title in (("kmeans", "k-means"), ("gmm", "mixture"))
-        for name, unit in (("accuracy", "ACC"), ("nmi", "NMI"), ("ari", "ARI"))
+        for name, unit in _AGREEMENT
     ),
     needs=(LABELS, VALIDATION),
     host=_cluster,
     misfits=_too_few,
     by_axes=True,
+)
+
+
+def _assign(member: MemberAndData) -> dict[str, Any]:
+    from aejax.evaluation.assignment import assignment_metrics
+
+    clusters = member.representation.clusters
+    return {} if clusters is None else assignment_metrics(clusters, member.data, member.representation.at_once)
+
+
+def _without_labels(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[str]:
+    del others
+    yield from LABELS.misfits("assignment", config, dataset)
+
+
+ASSIGNMENT = Measure(
+    name="assignment",
+    metrics=tuple(Metric(f"assignment_{name}", f"own clusters {unit}", "%", True) for name, unit in _AGREEMENT),
+    needs=(CLUSTERS,),
+    images=_assign,
+    misfits=_without_labels,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aejax.errors import ConfigError, UserError
 from aejax.measures.base import Measure, Metric
 from aejax.measures.closed_form import CLASS_MEAN, GAUSSIAN, RIDGE
-from aejax.measures.clustering import CLUSTERING
+from aejax.measures.clustering import ASSIGNMENT, CLUSTERING
 from aejax.measures.codebook import CODEBOOK
 from aejax.measures.disentanglement import DISENTANGLEMENT, UNSUPERVISED_RANKING
 from aejax.measures.few_labels import FEW_LABELS
@@ -33,6 +33,7 @@ MEASURES: dict[str, Measure] = {
         CLASS_MEAN,
         FEW_LABELS,
         CLUSTERING,
+        ASSIGNMENT,
         RETRIEVAL,
         CALIBRATION,
         ROBUSTNESS,

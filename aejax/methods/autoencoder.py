@@ -1,6 +1,7 @@
 """The autoencoder as its family's loss trains it: the subject of a study."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from aejax.autoencoders.quantized import QuantizedConfig
 from aejax.autoencoders.zoo import make_autoencoder
 from aejax.data import preprocessing
 from aejax.data.resident import Batch, ResidentData
+from aejax.evaluation.assignment import Clusters
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
 from aejax.evaluation.suite import Representation
@@ -39,7 +41,7 @@ class AutoencoderMethod(Method):
             config.training,
             config.seed,
             _stages(autoencoder, config.training),
-            prepare=autoencoder.init_from_data,
+            prepare=_first_variables(autoencoder, config.training),
             at_once=at_once(config, image_shape),
         )
 
@@ -87,16 +89,40 @@ class AutoencoderMethod(Method):
             codes=Codes(call("code"), family.num_categories, family.num_codebooks)
             if isinstance(family, QuantizedConfig) and family.has_indices
             else None,
+            clusters=Clusters(call("clusters"), family.num_own_clusters) if family.num_own_clusters else None,
         )
+
+
+def _first_variables(model: Any, training: TrainingConfig) -> Callable[[Any, ResidentData], Any]:
+    """Returns what makes the variables that training begins with of those that were drawn."""
+    if training.pretraining_epochs or not model.config.PRETRAINED:
+        prepare: Callable[[Any, ResidentData], Any] = model.init_from_data
+        return prepare
+    return lambda variables, data: model.begin(model.init_from_data(variables, data), data)
 
 
 def _stages(model: Any, training: TrainingConfig) -> tuple[Stage, ...]:
     """The stages in which an autoencoder is trained."""
-    layers = range(model.num_layers) if training.pretraining_epochs else ()
-    stages = [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
+    stages: list[Stage] = []
+    if training.pretraining_epochs and model.config.PRETRAINED:
+        stages.append(Stage(training.pretraining_epochs, "pretraining_terms"))
+    elif training.pretraining_epochs:
+        layers = range(model.num_layers)
+        stages += [Stage(training.pretraining_epochs, "layer_terms", (("layer", layer),)) for layer in layers]
     if training.epochs or not stages:
-        stages.append(Stage(training.epochs, opponents=model.config.opponents()))
+        stages.append(_own_stage(model, training.epochs))
     for layer in range(model.config.num_above):
         prepare = functools.partial(model.prepare_above, layer=layer)
         stages.append(Stage(training.epochs, "above_terms", (("layer", layer),), prepare=prepare))
     return tuple(stages)
+
+
+def _own_stage(model: Any, epochs: int) -> Stage:
+    """The stage of a family's own loss."""
+    family = model.config
+    stage = Stage(epochs, opponents=family.opponents())
+    if family.PRETRAINED:
+        stage = stage._replace(prepare=model.begin)
+    if family.refresh_epochs is not None:
+        stage = stage._replace(refresh=model.refresh, refresh_epochs=family.refresh_epochs)
+    return stage

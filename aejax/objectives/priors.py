@@ -105,9 +105,13 @@ class GaussianMixture(PriorOfGaussians):
 
     def log_density(self, latent: jax.Array) -> jax.Array:
         """Returns log p(latent), [...]."""
+        return jax.nn.logsumexp(self.log_joint(latent), axis=-1)
+
+    def log_joint(self, latent: jax.Array) -> jax.Array:
+        """Returns log w_k N(latent; m_k, v_k) of each component k, [..., components]."""
         flat = latent.reshape(-1, 1, latent.shape[-1])
         of_components = jnp.sum(gaussian_log_density(flat, self.mean[None], self.log_variance[None]), axis=2)
-        return jax.nn.logsumexp(of_components + self.log_weight[None], axis=1).reshape(latent.shape[:-1])
+        return (of_components + self.log_weight[None]).reshape(*latent.shape[:-1], len(self.log_weight))
 
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         """Returns `num` draws, [num, units]."""

@@ -43,6 +43,15 @@ class Abilities:
         has_one = self.config.autoencoder.has_posterior and not self._has(Role.CLASSIFIER)
         self._require(has_one, "has no posterior; a variational family has one, such as vae")
 
+    def check_clusters(self) -> None:
+        """Checks that it has clusters of its own.
+
+        Raises:
+          UserError: if it has none.
+        """
+        has_some = self.config.autoencoder.num_own_clusters is not None and not self._has(Role.CLASSIFIER)
+        self._require(has_some, "has no clusters of its own; idec and vade have some, for instance")
+
     def check_decoder(self) -> None:
         """Checks that it makes images of latents.
 

@@ -115,6 +115,15 @@ class Trained(Abilities):
         self._require(is_gaussian, "has a posterior that is no Gaussian, so it has no variance by units; use encode")
         return Posterior(*self.autoencoder._of_images(programs.posterior, images))
 
+    def clusters(self, images: Any) -> np.ndarray:
+        """The cluster to which each image belongs most, int32 [n], of a family with clusters of its own.
+
+        Raises:
+          UserError: if it has none.
+        """
+        self.check_clusters()
+        return self.autoencoder._of_images(programs.clusters, images)
+
     def features(self, images: Any, layer: str | None = None) -> np.ndarray:
         """What a study's classifiers are given of images, float32 [n, size].
 

@@ -15,6 +15,11 @@ def encode(trained: Any, variables: Any, block: jax.Array) -> Any:
     return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="encode")
 
 
+def clusters(trained: Any, variables: Any, block: jax.Array) -> Any:
+    """The clusters of stored images, of a family that has some."""
+    return trained.model.apply(variables, preprocessing.apply(trained.preprocessing, block), method="clusters")
+
+
 def decode(trained: Any, variables: Any, block: jax.Array, label: jax.Array | None = None) -> jax.Array:
     """The expected images of latents, perhaps with labels."""
     output = trained.model.config.likelihood.mean(trained.model.apply(variables, block, label, method="decode"))

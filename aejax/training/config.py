@@ -22,7 +22,8 @@ class TrainingConfig:
     epochs: NonNegativeInt = 20  # Of each layer, if others are trained on the maps of the first.
     # Stop after so many of them for now. A search decides then who goes on; schedules are those of all epochs.
     until_epoch: PositiveInt | None = traced(None)
-    # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010).
+    # Before them, of each dense layer by itself, from the image on: greedy pre-training (Vincent et al., 2010); or, of
+    # families that begin as a plain autoencoder, of the whole.
     pretraining_epochs: NonNegativeInt = 0
     batch_size: PositiveInt | Literal["all"] = 64
     target_error: PositiveFloat | None = traced(None)  # Stop when an epoch's mean training loss is at most this.
@@ -40,7 +41,7 @@ class TrainingConfig:
             yield from self._unshared(self.batch_size)
         if self.patience is not None and config.data.validation_size == 0:
             yield "training.patience needs validation images, and data.validation_size is 0"
-        if self.pretraining_epochs:
+        if self.pretraining_epochs and not config.autoencoder.PRETRAINED:
             yield from _not_by_layers(config.autoencoder)
 
     def warnings(self, config: Any) -> Iterator[str]:

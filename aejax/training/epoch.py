@@ -98,11 +98,18 @@ def _run_stage(
 
 def begin_epoch(task: Task, stage: Stage, first_epoch: int, state: TrainState, data: ResidentData) -> TrainState:
     """Returns the state before the first step of an epoch of a stage, which began at `first_epoch`."""
-    if not first_epoch:
-        return state
-    is_first = state.epoch == first_epoch
+    if first_epoch:
+        state = _begin_stage(task, stage, state.epoch == first_epoch, state, data)
+    if stage.refresh is not None:
+        is_due = (state.epoch - first_epoch) % stage.refresh_epochs == 0
+        state = _change_if(is_due, stage.refresh, state, data)
+    return state
+
+
+def _begin_stage(task: Task, stage: Stage, is_first: jax.Array, state: TrainState, data: ResidentData) -> TrainState:
+    """Returns the state with which a later stage begins, if the epoch is its first."""
     if stage.prepare is not None:
-        state = jax.lax.cond(is_first, functools.partial(_prepare, stage), lambda state, _: state, state, data)
+        state = _change_if(is_first, stage.prepare, state, data)
     # Another loss: moments, schedule and average begin anew.
     fresh = {"opt_state": stage_optimizer(task, stage, data).init(state.params)}
     if state.average is not None:
@@ -111,10 +118,17 @@ def begin_epoch(task: Task, stage: Stage, first_epoch: int, state: TrainState, d
     return state.replace(**jax.tree.map(lambda new, old: jnp.where(is_first, new, old), fresh, old))
 
 
-def _prepare(stage: Stage, state: TrainState, data: ResidentData) -> TrainState:
-    assert stage.prepare is not None, "there is something to prepare"
-    variables = dict(stage.prepare({"params": state.params, **state.collections}, data))
-    return state.replace(params=variables.pop("params"), collections=variables)
+def _change_if(
+    condition: jax.Array, change: Callable[[Any, ResidentData], Any], state: TrainState, data: ResidentData
+) -> TrainState:
+    """Returns the state with its variables changed, or as it is."""
+
+    def changed(state: TrainState, data: ResidentData) -> TrainState:
+        variables = dict(change({"params": state.params, **state.collections}, data))
+        return state.replace(params=variables.pop("params"), collections=variables)
+
+    after: TrainState = jax.lax.cond(condition, changed, lambda state, _: state, state, data)
+    return after
 
 
 def end_epoch(

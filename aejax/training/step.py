@@ -33,6 +33,9 @@ class Stage(NamedTuple):
     opponents: tuple[tuple[str, tuple[str, ...]], ...] = ()  # As `Family.opponents` gives them.
     # Returns the variables that a later stage begins with, of those that the stage before left; None: these.
     prepare: Callable[[Any, ResidentData], Any] | None = None
+    # Returns the variables with which an epoch begins, every so many epochs of the stage, its first among them.
+    refresh: Callable[[Any, ResidentData], Any] | None = None
+    refresh_epochs: int = 1
     watched: str | None = None  # The term of validation images by which training ends early; None: the loss.
 
     def terms(self, model: nn.Module, batch: Batch, train: bool) -> dict[str, jax.Array]:
@@ -289,7 +292,12 @@ def training_batch(
     ) -> Batch:
         key = rng.at(rng.stream(root, f"augmentation{suffix}"), step)
         change = lambda image: augment(augmentation, key, image) if augmentation.is_on() else image  # noqa: E731
-        return data.training_batch(indices, change, rng.at(rng.stream(root, f"binarization{suffix}"), step), stored)
+        binarization_key = rng.at(rng.stream(root, f"binarization{suffix}"), step)
+        batch = data.training_batch(indices, change, binarization_key, stored)
+        if not augmentation.is_on() or batch.image is None:
+            return batch
+        unchanged = data.training_batch(indices, lambda image: image, binarization_key, stored).image
+        return batch._replace(unchanged=unchanged)  # Not computed where the model does not ask for it.
 
     batch = draw(indices, task.training.augmentation, stored)
     if task.labelled is not None and labelled is not None:

@@ -153,7 +153,12 @@ SQUARES = {"masked": {"encoder.patch_size": 1}, "simmim": {"patch_size": 1}}  # 
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in UNMARKED else pytest.mark.slow) for kind in FAMILIES]
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in UNMARKED else pytest.mark.slow)
+        for kind in FAMILIES
+        if not FAMILIES.config(kind).PRETRAINED
+    ],
 )
 def test_every_family_learns_from_patches(kind, data):
     field, values, others = SWEPT[kind]

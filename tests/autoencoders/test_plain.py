@@ -82,6 +82,7 @@ LIKE_ANOTHER = {
     "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
     "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "poincare_vae", "hamiltonian_vae",
     "riemannian_hamiltonian_vae", "ladder_vae", "matryoshka", "jump_relu", "gated", "sim_vq",
+    "dec", "idec", "dcn", "vade",
 }  # fmt: skip
 OF_LABELS = {"m2"}  # Decoded with labels, which its own tests do.
 # Of the plain family all are tried; the first of all families.

@@ -8,6 +8,8 @@ import pytest
 
 from aejax.autoencoders.zoo import FAMILIES
 
+OF_OTHER_LOSS = {"vae_gan": "L + KL", "dec": "KL(p ‖ q)"}  # All others begin with the likelihood.
+
 
 @pytest.fixture(params=FAMILIES)
 def page(request):
@@ -28,7 +30,7 @@ def test_a_page_has_every_heading_and_something_below_each(page):
     assert tuple(sections) == family_pages.HEADINGS
     assert all(len(body.strip()) > 10 for body in sections.values())
     assert f"(`{kind}`)" in text.splitlines()[0]
-    assert sections["What it minimises"].startswith("> " + ("L + KL" if kind == "vae_gan" else "−log "))
+    assert sections["What it minimises"].startswith("> " + OF_OTHER_LOSS.get(kind, "−log "))
     assert re.search(r"(19|20)\d\d", sections["Source"])
     measured = any(f'"{kind}":' in path.read_text() for path in family_pages.RECORDS)
     assert ("Not measured" in sections["Cost"]) != measured
