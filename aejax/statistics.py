@@ -243,4 +243,5 @@ def _shares_of_squares(values: np.ndarray, member: np.ndarray) -> np.ndarray:
     by_chance = left / (num_settings * (num_seeds - 1))
     degrees = np.array([num_groups - 1, num_settings - num_groups, 1 - num_settings])
     squares = np.stack([between, within, left], axis=-1) - degrees * by_chance[..., None]
-    return squares / np.sum(squares, axis=-1, keepdims=True)
+    shares: np.ndarray = squares / np.sum(squares, axis=-1, keepdims=True)
+    return shares
