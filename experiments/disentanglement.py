@@ -3,7 +3,7 @@
     aejax train disentanglement:cpu                # 16 x 16, dense, 3 strengths
     aejax train disentanglement:full --seeds=10    # 64 x 64, conv, 6 strengths
     aejax train disentanglement:variance --seeds=10         # 16 x 16, 6 objectives, 5 strengths of each: 300 members
-    aejax train disentanglement:variance_full --seeds=50    # 64 x 64, conv, 6 strengths of each: 1,800 members
+    aejax train disentanglement:variance_full --seeds=10    # 64 x 64, conv, 6 strengths of each: 360 (there 50 seeds)
 
 A VAE, a beta-VAE, a FactorVAE and a beta-TCVAE with 10 units, on sprites that are made from five known factors: every
 combination of shape, scale, orientation and position once. Images of 16 x 16 pixels have a sixteenth of the pixels of

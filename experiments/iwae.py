@@ -15,7 +15,7 @@ have a third, the second with doubly reparameterized gradients (DReG: Tucker et 
 β₁ of Adam is 0.9 in the paper's text, and 0.99 in the code that its numbers came from (the default of its own Adam,
 which its experiments do not change). `table` and `full` have 0.99, as they are compared with the numbers; `cpu` and
 `both` have 0.9. Other departures of `full`: the code begins with second moments of 1, here of 0, which matters in the
-first thousands of its 10 million steps; its rates are rounded to one digit more than 1e-4, within 2 % of ours.
+first thousands of its 10 million steps; its learning rates are rounded to multiples of 1e-5, within 2 % of ours.
 
 `full` goes on where it was stopped, so it may be run in pieces: `timeout 14m aejax train iwae:full`, again and again
 until it says that all is finished. A piece loses at most the time since its last checkpoint.
