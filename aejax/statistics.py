@@ -192,7 +192,7 @@ class VarianceShares(NamedTuple):
 
 
 def variance_shares(groups: Sequence[Sequence[Sequence[float]]]) -> VarianceShares | None:
-    """Returns what shares of the variance of a study's values lie in groups, in their settings, and in seeds.
+    """Returns the shares of the variance of a study's values that lie in groups, in their settings, and in seeds.
 
     Groups may have different numbers of settings; every setting has as many seeds. The sum of squared deviations from
     the mean of all N values is that of the groups' means, plus that of the m settings' means from their group's, plus
