@@ -14,6 +14,7 @@ from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
 from aejax.measures.linear import SVM
 from aejax.measures.neighbors import COMPONENT_NEIGHBORS, NEIGHBORS, WEIGHTED_NEIGHBORS
 from aejax.measures.other_data import OUTLIERS, TRANSFER
+from aejax.measures.outlier_likelihood import OUTLIER_LIKELIHOOD
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
 from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
 from aejax.measures.retrieval import RETRIEVAL
@@ -40,6 +41,7 @@ MEASURES: dict[str, Measure] = {
         TRANSFER,
         CLASSIFICATION,
         OUTLIERS,
+        OUTLIER_LIKELIHOOD,
         GENERATION,
         POSTERIOR,
         LIKELIHOOD,
