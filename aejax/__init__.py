@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.evaluation.suite import EvaluationConfig as EvaluationConfig
     from aejax.measures.config import (
         ClusteringConfig as ClusteringConfig,
+        DetectorsConfig as DetectorsConfig,
         FewLabelsConfig as FewLabelsConfig,
         LikelihoodConfig as LikelihoodConfig,
         LossRecoveredConfig as LossRecoveredConfig,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig as ConvWinnerTakeAllConfig
     from aejax.autoencoders.dcn import DcnConfig as DcnConfig
     from aejax.autoencoders.dec import DecConfig as DecConfig, IdecConfig as IdecConfig
+    from aejax.autoencoders.deep_svdd import DeepSvddConfig as DeepSvddConfig
     from aejax.autoencoders.denoising import DenoisingConfig as DenoisingConfig
     from aejax.autoencoders.dip_vae import DipVaeConfig as DipVaeConfig
     from aejax.autoencoders.dropout import DropoutConfig as DropoutConfig
@@ -136,6 +138,7 @@ if TYPE_CHECKING:  # The table of all names: type checkers and editors import th
     from aejax.networks.convolutional import Convolutional as Convolutional
     from aejax.autoencoders.conv_winner_take_all import ConvLayerAbove as ConvLayerAbove
     from aejax.networks.dense import Dense as Dense
+    from aejax.networks.lenet import LeNet as LeNet
     from aejax.networks.patches import LayerAbove as LayerAbove, PatchesConfig as PatchesConfig
     from aejax.networks.posterior_flows import (
         CouplingConfig as CouplingConfig,

@@ -43,6 +43,7 @@ VARIANTS = ("mnist", "fashion", "cpu")
 LEFT_OUT = {
     "masked": "its encoder is a vision transformer, which sees a part of the patches, and its code is a token",
     "ladder": "its latent is a score of each class, and its network dense: it is for classifying with few labels",
+    "deep_svdd": "its loss trains no decoder, and wants all images to have the same code",
     "dec": "it is idec without a reconstruction: its decoder does not follow its codes",
     "m2": "its decoder is told a class, and its code is beside that: it is for classifying with few labels",
     "conv_winner_take_all": "its code is not 16 numbers but maps as large as the image",

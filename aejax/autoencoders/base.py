@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from aejax.autoencoders import conditions
 from aejax.config import PositiveInt, optional_part
 from aejax.data.load import Dataset
-from aejax.data.preprocessing import Kind
+from aejax.data.preprocessing import WITHIN_UNIT, Kind
 from aejax.data.resident import Batch, ResidentData
 from aejax.errors import ConfigError
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, Activation, flatten, make_dense
 from aejax.networks.patches import LayerAbove, PatchesConfig, layers_above
-from aejax.networks.zoo import Decoder, Encoder, Mirror, make_decoder, make_encoder
+from aejax.networks.zoo import Decoder, Encoder, Mirror, has_biases, make_decoder, make_encoder
 from aejax.objectives.likelihoods import HalfSquaredError, Likelihood
 
 SCALE_DECAY = 0.99  # Of the average of a scale that each batch has its own of.
@@ -36,6 +36,8 @@ class Family:
     gives a distribution, and the loss bounds a likelihood. NEEDS_OTHERS is whether the loss compares the codes of a
     batch with each other. DISCRETE is whether the code is a row of indices. CLASSIFIES is whether it has scores of the
     classes itself, so that a classifier has no layer of its own. CONDITIONAL is whether its decoder can take labels.
+    NEEDS_BIASES is whether the layers of its encoder must have biases. RECONSTRUCTS is whether its loss trains a
+    decoder. SCORES_STRANGENESS is whether it says by something else than a reconstruction how strange an image is.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("reconstruction",)
@@ -47,6 +49,9 @@ class Family:
     DISCRETE: ClassVar[bool] = False
     CLASSIFIES: ClassVar[bool] = False
     CONDITIONAL: ClassVar[bool] = True
+    NEEDS_BIASES: ClassVar[bool] = False
+    RECONSTRUCTS: ClassVar[bool] = True
+    SCORES_STRANGENESS: ClassVar[bool] = False
     if TYPE_CHECKING:
         kind: str
 
@@ -141,7 +146,7 @@ class Family:
 
     def rescaled_by(self, preprocessing: Kind) -> str | None:
         """Returns the field that gives the targets another range than [0, 1], as a message names it, or None."""
-        if preprocessing != "none":
+        if preprocessing not in WITHIN_UNIT:
             return f"data.preprocessing={preprocessing}"
         return None if self.patches is None else "autoencoder.patches"
 
@@ -163,6 +168,8 @@ class Family:
         conflict = self.conflict(config.data.preprocessing)
         if conflict is not None:
             yield f"autoencoder={config.autoencoder.kind}: {conflict}"
+        if self.NEEDS_BIASES and not has_biases(self.encoder):
+            yield f"autoencoder.encoder.bias=false: layers of '{self.kind}' need biases; use true"
         if self.condition is not None:
             yield from conditions.conflicts(self, config)
         if self.PRETRAINED and self.patches is not None:
@@ -239,7 +246,8 @@ class Autoencoder(nn.Module):
 
     def build_latent(self) -> nn.Module:
         """Returns the layer from the encoder's features to the latent."""
-        return make_dense(self.config.latent_size, self.config.encoder.initializer)
+        encoder = self.config.encoder
+        return make_dense(self.config.latent_size, encoder.initializer, use_bias=has_biases(encoder))
 
     def build_decoder(self) -> nn.Module:
         """Returns the network from the latent to the image."""
@@ -312,6 +320,12 @@ class Autoencoder(nn.Module):
     def features(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """The features for classifiers, [batch, size]: the latent, unless a family says otherwise."""
         return self.encode(image, train=train)
+
+    def strangeness(self, image: jax.Array) -> jax.Array:
+        """How unlike the training images each image is, [batch]: ‖image − its reconstruction‖², unless a family
+        SCORES_STRANGENESS otherwise. Images are as the network sees them: after preprocessing.
+        """
+        return jnp.sum(jnp.square(flatten(image - self.reconstruct(image))), axis=1)
 
     def scores(self, image: jax.Array, *, train: bool) -> jax.Array:
         """The logits of the classes, [batch, classes], of a family that `classifies`: the latent, unless it has others,

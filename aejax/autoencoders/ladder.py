@@ -39,6 +39,7 @@ class LadderConfig(Family):
     CONDITIONAL: ClassVar[bool] = False
     LAYERWISE: ClassVar[bool] = False
     CLASSIFIES: ClassVar[bool] = True
+    NEEDS_BIASES: ClassVar[bool] = True
 
     kind: Literal["ladder"] = "ladder"
     encoder: Encoder = Dense(widths=(1000, 500, 250, 250, 250), initializer="lecun_normal")

@@ -25,6 +25,7 @@ class QuantizedConfig(Family):
 
     LAYERWISE: ClassVar[bool] = False
     DISCRETE: ClassVar[bool] = True
+    NEEDS_BIASES: ClassVar[bool] = True
 
     latent_size: PositiveInt = 16  # Numbers of a code's vector.
     num_positions: PositiveInt = 8  # Codes of an image, where the encoder gives no map: of a map each position has one.

@@ -24,6 +24,7 @@ class TiedConfig(Family):
 
     CONDITIONAL: ClassVar[bool] = False
     LAYERWISE: ClassVar[bool] = False
+    NEEDS_BIASES: ClassVar[bool] = True
 
     kind: Literal["tied"] = "tied"
 

@@ -12,6 +12,7 @@ from aejax.autoencoders.contractive import Contractive
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAll
 from aejax.autoencoders.dcn import Dcn
 from aejax.autoencoders.dec import Dec, Idec
+from aejax.autoencoders.deep_svdd import DeepSvdd
 from aejax.autoencoders.denoising import Denoising
 from aejax.autoencoders.dip_vae import DipVae
 from aejax.autoencoders.dropout import Dropout
@@ -110,6 +111,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         Fsq,
         LookupFree,
         GumbelSoftmax,
+        DeepSvdd,
     ),
 )
 FamilyConfig = Annotated[base.Family, FAMILIES]

@@ -45,10 +45,12 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
     values = _define_flags()
     flags.DEFINE_enum(
         "by",
-        scores.ERROR,
+        None,
         scores.BY,
         "The score: the mean squared error of the reconstruction, the distance of the features from those of the "
-        "training images, or, of a variational family, a bound of −log p(x).",
+        "training images, of a variational family a bound of −log p(x), or the model's own (deep_svdd's distance from "
+        "its center; of others the error after preprocessing). Default: the error, or of a model that reconstructs "
+        "nothing its own.",
         flag_values=values,
     )
     define_number(
@@ -69,8 +71,11 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
     # The lines of a table on the terminal go to a file or a pipe without those for its reader.
     tell = say if values.output else functools.partial(print, file=sys.stderr)
     asked = _ask(values, paths, tell)
-    known = asked.dataset().train.image if values.by == scores.DISTANCE else None
-    score_of = scores.scorer(asked.trained, values.by, known)
+    if values.picture:
+        asked.trained.check_reconstructs()
+    by = values.by or scores.default(asked.trained)
+    known = asked.dataset().train.image if by == scores.DISTANCE else None
+    score_of = scores.scorer(asked.trained, by, known)
     found, threshold = score_of(asked.images.image), values.threshold
     if threshold is None:
         threshold = scores.threshold(score_of(_validation_images(asked.dataset)), values.quantile)
@@ -86,7 +91,7 @@ def score(arguments: Sequence[str], say: Say = print) -> None:
         asked.trained.picture(asked.images.image[strangest]).save(content, "PNG")
         _write(values.picture, content.getvalue())
     share = "" if values.threshold is not None else f", below which {values.quantile:.4g} of the validation images lie"
-    tell(f"{beyond.sum()} of {len(found)} images are beyond {threshold:.6g} by {values.by}{share}")
+    tell(f"{beyond.sum()} of {len(found)} images are beyond {threshold:.6g} by {by}{share}")
     if values.output:
         tell(f"{values.output}: a score for each image")
     if values.picture:

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 # Of preprocessing; see `aejax.data.preprocessing`.
-Kind = Literal["none", "standardize", "mean_norm", "per_image", "per_channel", "pca", "zca"]
+Kind = Literal["none", "standardize", "mean_norm", "per_image", "per_channel", "global_contrast", "pca", "zca"]
 
 
 class Demand(NamedTuple):

@@ -62,9 +62,10 @@ class DataConfig(SourceConfig):
     # can be measured beside the losses.
     test_size: NonNegativeInt | None = None
     # What images go through before a model sees them. "standardize": each pixel gets mean 0 and variance 1 over the
-    # training images. "per_image": each image, "per_channel": each channel of each image. "pca": whitened by the
-    # principal axes of the training images. "zca": likewise, and rotated back, so that it still looks like an image.
-    # "mean_norm": all are divided by one number, so that an image's squared norm is 1 on average over training images.
+    # training images. "per_image": each image, "per_channel": each of its channels. "global_contrast": each image gets
+    # mean 0 and mean absolute deviation 1, then training images the range [0, 1]. "pca": whitened by the principal axes
+    # of the training images. "zca": likewise, and rotated back, so that it still looks like an image. "mean_norm": all
+    # are divided by one number, so that an image's squared norm is 1 on average over training images.
     preprocessing: Kind = "none"
     # How gray images become black and white. "threshold": at one half. "fixed": drawn once, each pixel white with its
     # intensity as the probability. "dynamic": likewise, but anew for each batch of training images. null: not at all.
@@ -109,7 +110,6 @@ class DataConfig(SourceConfig):
             )
         if self.name == OWN:
             yield f"data.name={OWN} is of evaluation.transfer and evaluation.outliers; name the images themselves"
-        yield from self.single_class("data")
         tested = config.evaluation.measures != () or config.evaluation.baselines != ()
         if self.test_size == 0 and (tested or config.generation != type(config.generation)()):
             yield (

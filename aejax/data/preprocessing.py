@@ -20,15 +20,22 @@ Array = jax.Array | np.ndarray
 # could not be inverted in float32). Directions with less variance than that come out with a variance below 1.
 VARIANCE_FLOOR = 1e-3
 
-# Kinds that give each image mean 0 and variance 1, by the axes over which these are taken: of the whole image, or of
-# each of its channels. Nothing is fitted, and what a model makes is no image without those means and variances.
-OF_EACH_IMAGE: dict[Kind, tuple[int, ...]] = {"per_image": (-3, -2, -1), "per_channel": (-3, -2)}
+# Kinds that take from each image its mean and its contrast, by the axes over which these are: of the whole image, or of
+# each of its channels. What a model makes is no image without them. "global_contrast" alone is fitted to something.
+OF_EACH_IMAGE: dict[Kind, tuple[int, ...]] = {
+    "per_image": (-3, -2, -1),
+    "per_channel": (-3, -2),
+    "global_contrast": (-3, -2, -1),
+}
+
+# Kinds that give training images within [0, 1].
+WITHIN_UNIT: tuple[Kind, ...] = ("none", "global_contrast")
 
 # An image, or a channel, with less contrast than one gray level is taken to be flat: it is never divided by less.
 CONTRAST_FLOOR = 1 / 255
 
 # Kinds that multiply each number by a factor, which keeps its place.
-BY_FACTORS: tuple[Kind, ...] = ("standardize", "mean_norm")
+BY_FACTORS: tuple[Kind, ...] = ("standardize", "mean_norm", "global_contrast")
 
 IMAGES_AT_ONCE = 4096  # In statistics: a whole split in float64 may not fit into memory.
 
@@ -38,8 +45,9 @@ class Preprocessing:
     """A fitted preprocessing. Images are flattened: `num_pixels` is height * width * channels."""
 
     kind: Kind = flax.struct.field(pytree_node=False)
-    # Arrays, or None for "none" and the kinds `OF_EACH_IMAGE`.
-    mean: Any = None  # [1, num_pixels], of the training images in [0, 1]; of "mean_norm" 0.
+    # Arrays, or None for "none", "per_image" and "per_channel".
+    # [1, num_pixels], of the training images in [0, 1]; of "mean_norm" 0; of "global_contrast" what becomes 0.
+    mean: Any = None
     # `BY_FACTORS`: factors [1, num_pixels]. "pca", "zca": matrices [num_pixels, num_pixels]; of fewer training images
     # than pixels factors of the principal axes, [1, num_pixels].
     forward: Any = None
@@ -69,14 +77,21 @@ def fit(kind: Kind, train_image: np.ndarray) -> Preprocessing:
     """Returns the preprocessing with statistics of the training images [N, H, W, C], computed on the host in float64.
 
     standardize: each pixel and channel gets mean 0 and variance 1 over the images. mean_norm: all are divided by the
-    same number, and the squared norm of an image is then 1 on average. pca: rotated to the principal axes and whitened,
-    all components kept, largest first. zca: whitened and rotated back, so that the result still looks like an image.
-    Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal
-    axes in whose directions no image varies are any that are orthogonal to the others.
+    same number, and the squared norm of an image is then 1 on average. global_contrast: each image is given mean 0 and
+    mean absolute deviation 1; then the smallest number in any training image becomes 0 and the largest 1 (as in Ruff et
+    al., "Deep one-class classification", 2018, section 4). pca: rotated to the principal axes and whitened, all
+    components kept, largest first. zca: whitened and rotated back, so that the result still looks like an image.
+    Variances are taken over N and floored by `VARIANCE_FLOOR`. Of fewer images than pixels the principal axes in whose
+    directions no image varies are any that are orthogonal to the others.
     """
-    if kind == "none" or kind in OF_EACH_IMAGE:
+    if _needs_no_fit(kind):
         return Preprocessing(kind=kind)
     count, num_pixels = len(train_image), int(np.prod(train_image.shape[1:]))
+    if kind == "global_contrast":
+        extremes = np.array([[x.min(), x.max()] for x in map(_contrast_normalized, _blocks(train_image))])
+        low, high = extremes[:, 0].min(), extremes[:, 1].max()
+        factor = np.full((1, num_pixels), (high - low) or 1.0, np.float32)
+        return Preprocessing(kind=kind, mean=np.full_like(factor, low), forward=1 / factor, inverse=factor)
     if kind == "mean_norm":
         square = sum(float(np.square(block).sum()) for block in _blocks(train_image)) / count
         factor = np.full((1, num_pixels), np.sqrt(square) or 1.0, np.float32)
@@ -141,7 +156,7 @@ def from_arrays(kind: Kind, arrays: Mapping[str, np.ndarray]) -> Preprocessing:
 
 def shapes(kind: Kind, count: int, num_pixels: int) -> Preprocessing:
     """The shapes and types of what `fit` gives of `count` images, without computing it."""
-    if kind == "none" or kind in OF_EACH_IMAGE:
+    if _needs_no_fit(kind):
         return Preprocessing(kind=kind)
     array = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
     few = kind not in BY_FACTORS and count < num_pixels
@@ -156,8 +171,10 @@ def apply(preprocessing: Preprocessing, image: Array) -> jax.Array:
     if preprocessing.kind == "none":
         return image
     if preprocessing.kind in OF_EACH_IMAGE:
-        mean, deviation = _of_each(image, OF_EACH_IMAGE[preprocessing.kind])
-        return (image - mean) / deviation
+        mean, deviation = _of_each(image, preprocessing.kind)
+        image = (image - mean) / deviation
+    if _needs_no_fit(preprocessing.kind):
+        return image
     return _linear(preprocessing, _flatten(image) - preprocessing.mean, preprocessing.forward).reshape(image.shape)
 
 
@@ -172,11 +189,13 @@ def invert(preprocessing: Preprocessing, x: jax.Array, image: Array) -> jax.Arra
     """
     if preprocessing.kind == "none":
         return x
+    if not _needs_no_fit(preprocessing.kind):
+        pixels = _linear(preprocessing, _flatten(x), preprocessing.inverse, backwards=True)
+        x = (pixels + preprocessing.mean).reshape(x.shape)
     if preprocessing.kind in OF_EACH_IMAGE:
-        mean, deviation = _of_each(to_unit(image), OF_EACH_IMAGE[preprocessing.kind])
-        return x * deviation + mean
-    pixels = _linear(preprocessing, _flatten(x), preprocessing.inverse, backwards=True)
-    return (pixels + preprocessing.mean).reshape(x.shape)
+        mean, deviation = _of_each(to_unit(image), preprocessing.kind)
+        x = x * deviation + mean
+    return x
 
 
 def to_unit(image: Array) -> jax.Array:
@@ -198,9 +217,24 @@ def _flatten(x: jax.Array) -> jax.Array:
     return x.reshape(-1, np.prod(x.shape[-3:]))
 
 
-def _of_each(image: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+def _needs_no_fit(kind: Kind) -> bool:
+    return kind == "none" or (kind in OF_EACH_IMAGE and kind not in BY_FACTORS)
+
+
+def _of_each(image: jax.Array, kind: Kind) -> tuple[jax.Array, jax.Array]:
+    """Returns the mean and the contrast of each image, or of its channels: standard or mean absolute deviations."""
+    axes = OF_EACH_IMAGE[kind]
+    mean = image.mean(axes, keepdims=True)
+    if kind == "global_contrast":
+        return mean, jnp.maximum(jnp.abs(image - mean).mean(axes, keepdims=True), CONTRAST_FLOOR)
     variance = jnp.maximum(image.var(axes, keepdims=True), CONTRAST_FLOOR**2)  # The gradient of sqrt(0) is infinite.
-    return image.mean(axes, keepdims=True), jnp.sqrt(variance)
+    return mean, jnp.sqrt(variance)
+
+
+def _contrast_normalized(rows: np.ndarray) -> np.ndarray:
+    """Returns images as rows, each less its mean and over its mean absolute deviation."""
+    centered = rows - rows.mean(axis=1, keepdims=True)
+    return centered / np.maximum(np.abs(centered).mean(axis=1, keepdims=True), CONTRAST_FLOOR)
 
 
 def _blocks(image: np.ndarray) -> Iterator[np.ndarray]:

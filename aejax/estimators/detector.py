@@ -1,4 +1,4 @@
-"""A detector of outliers by an autoencoder's reconstruction error, as an estimator of scikit-learn."""
+"""A detector of outliers by an autoencoder's error, or its own score, as an estimator of scikit-learn."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn.base import OutlierMixin
 from aejax.errors import ConfigError
 from aejax.estimators.base import AutoencoderEstimator, TrainingRows
 from aejax.trained.model import Trained
-from aejax.trained.scores import error
+from aejax.trained.scores import default_score
 
 
 class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
@@ -17,7 +17,8 @@ class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
         AutoencoderDetector(contamination=0.01).fit(rows).predict(others)    # 1: normal, -1: outlier
 
     The threshold is a quantile of the scores of the rows that it was trained on: so many of these are below it. As the
-    autoencoder knows them, somewhat more of other normal rows are.
+    autoencoder knows them, somewhat more of other normal rows are. Of a family that reconstructs nothing, such as
+    deep_svdd, the score is its own.
 
     Args:
       config: see `AutoencoderFeatures`, also the following ones.
@@ -75,7 +76,8 @@ class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """Returns minus the mean squared error of each reconstruction, float64 [n]: the lower, the more of an outlier.
 
-        It is on the scale of [0, 1]; values beyond those of training count in full.
+        It is on the scale of [0, 1]; values beyond those of training count in full. Of a family that reconstructs
+        nothing it is minus its own score.
         """
         return self._score(self._images(X))
 
@@ -92,4 +94,4 @@ class AutoencoderDetector(OutlierMixin, AutoencoderEstimator):
         self.offset_ = float(np.quantile(self._score(prepared.image), self.contamination))
 
     def _score(self, image: np.ndarray) -> np.ndarray:
-        return -self._map(error, image).astype(np.float64)
+        return -self._map(default_score(self.model_), image).astype(np.float64)

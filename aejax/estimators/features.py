@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from aejax.autoencoders.base import Autoencoder
 from aejax.errors import DataError, UserError
 from aejax.estimators.base import AutoencoderEstimator, feature_size, features
-from aejax.trained.scores import error
+from aejax.trained.scores import default_score
 
 
 class AutoencoderFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, AutoencoderEstimator):
@@ -68,8 +68,11 @@ class AutoencoderFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Aut
         return self._scaling.to_rows(self.model_.decode(latents)).reshape(len(latents), *self.input_shape_)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Returns minus the mean squared error of the reconstruction, on the scale of [0, 1]: higher is better."""
-        return -float(np.mean(self._map(error, self._images(X)), dtype=np.float64))
+        """Returns minus the mean squared error of the reconstruction, on the scale of [0, 1]: higher is better.
+
+        Of a family that reconstructs nothing it is minus the mean of its own score of strangeness.
+        """
+        return -float(np.mean(self._map(default_score(self.model_), self._images(X)), dtype=np.float64))
 
     @property
     def _n_features_out(self) -> int:

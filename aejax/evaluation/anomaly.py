@@ -19,12 +19,14 @@ def anomaly_metrics(
     reconstruct: Callable[[jax.Array], jax.Array] | None,
     data: ResidentData,
     outliers: ResidentData,
+    strangeness: Callable[[jax.Array], jax.Array] | None = None,
 ) -> dict[str, jax.Array]:
-    """Returns how well two scores tell outliers from images of the own data, neither of which has been trained on.
+    """Returns how well some scores tell outliers from images of the own data, neither of which has been trained on.
 
       <split>_anomaly_distance_auroc, _aupr  the score is the Mahalanobis distance of the features from those of the
                                              training images, with the shrunk covariance
       <split>_anomaly_mse_auroc, _aupr       the score is the mean squared error of the reconstruction, if there is one
+      <split>_anomaly_score_auroc, _aupr     the score is the model's own, if it has one
 
     Scalars in [0, 1], for the splits validation (if it has images) and test; no label is read.
 
@@ -33,6 +35,7 @@ def anomaly_metrics(
       reconstruct: gives their reconstructions, or None.
       data: the own data.
       outliers: images of other kinds, of the same shape.
+      strangeness: gives the model's own score of stored images, [block], or None.
     """
 
     def scores(source: ResidentData, split: str) -> dict[str, jax.Array]:
@@ -41,6 +44,8 @@ def anomaly_metrics(
             values = {"distance": encode(stored)}
             if reconstruct is not None and split != "train":
                 values["mse"] = reconstruction_error(reconstruct, stored)
+            if strangeness is not None and split != "train":
+                values["score"] = strangeness(stored)
             return values
 
         return map_examples(block, source.size(split), images_at_once(source.image[split].shape[1:]))

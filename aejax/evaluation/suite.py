@@ -21,7 +21,7 @@ from aejax.data.vectors import images_only
 from aejax.evaluation.assignment import Clusters
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
-from aejax.measures.base import FITTED, EncodedImages, Features, Measure, MemberAndData
+from aejax.measures.base import FITTED, Compared, EncodedImages, Features, Measure, MemberAndData
 from aejax.measures.config import Flip, MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
 
@@ -108,6 +108,8 @@ class EvaluationConfig(MeasuresConfig):
             for need in measure.needs:
                 yield from need.conflicts(measure.name, config)
             yield from measure.conflicts(config)
+        if any(measure.of_labels for measure in self.wanted()):
+            yield from config.data.single_class("data")
         if self.layers:
             yield from self.unread("layers")
         if self.flip != "none":
@@ -136,6 +138,7 @@ class Representation(NamedTuple):
     classify: Callable[[jax.Array], jax.Array] | None = None  # -> logits, [block, classes]
     # -> what every layer gives, [block, ...], by its name
     layers: Callable[[jax.Array], dict[str, jax.Array]] | None = None
+    strangeness: Callable[[jax.Array], jax.Array] | None = None  # -> a score of its own, [block]; see `OUTLIERS`.
     at_once: int = EXAMPLES_AT_ONCE  # The most images in a block.
     density: Density | None = None
     codes: Codes | None = None
@@ -148,12 +151,14 @@ class Description(NamedTuple):
     `metrics` are scalars, named with the split first (`test_mse`). `features`, of the images that have a label, are by
     their origin: "own" for those of the own data (empty if no measure reads them), "transfer" if there are such data,
     and the names of `config.layers`, for what these make of the own data; of the others, those that a measure reads.
-    `code` are those of the own data that are compared with factors; empty if no measure does.
+    `code` are those of the own data that are compared with factors; empty if no measure does. `outlying` are those of
+    the own data, by split, and of outliers ("test_outliers"), which detectors are fitted to and read; likewise.
     """
 
     metrics: dict[str, jax.Array]
     features: dict[str, Splits]
     code: Splits
+    outlying: Splits
 
 
 def describe(
@@ -193,7 +198,12 @@ def describe(
         for function in functions(in_blocks, "blocks"):
             metrics |= {of_origin(name, origin): value for name, value in function(encoded).items()}
     compares = any(measure.of_factors or measure.members is not None for measure in measures)
-    return Description(metrics, features, encode_splits(representation, data) if compares else {})
+    outlying: Splits = {}
+    if any(measure.of_outliers for measure in measures):
+        strange = encode_splits(representation, others["outliers"])
+        outlying = encode_splits(representation, data)
+        outlying |= {f"{split}_outliers": strange[split] for split in ("validation", "test") if split in strange}
+    return Description(metrics, features, encode_splits(representation, data) if compares else {}, outlying)
 
 
 def _origins(
@@ -256,25 +266,30 @@ def classify(
 
 
 def measure_on_host(
-    features: Mapping[str, Any], target: Mapping[str, Any], config: EvaluationConfig, num_classes: int | None
+    features: Mapping[str, Any],
+    target: Mapping[str, Any],
+    config: EvaluationConfig,
+    num_classes: int | None,
+    compared: Compared,
 ) -> dict[str, float]:
-    """Returns the metrics of the phase `host` of one member, of features and labels, or of codes and factors.
+    """Returns the metrics of the phase `host` of one member that compare features with one thing.
 
     Args:
       features: by split, [n, d], on the host.
-      target: labels, int [n], or factors, int [n, K], of the same images.
+      target: labels, int [n], or factors, int [n, K], of the same images; of outliers nothing.
       config: what to measure.
-      num_classes: of the labels; None of factors.
+      num_classes: of the labels; None of anything else.
+      compared: with what they are compared.
     """
     metrics: dict[str, float] = {}
-    for function in functions(host_measures(config, factors=num_classes is None), "host"):
+    for function in functions(host_measures(config, compared), "host"):
         metrics |= function(_given(features, target, config, num_classes, config.wanted()))
     return metrics
 
 
-def host_measures(config: EvaluationConfig, *, factors: bool) -> list[Measure]:
-    """Returns the measures of the phase `host` that are wanted: of codes and factors, or of features and labels."""
-    return [one for one in config.wanted() if one.host is not None and one.of_factors == factors]
+def host_measures(config: EvaluationConfig, compared: Compared) -> list[Measure]:
+    """Returns the measures of the phase `host` that are wanted, and compare features with labels, factors, outliers."""
+    return [one for one in config.wanted() if one.host is not None and one.compared == compared]
 
 
 def _given(

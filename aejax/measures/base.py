@@ -136,6 +136,7 @@ class EncodedImages(NamedTuple):
     wanted: Collection[str]  # The names of the measures that are wanted of this phase.
 
 
+Compared = Literal["labels", "factors", "outliers"]  # What a measure compares features with.
 FITTED = ("train", "validation")  # The splits that classifiers are fitted to, the first alone or both.
 # Features of more numbers than this are wide: they are not held, where a matrix of all pairs of them is smaller.
 WIDE = 4096
@@ -168,7 +169,8 @@ class Measure:
       images      `MemberAndData` -> scalars: in one compiled program for each member
       features    `Features` -> scalars: likewise, of the own data, of layers and of other data alike
       blocks      `EncodedImages` -> scalars: likewise, but features of all images are not held; see `in_blocks`
-      host        `Features` -> floats: numpy, for one member at a time; factors and codes if it needs `FACTORS`
+      host        `Features` -> floats: numpy, for one member at a time; codes and factors if it needs `FACTORS`;
+                  features of outliers beside the own, and no labels, if it needs `OTHER_KINDS`
       members     codes of validation and test images of all members that differ in their seed alone, by split -> values
                   [members] by name
 
@@ -207,6 +209,16 @@ class Measure:
     def of_factors(self) -> bool:
         """Whether it compares codes with the factors that images were made from."""
         return FACTORS in self.needs
+
+    @property
+    def of_outliers(self) -> bool:
+        """Whether it measures how well features tell outliers, and sees no label."""
+        return OTHER_KINDS in self.needs
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares features with, on the host."""
+        return "factors" if self.of_factors else "outliers" if self.of_outliers else "labels"
 
     @property
     def reads_features(self) -> bool:
@@ -295,6 +307,14 @@ def _without_factors(name: str, config: Any, dataset: Any) -> Iterator[str]:
         )
 
 
+def _without_outliers(name: str, config: Any) -> Iterator[str]:
+    if config.evaluation.outliers is None:
+        yield (
+            f"evaluation.measures has '{name}', and there are no outliers to tell; name them by evaluation.outliers, "
+            "or leave it out"
+        )
+
+
 def _no_images(name: str, config: Any, dataset: Any) -> Iterator[str]:
     if dataset.vectors:
         yield f"evaluation.measures has '{name}', which is of images, and {dataset.name} holds vectors; leave it out"
@@ -307,6 +327,7 @@ INDICES = Need(conflicts=_without_indices)  # Discrete codes,
 NUMBERS = Need(conflicts=_without_numbers)  # and codes that are not.
 CLUSTERS = Need(conflicts=_without_clusters)  # Of the model's own.
 IMAGES = Need(misfits=_no_images)
+OTHER_KINDS = Need(conflicts=_without_outliers)  # Images of other kinds.
 FACTORS = Need(misfits=_without_factors)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from aejax.config import PositiveFloat, PositiveInt
+from aejax.config import PositiveFloat, PositiveInt, Share
 from aejax.moved import moved, moved_paths
 
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
@@ -15,6 +15,9 @@ STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 Strengths = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 Flip = Literal["none", "test", "both"]
+# Detectors of outliers by their names, with their titles.
+DETECTORS = {"svm": "one-class SVM", "forest": "isolation forest", "density": "kernel density"}
+DetectorName = Literal["svm", "forest", "density"]
 LabelCounts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -79,6 +82,19 @@ class LikelihoodConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectorsConfig:
+    """The detectors of "detectors", fitted to features of training images; the outliers choose nothing."""
+
+    kinds: Annotated[tuple[DetectorName, ...], Field(min_length=1)] = ("svm", "forest", "density")
+    variance: Share = 0.95  # Of the features' variance, which the principal components keep that detectors are given.
+    num_images: PositiveInt | None = 2000  # The training images that "svm" and "density" are fitted to; null: all.
+    nu: Share = 0.1  # Of "svm": at most this share of these lies outside.
+    num_trees: PositiveInt = 100  # Of "forest".
+    # Of "density", times the mean deviation of a component; the likelihood of training images left out chooses one.
+    bandwidths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LossRecoveredConfig:
     """The linear classifier of "loss_recovered", whose strengths are those of the probe."""
 
@@ -97,6 +113,7 @@ class MeasuresConfig:
     few_labels: FewLabelsConfig = FewLabelsConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
+    detectors: DetectorsConfig = DetectorsConfig()
     loss_recovered: LossRecoveredConfig = LossRecoveredConfig()
 
     def linear_strengths(self, names: Collection[str]) -> dict[str, tuple[float, ...]]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aejax.measures.base import Measure, MemberAndData, Metric
+from aejax.measures.base import OTHER_KINDS, Features, Measure, MemberAndData, Metric
+from aejax.measures.config import DETECTORS as DETECTOR_TITLES
 
 
 def _tell_outliers(member: MemberAndData) -> dict[str, Any]:
@@ -15,7 +16,15 @@ def _tell_outliers(member: MemberAndData) -> dict[str, Any]:
         return representation.reconstruct(stored, None)  # Outliers are of no class.
 
     given = None if representation.reconstruct is None else reconstruct
-    return anomaly_metrics(representation.encode, given, member.data, member.others["outliers"])
+    return anomaly_metrics(
+        representation.encode, given, member.data, member.others["outliers"], representation.strangeness
+    )
+
+
+def _detect(given: Features) -> dict[str, float]:
+    from aejax.evaluation.detectors import detector_metrics
+
+    return detector_metrics(given.features, given.evaluation.detectors)
 
 
 def _unlike_own(use: str, config: Any) -> Iterator[str]:
@@ -106,6 +115,7 @@ TRANSFER = Measure(
 OUTLIERS = Measure(
     name="outliers",
     metrics=(
+        Metric("anomaly_score_auroc", "outliers by own score, AUROC", "%", True),
         Metric("anomaly_mse_auroc", "outliers by error, AUROC", "%", True),
         Metric("anomaly_distance_auroc", "outliers by distance, AUROC", "%", True),
     ),
@@ -113,5 +123,17 @@ OUTLIERS = Measure(
     images=_tell_outliers,
     conflicts=_outliers_conflicts,
     misfits=_outliers_misfits,
+    by_axes=True,
+    note="The own score of a family that reconstructs is its error on images as the network sees them, after "
+    "preprocessing; of deep_svdd it is the distance from the center.",
+)
+DETECTORS = Measure(
+    name="detectors",
+    metrics=tuple(
+        Metric(f"detector_{kind}_auroc", f"outliers by {title}, AUROC", "%", True)
+        for kind, title in DETECTOR_TITLES.items()
+    ),
+    needs=(OTHER_KINDS,),
+    host=_detect,
     by_axes=True,
 )

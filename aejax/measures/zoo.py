@@ -13,7 +13,7 @@ from aejax.measures.generation import GENERATION
 from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
 from aejax.measures.linear import SVM
 from aejax.measures.neighbors import COMPONENT_NEIGHBORS, NEIGHBORS, WEIGHTED_NEIGHBORS
-from aejax.measures.other_data import OUTLIERS, TRANSFER
+from aejax.measures.other_data import DETECTORS, OUTLIERS, TRANSFER
 from aejax.measures.outlier_likelihood import OUTLIER_LIKELIHOOD
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
 from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
@@ -41,6 +41,7 @@ MEASURES: dict[str, Measure] = {
         TRANSFER,
         CLASSIFICATION,
         OUTLIERS,
+        DETECTORS,
         OUTLIER_LIKELIHOOD,
         GENERATION,
         POSTERIOR,

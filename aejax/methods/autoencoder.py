@@ -82,7 +82,8 @@ class AutoencoderMethod(Method):
         )
         return Representation(
             features,
-            reconstruct=reconstruct,
+            reconstruct=reconstruct if family.RECONSTRUCTS else None,
+            strangeness=call("strangeness") if _has_own_score(family, data) else None,
             layers=layers_of(features),
             at_once=features_at_once(config, data),
             density=density if family.has_posterior else None,
@@ -93,8 +94,14 @@ class AutoencoderMethod(Method):
         )
 
 
+def _has_own_score(family: Any, data: ResidentData) -> bool:
+    """Whether how strange an image is is something else than the error of its reconstruction in pixels."""
+    by_error = family.RECONSTRUCTS and data.preprocessing.kind != "none"
+    return family.patches is None and not family.needs_label and (family.SCORES_STRANGENESS or by_error)
+
+
 def _first_variables(model: Any, training: TrainingConfig) -> Callable[[Any, ResidentData], Any]:
-    """Returns what makes the variables that training begins with of those that were drawn."""
+    """Returns the function from the variables that were drawn to those that training begins with."""
     if training.pretraining_epochs or not model.config.PRETRAINED:
         prepare: Callable[[Any, ResidentData], Any] = model.init_from_data
         return prepare

@@ -74,7 +74,7 @@ class Method:
     def wanted(self, config: Config, *, labelled: bool) -> bool:
         """Whether a config asks for this method, on data with or without labels."""
         baselines, entry = config.evaluation.baselines, self.entry
-        has_what_it_needs = (labelled or not entry.needs_labels) and (
+        has_what_it_needs = (labelled or not entry.lacks_labels(config.evaluation)) and (
             config.autoencoder.patches is not None or not entry.needs_patches
         )
         return has_what_it_needs and (baselines is None or self.name in baselines)

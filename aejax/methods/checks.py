@@ -46,5 +46,5 @@ def misfits(config: Any, dataset: Any, others: Mapping[str, Any]) -> Iterator[st
             f"and {dataset.name} has {num}; set autoencoder.latent_size={num}, or train nothing by labels"
         )
     for name in config.evaluation.baselines or ():
-        if baseline(name).needs_labels and dataset.num_classes is None:
+        if dataset.num_classes is None and baseline(name).lacks_labels(config.evaluation):
             yield f"{dataset.name} {dataset.unlabelled}, and evaluation asks for '{name}', which needs them"

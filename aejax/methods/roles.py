@@ -1,7 +1,7 @@
 """What a method is beside the others, known without JAX: tables and reports ask for this instead of its name."""
 
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Role(enum.Flag):
@@ -27,3 +27,10 @@ class Entry(NamedTuple):
     needs_labels: bool = False
     needs_patches: bool = False  # Only an autoencoder of patches has it beside it.
     note: str = ""  # What a reader must know of a reference: how a sentence goes on that begins with its name.
+
+    def lacks_labels(self, evaluation: Any) -> bool:
+        """Whether there is nothing to train it by, or to measure of it, by an EvaluationConfig on data without labels.
+
+        Of features that nothing was trained by, distances from those of outliers can be measured.
+        """
+        return self.needs_labels and (Role.CLASSIFIER in self.role or evaluation.outliers is None)

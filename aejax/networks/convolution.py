@@ -163,7 +163,7 @@ def _shift(x: jax.Array, shift: Pair, sizes: Pair) -> jax.Array:
 
 
 class Conv(nn.Module):
-    """A convolution, or the transpose of one, with a bias: [batch, h, w, inputs] -> [batch, h', w', features].
+    """A convolution, or the transpose of one: [batch, h, w, inputs] -> [batch, h', w', features].
 
     The kernel of a transposed convolution has the shape of the kernel that it mirrors: features, then inputs.
     """
@@ -175,6 +175,7 @@ class Conv(nn.Module):
     transpose: bool = False
     padding: Padding = "SAME"
     method: ConvolutionMethod | None = None  # None: the faster one on this backend.
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -183,8 +184,8 @@ class Conv(nn.Module):
         if self.transpose:
             channels, init = channels[::-1], INITIALIZERS[self.initializer](in_axis=-1, out_axis=-2)
         kernel = self.param("kernel", init, (self.kernel_size, self.kernel_size, *channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,)) if self.bias else None
         method = self.method or default_method(jax.default_backend())
         function = convolve_transpose if self.transpose else convolve
         output = function(x.astype(kernel.dtype), kernel, (self.stride, self.stride), self.padding, method)
-        return output + bias[None, None, None]
+        return output if bias is None else output + bias[None, None, None]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -54,9 +54,10 @@ def indivisible(image_shape: tuple[int, ...], divisor: int, because: str) -> str
     )
 
 
-def make_conv(config: StridedNetwork, width: int, stride: int, *, transpose: bool = False) -> Conv:
-    """Returns a convolution, or the transpose of one, as the config wants it."""
-    return Conv(width, config.kernel_size, stride, config.initializer, transpose=transpose, method=config.method)
+def make_conv(config: Any, width: int, stride: int, *, transpose: bool = False, bias: bool = True) -> Conv:
+    """Returns a convolution, or the transpose of one, as the config of a network wants it."""
+    how: dict[str, Any] = {"transpose": transpose, "method": config.method, "bias": bias}
+    return Conv(width, config.kernel_size, stride, config.initializer, **how)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class Convolutional(StridedNetwork):
     """A strided convolution for each resolution; without any, the latent sees the pixels."""
 
     kind: Literal["conv"] = "conv"
+    bias: bool = True  # Whether a layer adds learned numbers, that of the latent and the mirror's among them.
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -77,7 +79,7 @@ class ConvolutionalEncoder(nn.Module):
         del train
         config, x = self.config, image
         for width, stride in config.resolutions():
-            x = make_conv(config, width, stride)(x)
+            x = make_conv(config, width, stride, bias=config.bias)(x)
             x = ACTIVATIONS[config.activation](x)
         return x
 
@@ -96,11 +98,11 @@ class ConvolutionalDecoder(nn.Module):
         """Returns the likelihood's parameters."""
         del train
         config = self.config
-        x = LatentToMap(config, self.image_shape)(latent)
+        x = LatentToMap(config, self.image_shape, config.bias)(latent)
         x = ACTIVATIONS[config.activation](x) if config.widths else x
         outputs = [self.image_shape[-1], *config.widths[:-1]]
         for index, (_, stride) in reversed(list(enumerate(config.resolutions()))):
-            x = make_conv(config, outputs[index], stride, transpose=True)(x)
+            x = make_conv(config, outputs[index], stride, transpose=True, bias=config.bias)(x)
             x = ACTIVATIONS[config.activation](x) if index else x
         return x
 
@@ -114,10 +116,12 @@ class LatentToMap(nn.Module):
 
     config: StridedNetwork
     image_shape: tuple[int, ...]
+    bias: bool = True
 
     @nn.compact
     def __call__(self, latent: jax.Array) -> jax.Array:
         """Returns the map, before any activation."""
         shape = self.config.map_shape(self.image_shape)
         size = shape[-1] if latent.ndim == 4 else math.prod(shape)
-        return make_dense(size, self.config.initializer, name="dense")(latent).reshape(-1, *shape)
+        dense = make_dense(size, self.config.initializer, use_bias=self.bias, name="dense")
+        return dense(latent).reshape(-1, *shape)

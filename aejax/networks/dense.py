@@ -20,6 +20,7 @@ class Dense:
     widths: tuple[PositiveInt, ...] = (256,)  # Of the hidden layers, from the image on; none: the latent sees pixels.
     activation: Activation = "relu"
     initializer: Initializer = "glorot_uniform"  # Also of the latent layer.
+    bias: bool = True  # Whether a layer adds learned numbers, that of the latent and the mirror's among them.
 
     def misfit(self, image_shape: tuple[int, ...]) -> str | None:
         """Returns None: images of any size fit."""
@@ -37,7 +38,7 @@ class DenseEncoder(nn.Module):
         """Returns the last layer's features; with `part`, of an input of these layers only."""
         del train
         config = self.config
-        return DenseStack(config.widths, config.activation, config.initializer)(flatten(image), part)
+        return DenseStack(config.widths, config.activation, config.initializer, config.bias)(flatten(image), part)
 
 
 class DenseDecoder(nn.Module):
@@ -52,10 +53,11 @@ class DenseDecoder(nn.Module):
         del train
         config = self.config
         layers = range(len(config.widths) + 1)[part]
-        hidden = DenseStack(config.widths[::-1], config.activation, config.initializer)(latent, part)
+        hidden = DenseStack(config.widths[::-1], config.activation, config.initializer, config.bias)(latent, part)
         if len(config.widths) not in layers:
             return hidden
-        output = make_dense(math.prod(self.image_shape), config.initializer, name="Dense_0")(hidden)
+        size = math.prod(self.image_shape)
+        output = make_dense(size, config.initializer, use_bias=config.bias, name="Dense_0")(hidden)
         return output.reshape(-1, *self.image_shape)
 
 

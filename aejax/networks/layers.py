@@ -1,5 +1,6 @@
 """What every network is made of: activations and initializers by name, and dense layers."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 ALL = slice(None)  # Of a network's layers.
 
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"]
+BOUNDED: tuple[Activation, ...] = ("sigmoid", "tanh")  # On both sides.
 ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
     "identity": lambda x: x,
     "relu": nn.relu,
@@ -74,15 +76,22 @@ def eigh(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
 def max_pool(x: jax.Array, size: int) -> jax.Array:
     """Returns the largest values of squares of a side: [batch, ⌈height / size⌉, ⌈width / size⌉, channels].
 
-    Where a side does not divide height or width, the first and last squares are cut, as of Flax's padding "SAME". A
-    maximum over axes, because XLA's gradient of a window's maximum takes six times as long on a CPU.
+    Where a side does not divide height or width, the first and last squares are cut, as of Flax's padding "SAME". Of
+    equal values the first has the gradient. Two values are compared at a time: XLA's gradient of a window's maximum
+    takes six times as long on a CPU, and that of a maximum over an axis looks for the maximum among values that a fused
+    program may compute once more, rounded otherwise, and where none equals it the gradient is 0 / 0.
     """
     batch, height, width, channels = x.shape
     rows, columns = -height % size, -width % size
     around = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0))
     padded = jnp.pad(x, around, constant_values=-jnp.inf)
     squares = padded.reshape(batch, (height + rows) // size, size, (width + columns) // size, size, channels)
-    return jnp.max(jnp.max(squares, axis=2), axis=3)
+    lines = functools.reduce(_larger, (squares[:, :, row] for row in range(size)))
+    return functools.reduce(_larger, (lines[:, :, :, column] for column in range(size)))
+
+
+def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.where((x >= y) | jnp.isnan(x), x, y)
 
 
 def flatten(x: jax.Array) -> jax.Array:
@@ -96,10 +105,12 @@ class DenseStack(nn.Module):
     widths: Sequence[int]
     activation: Activation
     initializer: Initializer
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, part: slice = ALL) -> jax.Array:
         """Returns the last layer's output; with `part`, x goes through these layers only."""
         for index, width in list(enumerate(self.widths))[part]:
-            x = ACTIVATIONS[self.activation](make_dense(width, self.initializer, name=f"Dense_{index}")(x))
+            dense = make_dense(width, self.initializer, use_bias=self.bias, name=f"Dense_{index}")
+            x = ACTIVATIONS[self.activation](dense(x))
         return x

@@ -14,6 +14,7 @@ import jax
 from aejax.data.resident import images_at_once
 from aejax.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, StridedNetwork
 from aejax.networks.dense import DenseDecoder, DenseEncoder
+from aejax.networks.lenet import LeNet, LeNetDecoder, LeNetEncoder
 from aejax.networks.residual import ResidualDecoder, ResidualEncoder
 from aejax.networks.vit import ViTDecoder, ViTEncoder
 from aejax.registry import Registry
@@ -37,6 +38,7 @@ NETWORKS: Registry[tuple[type[nn.Module], type[nn.Module]]] = Registry(
         (DenseEncoder, DenseDecoder),
         (ConvolutionalEncoder, ConvolutionalDecoder),
         (ResidualEncoder, ResidualDecoder),
+        (LeNetEncoder, LeNetDecoder),
         (ViTEncoder, ViTDecoder),
     ),
 )
@@ -50,7 +52,12 @@ def examples_at_once(encoder: Encoder, image_shape: tuple[int, ...]) -> int:
     On a CPU the maps of many leave the cache: of 1000, convolutions take more than twice as long as of 100.
     """
     most = images_at_once(image_shape)
-    return min(100, most) if isinstance(encoder, StridedNetwork) and jax.default_backend() == "cpu" else most
+    return min(100, most) if isinstance(encoder, StridedNetwork | LeNet) and jax.default_backend() == "cpu" else most
+
+
+def has_biases(encoder: Encoder) -> bool:
+    """Returns whether layers of a network add learned numbers, as those of networks do that have no choice."""
+    return bool(getattr(encoder, "bias", True))
 
 
 def make_encoder(config: Encoder) -> nn.Module:

@@ -98,6 +98,11 @@ class GenerationConfig:
                 f"generation.sampler={sampler.kind} does not go with the codes of autoencoder={family.kind}, which are "
                 f"{codes}; use {', '.join(kinds)}"
             )
+        if not family.RECONSTRUCTS:
+            yield (
+                f"generation.sampler={sampler.kind}: the loss of autoencoder={family.kind} trains no decoder, so "
+                "nothing makes images of codes; leave it out, or use another family"
+            )
         conflict = sampler.conflict()
         if conflict is not None:
             yield f"generation.sampler={sampler.kind}: {conflict}"

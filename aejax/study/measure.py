@@ -18,6 +18,7 @@ from aejax.data.resident import ResidentData
 from aejax.evaluation.suite import classify, describe, host_measures, measure_on_host, of_origin
 from aejax.evaluation.weights import weight_images
 from aejax.experiment import Config
+from aejax.measures.base import Compared
 from aejax.store.metrics import shortest
 from aejax.study.generation import evaluation_cost, measure_generators
 from aejax.study.job import Execution
@@ -123,14 +124,16 @@ def _measure(execution: Execution, variables: list[Any]) -> PopulationMetrics:
     beside = any(measure.members is not None for measure in execution.evaluation.wanted())
     started = time.perf_counter()
     for index in execution.rounds(members):
-        (metrics, features, code), sample = describing(index, variables[index], shared)
+        (metrics, features, code, outlying), sample = describing(index, variables[index], shared)
         for name, program in classifying.items():
             classified = program(index, features[name], execution.source(name).data.known_label)
-            classified |= _measure_round(execution, members, index, features[name], *_labels(execution, name))
+            compared = ComparedWith("labels", *_labels(execution, name))
+            classified |= _measure_round(execution, members, index, features[name], compared)
             metrics |= {of_origin(metric, name): value for metric, value in classified.items()}
         if beside:
             codes.append(to_host({split: code[split] for split in code if split != "train"}))
-        metrics |= _measure_round(execution, members, index, code, _factors(execution), None)
+        metrics |= _measure_round(execution, members, index, code, ComparedWith("factors", _factors(execution)))
+        metrics |= _measure_round(execution, members, index, outlying, ComparedWith("outliers", {}))
         results.append(to_host(metrics))
         samples.append(to_host(sample))
     results = members.fetch(results)
@@ -207,28 +210,33 @@ def _factors(execution: Execution) -> dict[str, np.ndarray]:
     return {name: split.factor for name, split in execution.dataset.splits.items() if split.factor is not None}
 
 
+class ComparedWith(NamedTuple):
+    """What features are compared with on the host."""
+
+    kind: Compared
+    target: dict[str, np.ndarray]  # Labels or factors by split; of outliers nothing.
+    num_classes: int | None = None  # Of labels.
+
+
 def _measure_round(
-    execution: Execution,
-    members: Members,
-    index: int,
-    features: Any,
-    target: dict[str, np.ndarray],
-    num_classes: int | None,
+    execution: Execution, members: Members, index: int, features: Any, compared: ComparedWith
 ) -> dict[str, np.ndarray]:
     """Returns the metrics of a round that are made on the host, a member at a time, arrays [round_size].
 
-    They are of features and labels, or where `num_classes` is None of codes and factors; none if none are wanted.
+    There are none if none are wanted.
     """
-    if not features or not host_measures(execution.evaluation, factors=num_classes is None):
+    kind, target, num_classes = compared
+    if not features or not host_measures(execution.evaluation, kind):
         return {}
 
     def measure_member(own: Any) -> dict[str, float]:
-        metrics = measure_on_host(own, {split: target[split] for split in own}, execution.evaluation, num_classes)
+        known = {split: target[split] for split in own if split in target}
+        metrics = measure_on_host(own, known, execution.evaluation, num_classes, kind)
         execution.options.obey_stop()
         return metrics
 
-    compared = {split: features[split] for split in features if split in target}
-    of_members = _each_member(members, index, compared, measure_member)
+    read = {split: features[split] for split in features if split in target or not target}
+    of_members = _each_member(members, index, read, measure_member)
     of_members += [of_members[0]] * (members.round_size - len(of_members))  # These fill up the last round.
     return {metric: np.array([of[metric] for of in of_members], np.float32) for metric in of_members[0]}
 

@@ -8,6 +8,7 @@ from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.preprocessing import Preprocessing
 from aejax.errors import UserError
+from aejax.evaluation.suite import Representation
 from aejax.experiment import Config
 from aejax.methods.base import Method, find_method
 from aejax.methods.roles import Role
@@ -21,6 +22,11 @@ class Abilities:
     config: Config
     trained_on: DataDescription
     preprocessing: Preprocessing
+    variables: Any
+
+    def represent(self, variables: Any) -> Representation:
+        """What the model offers for evaluation, by some variables."""
+        raise NotImplementedError
 
     @property
     def _method(self) -> Method:
@@ -33,6 +39,21 @@ class Abilities:
           UserError: if it does not.
         """
         self._require(not self._has(Role.CLASSIFIER), "has a classifier in the place of a decoder")
+        self._require(self.reconstructs, "is trained by a loss that no decoder learns by, so it makes no images")
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether it makes images of images."""
+        return self.config.autoencoder.RECONSTRUCTS and not self._has(Role.CLASSIFIER)
+
+    def check_scores(self) -> None:
+        """Checks that it says by something else than a reconstruction in pixels how strange an image is.
+
+        Raises:
+          UserError: if it does not.
+        """
+        scores = self.represent(self.variables).strangeness is not None
+        self._require(scores, "has no other score of its own than the error of reconstructions; use by=error")
 
     def check_posterior(self) -> None:
         """Checks that it has a distribution of the codes of an image.

@@ -139,14 +139,16 @@ class Trained(Abilities):
         check_layers(self.config, [layer], self.trained_on.image_shape)
         return self.autoencoder._of_images(programs.layer, images, layer)
 
-    def scores(self, images: Any, by: str = scoring.ERROR, *, known: Any = None) -> np.ndarray:
+    def scores(self, images: Any, by: str | None = None, *, known: Any = None) -> np.ndarray:
         """How strange images are, float32 [n]: the higher, the less like those that it was trained on.
 
         Args:
           images: see the class.
           by: "error", the mean squared error of the reconstruction, on the scale of pixels in [0, 1]; "distance", the
             squared Mahalanobis distance of the features from those of known images; "nll", in nats a bound on −log p(x)
-            by importance weights, of a variational family, with as many draws as `evaluation.likelihood` says.
+            by importance weights, of a variational family, with as many draws as `evaluation.likelihood` says; "own",
+            the family's own, such as the distance from the center of deep_svdd, or else the squared error on images as
+            the network sees them, after preprocessing. None: "error", or of a family without reconstructions "own".
           known: images whose features "distance" is taken from, mostly the training images; the others read none.
 
         Raises:
@@ -155,7 +157,7 @@ class Trained(Abilities):
         return scoring.scorer(self, by, known)(images)
 
     def threshold(
-        self, images: Any, quantile: float = scoring.QUANTILE, by: str = scoring.ERROR, *, known: Any = None
+        self, images: Any, quantile: float = scoring.QUANTILE, by: str | None = None, *, known: Any = None
     ) -> float:
         """The score below which a share of images lies, mostly validation images: what is above it is strange.
 

@@ -15,12 +15,24 @@ from aejax.evaluation.suite import Representation
 from aejax.measures.likelihood import no_likelihood
 from aejax.trained.blocks import in_blocks
 
-ERROR, DISTANCE, LIKELIHOOD = BY = ("error", "distance", "nll")
+ERROR, DISTANCE, LIKELIHOOD, OWN = BY = ("error", "distance", "nll", "own")
 QUANTILE = 0.95  # The share of known images whose scores lie below a threshold.
 
 
-def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
+def default(trained: Any) -> str:
+    """The score by which a model is asked where nobody says another: the error, or its own if it reconstructs none."""
+    family = trained.config.autoencoder
+    return OWN if family.SCORES_STRANGENESS and not family.RECONSTRUCTS else ERROR
+
+
+def default_score(trained: Any) -> Callable[[Representation, jax.Array], jax.Array]:
+    """The function of stored images that gives the score of `default`, [block]."""
+    return own_score if default(trained) == OWN else error
+
+
+def scorer(trained: Any, by: str | None, known: Any) -> Callable[[Any], np.ndarray]:
     """Returns the function that gives the score of each image; the arguments are those of `Trained.scores`."""
+    by = by or default(trained)
     if by not in BY:
         raise ConfigError(f"by={by}: should be one of {', '.join(BY)}")
     own, at_once = trained.autoencoder, trained.autoencoder.task.at_once
@@ -36,6 +48,9 @@ def scorer(trained: Any, by: str, known: Any) -> Callable[[Any], np.ndarray]:
         for reason in no_likelihood(own.config, f"by={LIKELIHOOD} is −log p(x)"):
             raise ConfigError(reason)
         score = lambda block: own.map(_bound, block, own.config.evaluation.likelihood.num_samples)  # noqa: E731
+    elif by == OWN:
+        own.check_scores()
+        score = lambda block: own.map(own_score, block)  # noqa: E731
     else:
         own.check_reconstructs()
         own.check_unlabelled()
@@ -68,6 +83,13 @@ def error(representation: Representation, stored: jax.Array) -> jax.Array:
     reconstruct = representation.reconstruct
     assert reconstruct is not None, "an autoencoder reconstructs"
     return reconstruction_error(lambda images: reconstruct(images, None), stored)
+
+
+def own_score(representation: Representation, stored: jax.Array) -> jax.Array:
+    """The model's own score of how strange each image is, [block]."""
+    strangeness = representation.strangeness
+    assert strangeness is not None, "the model has a score of its own"
+    return strangeness(stored)
 
 
 def _bound(representation: Representation, stored: jax.Array, num_samples: int) -> jax.Array:

@@ -72,6 +72,7 @@ SMALL = {  # What a latent of five units, or of five maps, asks for.
     "lookup_free": {"num_positions": 3},
     "gumbel_softmax": {"num_positions": 3},
     "adversarial": {"discriminator_widths": (10,)},
+    "deep_svdd": {"encoder": Dense(widths=(12,), activation="leaky_relu", bias=False)},
     "vae_gan": {"discriminator": Dense(widths=(10,))},
     "dec": {"target_epochs": 8},  # The loss rises with a new target.
     "idec": {"target_epochs": 8},
@@ -84,7 +85,7 @@ LIKE_ANOTHER = {
     "info_vae", "wae", "swae", "iwae", "miwae", "piwae", "ciwae", "factor_vae", "adversarial", "vae_gan", "residual_vq",
     "fsq", "lookup_free", "simmim", "ladder", "hyperspherical_vae", "poincare_vae", "hamiltonian_vae",
     "riemannian_hamiltonian_vae", "ladder_vae", "matryoshka", "jump_relu", "gated", "sim_vq",
-    "dec", "idec", "dcn", "vade",
+    "dec", "idec", "dcn", "vade", "deep_svdd",
 }  # fmt: skip
 OF_LABELS = {"m2"}  # Decoded with labels, which its own tests do.
 # Of the plain family all are tried; the first of all families.

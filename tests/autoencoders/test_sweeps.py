@@ -106,6 +106,7 @@ SWEPT = {
     ),
     "lookup_free": ("autoencoder.temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {"encoder.widths": [], "latent_size": 4}),
     "gumbel_softmax": ("autoencoder.final_temperature", [0.1, 0.5, 1.0, 2.0, 4.0], {}),
+    "deep_svdd": ("autoencoder.weight_decay", [0.0, 0.01, 0.1, 1.0, 10.0], {"encoder.bias": False}),
 }
 # Vmapped are those that no other is like, in the kind of state and of loss; of the others the tests of families train
 # some, and slow tests all. One with an opponent runs one at a time, as alone: so do k-sparse and spectral ones in the

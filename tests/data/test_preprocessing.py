@@ -74,6 +74,23 @@ def test_per_channel_gives_each_channel_of_each_image_mean_zero_and_variance_one
     np.testing.assert_allclose(x.std((1, 2)), 1, atol=1e-5)
 
 
+def test_global_contrast_gives_each_image_mean_zero_and_absolute_deviation_one_and_training_images_the_unit_interval():
+    train, test = images(60), images(30, seed=1)
+    fitted = preprocessing.fit("global_contrast", train)
+
+    def normalized(stored):
+        unit = stored.reshape(len(stored), -1) / 255
+        centered = unit - unit.mean(axis=1, keepdims=True)
+        return centered / np.abs(centered).mean(axis=1, keepdims=True)
+
+    low, high = normalized(train).min(), normalized(train).max()
+    for stored in (train, test):
+        expected = (normalized(stored) - low) / (high - low)
+        np.testing.assert_allclose(np.reshape(apply(fitted, stored), expected.shape), expected, atol=1e-5)
+    x = np.asarray(apply(fitted, train))
+    assert (x.min(), x.max()) == pytest.approx((0, 1), abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", WHITENING)
 def test_whitening_gives_identity_covariance(kind):
     stored = np.random.default_rng(0).integers(0, 256, (3000, 3, 3, 2), np.uint8)
@@ -115,9 +132,9 @@ def test_flat_images_stay_finite_and_invertible(kind):
         np.testing.assert_allclose(invert(fitted, x, image), to_unit(image), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["per_image", "per_channel"])
+@pytest.mark.parametrize("kind", ["per_image", "per_channel", "global_contrast"])
 def test_gradient_at_a_flat_image_is_finite(kind):
-    fitted = preprocessing.fit(kind, images())
+    fitted = preprocessing.fit(kind, images(shape=(2, 2, 1)))
     gradient = jax.jit(jax.grad(lambda image: preprocessing.apply(fitted, image).sum()))(
         np.full((2, 2, 1), 0.5, np.float32)
     )

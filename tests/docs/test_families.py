@@ -8,7 +8,8 @@ import pytest
 
 from aejax.autoencoders.zoo import FAMILIES
 
-OF_OTHER_LOSS = {"vae_gan": "L + KL", "dec": "KL(p ‖ q)"}  # All others begin with the likelihood.
+# All others begin with the likelihood.
+OF_OTHER_LOSS = {"vae_gan": "L + KL", "dec": "KL(p ‖ q)", "deep_svdd": "‖encode(x) − c‖²"}
 
 
 @pytest.fixture(params=FAMILIES)

@@ -1,6 +1,7 @@
 """Scores of anomalies beside scikit-learn's areas under curves."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.covariance import EmpiricalCovariance
@@ -56,6 +57,10 @@ def test_images_of_another_kind_are_told_from_the_own(data):
     assert metrics["test_anomaly_distance_auroc"] > 0.9
     same = jax.jit(lambda data: anomaly_metrics(encode, None, data, data))(data)
     assert set(same) == {name for name in metrics if "distance" in name}
+    own = lambda stored: stored[:, 0, 0, 0].astype(jnp.float32)  # noqa: E731
+    scored = jax.jit(lambda *data: anomaly_metrics(encode, None, *data, own))(data, outliers)
+    expected = auroc(own(data.image["test"]), own(noise["test"]))
+    assert scored["test_anomaly_score_auroc"] == pytest.approx(float(expected), abs=1e-6)
     assert same["test_anomaly_distance_auroc"] == pytest.approx(0.5)
 
 

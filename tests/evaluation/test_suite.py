@@ -28,7 +28,7 @@ def represent_pixels(data):
 
 
 def measured(representation, data, config=CONFIG, **others):
-    return jax.jit(lambda data, others: describe(representation, data, config, others))(data, others)
+    return jax.jit(lambda data, others: describe(representation, data, config, others))(data, others)[:3]
 
 
 def test_features_of_transfer_data_are_those_of_the_same_encoder(data):
@@ -83,7 +83,7 @@ def test_without_labels_robustness_is_of_reconstructions_alone(data):
     config = EvaluationConfig(measures=("robustness",))
     representation = Representation(represent_pixels(data).encode, reconstruct=lambda stored, label: stored / 255)
     unlabelled = data.replace(label={})
-    metrics, features, _ = jax.eval_shape(lambda: describe(representation, unlabelled, config))
+    metrics, features, *_ = jax.eval_shape(lambda: describe(representation, unlabelled, config))
     assert len(metrics) == 31
     assert all(name.endswith("_mse") for name in metrics)
     assert features == {"own": {}}
@@ -98,7 +98,7 @@ def test_wide_features_are_not_held_and_are_measured_alike(data, monkeypatch):
     config = EvaluationConfig(transfer=DataConfig(), **fields)
 
     def whole(data, others):
-        metrics, features, _ = describe(representation, data, config, others)
+        metrics, features, *_ = describe(representation, data, config, others)
         labels = {"own": data, "half": data, "transfer": others["transfer"]}
         for origin, of_images in features.items():
             if of_images:

@@ -12,6 +12,7 @@ import pytest
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
 from aejax.networks.layers import ACTIVATIONS, INITIALIZERS, max_pool
+from aejax.networks.lenet import LeNet
 from aejax.networks.residual import Residual
 from aejax.networks.vit import ViT, sincos_positions
 from aejax.networks.zoo import NETWORKS, Mirror, examples_at_once, make_decoder, make_encoder
@@ -21,12 +22,14 @@ SMALL = {
     "dense": Dense(widths=(7, 6)),
     "conv": Convolutional(widths=(3, 5), strides=(2, 1)),
     "resnet": Residual(widths=(4, 6), groups=2),
+    "lenet": LeNet(widths=(3, 5), kernel_size=3),
     "vit": ViT(width=8, heads=2, depth=2),
 }
 BARE = Convolutional(widths=())  # The latent sees the pixels.
 NORMS = [
     Residual(widths=(4,), norm="batch"),
     pytest.param(Residual(widths=(4,), norm="none"), marks=pytest.mark.slow),
+    pytest.param(LeNet(widths=(3,), norm="none"), marks=pytest.mark.slow),
 ]
 
 
@@ -88,6 +91,45 @@ def test_a_dense_encoder_is_its_layers_in_order():
     np.testing.assert_allclose(jax.jit(encoder.apply)(variables, IMAGE), hidden, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [Dense(widths=(7,), bias=False), Convolutional(widths=(3,), bias=False), LeNet(widths=(3,), bias=False)],
+    ids=lambda config: config.kind,
+)
+def test_without_biases_both_ways_there_are_kernels_alone(config):
+    encoder, decoder = make_encoder(config), make_decoder(Mirror(), config, IMAGE.shape[1:])
+    for network, x in ((encoder, IMAGE), (decoder, jnp.ones((3, 5)))):
+        params = jax.eval_shape(network.init, jax.random.key(0), x)["params"]
+        names = {jax.tree_util.keystr(path[-1:]) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
+        assert names == {"['kernel']"}
+
+
+def test_a_lenet_is_convolutions_normalized_activated_and_pooled():
+    config = LeNet(widths=(3,), kernel_size=3, activation="relu")
+    encoder = make_encoder(config)
+    variables = jax.device_get(jax.jit(encoder.init)(jax.random.key(0), IMAGE))
+    params = variables["params"]["NormalizedConv_0"]
+    norm = params["BatchNorm_0"]
+    assert set(params["Conv_0"]) == {"kernel"}  # A bias would be subtracted with the mean.
+    maps = jax.lax.conv(
+        np.moveaxis(np.asarray(IMAGE), 3, 1), np.transpose(params["Conv_0"]["kernel"], (3, 2, 0, 1)), (1, 1), "SAME"
+    )
+    maps = np.moveaxis(np.asarray(maps), 1, 3)
+    mean, variance = maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2))
+    x = np.maximum((maps - mean) / np.sqrt(variance + 1e-5) * norm["scale"] + norm["bias"], 0)
+    expected = x.reshape(3, 4, 2, 2, 2, 3).max(axis=(2, 4))
+    train = jax.jit(lambda variables: encoder.apply(variables, IMAGE, train=True, mutable=["batch_stats"])[0])
+    np.testing.assert_allclose(train(variables), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mirror_of_a_lenet_fills_a_map_with_the_latent_and_doubles_it():
+    decoder = make_decoder(Mirror(), LeNet(widths=(8, 4), bias=False), (28, 28, 1))
+    params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones((2, 32)))["params"]
+    kernels = [layer["Conv_0"]["kernel"].shape for name, layer in sorted(params.items()) if "Normalized" in name]
+    assert kernels == [(5, 5, 4, 2), (5, 5, 8, 4)]  # 32 numbers are 2 channels of 4 x 4, as in the authors' network.
+    assert params["Conv_0"]["kernel"].shape == (5, 5, 1, 8)
+
+
 def test_a_dense_decoder_has_the_encoders_widths_in_reverse():
     decoder = make_decoder(Mirror(), Dense(widths=(7, 6)), (8, 4, 2))
     params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones((2, 3)))["params"]
@@ -128,6 +170,8 @@ def test_batch_statistics_move_in_training_and_are_used_outside():
         (Convolutional(widths=(4, 4)), (30, 28, 1), "such as 28, 32; the images are 30x28"),
         (Convolutional(widths=(4, 4), strides=(2, 2, 2)), (8, 8, 1), "2 widths and 3 strides"),
         (Residual(widths=()), (8, 8, 1), "there are no widths"),
+        (LeNet(widths=()), (8, 8, 1), "there are no widths"),
+        (LeNet(), (30, 28, 1), "2 halvings divide height and width by 4"),
         (Residual(widths=(4, 10), groups=4), (8, 8, 1), "groups=4 does not divide the width 10"),
         (ViT(patch_size=5), (28, 28, 1), "such as 25, 30"),
         (ViT(width=30, heads=3), (28, 28, 1), "width=30"),
@@ -170,8 +214,22 @@ def test_pooling_is_that_of_flax_and_so_is_its_gradient(size):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_the_gradient_of_pooling_is_finite_where_its_input_is_computed_twice():
+    """As behind batch normalization: the values that a gradient looks at may be rounded otherwise than the largest."""
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(40, 4, 4, 4)), jnp.float32)
+
+    def normalized(x):
+        mean = jnp.mean(x, axis=(0, 1, 2), keepdims=True)
+        variance = jnp.mean(jnp.square(x), axis=(0, 1, 2), keepdims=True) - jnp.square(mean)
+        return nn.leaky_relu((x - mean) * jax.lax.rsqrt(variance + 1e-5))
+
+    slope = lambda pool: jax.jit(jax.grad(lambda x: jnp.square(pool(normalized(x))).sum()))(image)  # noqa: E731
+    theirs = slope(lambda x: nn.max_pool(x, (2, 2), strides=(2, 2)))
+    np.testing.assert_allclose(slope(lambda x: max_pool(x, 2)), theirs, atol=1e-5)
+
+
 def test_convolutions_are_given_fewer_images_at_once_on_a_cpu():
     numbers = {name: examples_at_once(config, IMAGE.shape[1:]) for name, config in SMALL.items()}
-    assert numbers == {"dense": 1000, "conv": 100, "resnet": 100, "vit": 1000}
+    assert numbers == {"dense": 1000, "conv": 100, "resnet": 100, "lenet": 100, "vit": 1000}
     large = {name: examples_at_once(config, (128, 128, 3)) for name, config in SMALL.items()}
     assert set(large.values()) == {83}

@@ -50,7 +50,7 @@ def test_scores_are_those_by_which_outliers_are_measured(vae, dataset):
     assert auroc(errors, vae.scores(noise)) > 0.95
     with pytest.raises(DataError, match="give them as `known`"):
         vae.scores(test, "distance")
-    with pytest.raises(ConfigError, match="by=entropy: should be one of error, distance, nll"):
+    with pytest.raises(ConfigError, match="by=entropy: should be one of error, distance, nll, own"):
         vae.scores(test, "entropy")
 
 
