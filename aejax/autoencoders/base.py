@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from aejax.autoencoders import conditions
-from aejax.data.resident import Batch, ResidentData
+from aejax.data.resident import Batch, ResidentData, map_examples
 from aejax.errors import ConfigError
 from aejax.networks.layers import ACTIVATIONS, flatten, make_dense
-from aejax.networks.zoo import has_biases, make_decoder, make_encoder
+from aejax.networks.zoo import examples_at_once, has_biases, make_decoder, make_encoder
 
 SCALE_DECAY = 0.99  # Of the average of a scale that each batch has its own of.
 
@@ -230,6 +230,19 @@ class Autoencoder(nn.Module):
         """Returns the variables that one of the layers above begins with, once those below it are trained."""
         del data, layer
         return variables
+
+
+def of_training_images(model: Any, variables: Any, data: ResidentData, method: str = "encode") -> jax.Array:
+    """Returns the codes of all training images, or what another method gives of them, float32 [images, ...]."""
+    num = data.size("train")
+    index = data.evenly("train", num)
+
+    def block(chosen: jax.Array) -> jax.Array:
+        values: Any = model.apply(variables, data.batch("train", index[chosen]).image, method=method)
+        return values.astype(jnp.float32)
+
+    every: jax.Array = map_examples(block, num, examples_at_once(model.config.encoder, model.image_shape))
+    return every
 
 
 def _append(output: jax.Array, scale: jax.Array) -> jax.Array:
