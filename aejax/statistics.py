@@ -12,6 +12,7 @@ CONFIDENCE = 0.95
 # them; elsewhere the two are nearly the same.
 UNBALANCED = 1.5
 ENOUGH_FOR_BOOTSTRAP = 20  # With five values a percentile bootstrap covers 84 % where it says 95.
+FEWEST_SEEDS = 5  # Of a setting, for shares of variance: their intervals resample all settings' seeds together.
 RESAMPLES = 2000
 
 
@@ -180,3 +181,67 @@ def _bootstrap(
         rng=np.random.default_rng(0),
     ).confidence_interval
     return IntervalEstimate(estimate, float(interval.low), float(interval.high))
+
+
+class VarianceShares(NamedTuple):
+    """What share of a variance, from 0 to 1, is between groups, between settings within them, and between seeds."""
+
+    group: IntervalEstimate
+    setting: IntervalEstimate
+    seed: IntervalEstimate
+
+
+def variance_shares(groups: Sequence[Sequence[Sequence[float]]]) -> VarianceShares | None:
+    """Returns the shares of the variance of a study's values that lie in groups, in their settings, and in seeds.
+
+    Groups may have different numbers of settings; every setting has as many seeds. The sum of squared deviations from
+    the mean of all N values is that of the groups' means, plus that of the m settings' means from their group's, plus
+    that of seeds from their setting's mean, with mean square E = SS_seed / (N − m). A mean of few seeds varies by
+    chance, so each of the first two has some of the last: df · E of it, which is taken there and added to that of the
+    seeds (Kelley's ε²). So the share of the seeds is 1 − the adjusted R² of settings, and the three add to 1. They are
+    about these groups and settings, not about others that might have been tried.
+
+    Intervals of 95 % are from a bootstrap: each setting's deviations from its mean are resampled, scaled by
+    √(n / (n − 1)) because those of n seeds vary too little, and added to the means; the shares of the resamples are
+    moved by as much as brings their mean to the estimate, because the resampled means vary by chance once more.
+    Estimates and their intervals are cut off at 0 and 1.
+
+    None where there are fewer than two groups, no group with two settings or fewer than `FEWEST_SEEDS` seeds, and where
+    all values are the same.
+
+    Args:
+      groups: for each group for each setting the values by seed: numbers that are finite.
+    """
+    values = np.array([setting for group in groups for setting in group], float)
+    if len(groups) < 2 or len(values) == len(groups) or values.shape[1] < FEWEST_SEEDS or np.ptp(values) == 0:
+        return None
+    member = np.repeat(np.eye(len(groups)), [len(group) for group in groups], axis=0)
+    estimate = _shares_of_squares(values, member)
+    num = values.shape[1]
+    mean = values.mean(axis=1, keepdims=True)
+    residual = (values - mean) * math.sqrt(num / (num - 1))
+    drawn = np.random.default_rng(0).integers(num, size=(RESAMPLES, *values.shape))
+    resampled = _shares_of_squares(mean + np.take_along_axis(residual[None], drawn, axis=2), member)
+    moved = resampled - resampled.mean(axis=0) + estimate
+    low, high = np.quantile(moved, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    shares = np.clip([estimate, low, high], 0.0, 1.0).T
+    return VarianceShares(*(IntervalEstimate(*map(float, share)) for share in shares))
+
+
+def _shares_of_squares(values: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Returns the three shares, [..., 3], of values [..., settings, seeds].
+
+    `member` is 1 where a setting is of a group, else 0: [settings, groups].
+    """
+    (num_settings, num_groups), num_seeds = member.shape, values.shape[-1]
+    of_setting = values.mean(axis=-1)
+    of_group = (of_setting @ member / member.sum(axis=0)) @ member.T  # Of each setting that of its group.
+    overall = of_setting.mean(axis=-1, keepdims=True)
+    between = num_seeds * np.sum((of_group - overall) ** 2, axis=-1)
+    within = num_seeds * np.sum((of_setting - of_group) ** 2, axis=-1)
+    left = np.sum((values - of_setting[..., None]) ** 2, axis=(-2, -1))
+    by_chance = left / (num_settings * (num_seeds - 1))
+    degrees = np.array([num_groups - 1, num_settings - num_groups, 1 - num_settings])
+    squares = np.stack([between, within, left], axis=-1) - degrees * by_chance[..., None]
+    shares: np.ndarray = squares / np.sum(squares, axis=-1, keepdims=True)
+    return shares

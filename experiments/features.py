@@ -24,8 +24,8 @@ convolutional kind errs on 10.79 ± 0.22 %.
 """
 
 from aejax import sweep as sweeps
-from aejax.autoencoders.base import Family
 from aejax.autoencoders.conv_winner_take_all import ConvWinnerTakeAllConfig
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.plain import PlainConfig
 from aejax.data.augmentation import Augmentation
 from aejax.data.load import DataConfig

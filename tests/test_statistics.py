@@ -11,6 +11,7 @@ from aejax.statistics import (
     probability_of_improvement,
     resampled_interval,
     student_interval,
+    variance_shares,
 )
 
 
@@ -109,3 +110,63 @@ def test_newcombes_interval_covers_the_truth_as_often_as_it_says(shift):
         _, low, high = probability_of_improvement(left, right)
         covered += low <= truth <= high
     assert 0.92 < covered / num < 0.99
+
+
+def test_shares_of_variance_have_their_closed_form():
+    """Group means −1 and 1, settings 1/2 around them, seeds ±1 around these: all sums of squares are known."""
+    seeds = [-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]
+    groups = [[[group + setting + seed for seed in seeds] for setting in (-0.5, 0.5)] for group in (-1.0, 1.0)]
+    shares = variance_shares(groups)
+    # 24 values: 24 · 1 of groups, 24 · 1/4 of settings, 24 · 1 of seeds, of which 20 are free: a mean square of 1.2.
+    expected = np.array([24 - 1 * 1.2, 6 - 2 * 1.2, 24 + 3 * 1.2]) / 54
+    np.testing.assert_allclose([share.estimate for share in shares], expected, rtol=1e-12)
+    for share in shares:
+        assert 0 <= share.low < share.estimate < share.high < 1
+
+
+def test_shares_of_variance_are_those_of_regressions_on_groups_and_on_settings():
+    generator, sizes = np.random.default_rng(0), (2, 4, 3)
+    groups = [generator.normal(generator.normal(), 1, (size, 1)) + generator.normal(size=(size, 7)) for size in sizes]
+    values, num = np.concatenate([group.ravel() for group in groups]), 7 * sum(sizes)
+
+    def left_by(labels):
+        """The sum of squares that a regression on a dummy variable for each label leaves."""
+        design = np.eye(max(labels) + 1)[labels]
+        return np.sum((values - design @ np.linalg.lstsq(design, values)[0]) ** 2)
+
+    total = left_by([0] * num)
+    of_groups = left_by(np.repeat(np.arange(3), [7 * size for size in sizes]))
+    of_settings = left_by(np.repeat(np.arange(9), 7))
+    error = of_settings / (num - 9)
+    expected = [(total - of_groups - 2 * error) / total, (of_groups - of_settings - 6 * error) / total]
+    adjusted = 1 - error / (total / (num - 1))  # R².
+    shares = variance_shares(groups)
+    np.testing.assert_allclose([share.estimate for share in shares], [*expected, 1 - adjusted], rtol=1e-9)
+    moved = variance_shares([3 - 2 * group for group in groups])  # No matter of origin, unit or sign.
+    np.testing.assert_allclose([share.estimate for share in moved], [share.estimate for share in shares])
+
+
+def test_where_there_is_nothing_to_part_there_are_no_shares():
+    setting, others = [0.0, 1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 3.0, 2.0, 4.0]
+    assert variance_shares([[setting, others]]) is None
+    assert variance_shares([[setting], [others]]) is None
+    assert variance_shares([[setting[:4], others[:4]], [setting[:4]]]) is None
+    assert variance_shares([[[1.0] * 5, [1.0] * 5], [[1.0] * 5]]) is None
+    shares = variance_shares([[[1.0] * 5, [2.0] * 5], [[3.0] * 5]])  # Seeds say nothing.
+    assert shares.seed == (0, 0, 0)
+    assert shares.group.estimate == pytest.approx(1.5 / 2)
+
+
+def test_intervals_of_shares_cover_the_truth_nearly_as_often_as_they_say():
+    generator, num = np.random.default_rng(0), 100
+    of_group, of_setting = np.array([-0.5, 0.0, 0.5]), np.array([-0.6, -0.2, 0.2, 0.6])
+    mean = of_group[:, None, None] + of_setting[None, :, None]
+    variance = np.array([np.mean(of_group**2), np.mean(of_setting**2), 1.0])
+    truth, covered, found = variance / variance.sum(), np.zeros(3), np.zeros(3)
+    for _ in range(num):
+        shares = variance_shares(mean + generator.normal(size=(3, 4, 10)))
+        covered += [share.low <= true <= share.high for share, true in zip(shares, truth, strict=True)]
+        found += [share.estimate / num for share in shares]
+    np.testing.assert_allclose(found, truth, atol=0.02)  # Not biased: without the correction seeds have 0.06 less.
+    assert np.all(covered / num >= 0.88)
+    assert np.all(covered / num <= 1)

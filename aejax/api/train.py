@@ -17,7 +17,7 @@ import numpy as np
 from aejax.api.arrays import check_white, keep_arrays, to_arrays
 from aejax.api.read_images import as_name
 from aejax.api.study import Study
-from aejax.autoencoders.base import Family
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.plain import PlainConfig
 from aejax.config import load, override, to_tree
 from aejax.data.load import DataConfig

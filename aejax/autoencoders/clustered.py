@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import PositiveInt
 from aejax.data.load import Dataset
-from aejax.data.resident import ResidentData, images_at_once, map_examples
 from aejax.objectives.clusters import nearest
 
 
@@ -59,16 +58,3 @@ class ClusteredAutoencoder(Autoencoder):
     def clusters(self, image: jax.Array) -> jax.Array:
         """The cluster of each image, int32 [batch]: that with the nearest centroid."""
         return nearest(self.encode(image), self.centroids())
-
-
-def of_training_images(model: Autoencoder, variables: Any, data: ResidentData, method: str = "encode") -> jax.Array:
-    """Returns the codes of all training images, or what another method gives of them, float32 [images, ...]."""
-    num = data.size("train")
-    index = data.evenly("train", num)
-
-    def block(chosen: jax.Array) -> jax.Array:
-        values: Any = model.apply(variables, data.batch("train", index[chosen]).image, method=method)
-        return values.astype(jnp.float32)
-
-    every: jax.Array = map_examples(block, num, images_at_once(model.image_shape))
-    return every

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.winner_take_all import num_winners
 from aejax.config import PositiveInt, Share, optional_part, traced
 from aejax.data.load import Dataset

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.clustered import Clustered, ClusteredAutoencoder, of_training_images
+from aejax.autoencoders.base import of_training_images
+from aejax.autoencoders.clustered import Clustered, ClusteredAutoencoder
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch, ResidentData
 from aejax.objectives.clusters import cluster_means, fit_k_means, nearest

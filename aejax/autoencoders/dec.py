@@ -7,7 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.clustered import Clustered, ClusteredAutoencoder, of_training_images
+from aejax.autoencoders.base import of_training_images
+from aejax.autoencoders.clustered import Clustered, ClusteredAutoencoder
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch, ResidentData
 from aejax.objectives.clusters import fit_k_means, log_memberships, sharpened

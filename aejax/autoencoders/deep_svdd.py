@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder, of_training_images
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.preprocessing import Kind
-from aejax.data.resident import Batch, ResidentData, map_examples
+from aejax.data.resident import Batch, ResidentData
 from aejax.networks.dense import Dense
 from aejax.networks.layers import BOUNDED
-from aejax.networks.zoo import Encoder, examples_at_once, has_biases
+from aejax.networks.zoo import Encoder, has_biases
 
 LEAST = 0.1  # The smallest size of a number of the center: a weight of 0 would give one of 0 at once.
 
@@ -75,14 +76,7 @@ class DeepSvdd(Autoencoder):
 
     def begin(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the center of the training images' codes; the model is not bound to any."""
-
-        def block(indices: jax.Array) -> Any:
-            return self.apply(variables, data.batch("train", indices).image, method="encode")
-
-        num = data.size("train")
-        code = map_examples(block, num, examples_at_once(self.config.encoder, self.image_shape)).astype(jnp.float32)
-        counts = jnp.arange(num)[:, None] < data.count("train")
-        mean = jnp.sum(jnp.where(counts, code, 0.0), axis=0) / data.count("train")
+        mean = jnp.mean(of_training_images(self, variables, data), axis=0)
         center = jnp.where(mean < 0, jnp.minimum(mean, -LEAST), jnp.maximum(mean, LEAST))
         return {**variables, "one_class": {"center": center}}
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.data.corruption import Corruption, Deformation, Masking
 from aejax.data.load import Dataset
 from aejax.data.preprocessing import Kind

@@ -8,7 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import PositiveInt
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import ResidentData

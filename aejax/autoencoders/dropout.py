@@ -6,7 +6,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import Rate, traced
 
 

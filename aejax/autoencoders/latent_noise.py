@@ -5,7 +5,8 @@ from typing import Literal
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, traced
 from aejax.networks.layers import Activation
 

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

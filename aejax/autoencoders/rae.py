@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.spectral import SpectrallyNormalized

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, OpenRate, PositiveInt, traced
 from aejax.data.preprocessing import Kind
 from aejax.data.resident import Batch

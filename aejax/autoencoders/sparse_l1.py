@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.resident import Batch
 from aejax.networks.dense import Dense

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 import flax.linen as nn
 import jax
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.data.preprocessing import Kind
 from aejax.networks.dense import TransposedDenseDecoder, encoder_kernels
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.clustered import of_training_images, too_few_images
+from aejax.autoencoders.base import of_training_images
+from aejax.autoencoders.clustered import too_few_images
 from aejax.autoencoders.variational import VariationalAutoencoder, WithKL
 from aejax.config import PositiveInt
 from aejax.data.load import Dataset

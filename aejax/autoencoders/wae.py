@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.with_posterior import only_identity
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data.preprocessing import Kind

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.config import NonNegativeFloat, outlasting, traced
 from aejax.data.resident import Batch
 from aejax.objectives.likelihoods import LearnedGaussian, Likelihood

@@ -17,6 +17,7 @@ from aejax.autoencoders.denoising import Denoising
 from aejax.autoencoders.dip_vae import DipVae
 from aejax.autoencoders.dropout import Dropout
 from aejax.autoencoders.factor_vae import FactorVae
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.fsq import Fsq
 from aejax.autoencoders.gated import Gated
 from aejax.autoencoders.gumbel_softmax import GumbelSoftmax
@@ -114,7 +115,7 @@ FAMILIES: Registry[type[base.Autoencoder]] = Registry(
         DeepSvdd,
     ),
 )
-FamilyConfig = Annotated[base.Family, FAMILIES]
+FamilyConfig = Annotated[Family, FAMILIES]
 
 
 def make_autoencoder(

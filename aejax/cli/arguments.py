@@ -107,8 +107,15 @@ def read_one_study(
       ConfigError: in one line, if a flag is wrong or if it names none, or several.
     """
     leftover = read_flags(values, arguments, help_of(command))
-    if leftover is None:
-        return None
+    return None if leftover is None else one_study(leftover)
+
+
+def one_study(leftover: Sequence[str]) -> str:
+    """Returns the study's directory that is named.
+
+    Raises:
+      ConfigError: if none is, or several are.
+    """
     if len(leftover) != 1:
         raise ConfigError(f"name one study's directory (got {len(leftover)}), see --help")
     return leftover[0]

@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from aejax.autoencoders.base import Family
 from aejax.autoencoders.denoising import DenoisingConfig
+from aejax.autoencoders.family import Family
 from aejax.config import load, override, to_tree
 from aejax.data.load import DataConfig
 from aejax.errors import ConfigError, DataError, shortened

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from aejax.autoencoders.base import Family
+from aejax.autoencoders.family import Family
 from aejax.config import to_tree
 from aejax.errors import UserError
 from aejax.experiment import Config, load_recorded

@@ -111,19 +111,30 @@ def likelihood_metrics(
     """
     metrics: dict[str, jax.Array] = {}
     for split in _splits(data):
-        key = rng.stream(rng.root(0), f"{split} likelihood")
-
-        def block(indices: jax.Array) -> tuple[jax.Array, jax.Array]:
-            stored = data.image[split][indices]  # noqa: B023
-            told = density.of_labels(data.label[split][indices] if density.is_told else None)  # noqa: B023
-            return importance_bound(told, stored, rng.at(key, indices[0]), num_samples, at_once)  # noqa: B023
-
-        size = data.size(split) if num_images is None else min(num_images, data.size(split))
-        nll, elbo = map(jnp.mean, map_examples(block, size, min(IMAGES_AT_ONCE, at_once)))
+        bounds = bounds_of_images(density, data, split, at_once, num_samples=num_samples, num_images=num_images)
+        nll, elbo = map(jnp.mean, bounds)
         metrics |= {f"{split}_nll": nll, f"{split}_elbo": elbo}
         if density.discrete:
             metrics[f"{split}_bits_per_dimension"] = nll / (math.prod(data.image[split].shape[1:]) * math.log(2))
     return metrics
+
+
+def bounds_of_images(
+    density: Density, data: ResidentData, split: str, at_once: int, *, num_samples: int, num_images: int | None
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the two bounds of `importance_bound` for the first images of a split, [images] each.
+
+    The other arguments are those of `likelihood_metrics`.
+    """
+    key = rng.stream(rng.root(0), f"{split} likelihood")
+
+    def block(indices: jax.Array) -> tuple[jax.Array, jax.Array]:
+        stored = data.image[split][indices]
+        told = density.of_labels(data.label[split][indices] if density.is_told else None)
+        return importance_bound(told, stored, rng.at(key, indices[0]), num_samples, at_once)
+
+    size = data.size(split) if num_images is None else min(num_images, data.size(split))
+    return map_examples(block, size, min(IMAGES_AT_ONCE, at_once))
 
 
 def importance_bound(

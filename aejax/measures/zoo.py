@@ -14,6 +14,7 @@ from aejax.measures.likelihood import LIKELIHOOD, POSTERIOR
 from aejax.measures.linear import SVM
 from aejax.measures.neighbors import COMPONENT_NEIGHBORS, NEIGHBORS, WEIGHTED_NEIGHBORS
 from aejax.measures.other_data import DETECTORS, OUTLIERS, TRANSFER
+from aejax.measures.outlier_likelihood import OUTLIER_LIKELIHOOD
 from aejax.measures.probe import CALIBRATION, PROBE, ROBUSTNESS
 from aejax.measures.reconstruction import CLASSIFICATION, RECONSTRUCTION
 from aejax.measures.retrieval import RETRIEVAL
@@ -41,6 +42,7 @@ MEASURES: dict[str, Measure] = {
         CLASSIFICATION,
         OUTLIERS,
         DETECTORS,
+        OUTLIER_LIKELIHOOD,
         GENERATION,
         POSTERIOR,
         LIKELIHOOD,

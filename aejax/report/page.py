@@ -30,6 +30,7 @@ from aejax.report.sections import (
     transfer,
     traversals,
     units,
+    variance,
 )
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
@@ -42,6 +43,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     search.search,
     sweeps.effects,
     interactions.interactions,
+    variance.variance,
     codes.codes,
     disentanglement.disentanglement,
     generation.generation,

@@ -1,13 +1,15 @@
 """Publishing: the small files of a study, kept in the repository, and the tables of Markdown pages made from them."""
 
+import functools
 import gzip
 import json
 import pathlib
 import re
 import tempfile
+from collections.abc import Callable, Sequence
 
 from aejax.errors import UserError
-from aejax.report import speed
+from aejax.report import papers, speed
 from aejax.report.content import gather
 from aejax.report.page import make_sections
 from aejax.report.tables import make_overview, make_table, to_aligned, to_markdown
@@ -16,6 +18,7 @@ from aejax.store import explanations, metrics, results
 from aejax.store.contents import read_study
 from aejax.store.directory import SEARCH, StudyDirectory
 from aejax.store.files import DIGEST, digest_of_bytes, exists, packed, read_bytes, to_json, unpacked
+from aejax.store.papers import ComparedCell, read_papers
 from aejax.store.results import settings
 
 RECORD = "study.json"
@@ -30,9 +33,10 @@ _MAX_THINNING = 1024  # Of curves, to one in so many epochs.
 
 # Between these marks of a Markdown file stands the table of what the first one names: a study's directory, or the
 # record of a benchmark (.json), or a directory of such records. With "overview" it is that of a study's autoencoders
-# with their best samplers.
+# with their best samplers. With "papers" the file holds papers' values (.toml): that of one task, if # and its name
+# follow, or else how many were reached.
 MARKS = re.compile(
-    r"(?P<begin><!-- (?P<sort>table|overview): (?P<path>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
+    r"(?P<begin><!-- (?P<sort>table|overview|papers): (?P<path>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
 )
 # And this one names the record of the suite "scaling", and a picture beside the Markdown file that is drawn from it.
 CHARTS = re.compile(r"<!-- chart: (?P<path>\S+) (?P<picture>\S+\.svg) -->")
@@ -118,9 +122,15 @@ def renew_tables(path: pathlib.Path) -> int:
     except UnicodeDecodeError:
         raise UserError(f"{path} is no Markdown: it is not text in UTF-8") from None
 
+    read = functools.cache(read_papers)  # Once for the tables of all tasks.
+    makers: dict[str, Callable[[pathlib.Path], str]] = {
+        "table": table_of,
+        "overview": overview_of,
+        "papers": functools.partial(papers_of, read=read),
+    }
+
     def renewed(mark: re.Match[str]) -> str:
-        make = overview_of if mark["sort"] == "overview" else table_of
-        return mark["begin"] + make(path.parent / mark["path"]) + mark["end"]
+        return mark["begin"] + makers[mark["sort"]](path.parent / mark["path"]) + mark["end"]
 
     text, num = MARKS.subn(renewed, before)
     path.write_text(text, encoding="utf-8")
@@ -149,3 +159,10 @@ def overview_of(path: pathlib.Path) -> str:
     if table is None:
         raise UserError(f"{path} has no two autoencoders with samplers of their codes; write 'table' for 'overview'")
     return to_aligned(table) + "\n"
+
+
+def papers_of(path: pathlib.Path, read: Callable[[pathlib.Path], Sequence[ComparedCell]] = read_papers) -> str:
+    """Returns the table of papers' values beside ours as Markdown: of the task after #, or how many were reached."""
+    name, _, task = path.name.partition("#")
+    cells = read(path.with_name(name))
+    return papers.to_section(cells, task) if task else papers.to_summary(cells)

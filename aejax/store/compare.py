@@ -1,10 +1,13 @@
 """Results beside the results of another run of the same configs: bitwise equal, close, or different."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from aejax.store.results import Row
+from aejax.measures.zoo import all_metrics
+from aejax.statistics import Interval
+from aejax.store.results import Row, settings
 
 Verdict = Literal["bitwise equal", "within tolerance", "different"]
 
@@ -49,6 +52,41 @@ def only_in_one(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
     return lines + [
         f"{method} {name}: only the second run has results of it" for method, name in sorted(second - first)
     ]
+
+
+_ROUNDING = 1e-6  # Of a number, however narrow its interval is.
+
+
+def outside_intervals(old: Sequence[Row], new: Sequence[Row], tolerance: float) -> list[str]:
+    """Returns a line for each number of a study's table that a second run has outside of the first one's interval.
+
+    A number is the mean of a metric of test images over the seeds of a setting; its interval is Student's of 95 %.
+
+    Args:
+      old: rows of the first run.
+      new: rows of the second.
+      tolerance: how large a relative difference may be where the first run has no interval.
+    """
+    again = _by_key(new)
+    lines = []
+    for setting in settings(old):
+        keys = [(row["method"], row["id"]) for row in setting.rows]
+        second = dataclasses.replace(setting, rows=[again[key] for key in keys if key in again])
+        for metric in all_metrics():
+            first, now = setting.interval(metric.test), second.interval(metric.test)
+            if first is None and now is None:
+                continue
+            if first is None or now is None or not _is_inside(first, now.mean, tolerance):
+                shown = [metric.show(one) or "nothing" for one in (first, now)]
+                lines.append(f"{setting.name}: {metric.heading}: {shown[1]}, where it was {shown[0]}")
+    return lines
+
+
+def _is_inside(interval: Interval, mean: float, tolerance: float) -> bool:
+    if math.isnan(interval.mean) or math.isnan(mean):
+        return math.isnan(interval.mean) and math.isnan(mean)
+    slack = interval.half_width if interval.half_width > 0 else tolerance * abs(interval.mean)  # NaN is not above 0.
+    return abs(mean - interval.mean) <= max(slack, _ROUNDING * abs(interval.mean))
 
 
 def _pair(old: Sequence[Row], new: Sequence[Row]) -> list[tuple[dict[str, float], dict[str, float]]]:

@@ -16,7 +16,7 @@ import config_fields
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from aejax.autoencoders.base import Family
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.zoo import FAMILIES
 from aejax.benchmark.suites import SUITES
 from aejax.report.speed import read_record, relative_time

@@ -11,7 +11,7 @@ import pytest
 
 import aejax
 from aejax import registry
-from aejax.autoencoders.base import Family
+from aejax.autoencoders.family import Family
 from aejax.experiment import Config
 from aejax.networks.posterior_flows import FlowConfig
 from aejax.objectives.likelihood_base import BaseLikelihood

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders.base import Family
 from aejax.autoencoders.deep_svdd import LEAST, DeepSvddConfig
+from aejax.autoencoders.family import Family
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import Batch, make_resident
 from aejax.errors import ConfigError

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from aejax import rng
-from aejax.autoencoders.base import Autoencoder, Family
+from aejax.autoencoders.base import Autoencoder
+from aejax.autoencoders.family import Family
 from aejax.autoencoders.zoo import FAMILIES
 from aejax.config import NonNegativeFloat, PositiveInt, traced
 from aejax.data import preprocessing

@@ -178,3 +178,31 @@ def test_a_damaged_file_of_a_published_study_is_one_line(study, tmp_path):
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"study.json.gz is damaged"):
         call(compare.reproduce, tmp_path / "published", f"--workdir={tmp_path / 'again'}")
+
+
+def test_every_night_a_number_that_left_its_interval_is_a_line(study, tmp_path):
+    def change(tree):
+        for member in tree["members"]:
+            member["metrics"]["test_mse"] += 9.0
+        return tree
+
+    edit_json(*study.glob("populations/autoencoder-*/results.json"), change)
+    status, said = call(compare.reproduce, "--nightly", study, tmp_path / "nothing")
+    assert status == 1
+    moved, missing, summary = said.splitlines()[-3:]
+    assert moved.startswith(f"{study}: autoencoder: MSE: 0.")
+    assert ", where it was 9." in moved
+    assert missing.startswith(f"{tmp_path / 'nothing'}: ")
+    assert "holds no study.json" in missing
+    assert summary == "2 numbers left their interval, or could not be made again"
+    with pytest.raises(ConfigError, match="leave out --keep_model"):
+        call(compare.reproduce, "--nightly", study, "--keep_model")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_three_published_studies_keep_their_intervals():
+    status, said = call(compare.reproduce, "--nightly")
+    assert status == 0, said
+    assert all(f"results/{name} again" in said for name in compare.NIGHTLY)
+    assert said.endswith("0 numbers left their interval, or could not be made again")
