@@ -50,7 +50,7 @@ def test_fields_are_as_the_code_has_them():
     assert fields["inference_k"].type == "integer > 0 or `null`"
     assert fields["unit_norm"][:4] == ("unit_norm", "false", "`true`, `false`", False)
     assert fields["unit_norm"].comment.startswith("What each unit draws has norm 1, and begins as")
-    assert fields["encoder"].type == "`dense`, `conv`, `resnet`, `vit`"
+    assert fields["encoder"].type == "`dense`, `conv`, `resnet`, `lenet`, `vit`"
     assert fields["encoder"].default == "dense (widths=[])"
     assert fields["likelihood"].comment == "Of the pixels, given the decoder's output."
 

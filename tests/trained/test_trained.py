@@ -13,9 +13,10 @@ from aejax import rng
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.config import config_id
+from aejax.data import preprocessing
 from aejax.data.description import DataDescription
 from aejax.data.load import DataConfig, load
-from aejax.data.preprocessing import OF_EACH_IMAGE, Preprocessing
+from aejax.data.preprocessing import OF_EACH_IMAGE
 from aejax.data.resident import make_resident
 from aejax.errors import DataError, UserError
 from aejax.evaluation.image_metrics import mean_squared_error
@@ -287,7 +288,7 @@ def test_a_model_that_was_fitted_to_arrays_is_one_too(dataset, tmp_path):
     with pytest.raises(UserError, match="has no posterior"):
         one.posterior(dataset.test.image)
     for kind in OF_EACH_IMAGE:
-        of_each = dataclasses.replace(one, preprocessing=Preprocessing(kind=kind))
+        of_each = dataclasses.replace(one, preprocessing=preprocessing.fit(kind, dataset.train.image))
         assert of_each.reconstruct(dataset.test.image).shape == dataset.test.image.shape
         with pytest.raises(UserError, match=f"preprocessing={kind} takes from each image what made ones do not have"):
             of_each.decode(np.zeros((1, 2)))
