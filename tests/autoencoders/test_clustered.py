@@ -101,10 +101,10 @@ def test_targets_change_every_so_many_epochs(blobs):
     assert not np.array_equal(targets[1], targets[2])
 
 
-# Two kinds of clusters and of state; the others begin by the same functions.
+# The others begin by the same functions.
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(one, marks=() if one.kind in ("dec", "vade") else pytest.mark.slow, id=one.kind) for one in FAMILIES],
+    [pytest.param(one, marks=() if one.kind == "dec" else pytest.mark.slow, id=one.kind) for one in FAMILIES],
 )
 def test_it_begins_as_a_plain_autoencoder_and_finds_the_kinds(family, blobs):
     alone = train(family, blobs, epochs=1)
