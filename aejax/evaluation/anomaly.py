@@ -21,7 +21,7 @@ def anomaly_metrics(
     outliers: ResidentData,
     strangeness: Callable[[jax.Array], jax.Array] | None = None,
 ) -> dict[str, jax.Array]:
-    """Returns how well some scores tell outliers from images of the own data, neither of which has been trained on.
+    """Returns how well some scores tell outliers from validation and test images of the own data.
 
       <split>_anomaly_distance_auroc, _aupr  the score is the Mahalanobis distance of the features from those of the
                                              training images, with the shrunk covariance

@@ -16,7 +16,7 @@ _TREE_SIZE = 256  # Images that each tree is grown from (Liu, Ting and Zhou, "Is
 
 
 def detector_metrics(features: Mapping[str, np.ndarray], config: DetectorsConfig) -> dict[str, float]:
-    """Returns how well each detector's scores tell outliers from images of the own data, neither of which it has seen.
+    """Returns how well each detector's scores tell outliers from validation and test images of the own data.
 
     `<split>_detector_<kind>_auroc` and `_aupr` in [0, 1], outliers being the positives, for the splits validation and
     test that have images of both; NaN if a feature is not finite. Detectors are given principal components of the

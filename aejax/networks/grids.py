@@ -1,4 +1,4 @@
-"""Codes that no training moves: the points of a grid, of which each number of a vector has a few levels."""
+"""Fixed codes, which training does not move: each number of a vector is rounded to one of a few levels."""
 
 import math
 from collections.abc import Sequence

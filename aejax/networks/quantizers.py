@@ -182,8 +182,8 @@ class Moving(NamedTuple):
 class Codebooks(nn.Module):
     """Codebooks one after another, each of what those before it leave: [n, width] -> codes [n, groups · depth].
 
-    The numbers of a vector are divided among the groups, of which each has `depth` codebooks for its own. The vectors
-    of codebooks are parameters; or they follow moving averages and lie in the collection "codebook"; or they lie there
+    Each group is given an equal share of the numbers of a vector, and has `depth` codebooks of its own. The vectors of
+    codebooks are parameters; or they follow moving averages and lie in the collection "codebook"; or they lie there
     as they were drawn, and what is compared is their product with a basis, a matrix that is a parameter.
     """
 

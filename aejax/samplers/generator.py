@@ -39,7 +39,8 @@ class Generator(nn.Module):
     def generate(self, num: int, key: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Returns images of `num` sampled codes, as the autoencoder sees images: [num, height, width, channels].
 
-        A conditional family is told the label of each, int32 [num]; None: drawn by the key, all classes alike.
+        `label`, int32 [num], is the label of each for a conditional family; None: labels are drawn by the key, each
+        class with the same probability.
         """
         return self.decode(self.sample(num, key), self.draw_labels(num, key) if label is None else label)
 
@@ -48,7 +49,7 @@ class Generator(nn.Module):
         return self.autoencoder.config.likelihood.mean(self.autoencoder.decode_code(code, label))
 
     def draw_labels(self, num: int, key: jax.Array) -> jax.Array | None:
-        """Returns labels for `num` images, int32 [num], all classes alike; None of families that are told none."""
+        """Returns labels, int32 [num], each class equally probable; None if the family takes no labels."""
         if self.autoencoder.config.condition is None:
             return None
         return jax.random.randint(jax.random.fold_in(key, 1), (num,), 0, self.autoencoder.num_classes or 1)

@@ -88,7 +88,7 @@ class Abilities:
             )
 
     def check_decodes_alone(self) -> None:
-        """Checks that it makes images of latents, and is told nothing else.
+        """Checks that it makes images of latents alone, without labels.
 
         Raises:
           UserError: if it does not.

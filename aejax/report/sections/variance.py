@@ -64,7 +64,7 @@ def families(settings: Sequence[Setting]) -> list[list[Setting]]:
 
 
 def common_seeds(metric: Metric, groups: Sequence[Sequence[Setting]]) -> list[int]:
-    """Returns the seeds of which every setting has a finite value of a metric on test images."""
+    """Returns the seeds for which a metric on test images is finite in every setting."""
     known = [
         {seed for seed, value in setting.values(metric.test).items() if math.isfinite(value)}
         for group in groups
