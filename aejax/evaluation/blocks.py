@@ -110,10 +110,13 @@ def blocks_of(
 def weighted_sums(weights: jax.Array, features: jax.Array) -> jax.Array:
     """Returns the sums of features [rows, d] with K weights for each row, [rows, K]: [K, d].
 
-    The transpose is made first. XLA's product along the first axes of both, of few weights and 12,800 features, was
-    wrong in its first columns on CPUs where two members ran side by side (jax 0.10 and 0.12).
+    Weights of zero are added, to a multiple of 32. With few weights and thousands of features XLA's product is wrong in
+    its first columns, now and then, on CPUs where two members run side by side (jax 0.10 and 0.12): searches then end
+    without having converged.
     """
-    return jnp.matmul(jax.lax.optimization_barrier(weights.T), features, precision=_HIGHEST)
+    num = weights.shape[1]
+    padded = jnp.pad(weights, ((0, 0), (0, -num % 32)))
+    return jnp.matmul(jax.lax.optimization_barrier(padded.T), features, precision=_HIGHEST)[:num]
 
 
 class Standardization(NamedTuple):
