@@ -44,7 +44,7 @@ def in_blocks(
 ) -> Demand:
     """The demand of linear classifiers of features a block at a time, without what it takes to compute the features.
 
-    Four matrices of all pairs of features, some blocks, and of searches what they remember, and the cache.
+    Four matrices of all pairs of features, some blocks, and of searches a fifth, what they remember, and the cache.
 
     Args:
       sizes: the number of images of each split that have a label.
@@ -60,7 +60,9 @@ def in_blocks(
         flop += (len(of) + 1) * size**3 / 3
         floats += 3 * len(of) * size * num_classes
         if name != RIDGE:
+            flop += (len(of) + 1) * size**3
             flop += 4 * (len(of) + 1) * _EVALUATIONS * fitted * size * num_classes
     searches = set(strengths) - {RIDGE}
     cache = 4 * fitted * size if is_cached(fitted, size, strengths) else 0
-    return Demand(4 * (floats + 20 * size * num_classes * bool(searches)) + cache, flop)
+    floats += (size**2 + 20 * size * num_classes) * bool(searches)
+    return Demand(4 * floats + cache, flop)

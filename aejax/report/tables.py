@@ -18,6 +18,9 @@ from aejax.report.majority import MAJORITY, baselines
 from aejax.statistics import UNBALANCED
 from aejax.store.results import Row, Setting, columns_of_fields, settings, show_value, sort_rows, varying_fields
 
+GRADIENT_NORM = "_gradient_norm"  # How the metric of a search's end is named, after its classifier.
+UNCONVERGED = 0.01
+
 
 class Table(NamedTuple):
     """Texts for people: a heading, and a row for each setting."""
@@ -234,12 +237,30 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for name in dict.fromkeys(row["method"] for row in rows)
         if Role.PRETRAINED in role_of(name)
     ]
-    diverged = [row for row in rows if row["status"] == "diverged"]
+    diverged = [_member(row) for row in rows if row["status"] == "diverged"]
     if diverged:
-        shown = ", ".join(f"{row['method']} {row['id']} (seed {row['config'].get('seed')})" for row in diverged[:10])
-        more = f" and {len(diverged) - 10} more" if len(diverged) > 10 else ""
-        lines.append(f"Diverged, kept at their last finite state and left out of the means: {shown}{more}.")
+        lines.append(f"Diverged, kept at their last finite state and left out of the means: {_first(diverged)}.")
+    unconverged = [
+        f"{name.removesuffix(GRADIENT_NORM)} of {_member(row)}"
+        for row in rows
+        for name, value in row["metrics"].items()
+        if name.endswith(GRADIENT_NORM) and value is not None and value > UNCONVERGED
+    ]
+    if unconverged:
+        lines.append(
+            f"Classifiers whose search ended before its gradient was {UNCONVERGED:.0%} of the first, so that their "
+            f"accuracy may be too low: {_first(unconverged)}."
+        )
     return lines
+
+
+def _member(row: Row) -> str:
+    return f"{row['method']} {row['id']} (seed {row['config'].get('seed')})"
+
+
+def _first(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _of_data(rows: Sequence[Row]) -> Iterator[str]:

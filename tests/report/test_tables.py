@@ -142,6 +142,17 @@ def test_settings_average_over_seeds_and_leave_out_the_diverged():
     assert "(seed 11)" in text
 
 
+def test_the_table_names_classifiers_whose_search_had_not_converged():
+    rows = [make_row("autoencoder", seed, None, 0.9) for seed in range(3)]
+    norms = {"svm_gradient_norm": 0.2, "probe_gradient_norm": 0.001}
+    assert "search ended" not in to_markdown(rows)
+    rows[1] = rows[1] | {"metrics": rows[1]["metrics"] | norms}
+    text = to_markdown(rows)
+    assert "its gradient was 1% of the first" in text
+    assert f"svm of autoencoder {rows[1]['id']} (seed 1)." in text
+    assert "probe of autoencoder" not in text
+
+
 def test_the_table_says_what_is_exact_and_what_is_not():
     text = to_markdown(ROWS)
     pixels = next(line for line in text.splitlines() if line.startswith("| pixels"))
