@@ -30,7 +30,7 @@ from aejax.autoencoders.k_sparse import KSparseConfig
 from aejax.data.load import DataConfig
 from aejax.evaluation.suite import EvaluationConfig
 from aejax.experiment import Config
-from aejax.measures.config import RidgeConfig
+from aejax.measures.config import FewLabelsConfig, RidgeConfig
 from aejax.networks.patches import PatchesConfig
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.training.config import TrainingConfig
@@ -39,6 +39,8 @@ from aejax.training.optimizers import Adam, Cosine
 
 VARIANTS = ("cifar100", "cifar100_large", "cifar100_coarse", "cifar10", "units", "whitening", "families", "few_labels")
 _BESIDE_BASELINES = ("cifar100", "cifar10")
+# Of the network from scratch, by labels of each class: as many seconds as the features take.
+_SCRATCH_EPOCHS = {1: 400, 10: 40, 100: 4}
 # Each family with the strengths to choose from; units that are never negative, as those of sparse families are.
 _FAMILIES: dict[str, sweeps.Sweep] = {
     "plain": [{"latent_activation": "relu"}],
@@ -53,7 +55,9 @@ _FAMILIES: dict[str, sweeps.Sweep] = {
 def get_config(variant: str) -> Config:
     """Returns the config of one seed."""
     few, large, coarse = (variant == name for name in ("few_labels", "cifar100_large", "cifar100_coarse"))
-    baselines = None if variant in _BESIDE_BASELINES or few else ("pixels", "pca") if coarse else ()
+    baselines = None if variant in _BESIDE_BASELINES else ("pixels", "pca") if coarse else ()
+    if few:
+        baselines = ("pixels", "untrained", "k_means", "supervised")
     return Config(
         data=DataConfig(
             name="cifar10" if variant == "cifar10" else "cifar100",
@@ -61,7 +65,7 @@ def get_config(variant: str) -> Config:
             validation_size=5000,
         ),
         autoencoder=KSparseConfig(
-            latent_size=4000 if large else 1600 if coarse or variant in _BESIDE_BASELINES else 400,
+            latent_size=4000 if large else 1600 if coarse or variant in _BESIDE_BASELINES else 200 if few else 400,
             k=5,
             unit_norm=True,
             likelihood=HalfSquaredError(output="identity"),
@@ -73,6 +77,7 @@ def get_config(variant: str) -> Config:
         evaluation=EvaluationConfig(
             measures=("few_labels",) if few else ("reconstruction", "ridge"),
             flip="none" if few else "both" if large else "test",
+            few_labels=FewLabelsConfig(num_draws=2, strengths=(1.0, 0.3, 0.1, 0.03)) if few else FewLabelsConfig(),
             ridge=RidgeConfig(strengths=(0.01, 0.003, 0.001, 0.0003)),
             baselines=baselines,
             classifier_features=False,
@@ -84,6 +89,11 @@ def sweep(variant: str) -> sweeps.Sweep:
     """Returns the points that a variant compares."""
     if variant == "units":
         return sweeps.grid("autoencoder.latent_size", [50, 100, 200, 400, 800])
+    if variant == "few_labels":
+        return [
+            {"fine_tuning.labels_per_class": labels, "fine_tuning.scratch_epochs": epochs}
+            for labels, epochs in _SCRATCH_EPOCHS.items()
+        ]
     if variant == "whitening":
         return sweeps.grid("autoencoder.patches.whitening", [None, 1.0, 0.3, 0.1, 0.03, 0.01])
     if variant == "families":

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 
 from aejax.data.subsets import draw_per_class
 from aejax.evaluation.probe import LogisticFit, fit_logistic, predict, standardize
-
-NUM_DRAWS = 10  # Of the labelled images, averaged: one draw of ten labels says little.
-STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # The fewer labels, the stronger.
+from aejax.measures.config import FEW_LABELS_STRENGTHS, NUM_DRAWS
 
 
 class LabelledFeatures(NamedTuple):
@@ -26,22 +24,24 @@ def fit_few_labels(
     *,
     num_classes: int,
     standardization: tuple[jax.Array, jax.Array],
+    strengths: Sequence[float] = FEW_LABELS_STRENGTHS,
 ) -> tuple[LogisticFit, jax.Array]:
     """Returns the logistic regression of the labelled images, of one strength, and its accuracy on further ones.
 
-    That is the strength of STRENGTHS which is most accurate on the further images, the stronger of equals.
+    That is the one of `strengths` which is most accurate on the further images, the stronger of equals.
 
     Args:
       labelled: what it is fitted to.
       further: what the strength is chosen by.
       num_classes: labels lie in [0, num_classes).
       standardization: mean and 1 / standard deviation of the features, each [d].
+      strengths: of L2, the strongest first.
     """
     fit = fit_logistic(
         labelled.features,
         labelled.labels,
         num_classes=num_classes,
-        strengths=STRENGTHS,
+        strengths=strengths,
         standardization=standardization,
     )
     correct = predict(fit, further.features) == further.labels[:, None]
@@ -56,6 +56,8 @@ def few_labels_accuracies(
     *,
     num_classes: int,
     per_class: Sequence[int],
+    num_draws: int = NUM_DRAWS,
+    strengths: Sequence[float] = FEW_LABELS_STRENGTHS,
 ) -> dict[str, jax.Array]:
     """Returns the accuracy of logistic regressions that a few labels of each class are for, scalars in [0, 1].
 
@@ -64,7 +66,7 @@ def few_labels_accuracies(
     2 m labels in all, of which half are for that choice alone. Features are standardized by all training images,
     without labels.
 
-      validation_few_labels_<m>_accuracy  on those further images, mean over 10 draws: what was chosen by, so too high
+      validation_few_labels_<m>_accuracy  on those further images, mean over the draws: what was chosen by, so too high
       test_few_labels_<m>_accuracy        on the test images, mean over the draws
 
     Args:
@@ -72,9 +74,11 @@ def few_labels_accuracies(
       labels: of the same keys, int32 [n]; 2 m training images of each class at least.
       num_classes: labels lie in [0, num_classes).
       per_class: the numbers m.
+      num_draws: of the labelled images.
+      strengths: of L2, to choose from.
     """
     standardization = standardize(features["train"])
-    count = 2 * max(per_class)
+    count, strongest_first = 2 * max(per_class), sorted(strengths, reverse=True)
 
     def one(draw: jax.Array) -> dict[str, jax.Array]:
         indices = draw_per_class(labels["train"], num_classes, count, draw)
@@ -85,11 +89,15 @@ def few_labels_accuracies(
                 for part in (indices[:, :num], indices[:, num : 2 * num])
             )
             chosen, accuracy = fit_few_labels(
-                labelled, further, num_classes=num_classes, standardization=standardization
+                labelled,
+                further,
+                num_classes=num_classes,
+                standardization=standardization,
+                strengths=strongest_first,
             )
             right = predict(chosen, features["test"])[:, 0] == labels["test"]
             accuracies[f"validation_few_labels_{num}_accuracy"] = accuracy
             accuracies[f"test_few_labels_{num}_accuracy"] = jnp.mean(right)
         return accuracies
 
-    return jax.tree.map(jnp.mean, jax.lax.map(one, jnp.arange(NUM_DRAWS)))
+    return jax.tree.map(jnp.mean, jax.lax.map(one, jnp.arange(num_draws)))

@@ -11,6 +11,8 @@ from aejax.moved import moved, moved_paths
 
 # On MNIST .1 is best for 100 images, .001 for the pixels of 60,000; few features want less than many.
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+FEW_LABELS_STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # The fewer labels, the stronger.
+NUM_DRAWS = 10  # One draw of ten labels says little.
 # Of ridge regression and Gaussian classes, as shares of the mean eigenvalue of the matrix that they are added to.
 SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 Strengths = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
@@ -62,6 +64,8 @@ class FewLabelsConfig:
     """The probe of few labels."""
 
     labels_per_class: LabelCounts = moved((1, 10, 100), "labels_per_class")
+    num_draws: PositiveInt = NUM_DRAWS  # Of the labelled images; the mean over them counts.
+    strengths: Strengths = FEW_LABELS_STRENGTHS  # Of L2; as many further images of each class choose one.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

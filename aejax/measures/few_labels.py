@@ -17,6 +17,8 @@ def _probe(given: Features) -> dict[str, Any]:
         given.target,
         num_classes=given.num_classes,
         per_class=given.evaluation.few_labels.labels_per_class,
+        num_draws=given.evaluation.few_labels.num_draws,
+        strengths=given.evaluation.few_labels.strengths,
     )
 
 
@@ -33,8 +35,8 @@ FEW_LABELS = Measure(
     name="few_labels",
     metrics=tuple(accuracy(f"few_labels_{num}_accuracy", f"probe, {num} a class") for num in _COUNTS),
     needs=(LABELS, VALIDATION),
-    note="'probe, m a class' has m labels of each class: the same 10 draws for every method, averaged within a "
-    "seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "
+    note="'probe, m a class' has m labels of each class: the same draws for every method (10, where nothing else is "
+    "said), averaged within a seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "
     "have seen all labels.",
     features=_probe,
     misfits=_too_few,

@@ -14,7 +14,7 @@ from aejax.data.load import Dataset
 from aejax.data.resident import make_resident
 from aejax.data.subsets import draw_per_class
 from aejax.errors import ConfigError, DataError
-from aejax.evaluation.few_labels import STRENGTHS
+from aejax.measures.config import FEW_LABELS_STRENGTHS
 from aejax.experiment import Config, check, check_data
 from aejax.methods.base import find_method
 from aejax.networks.dense import Dense
@@ -251,7 +251,7 @@ def test_a_head_that_begins_with_the_probe_is_the_probe(local):
     x = {split: (value - mean) / np.where(deviation > 0, deviation, 1) for split, value in x.items()}
     models = [
         LogisticRegression(C=1 / (32 * strength), tol=1e-6, max_iter=2000).fit(x["train"], seen.label["train"])
-        for strength in STRENGTHS
+        for strength in FEW_LABELS_STRENGTHS
     ]
     best = int(np.argmax([model.score(x["validation"], seen.label["validation"]) for model in models]))
     np.testing.assert_allclose(
