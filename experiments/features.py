@@ -60,9 +60,7 @@ def get_config(variant: str) -> Config:
             name="fashion_mnist" if variant in ("fashion", "conv_fashion") else "mnist", validation_size=5000
         ),
         autoencoder=_autoencoder(variant),
-        optimizer=Adam(
-            learning_rate=3e-3 if one_layer else 1e-3, schedule=Cosine(), averaging=0.999 if deep else None
-        ),
+        optimizer=Adam(learning_rate=3e-3 if one_layer else 1e-3, schedule=Cosine(), averaging=0.999 if deep else None),
         training=TrainingConfig(
             epochs=2 if deep else 1 if one_layer or variant in _CONV else 10, batch_size=50 if one_layer else 100
         ),

@@ -86,8 +86,8 @@ def squared_hinge(scores: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.
 
 
 # Böhning's bound of the cross-entropy: see `aejax.evaluation.probe.fit_logistic`. Of the squared hinge the curvature is
-# 2 where an example lacks a margin, 0 elsewhere: 0.1 is its mean if one in twenty does (of MNIST's stacked maps 2 to 3 %
-# did). From the bound, 2, a search of 6,656 features for a strength of 0.003 had not converged after 120 evaluations.
+# 2 where an example lacks a margin, 0 elsewhere: 0.1 is its mean if one in twenty does, and 2 to 3 % of MNIST's stacked
+# maps did. From the bound a search of 6,656 features for a strength of 0.003 had not converged after 120 evaluations.
 CROSS_ENTROPY = Loss(
     cross_entropy, lambda frequency: jnp.log(frequency + 1e-8), curvature=0.5, slope=1.0, tolerance=TOLERANCE
 )
@@ -140,7 +140,7 @@ def fit_by_search(
 
     def of_strength(carry: tuple[jax.Array, jax.Array], strength: jax.Array) -> tuple[Any, Classifiers]:
         factor = _factor(loss.curvature * sums.covariance(strength / loss.curvature))
-        # Inverted once: a product with it takes a tenth of the time that solving with the factor takes (6,656 features).
+        # Inverted once: a product with the inverse takes a tenth of the time of solving (6,656 features, two cores).
         inverse = _solve(factor, jnp.eye(dimension))
         to_slopes = functools.partial(jnp.matmul, inverse, precision=_HIGHEST)
 

@@ -36,8 +36,8 @@ FEW_LABELS = Measure(
     metrics=tuple(accuracy(f"few_labels_{num}_accuracy", f"probe, {num} a class") for num in _COUNTS),
     needs=(LABELS, VALIDATION),
     note="'probe, m a class' has m labels of each class: the same draws for every method (10, where nothing else is "
-    "said), averaged within a seed; its strength is chosen on m further images of each. Features of supervised and fine-tuned networks "
-    "have seen all labels.",
+    "said), averaged within a seed; its strength is chosen on m further images of each. Features of supervised and "
+    "fine-tuned networks have seen all labels.",
     features=_probe,
     misfits=_too_few,
     by_axes=True,

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from aejax.data.subsets import draw_per_class
 from aejax.evaluation.few_labels import few_labels_accuracies
-from aejax.measures.config import FEW_LABELS_STRENGTHS, NUM_DRAWS
 from aejax.evaluation.probe import standardize
+from aejax.measures.config import FEW_LABELS_STRENGTHS, NUM_DRAWS
 
 PER_CLASS = (2, 10)  # Fewer and more examples than features.
 
@@ -33,7 +33,8 @@ def test_accuracies_are_those_of_scikit_learn(digits):
             indices = np.asarray(draw_per_class(labels["train"], 10, 20, draw))
             labelled, further = indices[:, :num].ravel(), indices[:, num : 2 * num].ravel()
             models = [
-                LogisticRegression(C=1 / (len(labelled) * strength), tol=1e-6, max_iter=2000) for strength in FEW_LABELS_STRENGTHS
+                LogisticRegression(C=1 / (len(labelled) * strength), tol=1e-6, max_iter=2000)
+                for strength in FEW_LABELS_STRENGTHS
             ]
             with threadpool_limits(1):
                 fitted = [model.fit(x["train"][labelled], labels["train"][labelled]) for model in models]

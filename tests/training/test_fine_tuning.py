@@ -14,8 +14,8 @@ from aejax.data.load import Dataset
 from aejax.data.resident import make_resident
 from aejax.data.subsets import draw_per_class
 from aejax.errors import ConfigError, DataError
-from aejax.measures.config import FEW_LABELS_STRENGTHS
 from aejax.experiment import Config, check, check_data
+from aejax.measures.config import FEW_LABELS_STRENGTHS
 from aejax.methods.base import find_method
 from aejax.networks.dense import Dense
 from aejax.networks.residual import Residual
