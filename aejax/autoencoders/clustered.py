@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import jax
 
-from aejax.autoencoders.base import Autoencoder
-from aejax.autoencoders.family import Family
+from aejax.autoencoders.corrupted import Corrupted, CorruptedAutoencoder
 from aejax.config import PositiveInt
 from aejax.data.load import Dataset
 from aejax.objectives.clusters import nearest
@@ -21,7 +20,7 @@ def too_few_images(path: str, num_clusters: int, dataset: Dataset) -> Iterator[s
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Clustered(Family):
+class Clustered(Corrupted):
     """The fields of families whose loss draws codes to centroids, which are found by k-means when it begins."""
 
     LAYERWISE: ClassVar[bool] = False
@@ -41,7 +40,7 @@ class Clustered(Family):
         yield from too_few_images("autoencoder.num_clusters", self.num_clusters, dataset)
 
 
-class ClusteredAutoencoder(Autoencoder):
+class ClusteredAutoencoder(CorruptedAutoencoder):
     """The networks of a `Clustered` family. A family says where its centroids are kept."""
 
     config: Any  # A `Clustered` family.

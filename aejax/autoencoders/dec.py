@@ -95,7 +95,8 @@ class DecConfig(Targeted):
 
     Source: Xie, Girshick and Farhadi, "Unsupervised deep embedding for clustering analysis", 2016, equations 1 to 3.
 
-    Departures: pre-training is of the whole network at once, and not of denoising layers one by one.
+    Departures: pre-training is of the whole network at once, where the paper's is of denoising layers one by one first;
+    `corruption` makes it denoising, and goes on in the training of the clusters.
     """
 
     TERMS: ClassVar[tuple[str, ...]] = ("clustering",)

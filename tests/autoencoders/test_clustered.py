@@ -12,6 +12,7 @@ from aejax.autoencoders.dec import DecConfig, IdecConfig
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vade import VadeConfig
 from aejax.data.augmentation import Augmentation
+from aejax.data.corruption import Masking
 from aejax.data.load import Dataset, Split
 from aejax.data.resident import Batch, make_resident
 from aejax.errors import ConfigError, DataError
@@ -85,6 +86,22 @@ def test_targets_are_sharpened_memberships_at_the_last_refresh(family, blobs):
     weight = getattr(family, "weight", 1.0)
     clustering = terms(Batch(moved, None, unchanged=IMAGE))["clustering"]  # Targets are of what is not augmented.
     np.testing.assert_allclose(clustering, weight * expected, rtol=1e-4, atol=1e-5)
+
+
+def test_clusters_of_corrupted_images_are_drawn_to_those_of_the_images_as_they_are():
+    family = dataclasses.replace(FAMILIES[0], corruption=Masking(rate=0.5))
+    model, variables = initialize(family, IMAGE)
+    rngs = {"noise": jax.random.key(3)}
+    corrupted = model.apply(variables, IMAGE, train=True, method="corrupt", rngs=rngs)
+    assert 0.3 < np.mean(np.asarray(corrupted) == 0) < 0.7
+    target = np.asarray(model.apply(variables, IMAGE, method="target"), np.float64)
+    found = np.asarray(model.apply(variables, corrupted, method="memberships"), np.float64)
+    terms = model.apply(variables, Batch(IMAGE, None), train=True, method="terms", rngs=rngs)
+    expected = (target * (np.log(target) - found)).sum(axis=1)
+    np.testing.assert_allclose(terms["clustering"], expected, rtol=1e-4, atol=1e-6)
+    terms = model.apply(variables, Batch(IMAGE, None), train=False, method="terms")
+    found = np.asarray(model.apply(variables, IMAGE, method="memberships"), np.float64)
+    np.testing.assert_allclose(terms["clustering"], (target * (np.log(target) - found)).sum(axis=1), atol=1e-6)
 
 
 def test_targets_change_every_so_many_epochs(blobs):
