@@ -113,9 +113,9 @@ MUTATIONS = (
     ),
     Mutation(
         "denoising: corrupted outside training too",
-        "autoencoders/denoising.py",
-        'self.config.corruption.corrupt(self.make_rng("noise"), x) if train else x',
-        "self.config.corruption.corrupt(jax.random.key(0), x)",
+        "autoencoders/corrupted.py",
+        'corruption.corrupt(self.make_rng("noise"), x) if train and corruption is not None else x',
+        "corruption.corrupt(jax.random.key(0), x) if corruption is not None else x",
         "tests/autoencoders/test_noise_and_ties.py",
     ),
     # Data.

@@ -249,7 +249,7 @@ def test_mirror_images_to_learn_from_are_counted(config):
         ((job,),) = Roster([own], datasets).plan()
         return demand.needs_of(job, datasets).flop
 
-    factors = 6 * 500**3 / 3  # Of five strengths and the last fit: these do not grow.
+    factors = 6 * (500**3 / 3 + 500**3)  # Of five strengths and the last fit, and their inverses: these do not grow.
     once, twice = flop(), flop(**{"evaluation.flip": "both"})
     assert twice - factors == pytest.approx(2 * (once - factors))
 
