@@ -261,24 +261,3 @@ def test_sums_of_members_side_by_side_are_those_of_each():
 
     members = Members([Config(seed=0), Config(seed=1)])
     np.testing.assert_allclose(members.compile(add, (), data, name="sums")(0, (), data), 0, atol=1e-2)
-
-
-@pytest.mark.slow
-def test_searches_of_members_side_by_side_converge():
-    """Wrong sums of few weights and thousands of features kept them from it; see `weighted_sums`."""
-    size, num_classes, num = 6656, 10, 4000
-    generator = np.random.default_rng(0)
-    label = generator.integers(0, num_classes, num).astype(np.int32)
-    hidden = generator.normal(size=(num, 60)) + generator.normal(size=(num_classes, 60))[label]
-    image = hidden.reshape(num, 6, 10, 1).astype(np.float32)
-    data = share(ResidentData({"train": image}, {"train": label}, Preprocessing(kind="none")))
-
-    def fit(config, _, data):
-        matrix = jax.random.normal(jax.random.key(config.seed), (60, size))
-        blocks = blocks_of(lambda stored: jax.nn.relu(flat(stored) @ matrix), num, data, "train", rows=2000).cached()
-        standardization, sums = standardized_sums(blocks, size, num_classes)
-        return fit_by_search(SQUARED_HINGE, [blocks], standardization, sums, jnp.asarray([0.3])).gradient_norm
-
-    members = Members([Config(seed=0), Config(seed=1)])
-    norms = members.compile(fit, (), data, name="fit")(0, (), data)
-    assert np.all(norms <= SQUARED_HINGE.tolerance), norms
