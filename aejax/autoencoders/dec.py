@@ -68,9 +68,9 @@ class TargetedAutoencoder(ClusteredAutoencoder):
         membership: Any = model.apply(self.get_variable(_TARGET, "variables"), image, method="memberships")
         return jax.lax.stop_gradient(sharpened(jnp.exp(membership), self.get_variable(_TARGET, "total")))
 
-    def divergence(self, batch: Batch, *, train: bool) -> jax.Array:
-        """Returns KL(p ‖ q) of each image, [batch]."""
-        membership = self.memberships(self.corrupt(batch.image, train=train), train=train)
+    def divergence(self, latent: jax.Array, batch: Batch) -> jax.Array:
+        """Returns KL(p ‖ q) of each image, [batch], where q is that of its latent."""
+        membership = log_memberships(latent.astype(jnp.float32), self.centroids())
         target = self.target(batch.image if batch.unchanged is None else batch.unchanged)
         return jnp.sum(jax.scipy.special.xlogy(target, target) - target * membership, axis=1)
 
@@ -114,7 +114,8 @@ class Dec(TargetedAutoencoder):
         """Returns KL(p ‖ q), [batch]."""
         if self.is_initializing():  # There is a decoder without pre-training, too.
             self.pretraining_terms(batch, train=train)
-        return {"clustering": self.divergence(batch, train=train)}
+        latent = self.encode(self.corrupt(batch.image, train=train), train=train)
+        return {"clustering": self.divergence(latent, batch)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,8 @@ class Idec(TargetedAutoencoder):
 
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction and the weighted KL, [batch] each."""
+        latent = self.encode(self.corrupt(batch.image, train=train), train=train)
         return {
-            **self.pretraining_terms(batch, train=train),
-            "clustering": self.config.weight * self.divergence(batch, train=train),
+            "reconstruction": self.reconstruction(latent, batch, train=train),
+            "clustering": self.config.weight * self.divergence(latent, batch),
         }
