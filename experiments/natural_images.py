@@ -7,14 +7,15 @@
     aejax train natural_images:units              # 50 to 800 units; CIFAR-100 from here on
     aejax train natural_images:whitening          # patches whitened more, less, and not
     aejax train natural_images:families           # six families of 400 units
-    aejax train natural_images:few_labels         # 1, 10, 100 labels of each class
+    aejax train natural_images:few_labels         # 1, 10, 100 labels of each class, 200 units
 
 A k-sparse autoencoder sees patches of 6 x 6 pixels, four of each image, their contrast normalized and whitened (ZCA).
 Its responses at all 27 x 27 places, two-sided and above a threshold, are summed over quadrants: 8 features for each
 unit, or 4 of 4,000 units, whose negative responses are left out. A ridge regression is fitted to those of 45,000
 training images, with 4,000 units to those of their mirror images, too; an image's scores are means over it and its
 mirror image. Strengths are chosen on 5,000 validation images. Beside it stand the same features of k-means, of the same
-encoder untrained and trained by labels, and raw pixels. Five seeds.
+encoder untrained and trained by labels, and raw pixels. Five seeds. `few_labels` has logistic regressions, of two draws
+of labelled images, and the network trained by as many labels.
 
 Cost: `cifar100` about 100 minutes on 2 cores beside other work, and 9.6 GB of memory, `cifar100_coarse` 28,
 `whitening` 55, `units` 32. Others are not measured yet.
@@ -38,8 +39,14 @@ from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Cosine
 
 VARIANTS = ("cifar100", "cifar100_large", "cifar100_coarse", "cifar10", "units", "whitening", "families", "few_labels")
-_BESIDE_BASELINES = ("cifar100", "cifar10")
-# Of the network from scratch, by labels of each class: as many seconds as the features take.
+_UNITS = {"cifar100": 1600, "cifar10": 1600, "cifar100_coarse": 1600, "cifar100_large": 4000, "few_labels": 200}
+_BASELINES = {  # None: all of them.
+    "cifar100": None,
+    "cifar10": None,
+    "cifar100_coarse": ("pixels", "pca"),
+    "few_labels": ("pixels", "untrained", "k_means", "supervised"),
+}
+# Of the network from scratch, by labels of each class: meant to take as many seconds as the features do.
 _SCRATCH_EPOCHS = {1: 400, 10: 40, 100: 4}
 # Each family with the strengths to choose from; units that are never negative, as those of sparse families are.
 _FAMILIES: dict[str, sweeps.Sweep] = {
@@ -55,9 +62,6 @@ _FAMILIES: dict[str, sweeps.Sweep] = {
 def get_config(variant: str) -> Config:
     """Returns the config of one seed."""
     few, large, coarse = (variant == name for name in ("few_labels", "cifar100_large", "cifar100_coarse"))
-    baselines = None if variant in _BESIDE_BASELINES else ("pixels", "pca") if coarse else ()
-    if few:
-        baselines = ("pixels", "untrained", "k_means", "supervised")
     return Config(
         data=DataConfig(
             name="cifar10" if variant == "cifar10" else "cifar100",
@@ -65,7 +69,7 @@ def get_config(variant: str) -> Config:
             validation_size=5000,
         ),
         autoencoder=KSparseConfig(
-            latent_size=4000 if large else 1600 if coarse or variant in _BESIDE_BASELINES else 200 if few else 400,
+            latent_size=_UNITS.get(variant, 400),
             k=5,
             unit_norm=True,
             likelihood=HalfSquaredError(output="identity"),
@@ -79,7 +83,7 @@ def get_config(variant: str) -> Config:
             flip="none" if few else "both" if large else "test",
             few_labels=FewLabelsConfig(num_draws=2, strengths=(1.0, 0.3, 0.1, 0.03)) if few else FewLabelsConfig(),
             ridge=RidgeConfig(strengths=(0.01, 0.003, 0.001, 0.0003)),
-            baselines=baselines,
+            baselines=_BASELINES.get(variant, ()),
             classifier_features=False,
         ),
     )
