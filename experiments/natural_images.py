@@ -7,6 +7,7 @@
     aejax train natural_images:units              # 50 to 800 units; CIFAR-100 from here on
     aejax train natural_images:whitening          # patches whitened more, less, and not
     aejax train natural_images:families           # six families of 400 units
+    aejax train natural_images:search --seeds=1   # how their strengths were chosen, with 15,000 images
     aejax train natural_images:few_labels         # 1, 10, 100 labels of each class, 200 units
 
 A k-sparse autoencoder sees patches of 6 x 6 pixels, four of each image, their contrast normalized and whitened (ZCA).
@@ -40,7 +41,17 @@ from aejax.training.config import TrainingConfig
 from aejax.training.fine_tuning import FineTuningConfig
 from aejax.training.optimizers import Adam, Cosine
 
-VARIANTS = ("cifar100", "cifar100_large", "cifar100_coarse", "cifar10", "units", "whitening", "families", "few_labels")
+VARIANTS = (
+    "cifar100",
+    "cifar100_large",
+    "cifar100_coarse",
+    "cifar10",
+    "units",
+    "whitening",
+    "families",
+    "search",
+    "few_labels",
+)
 _UNITS = {"cifar100": 1600, "cifar10": 1600, "cifar100_coarse": 1600, "cifar100_large": 4000, "few_labels": 200}
 _BASELINES = {  # None: all of them.
     "cifar100": None,
@@ -68,6 +79,7 @@ def get_config(variant: str) -> Config:
         data=DataConfig(
             name="cifar10" if variant == "cifar10" else "cifar100",
             label="coarse_label" if coarse else None,
+            train_size=15_000 if variant == "search" else None,
             validation_size=5000,
         ),
         autoencoder=KSparseConfig(
@@ -102,7 +114,7 @@ def sweep(variant: str) -> sweeps.Sweep:
         ]
     if variant == "whitening":
         return sweeps.grid("autoencoder.patches.whitening", [None, 1.0, 0.3, 0.1, 0.03, 0.01])
-    if variant == "families":
+    if variant in ("families", "search"):
         shared = {"latent_size": 400, "encoder.widths": [], "likelihood.output": "identity", "patches": {}}
         return [sweeps.part("autoencoder", kind, shared | own) for kind in _FAMILIES for own in _FAMILIES[kind]]
     return [{}]

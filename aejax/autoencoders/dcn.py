@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.base import of_training_images
 from aejax.autoencoders.clustered import Clustered, ClusteredAutoencoder
 from aejax.config import NonNegativeFloat, traced
 from aejax.data.resident import Batch, ResidentData
@@ -51,7 +50,8 @@ class Dcn(ClusteredAutoencoder):
 
     def begin(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the centroids of the training images' codes; see `Autoencoder.begin`."""
-        codes, num_clusters = of_training_images(self, variables, data), self.config.num_clusters
+        variables, codes = self.first_codes(variables, data)
+        num_clusters = self.config.num_clusters
         centroid = fit_k_means(codes, num_clusters, jax.random.key(0))
         _, count = cluster_means(codes, nearest(codes, centroid), num_clusters)
         return {**variables, _CLUSTERS: {"centroid": centroid, "count": count}}
@@ -59,7 +59,7 @@ class Dcn(ClusteredAutoencoder):
     def terms(self, batch: Batch, *, train: bool) -> dict[str, jax.Array]:
         """Returns the reconstruction and the weighted squared distance, [batch] each."""
         latent = self.encode(self.corrupt(batch.image, train=train), train=train)
-        code = latent.astype(jnp.float32)
+        code = self.code(latent)
         cluster = nearest(code, self.centroids())
         square = jnp.sum((code - self.centroids()[cluster]) ** 2, axis=1)
         if train:

@@ -44,13 +44,13 @@ class TargetedAutoencoder(ClusteredAutoencoder):
 
     def begin(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with the centroids of the training images' codes; see `Autoencoder.begin`."""
-        codes = of_training_images(self, variables, data)
+        variables, codes = self.first_codes(variables, data)
         centroid = fit_k_means(codes, self.config.num_clusters, jax.random.key(0))
         return {**variables, "params": {**variables["params"], "centroid": centroid}}
 
     def memberships(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """How much each image belongs to each cluster: log q, [batch, clusters]."""
-        return log_memberships(self.encode(image, train=train).astype(jnp.float32), self.centroids())
+        return log_memberships(self.code(self.encode(image, train=train)), self.centroids())
 
     def refresh(self, variables: Any, data: ResidentData) -> Any:
         """Returns the variables with targets by the parameters as they are; see `Autoencoder.refresh`."""
@@ -70,7 +70,7 @@ class TargetedAutoencoder(ClusteredAutoencoder):
 
     def divergence(self, latent: jax.Array, batch: Batch) -> jax.Array:
         """Returns KL(p ‖ q) of each image, [batch], where q is that of its latent."""
-        membership = log_memberships(latent.astype(jnp.float32), self.centroids())
+        membership = log_memberships(self.code(latent), self.centroids())
         target = self.target(batch.image if batch.unchanged is None else batch.unchanged)
         return jnp.sum(jax.scipy.special.xlogy(target, target) - target * membership, axis=1)
 

@@ -12,7 +12,8 @@ from aejax.autoencoders.base import Autoencoder
 from aejax.data.resident import Batch, ResidentData, map_examples, training_arrays
 from aejax.networks import patches
 from aejax.networks.layers import flatten
-from aejax.networks.patches import PatchLayer, Whitening
+from aejax.networks.patches import PatchLayer
+from aejax.networks.whitening import Whitening, fit_whitening, no_whitening
 
 _DRAWN_AT_ONCE = 1000  # Images whose patches are drawn at once, to fit a whitening to them.
 
@@ -30,7 +31,7 @@ class Patchwise(Autoencoder):
         """Makes the family's networks, of patches."""
         self.autoencoder = self.family(self._config_of_patch, self.patch_shape)
         nn.share_scope(self, self.autoencoder)
-        none = patches.no_whitening(jnp.zeros(self.patch_shape).size)
+        none = no_whitening(jnp.zeros(self.patch_shape).size)
         self.whitening = self.variable("patches", "whitening", none._asdict)
 
     @property
@@ -67,7 +68,7 @@ class Patchwise(Autoencoder):
         """Returns the variables with the whitening of patches [n, *patch_shape]."""
         if self.patches.whitening is None:
             return variables
-        whitening = patches.fit_whitening(_without_contrast(patch, self.patches), self.patches.whitening)._asdict()
+        whitening = fit_whitening(_without_contrast(patch, self.patches), self.patches.whitening)._asdict()
         return {**variables, "patches": {**variables.get("patches", {}), "whitening": whitening}}
 
     def training_patches(self, variables: Any, data: ResidentData) -> jax.Array:

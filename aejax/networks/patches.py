@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,8 @@ from jax import lax
 
 from aejax.config import NonNegativeFloat, PositiveFloat, PositiveInt, optional_part, traced
 from aejax.networks.convolution import image_patches
-from aejax.networks.layers import eigh, flatten
+from aejax.networks.layers import flatten
+from aejax.networks.whitening import fit_whitening
 
 Pool = Literal["sum", "mean", "max"]
 NAMES_ABOVE = ("second", "third")  # Of the layers above the first.
@@ -210,38 +211,6 @@ class PatchesConfig(PatchLayer):
         for layer, shape, patch in zip(self.above, shapes[1:], patches[1:], strict=True):
             numbers = max(numbers, math.prod(layer.places(shape)) * max(layer.units, layer.groups * math.prod(patch)))
         return max(1, _NUMBERS_AT_ONCE // numbers)
-
-
-class Whitening(NamedTuple):
-    """What is taken from the patches of D numbers that are normalized, and what they are multiplied by."""
-
-    mean: jax.Array  # [D]
-    forward: jax.Array  # [D, D], symmetric
-    inverse: jax.Array  # [D, D]
-
-    def apply(self, rows: jax.Array) -> jax.Array:
-        """Whitens rows [n, D]."""
-        return jnp.matmul(rows - self.mean[None], self.forward, precision=_HIGHEST)
-
-    def invert(self, rows: jax.Array) -> jax.Array:
-        """Undoes `apply`."""
-        return jnp.matmul(rows, self.inverse, precision=_HIGHEST) + self.mean[None]
-
-
-def no_whitening(size: int) -> Whitening:
-    """The whitening that leaves patches of `size` numbers as they are."""
-    return Whitening(jnp.zeros(size), jnp.eye(size), jnp.eye(size))
-
-
-def fit_whitening(rows: jax.Array, strength: jax.typing.ArrayLike) -> Whitening:
-    """Fits ZCA whitening to rows [n, D]: variances along principal axes become λ / (λ + strength)."""
-    mean = jnp.mean(rows, axis=0)
-    centered = rows - mean[None]
-    covariance = jnp.matmul(centered.T, centered, precision=_HIGHEST) / len(rows)
-    variance, axes = eigh(covariance)
-    deviation = jnp.sqrt(jnp.maximum(variance, 0.0) + strength)[None]
-    forward, inverse = (jnp.matmul(axes * scale, axes.T, precision=_HIGHEST) for scale in (1 / deviation, deviation))
-    return Whitening(mean, forward, inverse)
 
 
 def draw_patches(key: jax.Array, image: jax.Array, size: int, num: int, step: int = 1) -> jax.Array:

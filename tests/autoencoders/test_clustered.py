@@ -104,6 +104,24 @@ def test_clusters_of_corrupted_images_are_drawn_to_those_of_the_images_as_they_a
     np.testing.assert_allclose(terms["clustering"], (target * (np.log(target) - found)).sum(axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("family", [FAMILIES[0], FAMILIES[2]], ids=lambda family: family.kind)
+def test_clusters_are_those_of_whitened_codes(family, blobs):
+    model, variables = initialize(dataclasses.replace(family, whiten=True), IMAGE)
+    variables = jax.device_get(jax.jit(model.begin)(variables, make_resident(blobs, "none")))
+    image = blobs.train.image / np.float32(255)
+    latent = np.asarray(apply(model, variables, image, method="encode"))
+    variance, axes = np.linalg.eigh(np.cov(latent.T.astype(np.float64), bias=True))
+    white = (latent - latent.mean(axis=0)) @ axes / np.sqrt(variance + 1e-3 * variance.mean()) @ axes.T
+    np.testing.assert_allclose(apply(model, variables, latent, method="code"), white, rtol=1e-2, atol=1e-3)
+    centroid = np.asarray(model.apply(variables, method="centroids"), np.float64)
+    nearest = ((white[:, None] - centroid[None]) ** 2).sum(axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(apply(model, variables, image, method="clusters"), nearest)
+    np.testing.assert_allclose(centroid, [white[nearest == k].mean(axis=0) for k in range(3)], rtol=1e-2, atol=2e-3)
+    if family.kind == "dec":
+        found = np.exp(np.asarray(apply(model, variables, image, method="memberships"), np.float64))
+        np.testing.assert_allclose(found, memberships(white, centroid), rtol=1e-2, atol=1e-4)
+
+
 def test_targets_change_every_so_many_epochs(blobs):
     family = dataclasses.replace(FAMILIES[0], target_epochs=2)
     config = Config(autoencoder=family, training=TrainingConfig(batch_size=30, pretraining_epochs=1, epochs=4))

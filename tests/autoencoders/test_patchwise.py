@@ -19,6 +19,7 @@ from aejax.methods.base import find_method
 from aejax.networks import patches
 from aejax.networks.dense import Dense
 from aejax.networks.patches import PatchesConfig
+from aejax.networks.whitening import Whitening, fit_whitening
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.training.fit import fit
 from aejax.training.loop import train
@@ -41,7 +42,7 @@ def whitened(config, image_shape):
     init = jax.jit(lambda key, image: model.init(key, image, method="reconstruct"))
     variables = init(jax.random.key(0), jnp.zeros((1, *image_shape)))
     rows = np.random.default_rng(1).normal(size=(300, np.prod(model.patch_shape))) * 0.7 + 0.1
-    whitening = jax.jit(patches.fit_whitening)(jnp.asarray(rows, jnp.float32), 0.1)._asdict()
+    whitening = jax.jit(fit_whitening)(jnp.asarray(rows, jnp.float32), 0.1)._asdict()
     return model, {**variables, "patches": {"whitening": whitening}}
 
 
@@ -117,7 +118,7 @@ def test_pictures_of_weights_are_of_pixels():
 
     def draw(model, latent):
         rows = model.autoencoder.decode(latent).reshape(len(latent), -1)
-        return patches.Whitening(**model.whitening.value).invert(rows)
+        return Whitening(**model.whitening.value).invert(rows)
 
     drawn = apply(model, variables, np.eye(5, 4, dtype=np.float32), method=draw)
     np.testing.assert_allclose(images["decoder"].reshape(4, -1), drawn[:4] - drawn[4:], atol=1e-3)

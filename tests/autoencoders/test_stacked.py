@@ -21,7 +21,8 @@ from aejax.errors import ConfigError, DataError
 from aejax.experiment import Config, check, check_data
 from aejax.networks.convolutional import Convolutional
 from aejax.networks.dense import Dense
-from aejax.networks.patches import LayerAbove, PatchesConfig, Whitening, similar_maps
+from aejax.networks.patches import LayerAbove, PatchesConfig, similar_maps
+from aejax.networks.whitening import Whitening
 from aejax.objectives.likelihoods import HalfSquaredError
 from aejax.sweep import expand, grid, group
 from aejax.training.fit import fit
