@@ -48,7 +48,8 @@ _MOVES = {
     "mnist": Deformation(rotation=20.0, shift=2, shear=0.3, zoom=0.2),
     "fashion": Deformation(rotation=5.0, shift=2, shear=0.1, zoom=0.15, flip=0.5),
 }
-_IN_SMALL, _IN_FULL = (10, 5), (300, 100)  # Epochs of the autoencoder, and of the clusters after it.
+_IN_SMALL = (10, 5)  # Epochs of the autoencoder, and of the clusters after it.
+_IN_FULL = (300, 100)
 
 
 def get_config(variant: str) -> Config:
