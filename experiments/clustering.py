@@ -77,7 +77,7 @@ def sweep(variant: str) -> sweeps.Sweep:
     family, full = get_config(variant).autoencoder, variant.endswith("full")
     network = {f"encoder.{name}": value for name, value in dataclasses.asdict(family.encoder).items() if name != "kind"}
     shared = {"encoder": family.encoder.kind, **network, "latent_size": 10, "likelihood": "bernoulli"}
-    moves = {f"corruption.{name}": value for name, value in dataclasses.asdict(_MOVES[variant.split("_")[0]]).items()}
+    moves = {f"corruption.{name}": value for name, value in dataclasses.asdict(family.corruption).items()}
     moved = {"corruption": moves.pop("corruption.kind"), **moves, "whiten": True}
     pretraining, epochs = _IN_FULL if full else _IN_SMALL
     training = {"training.pretraining_epochs": pretraining, "training.epochs": epochs}

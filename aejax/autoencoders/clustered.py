@@ -36,7 +36,7 @@ class Clustered(Corrupted):
     latent_size: PositiveInt = 10  # Units of the latent.
     num_clusters: PositiveInt = 10  # Labels are not read: give it the number of kinds that you expect.
     # Whether codes are whitened before their distances to centroids are taken, by their covariance over the training
-    # images when clusters begin. Otherwise numbers that vary much count most, and they may say little of the kind.
+    # images when clusters begin; the papers do not. Otherwise numbers that vary much count most, whatever they tell.
     whiten: bool = False
 
     @property
