@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from aejax.data.resident import ResidentData, map_examples
 from aejax.data.streamed import indexable
+from aejax.evaluation.views import ALONE, Views
 
 ROWS = 2000  # Examples in a block, at most: enough to multiply fast, and few beside a matrix of all pairs of features.
 CACHED_BYTES = 3_000_000_000  # Of features, at most, that several passes read from memory; more are computed anew.
@@ -25,8 +26,9 @@ class Blocks:
 
     features: Callable[[jax.Array], jax.Array]  # The number of a block -> features, float32 [rows, d].
     label: jax.Array  # int32 [n]
-    # Likewise of the mirror images, where scores are the mean of those of an image and its mirror image.
-    mirrored: Callable[[jax.Array], jax.Array] | None = None
+    # Likewise of one of the views of the images over which scores are averaged, by the number of the block and its own.
+    view: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    num_views: int = 1  # View 0 is the images.
     most: int = ROWS  # Rows of a block.
 
     @property
@@ -47,9 +49,12 @@ class Blocks:
         return jnp.asarray(block) * rows + jnp.arange(rows)
 
     def scored(self, block: jax.Array) -> jax.Array:
-        """Returns the features that linear scores are of, [rows, d]: the own, with mirror images the mean of both."""
-        own = self.features(block)
-        return own if self.mirrored is None else (own + self.mirrored(block)) / 2
+        """Returns the features that linear scores are of, [rows, d]: the mean over all views."""
+        own, view = self.features(block), self.view
+        if view is None or self.num_views == 1:
+            return own
+        add = lambda total, number: (total + view(block, number), None)  # noqa: E731
+        return jax.lax.scan(add, own, jnp.arange(1, self.num_views))[0] / self.num_views
 
     def scan(self, function: Callable[[Any, jax.Array], tuple[Any, Any]], start: Any) -> tuple[Any, Any]:
         """Scans `function(carry, number of the block)`, which returns a carry and arrays [rows, ...], over the blocks.
@@ -72,7 +77,7 @@ def blocks_of(
     split: str,
     *,
     rows: int,
-    flip: bool = False,
+    views: Views = ALONE,
     doubled: bool = False,
 ) -> Blocks:
     """Returns the examples of a split of data with labels, in blocks of at most so many rows.
@@ -83,28 +88,24 @@ def blocks_of(
       data: images that all have labels.
       split: the split.
       rows: of a block, at most.
-      flip: whether scores are to be means of those of an image and its mirror image.
+      views: of an image, over which its scores are to be averaged.
       doubled: whether the mirror images follow as examples of their own.
     """
     stored, label = indexable(data.image[split]), jnp.asarray(data.label[split])
     blocks = Blocks(lambda block: block, jnp.concatenate([label, label]) if doubled else label, most=rows)
 
-    def features(block: jax.Array, *, mirror: bool) -> jax.Array:
+    def features(block: jax.Array, view: jax.typing.ArrayLike = 0) -> jax.Array:
         index = blocks.index(block)
 
         def of(chosen: jax.Array) -> jax.Array:
             example = index[chosen]
-            image = stored[example % len(label)]
-            mirrored = (example >= len(label)) != mirror
-            return encode(jnp.where(mirrored[:, None, None, None], image[:, :, ::-1], image)).astype(jnp.float32)
+            image, mirrored = stored[example % len(label)], (example >= len(label))[:, None, None, None]
+            seen = views.of(jnp.where(mirrored, image[:, :, ::-1], image), view)
+            return encode(seen).astype(jnp.float32)
 
         return map_examples(of, len(index), at_once)
 
-    return dataclasses.replace(
-        blocks,
-        features=lambda block: features(block, mirror=False),
-        mirrored=(lambda block: features(block, mirror=True)) if flip else None,
-    )
+    return dataclasses.replace(blocks, features=features, view=features, num_views=views.num)
 
 
 def weighted_sums(weights: jax.Array, features: jax.Array) -> jax.Array:

@@ -28,8 +28,8 @@ from aejax.evaluation.blocks import (
 )
 from aejax.evaluation.lbfgs import minimize, norm
 from aejax.evaluation.probe import TOLERANCE
+from aejax.evaluation.views import ALONE, Views
 from aejax.measures.base import FITTED
-from aejax.measures.config import Flip
 
 MAX_ITERATIONS = 200  # The first strength, which begins at zero, takes up to 120.
 
@@ -224,7 +224,8 @@ def accuracies_in_blocks(
     strengths: Mapping[str, Sequence[float]],
     *,
     num_classes: int,
-    flip: Flip = "none",
+    views: Views = ALONE,
+    doubled: bool = False,
     balanced: bool = False,
     rows: int = ROWS,
     cached_bytes: int = CACHED_BYTES,
@@ -248,14 +249,15 @@ def accuracies_in_blocks(
       data: images that all have labels.
       strengths: of each classifier that is wanted, by its name: "ridge", "probe", "svm".
       num_classes: labels lie in [0, num_classes).
-      flip: mirror images; see `aejax.evaluation.suite.EvaluationConfig`.
+      views: of an image of the validation or test split, over which its scores are averaged.
+      doubled: whether mirror images are further examples to fit to.
       balanced: whether classes count alike, too, however many examples they have.
       rows: examples in a block, at most.
       cached_bytes: the most that the features of train and validation may take to be held for the searches.
     """
     make = functools.partial(blocks_of, representation.encode, representation.at_once, data, rows=rows)
-    scored = {split: make(split, flip=flip != "none") for split in ("validation", "test")}
-    fitted = [make(split, doubled=flip == "both") for split in FITTED]
+    scored = {split: make(split, views=views) for split in ("validation", "test")}
+    fitted = [make(split, doubled=doubled) for split in FITTED]
     num_features = jax.eval_shape(fitted[0].features, jax.ShapeDtypeStruct((), jnp.int32)).shape[1]
     if is_cached(sum(len(blocks.label) for blocks in fitted), num_features, strengths, cached_bytes):
         fitted = [blocks.cached() for blocks in fitted]

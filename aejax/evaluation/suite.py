@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticKnownError
 
 from aejax.autoencoders.zoo import unknown_layers
-from aejax.config import optional_part
+from aejax.config import NonNegativeInt, optional_part
 from aejax.data.load import OWN, DataConfig, Dataset
 from aejax.data.resident import EXAMPLES_AT_ONCE, ResidentData, map_examples
 from aejax.data.streamed import indexable
@@ -21,6 +21,7 @@ from aejax.data.vectors import images_only
 from aejax.evaluation.assignment import Clusters
 from aejax.evaluation.codebook import Codes
 from aejax.evaluation.likelihood import Density
+from aejax.evaluation.views import Views
 from aejax.measures.base import FITTED, Compared, EncodedImages, Features, Measure, MemberAndData
 from aejax.measures.config import Flip, MeasuresConfig
 from aejax.measures.zoo import MEASURES, choices, of_labels
@@ -62,8 +63,16 @@ class EvaluationConfig(MeasuresConfig):
     # Mirror images (left and right exchanged): "test": linear classifiers score an image of the validation or test
     # split by the mean over it and its mirror image; "both": they are fitted to those of other images, too.
     flip: Flip = "none"
+    # Pixels: linear classifiers score an image of the validation or test split by the mean over it and its copies that
+    # are moved so far up, down, left, right and aslant, nine in all. 0: by the image alone.
+    shift: NonNegativeInt = 0
     # Layers of the encoder, by their names, of which the features are measured too; a name that is none lists all.
     layers: tuple[str, ...] = ()
+
+    @property
+    def views(self) -> Views:
+        """Over which views of an image linear classifiers average its scores."""
+        return Views(self.flip != "none", self.shift)
 
     def other_data(self, own: DataConfig) -> dict[str, DataConfig]:
         """Returns the data that evaluation reads beside the member's own, by what they are for."""
@@ -90,17 +99,22 @@ class EvaluationConfig(MeasuresConfig):
                 f"none of them; add one or leave {field} out"
             )
 
-    def _unflipped(self) -> Iterator[str]:
-        """Yields why mirror images cannot be asked for."""
+    def _view_fields(self) -> dict[str, str]:
+        """Returns the fields that ask for further views of an image, as they are set, and what these are."""
+        asked = {"flip": (self.flip != "none", "its mirror image"), "shift": (self.shift > 0, "its moved copies")}
+        return {f"evaluation.{name}={getattr(self, name)}": what for name, (is_set, what) in asked.items() if is_set}
+
+    def _without_views(self, field: str, views: str) -> Iterator[str]:
+        """Yields why further views of an image cannot be asked for."""
         able = ", ".join(repr(measure.name) for measure in MEASURES.values() if measure.blocks is not None)
         reading = [measure for measure in self.wanted() if measure.reads_features]
         for name in [repr(measure.name) for measure in reading if measure.blocks is None][:1]:
             yield (
-                f"evaluation.flip={self.flip} averages scores of an image and its mirror image, and {name} has none; "
+                f"{field} averages scores of an image and {views}, and {name} has none; "
                 f"name in evaluation.measures no other measures of features than {able}"
             )
         if not reading:
-            yield f"evaluation.flip={self.flip} is read by {able}, and evaluation.measures has none of them; add one"
+            yield f"{field} is read by {able}, and evaluation.measures has none of them; add one"
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yields why fields of the whole config do not go together with what is measured."""
@@ -112,8 +126,8 @@ class EvaluationConfig(MeasuresConfig):
             yield from config.data.single_class("data")
         if self.layers:
             yield from self.unread("layers")
-        if self.flip != "none":
-            yield from self._unflipped()
+        for field, views in self._view_fields().items():
+            yield from self._without_views(field, views)
         yield from self.probe.conflicts()
 
     def misfits(self, config: Any, dataset: Dataset, others: Mapping[str, Dataset]) -> Iterator[str]:
@@ -122,8 +136,14 @@ class EvaluationConfig(MeasuresConfig):
             for need in measure.needs:
                 yield from need.misfits(measure.name, config, dataset)
             yield from measure.misfits(config, dataset, others)
-        if self.flip != "none":
-            yield from images_only("evaluation.flip", dataset)
+        for field in self._view_fields():
+            yield from images_only(field, dataset)
+        height, width = dataset.train.image.shape[1:3]
+        if self.shift >= min(height, width) and not dataset.vectors:
+            yield (
+                f"evaluation.shift={self.shift} moves images of {height} x {width} pixels of {dataset.name} out of "
+                f"sight; use less than {min(height, width)}"
+            )
         if self.layers:
             yield from unknown_layers(config.autoencoder, self.layers, dataset.train.image.shape[1:])
 

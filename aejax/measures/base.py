@@ -228,8 +228,8 @@ class Measure:
     def in_blocks(self, evaluation: Any, num_fitted: int, size: int) -> bool:
         """Whether its function `blocks` measures features, and `features` does not.
 
-        It does so if there is no other; if scores are averaged over mirror images; and if features are wide and there
-        are more examples to fit to, so that a matrix of all pairs of these would not be smaller.
+        It does so if there is no other; if scores are averaged over views of an image; and if features are wide and
+        there are more examples to fit to, so that a matrix of all pairs of these would not be smaller.
 
         Args:
           evaluation: the EvaluationConfig.
@@ -238,7 +238,7 @@ class Measure:
         """
         if self.blocks is None:
             return False
-        return self.features is None or evaluation.flip != "none" or WIDE < size < num_fitted
+        return self.features is None or evaluation.views.num > 1 or WIDE < size < num_fitted
 
     def functions(self) -> list[Any]:
         """Returns its functions of all phases."""

@@ -15,7 +15,8 @@ def linear_in_blocks(given: EncodedImages) -> dict[str, Any]:
         given.data,
         given.evaluation.linear_strengths(given.wanted),
         num_classes=given.data.num_classes,
-        flip=given.evaluation.flip,
+        views=given.evaluation.views,
+        doubled=given.evaluation.flip == "both",
         balanced=given.data.unbalanced,
     )
 

@@ -101,7 +101,7 @@ def vectors(tmp_path_factory):
         ({"data.preprocessing": "none"}, "data.preprocessing=none: {} holds vectors, whose numbers may be of any size"),
         ({"training.augmentation.shift": 1}, "training.augmentation is of images, and {} holds vectors; leave it out"),
         ({"fine_tuning.augmentation": {"flip": 0.5}}, "fine_tuning.augmentation is of images, and {} holds vectors"),
-        ({"evaluation.flip": "test", "evaluation.measures": ["probe"]}, "evaluation.flip is of images, and {}"),
+        ({"evaluation.flip": "test", "evaluation.measures": ["probe"]}, "evaluation.flip=test is of images, and {}"),
         ({"evaluation.measures": ["robustness"]}, "evaluation.measures has 'robustness', which is of images, and {}"),
         ({"generation.sampler": "mixture"}, "generation.sampler is of images, and {} holds vectors"),
         ({"autoencoder.patches": {"size": 2}}, "autoencoder.patches does not fit {}"),

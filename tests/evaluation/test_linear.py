@@ -21,11 +21,13 @@ from aejax.evaluation.demand import in_blocks
 from aejax.evaluation.linear import CROSS_ENTROPY, SQUARED_HINGE, accuracies_in_blocks, fit_by_search, fit_ridge
 from aejax.evaluation.probe import linear_probe
 from aejax.evaluation.suite import Representation
+from aejax.evaluation.views import Views
 from aejax.experiment import Config
 from aejax.measures.base import FITTED
 from aejax.measures.config import SHARES
 from aejax.training.population import Members, share
 
+MIRROR = Views(flip=True)
 STRENGTHS = {"ridge": SHARES, "probe": (0.1, 0.01)}
 
 
@@ -127,7 +129,7 @@ def test_members_side_by_side_agree(wide):
 
     def classify(matrix):
         encoder = Representation(lambda stored: jax.nn.relu(flat(stored) @ matrix), at_once=8)
-        return accuracies_in_blocks(encoder, data, strengths, num_classes=3, flip="test", rows=40)
+        return accuracies_in_blocks(encoder, data, strengths, num_classes=3, views=MIRROR, rows=40)
 
     together, alone = jax.jit(jax.vmap(classify))(matrices), jax.jit(classify)(matrices[1])
     for name in alone:
@@ -176,7 +178,7 @@ def test_scores_of_mirror_images_are_averaged(wide):
     mirrored = data.replace(image={split: x if split == "train" else mirror(x) for split, x in data.image.items()})
     # Other validation images are other images to fit to in the end, so the test split alone is mirrored.
     of_test = data.replace(image=data.image | {"test": mirrored.image["test"]})
-    found, other, plain = of_wide(wide, flip="test"), of_wide((of_test, representation), flip="test"), of_wide(wide)
+    found, other, plain = of_wide(wide, views=MIRROR), of_wide((of_test, representation), views=MIRROR), of_wide(wide)
     assert found == other
     assert found["test_ridge_accuracy"] != plain["test_ridge_accuracy"]
     assert of_wide((of_test, representation))["test_ridge_accuracy"] < 0.6
@@ -185,13 +187,26 @@ def test_scores_of_mirror_images_are_averaged(wide):
     straight = Representation(lambda stored: flat(stored) @ matrix)
     mean = data.replace(image=data.image | {"test": (data.image["test"] + mirror(data.image["test"])) / 2})
     expected = of_wide((mean, straight))["test_ridge_accuracy"]
-    assert of_wide((data, straight), flip="test")["test_ridge_accuracy"] == pytest.approx(float(expected))
+    assert of_wide((data, straight), views=MIRROR)["test_ridge_accuracy"] == pytest.approx(float(expected))
+
+
+def test_scores_of_moved_images_are_averaged(wide):
+    data, _ = wide
+    views = Views(flip=True, shift=1)
+    copies = np.stack([views.of(data.image["test"], number) for number in range(views.num)])
+    assert of_wide(wide, views=views)["test_ridge_accuracy"] != of_wide(wide, views=MIRROR)["test_ridge_accuracy"]
+    # As above: of features that are linear in the image, the mean is that of the mean image.
+    matrix = jnp.asarray(np.random.default_rng(1).normal(size=(36, 50)), jnp.float32)
+    straight = Representation(lambda stored: flat(stored) @ matrix)
+    mean = data.replace(image=data.image | {"test": np.mean(copies, axis=0)})
+    expected = of_wide((mean, straight))["test_ridge_accuracy"]
+    assert of_wide((data, straight), views=views)["test_ridge_accuracy"] == pytest.approx(float(expected))
 
 
 def test_mirror_images_are_fitted_to_as_further_examples(wide):
     data, representation = wide
     strengths = {"ridge": (0.3, 0.03), "svm": (0.3,)}
-    found = of_wide(wide, strengths, flip="both", rows=17)
+    found = of_wide(wide, strengths, views=MIRROR, doubled=True, rows=17)
 
     def doubled(split):
         return np.concatenate([data.image[split], data.image[split][:, :, ::-1]]), np.tile(data.label[split], 2)
@@ -199,10 +214,10 @@ def test_mirror_images_are_fitted_to_as_further_examples(wide):
     image, label = (dict(zip(("train", "validation"), x, strict=True)) for x in zip(*map(doubled, FITTED), strict=True))
     by_hand = data.replace(image=data.image | image, label=data.label | label)
     # The strength is chosen likewise, for an image and its mirror image have the same mean.
-    expected = of_wide((by_hand, representation), strengths, flip="test")
+    expected = of_wide((by_hand, representation), strengths, views=MIRROR)
     for name in found.keys() - {"svm_iterations", "svm_gradient_norm"}:
         assert found[name] == pytest.approx(float(expected[name]), abs=1e-6), name
-    assert found["test_ridge_accuracy"] != of_wide(wide, strengths, flip="test")["test_ridge_accuracy"]
+    assert found["test_ridge_accuracy"] != of_wide(wide, strengths, views=MIRROR)["test_ridge_accuracy"]
 
 
 def test_a_strength_that_leaves_no_factor_is_not_chosen():

@@ -10,10 +10,10 @@ from aejax.autoencoders.fsq import FsqConfig
 from aejax.autoencoders.plain import PlainConfig
 from aejax.autoencoders.vae import VaeConfig
 from aejax.autoencoders.vae_gan import VaeGanConfig
-from aejax.data.load import DataConfig
-from aejax.errors import ConfigError
+from aejax.data.load import DataConfig, load
+from aejax.errors import ConfigError, DataError
 from aejax.evaluation.suite import EvaluationConfig, Representation, classify, describe, of_origin
-from aejax.experiment import Config, check
+from aejax.experiment import Config, check, check_data
 from aejax.measures import base
 from aejax.measures.config import FewLabelsConfig, ProbeConfig, RidgeConfig
 from aejax.measures.zoo import MEASURES
@@ -123,15 +123,24 @@ def test_wide_features_are_not_held_and_are_measured_alike(data, monkeypatch):
         }
 
 
-def test_mirror_images_are_refused_where_there_are_no_scores():
-    def check_flip(*measures):
-        check(Config(evaluation=EvaluationConfig(measures=measures, flip="test")))
+@pytest.mark.parametrize(("field", "value"), [("flip", "test"), ("shift", 1)])
+def test_further_views_are_refused_where_there_are_no_scores(field, value):
+    def check_views(*measures):
+        check(Config(evaluation=EvaluationConfig(measures=measures, **{field: value})))
 
-    check_flip("reconstruction", "probe", "ridge", "svm")
-    with pytest.raises(ConfigError, match=r"^evaluation.flip=test averages .* and 'neighbors' has none; name .*"):
-        check_flip("probe", "neighbors")
-    with pytest.raises(ConfigError, match=r"flip=test is read by 'probe', 'ridge', 'svm', and .*none of them"):
-        check_flip("reconstruction")
+    check_views("reconstruction", "probe", "ridge", "svm")
+    with pytest.raises(
+        ConfigError, match=rf"^evaluation.{field}={value} averages .* and 'neighbors' has none; name .*"
+    ):
+        check_views("probe", "neighbors")
+    with pytest.raises(ConfigError, match=rf"{field}={value} is read by 'probe', 'ridge', 'svm', and .*none of them"):
+        check_views("reconstruction")
+
+
+def test_images_are_not_moved_out_of_sight():
+    config = Config(evaluation=EvaluationConfig(measures=("probe",), shift=8))
+    with pytest.raises(DataError, match=r"evaluation.shift=8 moves images of 8 x 8 pixels of digits out of sight"):
+        check_data(config, load(config.data))
 
 
 def test_a_sweep_over_families_may_ask_for_what_only_some_of_them_have():
