@@ -63,6 +63,7 @@ def get_config(variant: str) -> Config:
             measures=("svm",) if stacked else ("probe", "calibration", "component_neighbors"),
             baselines=("pixels",) if stacked else ("pixels", "pca", "supervised"),
             classifier_features=False,
+            shift=1 if variant == "mnist_stacked" else 0,
             svm=SvmConfig(strengths=(0.03, 0.01, 0.003)) if stacked else SvmConfig(),
             probe=ProbeConfig(strengths=(0.1, 0.03, 0.01) if color else (0.003, 0.001, 0.0003, 0.0001)),
         ),
