@@ -22,8 +22,8 @@ Expected: on MNIST winner-take-all and denoising err under the probe on 1.99 ± 
 (plain: 4.88 ± 0.22, pixels: 7.36 %), convolutional winner-take-all on 1.37 ± 0.09 %, the fine-tuned network on 0.87 ±
 0.06 %, after eight epochs as after four, that of two layers on 0.56 ± 0.10 %, from scratch on 0.52 ± 0.08. By 5-NN
 winner-take-all (97.79 %) and contraction (97.72 %) beat the pixels (97.38 %), denoising does not (97.38 %), and plain
-training makes it worse (96.88 %). On Fashion-MNIST winner-take-all is ahead of the dense families both ways: 11.54 ± 0.18 % (pixels 15.22), and 87.37
-% (pixels 85.93) by 5-NN; its convolutional kind errs on 10.79 ± 0.22 %.
+training makes it worse (96.88 %). On Fashion-MNIST winner-take-all is ahead of the dense families both ways: 11.54 ±
+0.18 % (pixels 15.22), and 87.37 % (pixels 85.93) by 5-NN; its convolutional kind errs on 10.79 ± 0.22 %.
 """
 
 from aejax import sweep as sweeps
