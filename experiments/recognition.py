@@ -39,6 +39,7 @@ from aejax.training.step import TrainingConfig
 
 VARIANTS = ("mnist", "fashion", "cifar100", "mnist_stacked", "fashion_stacked")
 _NAMES = {"mnist": "mnist", "fashion": "fashion_mnist", "cifar100": "cifar100"}
+_STRENGTHS = {"mnist_stacked": (0.01, 0.003, 0.001), "fashion_stacked": (0.03, 0.01, 0.003)}
 
 
 def get_config(variant: str) -> Config:
@@ -64,7 +65,7 @@ def get_config(variant: str) -> Config:
             baselines=("pixels",) if stacked else ("pixels", "pca", "supervised"),
             classifier_features=False,
             shift=1 if variant == "mnist_stacked" else 0,
-            svm=SvmConfig(strengths=(0.03, 0.01, 0.003)) if stacked else SvmConfig(),
+            svm=SvmConfig(strengths=_STRENGTHS.get(variant, SvmConfig().strengths)),
             probe=ProbeConfig(strengths=(0.1, 0.03, 0.01) if color else (0.003, 0.001, 0.0003, 0.0001)),
         ),
     )
