@@ -20,8 +20,9 @@ The ladder's noise and weights are those of Rasmus et al. (2015) for each number
 
 Cost: `mnist100` 32 minutes on 2 cores, and 3.9 GB of memory; the others were not run.
 Expected: with 100 labels the ladder errs on 2.3 ± 0.5 % of the test images, from scratch 22.2 ± 1.4, denoising together
-with the classifier 18.6 ± 2.2, fine-tuned 20.8 ± 1.6. In the paper the ladder network errs on 1.06 ± 0.37 % of the test images with 100 labels, on
-0.84 ± 0.08 % with 1,000 and on 0.57 ± 0.02 % with all; M2 on 11.97 ± 1.71 % with 100 (Kingma et al., 2014).
+with the classifier 18.6 ± 2.2, fine-tuned 20.8 ± 1.6. In the paper the ladder network errs on 1.06 ± 0.37 % of the test
+images with 100 labels, on 0.84 ± 0.08 % with 1,000 and on 0.57 ± 0.02 % with all; M2 on 11.97 ± 1.71 % with 100 (Kingma
+et al., 2014).
 """
 
 import dataclasses
