@@ -43,7 +43,8 @@ def test_a_published_study_is_small_and_whole(path):
     study = read_study(StudyDirectory(path))
     assert study.rows
     assert all(population.status.state == "finished" for population in study.populations)
-    assert all(population.curves for population in study.populations if population.status.method == "autoencoder")
+    autoencoders = [population for population in study.populations if population.status.method == "autoencoder"]
+    assert all(population.curves for population in autoencoders if population.status.work)  # Others were not trained.
 
 
 def test_three_published_studies_keep_the_model_that_is_their_best():
