@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from aejax.measures.base import Metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import is_ranked
-from aejax.report.findings import Finding, choose, findings, rank, tested_on
+from aejax.report.findings import LABELS, Finding, choose, findings, rank, tested_on
 from aejax.report.glance import summary
 from aejax.report.html import Html
-from aejax.report.label_curves import LABELS
 from aejax.store.contents import Curves, Pictures, SavedPopulation, SavedStudy
 from aejax.store.explanations import Explanation
 from aejax.store.results import Row, Setting, settings
@@ -63,9 +62,8 @@ class Content:
     def subjects(self) -> list[Setting]:
         """Returns the autoencoder's settings, the one that validation chooses first, and so on by its first metric."""
         own = [setting for setting in self.settings if Role.SUBJECT in setting.role]
-        if not self.findings:
-            return own
-        return rank(self.findings[0].metric, own)
+        first = next((finding.metric for finding in self.findings if Role.SUBJECT in finding.best.role), None)
+        return own if first is None else rank(first, own)
 
     def beside_baselines(self, metric: Metric, most: int) -> list[Setting]:
         """Returns the settings that validation ranks first by a metric, and of every other method the best.

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aejax.measures.base import Metric
+from aejax.measures.reconstruction import CLASSIFICATION
 from aejax.measures.zoo import all_metrics
+from aejax.methods.roles import Role
 from aejax.methods.zoo import is_ranked
 from aejax.statistics import Interval, paired_difference
 from aejax.store.results import Setting
 
 UNDECIDED = "undecided"
+LABELS = "fine_tuning.labels_per_class"  # The field that says by how many labels a classifier is trained.
 
 
 class Comparison(NamedTuple):
@@ -64,6 +67,9 @@ class Finding(NamedTuple):
 def findings(settings: Sequence[Setting]) -> list[Finding]:
     """Returns a finding for every metric of a study's autoencoders or generators; of several studies, one by one.
 
+    What none of these has, the accuracy of a network's own classifier, is asked of the fine-tuned and semi-supervised
+    networks; of several numbers of labels `label_curves` says how they stand.
+
     A difference counts as shown where its interval excludes zero: paired over common seeds, widened so that all of a
     finding's comparisons hold together. Other studies of the same data are compared with like another method. Settings
     that are tested on different images answer different questions: there is a finding for each.
@@ -76,14 +82,16 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
         groups: dict[tuple[str, str, str], list[Setting]] = {}
         for setting in known:
             groups.setdefault((setting.study, setting.method, comparable(metric, setting)), []).append(setting)
+        asked = _asked(metric, known)
         for (study, method, test), own in groups.items():
-            if not is_ranked(method):
+            if (study, method) not in asked:
                 continue
             best = choose(metric, own)
             beside: dict[tuple[str, str], list[Setting]] = {}
             for (other, name, its_test), group in groups.items():
-                if (other == study and not is_ranked(name) and its_test == test) or (
-                    other != study and is_ranked(name) and _same_data(metric, group[0], best)
+                is_asked = (other, name) in asked
+                if (other == study and not is_asked and its_test == test) or (
+                    other != study and is_asked and _same_data(metric, group[0], best)
                 ):
                     beside.setdefault((other, name), []).extend(group)
             compared = [compare(metric, best, choose(metric, group), len(beside)) for group in beside.values()]
@@ -93,6 +101,22 @@ def findings(settings: Sequence[Setting]) -> list[Finding]:
             comparisons = [comparison for comparison in compared if comparison is not None]
             found.append(Finding(metric, best, comparisons, len(own), worse))
     return found
+
+
+def _asked(metric: Metric, known: Sequence[Setting]) -> set[tuple[str, str]]:
+    """Returns the studies and methods that findings by a metric are about; the others stand beside them."""
+    ranked = {(setting.study, setting.method) for setting in known if is_ranked(setting.method)}
+    if ranked:
+        return ranked
+    numbers: dict[str, set[str]] = {}
+    for setting in known:
+        numbers.setdefault(setting.study, set()).add(_labels(metric, setting))
+    # Baselines are trained by labels alone; of the other classifiers a study asks what images without labels add.
+    return {
+        (setting.study, setting.method)
+        for setting in known
+        if setting.role & (Role.CLASSIFIER | Role.BASELINE) == Role.CLASSIFIER and len(numbers[setting.study]) == 1
+    }
 
 
 _TEST = (
@@ -120,7 +144,7 @@ def tested_on(setting: Setting) -> str:
 
 def comparable(metric: Metric, setting: Setting) -> str:
     """Returns a text that settings share whose numbers may stand beside each other."""
-    return tested_on(setting) + _scale(metric, setting)
+    return tested_on(setting) + _scale(metric, setting) + _labels(metric, setting)
 
 
 def _scale(metric: Metric, setting: Setting) -> str:
@@ -128,12 +152,19 @@ def _scale(metric: Metric, setting: Setting) -> str:
     return f" {setting.interval('test_bits_per_dimension') is not None}" if metric.unit == "nats" else ""
 
 
+def _labels(metric: Metric, setting: Setting) -> str:
+    """Returns a text that differs where a network's own classifier is trained by another number of labels."""
+    return f" {setting.rows[0]['config'].get(LABELS)}" if metric in CLASSIFICATION.metrics else ""
+
+
 def _same_data(metric: Metric, left: Setting, right: Setting) -> bool:
     """Returns whether settings of two studies may be compared: by the arrays, whatever the studies call these."""
     one, other = (setting.rows[0]["data"] for setting in (left, right))
     uses = [{use: data["fingerprint"] for use, data in of.get("others", {}).items()} for of in (one, other)]
     alike = all(uses[0][use] == uses[1][use] for use in uses[0].keys() & uses[1].keys())
-    return one["fingerprint"] == other["fingerprint"] and alike and _scale(metric, left) == _scale(metric, right)
+    same = one["fingerprint"] == other["fingerprint"] and alike
+    left_text, right_text = (_scale(metric, setting) + _labels(metric, setting) for setting in (left, right))
+    return same and left_text == right_text
 
 
 def rank(metric: Metric, settings: Sequence[Setting]) -> list[Setting]:

@@ -8,7 +8,7 @@ from aejax.measures.base import Metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
 from aejax.report import majority
-from aejax.report.findings import UNDECIDED, Comparison, Finding, choose, compare, rank, signed
+from aejax.report.findings import UNDECIDED, Comparison, Finding, choose, compare, rank, signed, tested_on
 from aejax.report.label_curves import label_curves
 from aejax.statistics import Interval
 from aejax.store.results import Setting
@@ -86,7 +86,7 @@ def headline(findings: Sequence[Finding], settings: Sequence[Setting], main: str
     if not own:
         return None
     own = [finding for finding in own if finding.metric == own[0].metric]
-    sets = {finding.comparable for finding in own}
+    sets = {tested_on(finding.best) for finding in own}
     own = [finding for finding in own if finding.comparable == own[0].comparable]
     best = choose(own[0].metric, [finding.best for finding in own])
     finding = next(finding for finding in own if finding.best is best)

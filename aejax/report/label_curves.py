@@ -10,10 +10,9 @@ from aejax.measures.few_labels import FEW_LABELS
 from aejax.measures.zoo import find_metric
 from aejax.methods.roles import Role
 from aejax.methods.zoo import role_of
-from aejax.report.findings import Comparison, choose, compare, signed, tested_on
+from aejax.report.findings import LABELS, Comparison, choose, compare, signed, tested_on
 from aejax.store.results import Setting, show_value
 
-LABELS = "fine_tuning.labels_per_class"
 MAX_CURVES = 5  # Of autoencoders, in one chart.
 ACCURACY = find_metric("accuracy")
 

@@ -13,9 +13,8 @@ from aejax.report.content import Content, Section
 from aejax.report.drawing import NUM_COLORS, Chart, Series, line_chart, plain_series
 from aejax.report.embed import figures
 from aejax.report.fields import wide_metric
-from aejax.report.findings import choose, comparable
+from aejax.report.findings import LABELS, choose, comparable
 from aejax.report.html import join, note, table
-from aejax.report.label_curves import LABELS
 from aejax.store.results import Setting
 
 FEWEST = 3  # Settings of the autoencoder, of which it is worth asking which to pay for.
