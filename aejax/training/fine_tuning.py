@@ -51,6 +51,7 @@ class FineTuningConfig:
         if not self.epochs and self != dataclasses.replace(
             FineTuningConfig(),
             labels_per_class=self.labels_per_class,
+            augmentation=self.augmentation,
             mixup=self.mixup,
             scratch_epochs=self.scratch_epochs,
             scratch_learning_rate=self.scratch_learning_rate,
