@@ -209,6 +209,7 @@ def test_a_frozen_encoder_behaves_as_it_is_evaluated(local):
 def test_what_cannot_be_is_said_in_a_line(dataset: Dataset):
     with pytest.raises(ConfigError, match=r"fine_tuning\.epochs is 0"):
         check(override(Config(), {"fine_tuning.layers": []}))
+    check(override(Config(), {"fine_tuning.augmentation": {"shift": 1}}))  # The network from scratch reads it.
     few = override(Config(), {"fine_tuning.labels_per_class": 3})
     check(few)
     with pytest.raises(ConfigError, match="nothing is trained by labels"):
