@@ -110,7 +110,7 @@ def _asked(metric: Metric, known: Sequence[Setting]) -> set[tuple[str, str]]:
         return ranked
     numbers: dict[str, set[str]] = {}
     for setting in known:
-        numbers.setdefault(setting.study, set()).add(_labels(metric, setting))
+        numbers.setdefault(setting.study, set()).add(_meaning(metric, setting))
     # Baselines are trained by labels alone; of the other classifiers a study asks what images without labels add.
     return {
         (setting.study, setting.method)
@@ -144,16 +144,16 @@ def tested_on(setting: Setting) -> str:
 
 def comparable(metric: Metric, setting: Setting) -> str:
     """Returns a text that settings share whose numbers may stand beside each other."""
-    return tested_on(setting) + _scale(metric, setting) + _labels(metric, setting)
+    return tested_on(setting) + _meaning(metric, setting)
 
 
-def _scale(metric: Metric, setting: Setting) -> str:
-    """Returns a text that differs where likelihoods are probabilities of images, and where they are densities."""
-    return f" {setting.interval('test_bits_per_dimension') is not None}" if metric.unit == "nats" else ""
+def _meaning(metric: Metric, setting: Setting) -> str:
+    """Returns a text that differs where numbers of a metric mean different things, whatever they are tested on.
 
-
-def _labels(metric: Metric, setting: Setting) -> str:
-    """Returns a text that differs where a network's own classifier is trained by another number of labels."""
+    Likelihoods are probabilities of images, or densities; a network's own classifier is given few labels, or many.
+    """
+    if metric.unit == "nats":
+        return f" {setting.interval('test_bits_per_dimension') is not None}"
     return f" {setting.rows[0]['config'].get(LABELS)}" if metric in CLASSIFICATION.metrics else ""
 
 
@@ -162,9 +162,7 @@ def _same_data(metric: Metric, left: Setting, right: Setting) -> bool:
     one, other = (setting.rows[0]["data"] for setting in (left, right))
     uses = [{use: data["fingerprint"] for use, data in of.get("others", {}).items()} for of in (one, other)]
     alike = all(uses[0][use] == uses[1][use] for use in uses[0].keys() & uses[1].keys())
-    same = one["fingerprint"] == other["fingerprint"] and alike
-    left_text, right_text = (_scale(metric, setting) + _labels(metric, setting) for setting in (left, right))
-    return same and left_text == right_text
+    return one["fingerprint"] == other["fingerprint"] and alike and _meaning(metric, left) == _meaning(metric, right)
 
 
 def rank(metric: Metric, settings: Sequence[Setting]) -> list[Setting]:
